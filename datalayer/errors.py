@@ -1,0 +1,168 @@
+"""Every error that datalayer raises, drawn as one tree.
+
+DataLayerError
+├── ConfigurationError       settings are missing, wrong or contradict each other
+├── NotConnectedError        an alias was used before connect or after disconnect
+├── ConnectError             a database could not be reached, verified or prepared
+│   └── AuthenticationError  the server refused the credentials
+├── UnavailableError         a connected server is away for now; safe to try again
+├── OutcomeUnknownError      a write may or may not have happened
+├── DeadlineExceededError    the operation's time ran out before it had an effect
+├── PoolExhaustedError       no connection became free in time
+├── TransactionError         a transaction was refused or could not finish
+├── TransferError            moving data stopped; the journal says where
+├── IndexBuildError          a collection or an index could not be built
+└── EmbeddedError            the private server could not be found or started
+
+MongoEngine's own query and validation errors pass through unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = [
+    "AuthenticationError",
+    "ConfigurationError",
+    "ConnectError",
+    "DataLayerError",
+    "DeadlineExceededError",
+    "EmbeddedError",
+    "IndexBuildError",
+    "NotConnectedError",
+    "OutcomeUnknownError",
+    "PoolExhaustedError",
+    "TransactionError",
+    "TransferError",
+    "UnavailableError",
+]
+
+
+class DataLayerError(Exception):
+    """Base of all errors raised by datalayer. Catch it to catch them all.
+
+    ``alias`` names the database concerned, or is ``None`` where the error isn't about one.
+    """
+
+    def __init__(self, message: str, *, alias: str | None = None) -> None:
+        super().__init__(message)
+        self.alias = alias
+
+
+class ConfigurationError(DataLayerError):
+    """Settings are missing, wrong or contradict each other.
+
+    ``problems`` holds every problem found, one sentence each, so that one run shows all of
+    them. Correct the named variables; trying again without a change can't help.
+    """
+
+    def __init__(self, problems: str | Iterable[str], *, alias: str | None = None) -> None:
+        self.problems: tuple[str, ...] = (
+            (problems,) if isinstance(problems, str) else tuple(problems)
+        )
+        super().__init__(_as_message(self.problems), alias=alias)
+
+    def __reduce__(self) -> tuple[type[ConfigurationError], tuple[tuple[str, ...]]]:
+        return type(self), (self.problems,)
+
+
+def _as_message(problems: tuple[str, ...]) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    lines = "\n".join(f"  - {problem}" for problem in problems)
+    return f"{len(problems)} problems in the settings:\n{lines}"
+
+
+class NotConnectedError(DataLayerError):
+    """An alias was used before ``connect`` or after ``disconnect``.
+
+    Call ``db.connect_all()`` once at start-up, before the first query.
+    """
+
+
+class ConnectError(DataLayerError):
+    """A required database could not be reached, verified or prepared in time.
+
+    ``reason`` is one of ``unreachable``, ``refused``, ``unknown_host``, ``timeout``, ``tls``,
+    ``replica_set``, ``no_primary`` and ``rejected``; ``elapsed`` is the time spent in seconds.
+    The message says what to check.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        alias: str | None = None,
+        reason: str = "unreachable",
+        elapsed: float = 0.0,
+    ) -> None:
+        super().__init__(message, alias=alias)
+        self.reason = reason
+        self.elapsed = elapsed
+
+
+class AuthenticationError(ConnectError):
+    """The server refused the credentials. Never retried: waiting does not heal it.
+
+    Check the user, the password and the ``authSource`` of the URI.
+    """
+
+
+class UnavailableError(DataLayerError):
+    """The server can't be used at the moment and the operation had no effect: try it again."""
+
+
+class OutcomeUnknownError(DataLayerError):
+    """The reply to a write was lost, so it may or may not have happened.
+
+    Read the document to find out before writing again.
+    """
+
+
+class DeadlineExceededError(DataLayerError):
+    """The operation's deadline passed before it had an effect.
+
+    Make the query cheaper, or allow more time with ``db.deadline(seconds)``.
+    """
+
+
+class PoolExhaustedError(DataLayerError):
+    """No connection became free within the wait-queue limit.
+
+    Look for operations that hold connections for long, or raise ``MAX_POOL_SIZE``.
+    """
+
+
+class TransactionError(DataLayerError):
+    """A transaction was refused (it spans clusters, say) or could not be finished."""
+
+
+class TransferError(DataLayerError):
+    """A plan, run, verification or rollback of a data move stopped.
+
+    The journal in the target database says how far it got.
+    """
+
+
+class IndexBuildError(DataLayerError):
+    """A collection or an index that a model declares could not be built.
+
+    ``collection`` and ``index`` name it. Typical reasons are duplicate values under a new
+    unique index and an existing index of the same name with other options.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        alias: str | None = None,
+        collection: str | None = None,
+        index: str | None = None,
+    ) -> None:
+        super().__init__(message, alias=alias)
+        self.collection = collection
+        self.index = index
+
+
+class EmbeddedError(DataLayerError):
+    """The embedded server could not be found or started, or it ended by itself."""
