@@ -1,0 +1,269 @@
+"""The one owner of MongoEngine's connection registry: every client is opened, published,
+replaced after a fork and closed here, and nothing else calls MongoEngine's ``connect`` or
+``disconnect``."""
+
+from __future__ import annotations
+
+import os
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import mongoengine
+from mongoengine import connection as mongoengine_connection
+from mongoengine.base.common import _get_documents_by_db
+from pymongo import MongoClient
+from pymongo.driver_info import DriverInfo
+from pymongo.errors import ConnectionFailure
+
+from datalayer.concurrency import SingleFlight
+from datalayer.errors import ConfigurationError, NotConnectedError
+from datalayer.monitoring import Monitors
+from datalayer.settings import DatabaseSettings, Settings
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+    from datalayer.embedded import EmbeddedMongo
+
+__all__ = ["Connection", "Registry", "client", "database", "registry"]
+
+DEFAULT_ALIAS = "default"
+
+
+class Connection:
+    """One alias's client, with its settings, its monitors and what was prepared on it.
+
+    After a fork the child gets a client of its own at the first use. The parent's is left as it
+    is: closing it would shut down sockets that the parent still uses.
+    """
+
+    def __init__(self, settings: DatabaseSettings, monitors: Monitors, uri: str) -> None:
+        self.alias = settings.alias
+        self.settings = settings
+        self.monitors = monitors
+        self.connected_since: datetime | None = None
+        self.server_version: str | None = None
+        self.prepared: set[type] = set()
+        """The models whose collection and indexes were built over this connection."""
+        self._uri = uri
+        self._lock = threading.Lock()  # guards _client
+        self._client: MongoClient[Any] | None = None
+        self._inherited: list[MongoClient[Any]] = []
+
+    @property
+    def client(self) -> MongoClient[Any]:
+        """The client of this process, opened at the first use."""
+        opened = self._client
+        return opened if opened is not None else self.client_for_mongoengine()
+
+    def client_for_mongoengine(self, **_options: Any) -> MongoClient[Any]:
+        """What MongoEngine calls instead of building a client from its own options."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._open()
+            return self._client
+
+    @property
+    def database(self) -> Database[Any]:
+        """The alias's database."""
+        return self.client[self.settings.database]
+
+    def mark_connected(self) -> None:
+        """Note that the server has answered."""
+        self.connected_since = datetime.now(UTC)
+
+    def close(self) -> None:
+        """Close the client of this process. Nothing happens when there is none."""
+        self.monitors.topology.stop_watching()
+        with self._lock:
+            opened, self._client = self._client, None
+        if opened is not None:
+            opened.close()
+
+    def after_fork(self) -> None:
+        """Let go of the parent's client, in a child."""
+        self._lock = threading.Lock()
+        self.monitors.reset()
+        if self._client is not None:
+            # Kept, so that the collector can't close sockets that the parent also holds.
+            self._inherited.append(self._client)
+            self._client = None
+
+    def _open(self) -> MongoClient[Any]:
+        options = {**self.settings.client_kwargs(), "host": self._uri}
+        if self.settings.kind == "mongomock":
+            return _open_mongomock(options)
+        return MongoClient(
+            **options,
+            event_listeners=self.monitors.listeners(),
+            driver=DriverInfo("datalayer"),
+        )
+
+
+def _open_mongomock(options: dict[str, Any]) -> MongoClient[Any]:
+    try:
+        import mongomock
+    except ImportError as exc:
+        raise ConfigurationError(
+            'a mongomock:// URI needs the extra: pip install "datalayer[mongomock]"'
+        ) from exc
+    known = {name: options[name] for name in ("host", "tz_aware") if name in options}
+    mock: MongoClient[Any] = mongomock.MongoClient(**known)
+    return mock
+
+
+class _Service(Protocol):
+    """What the registry needs to know of the services that it keeps."""
+
+    def after_fork(self) -> None:
+        """Replace locks and threads, in a child."""
+
+
+class Registry:
+    """Which aliases are connected, in this process; MongoEngine's own registry follows it."""
+
+    def __init__(self) -> None:
+        self.services: dict[str, Any] = {}
+        self.settings: Settings | None = None
+        """What the facade connected last; ``None`` when it has disconnected."""
+        self.connecting: SingleFlight[None] = SingleFlight()
+        self._connections: dict[str, Connection] = {}
+        self._embedded: EmbeddedMongo | None = None
+        self._pid = os.getpid()
+        # Guards the fields above and MongoEngine's registry. Re-entrant: publishing may need
+        # the client, and an index build started under it may open another alias.
+        self._lock = threading.RLock()
+
+    def connection(self, alias: str = DEFAULT_ALIAS) -> Connection:
+        """The connection of ``alias``.
+
+        Raises:
+            NotConnectedError: before ``connect`` and after ``disconnect``.
+        """
+        self.check_process()
+        try:
+            return self._connections[alias]
+        except KeyError:
+            raise NotConnectedError(
+                f"the database {alias!r} is not connected; call db.connect_all() at start-up "
+                "and db.disconnect_all() only at the end",
+                alias=alias,
+            ) from None
+
+    def find(self, alias: str) -> Connection | None:
+        """The connection of ``alias``, or ``None``."""
+        self.check_process()
+        return self._connections.get(alias)
+
+    def aliases(self) -> list[str]:
+        """The aliases that are connected, in the order of connecting."""
+        self.check_process()
+        return list(self._connections)
+
+    def publish(self, connection: Connection) -> None:
+        """Make ``connection`` the one that documents of its alias use.
+
+        Raises:
+            ConfigurationError: when other code has connected MongoEngine to that alias.
+        """
+        settings = connection.settings
+        with self._lock:
+            if connection.alias not in self._connections:
+                try:
+                    mongoengine.connect(
+                        db=settings.database,
+                        alias=connection.alias,
+                        uuidRepresentation="standard",
+                        mongo_client_class=connection.client_for_mongoengine,
+                    )
+                except ConnectionFailure as exc:
+                    raise ConfigurationError(
+                        f"the alias {connection.alias!r} was already connected by a direct call "
+                        "of mongoengine.connect(); leave connecting to datalayer, or use another "
+                        "alias there",
+                        alias=connection.alias,
+                    ) from exc
+                self._connections[connection.alias] = connection
+
+    def remove(self, alias: str) -> None:
+        """Close the connection of ``alias`` and take it out. Nothing happens if there is none."""
+        with self._lock:
+            connection = self._connections.pop(alias, None)
+            if connection is None:
+                return
+            # MongoEngine's disconnect closes the client and detaches the documents' collections.
+            connection.monitors.topology.stop_watching()
+            mongoengine.disconnect(alias)
+            connection.close()
+            self._release_embedded()
+
+    def uri_for(self, settings: DatabaseSettings) -> str:
+        """The URI to open: the configured one, or that of the private server, started if need be.
+
+        All ``embedded://`` aliases of a process share one server.
+        """
+        if settings.kind == "mongomock":
+            return f"mongodb://localhost/{settings.database}"
+        if settings.kind == "mongodb":
+            return settings.uri
+        from datalayer.embedded import EmbeddedMongo
+
+        with self._lock:
+            if self._embedded is None:
+                self._embedded = EmbeddedMongo()
+            return self._embedded.uri_for(settings.database)
+
+    def release_unused(self) -> None:
+        """Stop the private server when no connection uses it, after a failed connect say."""
+        with self._lock:
+            self._release_embedded()
+
+    def _release_embedded(self) -> None:
+        in_use = any(c.settings.kind == "embedded" for c in self._connections.values())
+        if self._embedded is not None and not in_use:
+            server, self._embedded = self._embedded, None
+            server.stop()
+
+    def check_process(self) -> None:
+        """Notice a fork that ran no handlers (uWSGI forks so), at the price of a system call."""
+        if os.getpid() != self._pid:
+            self.after_fork()
+
+    def after_fork(self) -> None:
+        """Give the child a registry whose connections open clients of their own."""
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self.connecting = SingleFlight()
+        for connection in self._connections.values():
+            connection.after_fork()
+            _forget_client(connection.alias)
+        for service in self.services.values():
+            service.after_fork()
+
+
+def _forget_client(alias: str) -> None:
+    """Make MongoEngine ask for the client of ``alias`` again, without closing the present one.
+
+    Its settings stay registered, with our function in the place of the client's class.
+    """
+    mongoengine_connection._connections.pop(alias, None)
+    mongoengine_connection._dbs.pop(alias, None)
+    for document in _get_documents_by_db(alias, DEFAULT_ALIAS):
+        if issubclass(document, mongoengine.Document):
+            document._collection = None
+
+
+registry = Registry()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=registry.after_fork)
+
+
+def client(alias: str = DEFAULT_ALIAS) -> MongoClient[Any]:
+    """The client of ``alias``; raises ``NotConnectedError`` where there is none."""
+    return registry.connection(alias).client
+
+
+def database(alias: str = DEFAULT_ALIAS) -> Database[Any]:
+    """The database of ``alias``; raises ``NotConnectedError`` where there is none."""
+    return registry.connection(alias).database

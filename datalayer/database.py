@@ -1,0 +1,11 @@
+"""The business database: users, advertisements, transactions, messages; alias ``default``."""
+
+from __future__ import annotations
+
+from datalayer.core import DEFAULT_ALIAS, registry
+from datalayer.service import DatabaseService
+
+__all__ = ["database"]
+
+database = DatabaseService(DEFAULT_ALIAS)
+registry.services[DEFAULT_ALIAS] = database

@@ -1,0 +1,42 @@
+"""The analytics database: events, logs, metrics, history; alias ``database1``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from datalayer.core import registry
+from datalayer.documents import AnalyticsDocument, define_model
+from datalayer.service import DatabaseService
+
+__all__ = ["AnalyticsService", "database1"]
+
+
+class AnalyticsService(DatabaseService):
+    """The service of the analytics database, which also makes models at run time."""
+
+    def model(
+        self,
+        name: str,
+        fields: Mapping[str, Any],
+        *,
+        indexes: Sequence[Any] = (),
+        collection: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> type[AnalyticsDocument]:
+        """An analytics model with these MongoEngine fields, defined now.
+
+        The same definition again gives the same class. ``indexes`` are MongoEngine index
+        specifications; they are built before the first write. ``collection`` defaults to
+        MongoEngine's name for the model.
+
+        Raises:
+            ConfigurationError: when the name is taken by a model that is defined otherwise.
+        """
+        return define_model(
+            AnalyticsDocument, name, fields, indexes=indexes, collection=collection, meta=meta
+        )
+
+
+database1 = AnalyticsService("database1")
+registry.services["database1"] = database1

@@ -1,0 +1,161 @@
+"""All databases behind one facade: connect them, close them, ask how they are.
+
+from datalayer import db
+
+db.connect_all()
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Any
+
+import pymongo
+
+from datalayer.concurrency import side_by_side
+from datalayer.core import registry
+from datalayer.database import database
+from datalayer.database1 import database1
+from datalayer.errors import ConfigurationError
+from datalayer.service import DatabaseService
+from datalayer.settings import Settings
+
+__all__ = [
+    "connect_all",
+    "connected",
+    "database",
+    "database1",
+    "deadline",
+    "disconnect_all",
+    "get",
+    "status",
+]
+
+logger = logging.getLogger("datalayer.db")
+
+_SHARE_FOR_THE_PING = 0.9  # what is left is for the answer to get back to the caller in time
+
+
+def connect_all(settings: Settings | None = None) -> dict[str, Any]:
+    """Connect every configured database, side by side, and return ``status()``.
+
+    Without ``settings`` they are read from the environment and ``.env``. Calling it again does
+    nothing; threads that call it at the same time share one run. When a required database
+    fails, those that this call had opened are closed again and the first error is raised.
+
+    Raises:
+        ConfigurationError: for bad settings, all problems at once.
+        ConnectError: when a required database stays unreachable; ``AuthenticationError`` for
+            refused credentials, of optional databases too.
+        IndexBuildError: when a required database's collections or indexes can't be built.
+    """
+    registry.connecting.run(partial(_connect_all, settings))
+    return status()
+
+
+def disconnect_all() -> None:
+    """Close every database, the one connected last first. Idempotent.
+
+    All are closed even if one fails; the failure is logged.
+    """
+    registry.connecting.wait()
+    for alias in reversed(registry.aliases()):
+        _disconnect(get(alias))
+    registry.settings = None
+
+
+def status(timeout: float = 2.0) -> dict[str, Any]:
+    """How each database is doing, by alias. Never raises, never connects.
+
+    The pings run side by side and end after ``timeout`` seconds. Before ``connect_all`` it
+    tells of ``default`` and ``database1`` as disconnected.
+    """
+    services: dict[str, DatabaseService] = dict(registry.services)
+    answers = side_by_side(
+        {
+            alias: partial(service.status, timeout * _SHARE_FOR_THE_PING)
+            for alias, service in services.items()
+        },
+        timeout,
+    )
+    return {
+        alias: services[alias].status_unasked("the ping did not end in time")
+        if isinstance(answer, BaseException)
+        else answer
+        for alias, answer in answers.items()
+    }
+
+
+def get(alias: str) -> DatabaseService:
+    """The service of any configured alias.
+
+    Raises:
+        ConfigurationError: for an alias that was never connected and is not one of the two.
+    """
+    try:
+        service: DatabaseService = registry.services[alias]
+    except KeyError:
+        raise ConfigurationError(
+            f"no database has the alias {alias!r}; there are {', '.join(registry.services)} "
+            "(further ones are named in DATALAYER_ALIASES)",
+            alias=alias,
+        ) from None
+    return service
+
+
+@contextmanager
+def connected(settings: Settings | None = None) -> Iterator[dict[str, Any]]:
+    """``connect_all`` at the start of a ``with`` block and ``disconnect_all`` at its end."""
+    answer = connect_all(settings)
+    try:
+        yield answer
+    finally:
+        disconnect_all()
+
+
+def deadline(seconds: float) -> AbstractContextManager[None]:
+    """Give the operations of a ``with`` block ``seconds`` in all, instead of the default.
+
+    A block inside another can only have less time than is left of the outer one.
+    """
+    if not seconds > 0:
+        raise ValueError(f"a deadline must be more than 0 seconds, not {seconds!r}")
+    return pymongo.timeout(seconds)
+
+
+def _connect_all(settings: Settings | None) -> None:
+    settings = settings or registry.settings or Settings.from_env()
+    if registry.settings is None:
+        for warning in settings.warnings:
+            logger.warning("%s", warning, extra={"event": "settings"})
+    services = {alias: _service_for(alias) for alias in settings}
+    outcomes = side_by_side(
+        {alias: partial(service.open, settings[alias]) for alias, service in services.items()}
+    )
+    errors = [outcome for outcome in outcomes.values() if isinstance(outcome, BaseException)]
+    if errors:
+        for alias in reversed([alias for alias, opened in outcomes.items() if opened is True]):
+            _disconnect(services[alias])
+        for other in errors[1:]:
+            errors[0].add_note(f"also: {other}")
+        raise errors[0]
+    registry.settings = settings
+
+
+def _service_for(alias: str) -> DatabaseService:
+    service: DatabaseService = registry.services.setdefault(alias, DatabaseService(alias))
+    return service
+
+
+def _disconnect(service: DatabaseService) -> None:
+    try:
+        service.disconnect()
+    except Exception:
+        logger.exception(
+            "%s did not close cleanly",
+            service.alias,
+            extra={"alias": service.alias, "event": "disconnect_failed"},
+        )

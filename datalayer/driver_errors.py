@@ -1,0 +1,197 @@
+"""Reads PyMongo's errors and turns them into datalayer's, in this one place."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pymongo.errors import (
+    ConfigurationError as DriverConfigurationError,
+)
+from pymongo.errors import (
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+)
+from pymongo.topology_description import TopologyDescription
+
+from datalayer.errors import AuthenticationError, ConfigurationError, ConnectError, DataLayerError
+
+__all__ = ["Diagnosis", "connect_error", "diagnose", "is_transient"]
+
+# Server error codes: UserNotFound, Unauthorized, AuthenticationFailed, Atlas' own "bad auth".
+AUTHENTICATION_CODES = frozenset({11, 13, 18, 8000})
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Why a database could not be reached, and what its operator should look at."""
+
+    reason: str
+    saw: str
+    check: str
+
+
+_DIAGNOSES = {
+    diagnosis.reason: diagnosis
+    for diagnosis in (
+        Diagnosis(
+            "unknown_host",
+            "the host name does not resolve",
+            "check the spelling of the host and this machine's DNS; "
+            "in containers a name may appear late",
+        ),
+        Diagnosis(
+            "refused",
+            "the host refuses connections on this port",
+            "check that mongod runs there, listens on this address and port, "
+            "and that no firewall rejects it",
+        ),
+        Diagnosis(
+            "timeout",
+            "the host does not answer",
+            "check that the port belongs to a MongoDB server, that it is not overloaded "
+            "or hung, and that no firewall drops the traffic",
+        ),
+        Diagnosis(
+            "tls",
+            "the TLS handshake fails",
+            "check that the server speaks TLS on this port, its certificate's names and dates, "
+            "and tlsCAFile",
+        ),
+        Diagnosis(
+            "replica_set",
+            "the server belongs to another replica set, or to none",
+            "check replicaSet in the URI against rs.status() on the server",
+        ),
+        Diagnosis(
+            "no_primary",
+            "the replica set has no primary",
+            "check that a majority of its members is up; an election takes about 12 seconds",
+        ),
+        Diagnosis(
+            "unreachable",
+            "the server can't be reached",
+            "check host, port and the network between",
+        ),
+    )
+}
+
+
+def diagnose(exc: BaseException, description: TopologyDescription | None) -> Diagnosis:
+    """The reason behind ``exc``, read from it and from what the driver knows of the servers."""
+    errors = list(_errors_of(description)) or [exc]
+    for reason, matches in _SIGNS:
+        if any(matches(error) for error in errors):
+            return _DIAGNOSES[reason]
+    if description is not None and any(
+        server.is_server_type_known for server in description.server_descriptions().values()
+    ):
+        return _DIAGNOSES["no_primary"]
+    if isinstance(exc, PyMongoError) and exc.timeout:
+        return _DIAGNOSES["timeout"]
+    return _DIAGNOSES["unreachable"]
+
+
+def is_transient(exc: BaseException) -> bool:
+    """Whether waiting can heal ``exc``: the server is away, rather than saying no."""
+    if isinstance(exc, DriverConfigurationError):
+        return _is_name_resolution(exc)
+    return isinstance(exc, PyMongoError) and not isinstance(exc, OperationFailure)
+
+
+def connect_error(
+    exc: BaseException,
+    *,
+    alias: str,
+    hosts: Iterable[str],
+    description: TopologyDescription | None,
+    elapsed: float,
+) -> DataLayerError:
+    """The error that ``connect`` raises for what the driver raised after ``elapsed`` seconds.
+
+    None of the texts comes from the driver: a server's answer could repeat what it was sent.
+    """
+    where = f"{alias!r} at {', '.join(hosts)}"
+    if isinstance(exc, OperationFailure):
+        return _rejected(exc, alias, where, elapsed)
+    if isinstance(exc, DriverConfigurationError) and not _is_name_resolution(exc):
+        return ConfigurationError(
+            f"the driver refuses the options for {where}; compare them with "
+            "`datalayer config` and the driver's connection string options",
+            alias=alias,
+        )
+    diagnosis = diagnose(exc, description)
+    return ConnectError(
+        f"could not connect {where}: {diagnosis.saw} (gave up after {elapsed:.1f} s); "
+        f"{diagnosis.check}",
+        alias=alias,
+        reason=diagnosis.reason,
+        elapsed=elapsed,
+    )
+
+
+def _rejected(exc: OperationFailure, alias: str, where: str, elapsed: float) -> ConnectError:
+    if exc.code in AUTHENTICATION_CODES:
+        return AuthenticationError(
+            f"the server refused the credentials for {where} (error {exc.code}); check the user, "
+            "the password and authSource in the URI",
+            alias=alias,
+            reason="rejected",
+            elapsed=elapsed,
+        )
+    return ConnectError(
+        f"the server refused the connection for {where} (error {exc.code}); its log says why",
+        alias=alias,
+        reason="rejected",
+        elapsed=elapsed,
+    )
+
+
+def _errors_of(description: TopologyDescription | None) -> Iterator[BaseException]:
+    if description is not None:
+        for server in description.server_descriptions().values():
+            if server.error is not None:
+                yield server.error
+
+
+def _is_name_resolution(error: BaseException) -> bool:
+    from_srv = any(type(e).__module__.startswith("dns.") for e in _chain(error))
+    return from_srv or _ADDRESS_ERROR.search(str(error)) is not None
+
+
+def _is_tls(error: BaseException) -> bool:
+    return "SSL" in str(error)
+
+
+def _is_other_set(error: BaseException) -> bool:
+    return isinstance(error, DriverConfigurationError)
+
+
+def _is_refused(error: BaseException) -> bool:
+    return f"[Errno {errno.ECONNREFUSED}]" in str(error)
+
+
+def _is_timeout(error: BaseException) -> bool:
+    return isinstance(error, NetworkTimeout) or "timed out" in str(error)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+# The driver keeps only the text of what the operating system said, so the text is all there is
+# to read. Errors of getaddrinfo are the ones with negative numbers.
+_ADDRESS_ERROR = re.compile(r"\[Errno -\d+\]")
+_SIGNS = (
+    ("unknown_host", _is_name_resolution),
+    ("tls", _is_tls),
+    ("replica_set", _is_other_set),
+    ("refused", _is_refused),
+    ("timeout", _is_timeout),
+)

@@ -1,0 +1,67 @@
+"""Log output for scripts: plain lines or JSON lines, with the fields that datalayer adds."""
+
+from __future__ import annotations
+
+import json as json_module
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import IO, Any
+
+from datalayer.settings import redact
+
+__all__ = ["configure_logging"]
+
+_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def configure_logging(
+    *, json: bool = False, level: int | str = logging.INFO, stream: IO[str] | None = None
+) -> None:
+    """Write the log lines of ``datalayer.*`` to ``stream`` (default: standard error).
+
+    For scripts and the command line; an application configures logging itself. ``json=True``
+    gives one JSON object a line. Calling it again replaces what it set up before. Credentials
+    of MongoDB URIs are taken out of messages and tracebacks.
+    """
+    logger = logging.getLogger("datalayer")
+    for handler in list(logger.handlers):
+        if isinstance(handler, _OwnHandler):
+            logger.removeHandler(handler)
+    handler = _OwnHandler(stream or sys.stderr)
+    handler.setFormatter(_JsonLines() if json else _PlainLines())
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+class _OwnHandler(logging.StreamHandler[Any]):
+    """Marks the handler that ``configure_logging`` may replace."""
+
+
+class _PlainLines(logging.Formatter):
+    """Time, level, logger and message; no credentials."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line: the record's usual facts and its ``extra`` fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        facts.update(
+            (name, value) for name, value in vars(record).items() if name not in _STANDARD_FIELDS
+        )
+        if record.exc_info:
+            facts["traceback"] = self.formatException(record.exc_info)
+        return redact(json_module.dumps(facts, default=str))

@@ -1,0 +1,16 @@
+"""Counters, gauges and latencies of one alias, fed by the driver's event listeners.
+
+The listeners only count: no I/O, no document contents. They run in the thread that made the
+event happen, so what they do is short, and an error in them would reach nobody.
+"""
+
+from __future__ import annotations
+
+from datalayer.monitoring.commands import CommandMonitor
+from datalayer.monitoring.emit import Emit
+from datalayer.monitoring.histogram import Histogram
+from datalayer.monitoring.monitors import Monitors
+from datalayer.monitoring.pool import PoolMonitor
+from datalayer.monitoring.topology import TopologyMonitor
+
+__all__ = ["CommandMonitor", "Emit", "Histogram", "Monitors", "PoolMonitor", "TopologyMonitor"]

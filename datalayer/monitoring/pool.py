@@ -1,0 +1,125 @@
+"""Counts the connections of one alias: open, in use, waited for, timed out."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from pymongo.monitoring import (
+    ConnectionCheckedInEvent,
+    ConnectionCheckedOutEvent,
+    ConnectionCheckOutFailedEvent,
+    ConnectionCheckOutFailedReason,
+    ConnectionCheckOutStartedEvent,
+    ConnectionClosedEvent,
+    ConnectionCreatedEvent,
+    ConnectionPoolListener,
+    ConnectionReadyEvent,
+    PoolClearedEvent,
+    PoolClosedEvent,
+    PoolCreatedEvent,
+    PoolReadyEvent,
+)
+
+from datalayer.monitoring.emit import Emit
+from datalayer.monitoring.histogram import Histogram
+
+__all__ = ["PoolMonitor"]
+
+
+class PoolMonitor(ConnectionPoolListener):
+    """Gauges and counters over all pools of one client (it has one for each server).
+
+    The driver reports each connection's creation and closing, and each check-out and check-in,
+    exactly once and in pairs (Connection Monitoring and Pooling specification), also when a
+    pool is cleared or closed. So the gauges are differences of counters and can't drift.
+    """
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the process was forked, and the child has no connections."""
+        # Guards the counters. Re-entrant: a signal handler may use a connection while the
+        # thread it interrupted is counting one.
+        self._lock = threading.RLock()
+        self._created = self._closed = 0
+        self._started = self._checked_out = self._checked_in = 0
+        self._failed = self._timeouts = self._cleared = 0
+        self._checkouts = Histogram()
+
+    def open_connections(self) -> int:
+        """The number of connections that exist now, also those still being set up."""
+        return self._created - self._closed
+
+    def snapshot(self) -> dict[str, Any]:
+        """The figures for ``status()``: sizes in connections, durations in milliseconds."""
+        with self._lock:
+            p50, p99 = self._checkouts.percentiles_ms(0.5, 0.99)
+            is_open = self._created - self._closed
+            in_use = self._checked_out - self._checked_in
+            return {
+                "open": is_open,
+                "in_use": in_use,
+                "idle": max(is_open - in_use, 0),
+                "waiting": self._started - self._checked_out - self._failed,
+                "checkout_p50_ms": p50,
+                "checkout_p99_ms": p99,
+                "timeouts": self._timeouts,
+                "created": self._created,
+                "closed": self._closed,
+                "cleared": self._cleared,
+            }
+
+    def connection_check_out_started(self, event: ConnectionCheckOutStartedEvent) -> None:
+        """An operation asks for a connection."""
+        with self._lock:
+            self._started += 1
+
+    def connection_checked_out(self, event: ConnectionCheckedOutEvent) -> None:
+        """An operation got its connection."""
+        with self._lock:
+            self._checked_out += 1
+            self._checkouts.record(event.duration or 0.0)
+
+    def connection_check_out_failed(self, event: ConnectionCheckOutFailedEvent) -> None:
+        """An operation got no connection: none was free in time, or none could be made."""
+        exhausted = event.reason == ConnectionCheckOutFailedReason.TIMEOUT
+        with self._lock:
+            self._failed += 1
+            self._timeouts += exhausted
+        if exhausted:
+            self._emit("pool_exhausted", {"waited_ms": round((event.duration or 0.0) * 1000, 1)})
+
+    def connection_checked_in(self, event: ConnectionCheckedInEvent) -> None:
+        """An operation gave its connection back."""
+        with self._lock:
+            self._checked_in += 1
+
+    def connection_created(self, event: ConnectionCreatedEvent) -> None:
+        """A connection is being set up."""
+        with self._lock:
+            self._created += 1
+
+    def connection_closed(self, event: ConnectionClosedEvent) -> None:
+        """A connection is gone, whether it was ever ready or not."""
+        with self._lock:
+            self._closed += 1
+
+    def pool_cleared(self, event: PoolClearedEvent) -> None:
+        """A network error made the driver drop all connections of a server."""
+        with self._lock:
+            self._cleared += 1
+
+    def connection_ready(self, event: ConnectionReadyEvent) -> None:
+        """Nothing to count: the connection was counted when it was created."""
+
+    def pool_created(self, event: PoolCreatedEvent) -> None:
+        """Nothing to count."""
+
+    def pool_ready(self, event: PoolReadyEvent) -> None:
+        """Nothing to count."""
+
+    def pool_closed(self, event: PoolClosedEvent) -> None:
+        """Nothing to count: each connection reports its own closing."""

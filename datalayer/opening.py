@@ -1,0 +1,152 @@
+"""The steps from settings to a verified, warm and prepared connection."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from functools import partial
+from time import monotonic
+
+import pymongo
+from pymongo.errors import PyMongoError
+from tenacity import RetryCallState
+
+from datalayer import indexes
+from datalayer.concurrency import side_by_side
+from datalayer.core import Connection, registry
+from datalayer.driver_errors import connect_error, is_transient
+from datalayer.errors import (
+    ConnectError,
+    DataLayerError,
+    IndexBuildError,
+)
+from datalayer.retry import retrying
+
+__all__ = ["ask_version", "establish", "ping", "prepare", "stay_unavailable"]
+
+logger = logging.getLogger("datalayer.opening")
+
+_WARM_UP_ROUNDS = 3
+_WARM_UP_SECONDS = 2.0
+
+
+def ping(connection: Connection, timeout_seconds: float) -> None:
+    """Ask the primary for a sign of life; raises the driver's error when none comes in time."""
+    with pymongo.timeout(timeout_seconds):
+        connection.client.admin.command("ping")
+
+
+def ask_version(connection: Connection, timeout_seconds: float) -> None:
+    """Learn the server's version, once for each connection; a failure leaves it unknown."""
+    if connection.server_version is None:
+        try:
+            with pymongo.timeout(timeout_seconds):
+                connection.server_version = connection.client.server_info()["version"]
+        except PyMongoError:
+            logger.debug("%s did not tell its version", connection.alias)
+
+
+def establish(connection: Connection, cancelled: threading.Event) -> None:
+    """Verify a connection by a ping, retried while waiting can help, and fill its pool.
+
+    Raises:
+        ConnectError: when the attempts or the total deadline are used up.
+        AuthenticationError, ConfigurationError: at once.
+    """
+    settings = connection.settings
+    started = monotonic()
+
+    def attempt() -> None:
+        remaining = settings.retry_max_seconds - (monotonic() - started)
+        ping(connection, max(min(settings.server_selection_timeout_ms / 1000, remaining), 0.05))
+
+    policy = retrying(
+        attempts=settings.retry_attempts,
+        max_seconds=settings.retry_max_seconds,
+        retryable=is_transient,
+        cancelled=cancelled,
+        before_sleep=partial(_tell_retry, connection),
+    )
+    try:
+        policy(attempt)
+    except PyMongoError as exc:
+        raise connect_error(
+            exc,
+            alias=connection.alias,
+            hosts=settings.hosts,
+            description=connection.monitors.topology.description,
+            elapsed=monotonic() - started,
+        ) from exc
+    _warm_up(connection)
+
+
+def stay_unavailable(connection: Connection, error: DataLayerError) -> bool:
+    """After a failed ``establish``: keep an optional database's client, close any other.
+
+    The driver's monitoring goes on looking for the servers of a client that was kept, so the
+    database joins by itself. Refused credentials and bad options do not heal that way.
+    """
+    away = isinstance(error, ConnectError) and error.reason != "rejected"
+    if connection.settings.required or not away:
+        connection.close()
+        registry.release_unused()
+        return False
+    registry.publish(connection)
+    connection.monitors.topology.watch(usable=False)
+    return True
+
+
+def prepare(connection: Connection) -> str | None:
+    """Publish a verified connection and build its models' collections and indexes.
+
+    Returns what went wrong with the indexes of an optional database; a required one is closed
+    again and the error raised. A model whose indexes are missing refuses to write either way.
+    """
+    registry.publish(connection)
+    problem: str | None = None
+    try:
+        indexes.build(connection.alias)
+    except IndexBuildError as exc:
+        if connection.settings.required:
+            registry.remove(connection.alias)
+            raise
+        logger.error("%s", exc, extra={"alias": connection.alias, "event": "index_failed"})
+        problem = str(exc)
+    connection.mark_connected()
+    connection.monitors.topology.watch(usable=True)
+    return problem
+
+
+def _warm_up(connection: Connection) -> None:
+    """Open the pool's minimum now: the driver does it too, but up to a second later.
+
+    Pings sent at the same moment each need a connection of their own. One may come back before
+    the next is asked for, hence the rounds; what is still missing then is left to the driver.
+    """
+    wanted = connection.settings.min_pool_size
+    for _ in range(_WARM_UP_ROUNDS):
+        if connection.monitors.pool.open_connections() >= wanted:
+            return
+        pings = {
+            f"warm-up-{number}": partial(ping, connection, _WARM_UP_SECONDS)
+            for number in range(wanted)
+        }
+        side_by_side(pings, _WARM_UP_SECONDS)
+
+
+def _tell_retry(connection: Connection, state: RetryCallState) -> None:
+    # The driver's text stays out of the log: only its kind is told.
+    error = state.outcome.exception() if state.outcome else None
+    logger.warning(
+        "%s does not answer (%s), attempt %d of %d",
+        connection.alias,
+        type(error).__name__,
+        state.attempt_number,
+        connection.settings.retry_attempts,
+        extra={
+            "alias": connection.alias,
+            "event": "retry",
+            "attempt": state.attempt_number,
+            "elapsed": round(state.seconds_since_start or 0.0, 3),
+        },
+    )

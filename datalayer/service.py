@@ -1,0 +1,266 @@
+"""The service of one database: its life cycle, its events, and the questions it answers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from datalayer.concurrency import SingleFlight
+from datalayer.core import Connection, registry
+from datalayer.errors import ConfigurationError, DataLayerError, UnavailableError
+from datalayer.events import Callback, Event, EventBus
+from datalayer.monitoring import Monitors
+from datalayer.monitoring.topology import reach_of
+from datalayer.opening import ask_version, establish, ping, prepare, stay_unavailable
+from datalayer.settings import DatabaseSettings, Settings
+from datalayer.status import disconnected_status, status_of
+
+__all__ = ["DatabaseService"]
+
+logger = logging.getLogger("datalayer.service")
+
+
+class DatabaseService:
+    """One database of the application, known by its MongoEngine alias.
+
+    Connecting and disconnecting may be called from any thread, any number of times. The
+    services live independently: closing one leaves the others as they are.
+    """
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self._events = EventBus()
+        self._connecting: SingleFlight[bool] = SingleFlight()
+        self._cancelled = threading.Event()  # set by disconnect, ends the retries
+        self._last_error: str | None = None
+        self._events.on("unavailable", self._note_unavailable)
+        self._events.on("recovered", self._note_recovered)
+
+    def __repr__(self) -> str:
+        return f"<DatabaseService {self.alias!r} {self.state}>"
+
+    # Life cycle
+
+    def connect(self, settings: DatabaseSettings | Settings | None = None) -> DatabaseService:
+        """Open, verify, warm and prepare the database; nothing happens if it is connected.
+
+        Without ``settings`` they are read from the environment. A server that is away is tried
+        again until ``retry_attempts`` or ``retry_max_seconds`` is reached; an optional database
+        is then left to join by itself when its server comes back.
+
+        Raises:
+            ConfigurationError: for bad settings, and for other settings than those connected.
+            AuthenticationError: at once, also for an optional database.
+            ConnectError: when a required database stays unreachable.
+            IndexBuildError: when a required database's collections or indexes can't be built.
+        """
+        self.open(self._resolve(settings))
+        return self
+
+    def open(self, settings: DatabaseSettings) -> bool:
+        """``connect`` for given settings; says whether this call was the one that opened it."""
+        present = registry.find(self.alias)
+        if present is not None and present.settings == settings:
+            return False
+        if present is not None:
+            raise ConfigurationError(
+                f"{self.alias!r} is already connected with other settings; "
+                "disconnect it before connecting it anew",
+                alias=self.alias,
+            )
+        return self._connecting.run(lambda: self._open(settings))
+
+    def disconnect(self) -> None:
+        """Close the database's client and detach its documents. Idempotent.
+
+        A connect that is under way is told to stop and is waited for.
+        """
+        self._cancelled.set()
+        self._connecting.wait()
+        connection = registry.find(self.alias)
+        if connection is None:
+            return
+        registry.remove(self.alias)
+        logger.info(
+            "disconnected %s", self.alias, extra={"alias": self.alias, "event": "disconnected"}
+        )
+        self._events.publish(Event("disconnected", self.alias))
+        self._events.finish()
+
+    close = disconnect
+
+    # Questions
+
+    @property
+    def client(self) -> MongoClient[Any]:
+        """The PyMongo client; raises ``NotConnectedError`` where there is none."""
+        return registry.connection(self.alias).client
+
+    @property
+    def name(self) -> str:
+        """The database's name on the server; raises ``NotConnectedError`` before connecting."""
+        return registry.connection(self.alias).settings.database
+
+    @property
+    def state(self) -> str:
+        """``disconnected``, ``connecting``, ``connected``, ``degraded`` or ``unavailable``.
+
+        Read from what the driver's monitoring last saw: costs nothing and asks no server.
+        """
+        connection = registry.find(self.alias)
+        if self._connecting.under_way:
+            return "connecting"
+        if connection is None:
+            return "disconnected"
+        if connection.settings.kind == "mongomock":
+            return "connected"
+        return reach_of(connection.monitors.topology.description)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether operations can be expected to work now; asks no server."""
+        return self.state in ("connected", "degraded")
+
+    def ping(self, timeout: float = 2.0) -> float:
+        """Ask the primary for a sign of life; returns the milliseconds that it took.
+
+        Raises:
+            NotConnectedError: before ``connect``.
+            UnavailableError: when no answer comes within ``timeout`` seconds.
+        """
+        connection = registry.connection(self.alias)
+        started = monotonic()
+        try:
+            ping(connection, timeout)
+        except PyMongoError as exc:
+            raise UnavailableError(
+                f"{self.alias!r} at {', '.join(connection.settings.hosts)} did not answer a ping "
+                f"within {timeout:g} s",
+                alias=self.alias,
+            ) from exc
+        return (monotonic() - started) * 1000
+
+    def status(self, timeout: float = 2.0) -> dict[str, Any]:
+        """How the database is doing, JSON-ready. Never raises, never connects.
+
+        Pings the server, for at most ``timeout`` seconds.
+        """
+        if registry.find(self.alias) is None:
+            return self.status_unasked(None)
+        latency_ms, error = None, None
+        try:
+            latency_ms = self.ping(timeout)
+            ask_version(registry.connection(self.alias), timeout)
+        except DataLayerError as exc:
+            error = str(exc)
+        return self.status_unasked(error, latency_ms)
+
+    def status_unasked(self, error: str | None, latency_ms: float | None = None) -> dict[str, Any]:
+        """``status()`` for a ping whose outcome is known already."""
+        connection = registry.find(self.alias)
+        last_error = error or self._last_error
+        if connection is None:
+            return disconnected_status(self.alias, self.state, last_error)
+        return status_of(connection, self.state, latency_ms, last_error)
+
+    # Events
+
+    def on(self, event: str, callback: Callback) -> None:
+        """Call ``callback`` with an ``Event`` each time ``event`` happens.
+
+        ``connecting``, ``connected`` and ``disconnected`` are told in the thread that connects;
+        ``unavailable``, ``recovered``, ``pool_exhausted`` and ``slow_command`` in a thread of
+        the service. Raises ``ValueError`` for an unknown name.
+        """
+        self._events.on(event, callback)
+
+    def off(self, event: str, callback: Callback) -> None:
+        """Stop calling ``callback`` for ``event``."""
+        self._events.off(event, callback)
+
+    # Inside
+
+    def _resolve(self, settings: DatabaseSettings | Settings | None) -> DatabaseSettings:
+        if isinstance(settings, DatabaseSettings):
+            return settings
+        if settings is None:
+            present = registry.find(self.alias)
+            if present is not None:
+                return present.settings
+            settings = Settings.from_env()
+        if self.alias not in settings:
+            raise ConfigurationError(
+                f"there are no settings for the alias {self.alias!r}; "
+                f"name it in DATALAYER_ALIASES and set {self.alias.upper()}_URI",
+                alias=self.alias,
+            )
+        return settings[self.alias]
+
+    def _open(self, settings: DatabaseSettings) -> bool:
+        self._cancelled.clear()
+        started = monotonic()
+        self._events.publish(Event("connecting", self.alias))
+        monitors = Monitors(self.alias, settings.slow_ms, self._on_driver_event)
+        connection = Connection(settings, monitors, registry.uri_for(settings))
+        try:
+            establish(connection, self._cancelled)
+        except DataLayerError as exc:
+            self._last_error = str(exc)
+            if not stay_unavailable(connection, exc):
+                raise
+            logger.error(
+                "%s; it joins by itself when it comes back",
+                exc,
+                extra={"alias": self.alias, "event": "unavailable"},
+            )
+            return True
+        self._last_error = prepare(connection)
+        self._note_connected(connection, monotonic() - started)
+        return True
+
+    def _note_connected(self, connection: Connection, elapsed: float) -> None:
+        logger.info(
+            "connected %s to %s in %.3f s",
+            self.alias,
+            connection.settings.redacted_uri,
+            elapsed,
+            extra={"alias": self.alias, "event": "connected", "elapsed": round(elapsed, 3)},
+        )
+        self._events.publish(Event("connected", self.alias))
+
+    def _on_driver_event(self, name: str, facts: Mapping[str, Any]) -> None:
+        self._events.post(Event(name, self.alias, facts))
+
+    def _note_unavailable(self, event: Event) -> None:
+        connection = registry.find(self.alias)
+        if connection is not None:
+            logger.warning(
+                "%s is unavailable: no server can be used",
+                self.alias,
+                extra={"alias": self.alias, "event": event.name},
+            )
+
+    def _note_recovered(self, event: Event) -> None:
+        connection = registry.find(self.alias)
+        if connection is None:
+            return
+        logger.info(
+            "%s is available again", self.alias, extra={"alias": self.alias, "event": event.name}
+        )
+        connection.server_version = None  # it may have come back upgraded
+        late = connection.connected_since is None
+        self._last_error = prepare(connection) if late else None
+        if late:
+            self._note_connected(connection, 0.0)
+
+    def after_fork(self) -> None:
+        """Replace locks and threads, in a child."""
+        self._connecting = SingleFlight()
+        self._cancelled = threading.Event()
+        self._events.after_fork()
