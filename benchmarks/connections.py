@@ -1,0 +1,211 @@
+"""What datalayer adds to the bare driver: importing, connecting, status, and each operation.
+
+    python benchmarks/connections.py [--rounds N] [--json FILE]
+
+Peers take turns within one run, so that a machine whose speed drifts slows both. Each figure is
+the median over the rounds, with the bound that the project holds it to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pymongo import MongoClient
+
+from datalayer import Settings, db
+from datalayer.embedded import EmbeddedMongo
+from datalayer.monitoring import Monitors
+
+OPERATIONS_A_ROUND = 300
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure and its bound."""
+
+    name: str
+    ours: float
+    peer: float
+    unit: str
+    value: float
+    bound: float
+
+    @property
+    def holds(self) -> bool:
+        return self.value <= self.bound
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=40, help="rounds of each figure (40)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    arguments = parser.parse_args()
+    with EmbeddedMongo() as server:
+        figures = [
+            import_time(max(arguments.rounds // 2, 5)),
+            connecting(server, arguments.rounds),
+            status(server, arguments.rounds),
+            command_listener(server, arguments.rounds),
+            all_listeners(server, arguments.rounds),
+        ]
+    print_table(figures)
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=2))
+    return 0 if all(figure.holds for figure in figures) else 1
+
+
+def import_time(rounds: int) -> Figure:
+    """Importing the facade against importing MongoEngine, each in a fresh interpreter."""
+    ours, peer = interleaved(
+        rounds,
+        lambda: imported_in_seconds("from datalayer import db"),
+        lambda: imported_in_seconds("import mongoengine"),
+    )
+    return ratio("import datalayer's facade / import mongoengine", ours, peer, bound=1.15)
+
+
+def imported_in_seconds(statement: str) -> float:
+    program = (
+        "import time; start = time.perf_counter()\n"
+        f"{statement}\n"
+        "print(time.perf_counter() - start)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
+    )
+    return float(done.stdout)
+
+
+def connecting(server: EmbeddedMongo, rounds: int) -> Figure:
+    """``connect_all`` on two databases against two bare clients, one after the other."""
+    uris = {"default": server.uri_for("shop"), "database1": server.uri_for("database1")}
+    settings = Settings(databases=uris)
+
+    def ours() -> float:
+        start = time.perf_counter()
+        db.connect_all(settings)
+        taken = time.perf_counter() - start
+        db.disconnect_all()
+        return taken
+
+    def bare() -> float:
+        start = time.perf_counter()
+        clients: list[MongoClient[Any]] = []
+        for uri in uris.values():
+            clients.append(MongoClient(uri))
+            clients[-1].admin.command("ping")
+        taken = time.perf_counter() - start
+        for client in clients:
+            client.close()
+        return taken
+
+    return ratio("connect_all / two bare clients", *interleaved(rounds, ours, bare), bound=1.3)
+
+
+def status(server: EmbeddedMongo, rounds: int) -> Figure:
+    """``status()`` against the slower of the two databases' pings, in milliseconds more."""
+    uris = {"default": server.uri_for("shop"), "database1": server.uri_for("database1")}
+    with db.connected(Settings(databases=uris)):
+        clients = (db.database.client, db.database1.client)
+
+        def slower_ping() -> float:
+            return max(timed(lambda c=client: c.admin.command("ping")) for client in clients)
+
+        ours, peer = interleaved(rounds, lambda: timed(db.status), slower_ping)
+    more = (median(ours) - median(peer)) * 1000
+    return Figure(
+        "status() beyond the slower ping",
+        median(ours) * 1000,
+        median(peer) * 1000,
+        "ms more",
+        more,
+        2.0,
+    )
+
+
+def command_listener(server: EmbeddedMongo, rounds: int) -> Figure:
+    """A one-document ``find_one`` with the command listener against one without."""
+    monitors = Monitors("default", 100, lambda name, facts: None)
+    return find_one_cost("command listener, share of find_one", server, rounds, monitors.commands)
+
+
+def all_listeners(server: EmbeddedMongo, rounds: int) -> Figure:
+    """The same with the pool and topology listeners too: what an application pays in all."""
+    monitors = Monitors("default", 100, lambda name, facts: None)
+    name = "all listeners, share of find_one"
+    return find_one_cost(name, server, rounds, *monitors.listeners(), bound=0.10)
+
+
+def find_one_cost(
+    name: str, server: EmbeddedMongo, rounds: int, *listeners: Any, bound: float = 0.05
+) -> Figure:
+    uri = server.uri_for("shop")
+    with MongoClient(uri, event_listeners=listeners) as heard, MongoClient(uri) as unheard:
+        for client in (heard, unheard):
+            client.shop.small.replace_one({"_id": 1}, {"_id": 1, "name": "x" * 20}, upsert=True)
+
+        def one_round(client: MongoClient[Any]) -> Callable[[], float]:
+            collection = client.shop.small
+
+            def measure() -> float:
+                start = time.perf_counter()
+                for _ in range(OPERATIONS_A_ROUND):
+                    collection.find_one({"_id": 1})
+                return (time.perf_counter() - start) / OPERATIONS_A_ROUND
+
+            return measure
+
+        ours, peer = interleaved(rounds, one_round(heard), one_round(unheard))
+    share = median(mine / other for mine, other in zip(ours, peer, strict=True)) - 1
+    return Figure(
+        name, median(ours) * 1_000_000, median(peer) * 1_000_000, "share more", share, bound
+    )
+
+
+def interleaved(
+    rounds: int, ours: Callable[[], float], peer: Callable[[], float]
+) -> tuple[list[float], list[float]]:
+    """Both by turns, the order swapped each round; one round before the counted ones."""
+    mine: list[float] = []
+    others: list[float] = []
+    for number in range(-1, rounds):
+        pair = [(mine, ours), (others, peer)]
+        for values, measure in pair if number % 2 else reversed(pair):
+            value = measure()
+            if number >= 0:
+                values.append(value)
+    return mine, others
+
+
+def timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def ratio(name: str, ours: list[float], peer: list[float], *, bound: float) -> Figure:
+    value = median(mine / other for mine, other in zip(ours, peer, strict=True))
+    return Figure(name, median(ours) * 1000, median(peer) * 1000, "times", value, bound)
+
+
+def print_table(figures: list[Figure]) -> None:
+    print(f"{'figure':<46} {'ours':>9} {'peer':>9}   {'value':>7} {'bound':>6}")
+    for figure in figures:
+        verdict = "" if figure.holds else "  MISSED"
+        print(
+            f"{figure.name:<46} {figure.ours:>9.3f} {figure.peer:>9.3f}   "
+            f"{figure.value:>7.3f} {figure.bound:>6} {figure.unit}{verdict}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
