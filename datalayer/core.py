@@ -19,6 +19,7 @@ from pymongo.errors import ConnectionFailure
 from datalayer.concurrency import SingleFlight
 from datalayer.errors import ConfigurationError, NotConnectedError
 from datalayer.monitoring import Monitors
+from datalayer.monitoring.topology import Reach, reach_of
 from datalayer.settings import DatabaseSettings, Settings
 
 if TYPE_CHECKING:
@@ -44,8 +45,12 @@ class Connection:
         self.monitors = monitors
         self.connected_since: datetime | None = None
         self.server_version: str | None = None
-        self.prepared: set[type] = set()
-        """The models whose collection and indexes were built over this connection."""
+        self.verified_ms: float | None = None
+        """How long the ping took that verified the connection."""
+        self.prepared: set[tuple[type, str]] = set()
+        """The models, with their collection, whose indexes were built over this connection."""
+        self.preparing: dict[str, SingleFlight[None]] = {}
+        """The builds that first writes share, by collection."""
         self._uri = uri
         self._lock = threading.Lock()  # guards _client
         self._client: MongoClient[Any] | None = None
@@ -69,6 +74,12 @@ class Connection:
         """The alias's database."""
         return self.client[self.settings.database]
 
+    def reach(self) -> Reach:
+        """Whether operations can be expected to work now, without asking a server."""
+        if self.settings.kind == "mongomock":
+            return "connected"
+        return reach_of(self.monitors.topology.description)
+
     def mark_connected(self) -> None:
         """Note that the server has answered."""
         self.connected_since = datetime.now(UTC)
@@ -84,6 +95,7 @@ class Connection:
     def after_fork(self) -> None:
         """Let go of the parent's client, in a child."""
         self._lock = threading.Lock()
+        self.preparing = {}
         self.monitors.reset()
         if self._client is not None:
             # Kept, so that the collector can't close sockets that the parent also holds.
@@ -94,11 +106,13 @@ class Connection:
         options = {**self.settings.client_kwargs(), "host": self._uri}
         if self.settings.kind == "mongomock":
             return _open_mongomock(options)
-        return MongoClient(
+        opened: MongoClient[Any] = MongoClient(
             **options,
             event_listeners=self.monitors.listeners(),
             driver=DriverInfo("datalayer"),
         )
+        self.monitors.topology.follow(lambda: opened.topology_description)
+        return opened
 
 
 def _open_mongomock(options: dict[str, Any]) -> MongoClient[Any]:
@@ -127,7 +141,7 @@ class Registry:
         self.services: dict[str, Any] = {}
         self.settings: Settings | None = None
         """What the facade connected last; ``None`` when it has disconnected."""
-        self.connecting: SingleFlight[None] = SingleFlight()
+        self.connecting: SingleFlight[dict[str, Any]] = SingleFlight()
         self._connections: dict[str, Connection] = {}
         self._embedded: EmbeddedMongo | None = None
         self._pid = os.getpid()
