@@ -1,0 +1,48 @@
+"""Base classes for documents. They stay ordinary MongoEngine documents, with the connection,
+the indexes and the care for secrets that datalayer adds."""
+
+from __future__ import annotations
+
+from datalayer.documents.base import (
+    AnalyticsDocument,
+    BusinessDocument,
+    Document,
+    EmbeddedDocument,
+)
+from datalayer.documents.fields import (
+    CurrencyField,
+    MoneyField,
+    NormalizedEmailField,
+    RawDictField,
+    SecretField,
+    UTCDateTimeField,
+)
+from datalayer.documents.lifecycle import Lifecycle, TransitionError
+from datalayer.documents.money import exact_amount, minor_units
+from datalayer.documents.queryset import QuerySet
+from datalayer.documents.runtime import define_model
+from datalayer.documents.showing import without_secrets
+from datalayer.documents.times import utc_now
+from datalayer.settings import redact
+
+__all__ = [
+    "AnalyticsDocument",
+    "BusinessDocument",
+    "CurrencyField",
+    "Document",
+    "EmbeddedDocument",
+    "Lifecycle",
+    "MoneyField",
+    "NormalizedEmailField",
+    "QuerySet",
+    "RawDictField",
+    "SecretField",
+    "TransitionError",
+    "UTCDateTimeField",
+    "define_model",
+    "exact_amount",
+    "minor_units",
+    "redact",
+    "utc_now",
+    "without_secrets",
+]

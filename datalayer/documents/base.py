@@ -1,0 +1,184 @@
+"""The base classes: MongoEngine documents that know datalayer's connections, get their indexes
+before the first write, carry their id and time stamps into it, and keep secrets out of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import mongoengine
+from bson import ObjectId, json_util
+from mongoengine.context_managers import set_write_concern
+from mongoengine.fields import ObjectIdField
+
+from datalayer import indexes
+from datalayer.core import registry
+from datalayer.documents.fields import UTCDateTimeField
+from datalayer.documents.guard import collection_of
+from datalayer.documents.inputs import accepted
+from datalayer.documents.queryset import QuerySet
+from datalayer.documents.showing import JSON_OPTIONS, without_secrets
+from datalayer.documents.times import utc_now
+from datalayer.documents.timestamps import keeps
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+    from pymongo.database import Database
+
+__all__ = ["AnalyticsDocument", "BusinessDocument", "Document", "EmbeddedDocument"]
+
+
+class _Exchange:
+    """Taking data from outside and showing it there."""
+
+    @classmethod
+    def from_input(cls, data: Mapping[str, Any], *, allow: Iterable[str]) -> Self:
+        """A new instance with the values of ``data`` for the fields named in ``allow``.
+
+        For request data: other keys are left out, so that nobody sets a field that you didn't
+        think of. A mapping or a list for a field that takes a single value is refused, so that
+        an operator (``{"$ne": None}``) never stands for a value. ``"address.city"`` allows
+        one field of an embedded document. Nothing is saved or validated beyond that.
+
+        Raises:
+            ValidationError: with all fields that don't fit in ``errors``.
+            FieldDoesNotExist: for a name in ``allow`` that the model lacks.
+        """
+        return cls(**accepted(cls, data, allow))
+
+    def to_json(self, *args: Any, **kwargs: Any) -> str:
+        """MongoDB's relaxed Extended JSON, without the fields marked secret.
+
+        ``use_db_field=False`` takes the attributes' names; ``json_options`` another dialect.
+        """
+        use_db_field = kwargs.pop("use_db_field", True)
+        kwargs.setdefault("json_options", JSON_OPTIONS)
+        data: dict[str, Any] = self.to_mongo(use_db_field)  # type: ignore[attr-defined]
+        shown = without_secrets(type(self), data, use_db_field=use_db_field)
+        return json_util.dumps(shown, *args, **kwargs)
+
+    @classmethod
+    def from_json(cls, json_data: str, created: bool = False, **kwargs: Any) -> Any:
+        """An instance from what ``to_json`` gave, as in MongoEngine."""
+        kwargs.setdefault("json_options", JSON_OPTIONS)
+        return super().from_json(json_data, created, **kwargs)  # type: ignore[misc]
+
+
+class EmbeddedDocument(_Exchange, mongoengine.EmbeddedDocument):
+    """A part of a document, without a collection of its own."""
+
+    meta = {"abstract": True}
+
+
+class Document(_Exchange, mongoengine.Document):
+    """Base of all documents of datalayer; for a database of your own, name it in ``meta``.
+
+        class Invoice(Document):
+            number = StringField(required=True, unique=True)
+            meta = {"db_alias": "archive"}
+
+    An ordinary MongoEngine document, with these keys of ``meta`` besides MongoEngine's:
+    ``auto_index`` (build the indexes at connect; default true), ``timestamps`` (default true),
+    and for the collection ``timeseries``, ``collation``, ``validator``, ``validation_level`` and
+    ``validation_action``. Without a connection every access raises ``NotConnectedError``.
+
+    The first write of a model that was defined after connecting builds its collection and
+    indexes; where that fails, it and all later writes raise ``IndexBuildError``.
+    """
+
+    meta = {
+        "abstract": True,
+        "auto_create_index": False,  # MongoEngine's way: on a request, and silent on failure
+        "auto_index": True,
+        "queryset_class": QuerySet,
+        "timestamps": True,
+    }
+
+    @classmethod
+    def _get_db(cls) -> Database[Any]:
+        return registry.connection(indexes.alias_of(cls)).database
+
+    @classmethod
+    def _get_collection(cls) -> Collection[Any]:
+        connection = registry.connection(indexes.alias_of(cls))
+        collection: Collection[Any] | None = cls._collection
+        if collection is None or collection.database.client is not connection.client:
+            collection = cls._collection = collection_of(cls, connection)
+        return collection
+
+    @classmethod
+    def drop_collection(cls) -> None:
+        """Drop the collection; the next write builds it and its indexes again."""
+        super().drop_collection()
+        indexes.forget(cls)
+
+    def _prepare_insert(self) -> None:
+        """Give a new document its id and time stamps.
+
+        The id comes before the first attempt, so that saving again after a lost reply finds the
+        document instead of writing it twice.
+        """
+        id_field = self._meta["id_field"]
+        if self._data.get(id_field) is None and isinstance(self._fields[id_field], ObjectIdField):
+            # Past __setattr__, which takes a document that gets an id for a saved one.
+            self._data[id_field] = ObjectId()
+        now = utc_now()
+        for name in ("created_at", "updated_at"):
+            if keeps(type(self), name) and self._data.get(name) is None:
+                self._data[name] = now
+
+    def _save_create(self, doc: Any, force_insert: bool, write_concern: dict[str, Any]) -> Any:
+        fresh = "_id" not in doc
+        self._prepare_insert()
+        for name in (self._meta["id_field"], "created_at", "updated_at"):
+            if self._data.get(name) is not None:
+                field = self._fields[name]
+                doc[field.db_field] = field.to_mongo(self._data[name])
+        with set_write_concern(self._get_collection(), write_concern) as collection:
+            if fresh or force_insert or self._meta.get("timeseries"):
+                return collection.insert_one(doc).inserted_id
+            # Given an id, MongoEngine first tries to replace and then inserts: two round trips.
+            select = self._integrate_shard_key(doc, {"_id": doc["_id"]})
+            collection.replace_one(select, doc, upsert=True)
+            return doc["_id"]
+
+    def _get_update_doc(self) -> dict[str, Any]:
+        update: dict[str, Any] = super()._get_update_doc()
+        if update and keeps(type(self), "updated_at"):
+            key = self._fields["updated_at"].db_field
+            if key not in update.get("$set", {}) and key not in update.get("$unset", {}):
+                self._data["updated_at"] = utc_now()
+                update.setdefault("$set", {})[key] = self._data["updated_at"]
+        return update
+
+
+class _StampedDocument(Document):
+    """Adds the time stamps.
+
+    ``created_at`` is set when a document is inserted, ``updated_at`` then and with every change,
+    by ``save`` and by updates through the queryset, unless the change sets it itself. Saving
+    without a change changes nothing. Both are UTC, cut to the millisecond.
+    """
+
+    created_at = UTCDateTimeField()
+    updated_at = UTCDateTimeField()
+
+    meta = {"abstract": True}
+
+
+class BusinessDocument(_StampedDocument):
+    """Base of the models whose data must not be lost: alias ``default``.
+
+    Has ``created_at`` and ``updated_at``, kept by saves and by updates through the queryset.
+    """
+
+    meta = {"abstract": True, "db_alias": "default"}
+
+
+class AnalyticsDocument(_StampedDocument):
+    """Base of the models for analytics, logs, metrics and history: alias ``database1``.
+
+    Has ``created_at`` and ``updated_at``, kept by saves and by updates through the queryset.
+    """
+
+    meta = {"abstract": True, "db_alias": "database1"}

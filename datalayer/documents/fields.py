@@ -1,0 +1,170 @@
+"""Fields for what business data needs and MongoEngine leaves open: time zones, secrets, money."""
+
+from __future__ import annotations
+
+import decimal
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from bson import BSON, Decimal128
+from bson.errors import BSONError
+from mongoengine.base import BaseField
+from mongoengine.fields import DateTimeField, Decimal128Field, EmailField, StringField
+
+from datalayer.documents.money import CURRENCIES
+from datalayer.documents.times import in_utc
+
+__all__ = [
+    "CurrencyField",
+    "MoneyField",
+    "NormalizedEmailField",
+    "RawDictField",
+    "SecretField",
+    "UTCDateTimeField",
+]
+
+
+class _ConvertingField(BaseField):
+    """Converts a value already where it is assigned: what you hold is what you reload."""
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        if value is None and not self.null and self.default is not None:
+            value = self.default() if callable(self.default) else self.default
+        super().__set__(instance, None if value is None else self.to_python(value))
+
+
+class UTCDateTimeField(_ConvertingField, DateTimeField):
+    """A point in time: always aware, in UTC, cut to the millisecond, from assignment on.
+
+    Aware values are converted; naive values and dates are taken to be UTC. Strings are read as
+    ISO 8601 (and in the formats of MongoEngine's ``DateTimeField``).
+    """
+
+    def to_python(self, value: Any) -> Any:
+        """What the attribute holds; a value that is no point in time is left to ``validate``."""
+        moment = self._moment(value)
+        return value if moment is None else moment
+
+    def to_mongo(self, value: Any) -> Any:
+        """The same, and ``None`` for what is no point in time."""
+        return self._moment(value)
+
+    def _moment(self, value: Any) -> datetime | None:
+        if isinstance(value, str):
+            try:
+                return in_utc(datetime.fromisoformat(value.strip()))
+            except ValueError:
+                pass
+        moment = super().to_mongo(value)
+        return in_utc(moment) if isinstance(moment, datetime) else None
+
+
+class SecretField(StringField):
+    """A string that ``to_json`` leaves out, such as a password's hash or an access token.
+
+    It is stored and loaded like any other. Any field may be marked so with ``secret=True``.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"secret": True, **kwargs})
+
+
+class NormalizedEmailField(_ConvertingField, EmailField):
+    """An e-mail address in the one spelling under which it is stored, searched and unique.
+
+    Unicode NFKC, case-folded, without surrounding space, when it is assigned and in queries.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"allow_utf8_user": True, "max_length": 254, **kwargs})
+
+    def to_python(self, value: Any) -> Any:
+        """The normal spelling."""
+        if not isinstance(value, str):
+            return value
+        return unicodedata.normalize("NFKC", value).casefold().strip()
+
+    def to_mongo(self, value: Any) -> Any:
+        """The normal spelling."""
+        return self.to_python(value)
+
+    def prepare_query_value(self, op: str | None, value: Any) -> Any:
+        """Look for the normal spelling."""
+        return super().prepare_query_value(op, self.to_python(value))
+
+
+class MoneyField(_ConvertingField, Decimal128Field):
+    """An amount of money: a ``Decimal`` in Python, ``Decimal128`` in the database.
+
+    Takes ``Decimal``, ``int`` and strings such as ``"12.50"``. A ``float`` is refused, since
+    0.1 has no exact binary form. The number of places depends on the currency, which stands in
+    another field: see ``exact_amount``.
+    """
+
+    def to_python(self, value: Any) -> Any:
+        """A ``Decimal``; what is no amount is left to ``validate``."""
+        if isinstance(value, Decimal128):
+            return value.to_decimal()
+        if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
+            return value
+        try:
+            return Decimal(value)
+        except decimal.InvalidOperation:
+            return value
+
+    def to_mongo(self, value: Any) -> Any:
+        """A ``Decimal128``, exactly; anything inexact raises ``ValidationError``."""
+        amount = self.to_python(value)
+        if not isinstance(amount, Decimal):
+            self.error("an amount of money is a Decimal, an int or a string, never a float")
+        if not amount.is_finite():
+            self.error("an amount of money is a finite number")
+        try:
+            return Decimal128(amount)
+        except decimal.DecimalException:
+            return self.error("an amount of money has at most 34 digits")
+
+    def validate(self, value: Any) -> None:
+        """Check the amount and its limits."""
+        super().validate(self.to_mongo(value))
+
+    def prepare_query_value(self, op: str | None, value: Any) -> Any:
+        """Look for the exact amount; lists are those of ``in`` and ``nin``."""
+        if isinstance(value, (list, tuple, set)):
+            return [self.to_mongo(each) for each in value]
+        return super().prepare_query_value(op, value)
+
+
+class CurrencyField(StringField):
+    """The three letters of a currency in use, by ISO 4217."""
+
+    def validate(self, value: Any) -> None:
+        """Refuse codes that name no currency."""
+        super().validate(value)
+        if value not in CURRENCIES:
+            self.error("a currency is one of the three-letter codes of ISO 4217, in capitals")
+
+
+class RawDictField(BaseField):
+    """A mapping that is stored and loaded as it is: no references, no classes, no look inside.
+
+    ``max_bytes`` limits its size as BSON. A change inside it isn't noticed: assign it anew.
+    """
+
+    def __init__(self, *, max_bytes: int | None = None, **kwargs: Any) -> None:
+        self.max_bytes = max_bytes
+        super().__init__(**kwargs)
+
+    def validate(self, value: Any, clean: bool = True) -> None:
+        """Refuse what isn't a mapping, what BSON can't hold, and what is too large."""
+        if not isinstance(value, Mapping):
+            self.error("must be a mapping")
+        try:
+            size = len(BSON.encode(value))
+        except (BSONError, OverflowError, TypeError, ValueError) as exc:
+            self.error(f"holds something that BSON can't: {type(exc).__name__}")
+        if self.max_bytes is not None and size > self.max_bytes:
+            self.error(f"takes {size} bytes, more than {self.max_bytes}")

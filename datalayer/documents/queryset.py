@@ -1,0 +1,89 @@
+"""The queryset of the base documents: MongoEngine's, with time stamps on updates, ids before the
+first attempt to insert, and no secrets in JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mongoengine
+from bson import json_util
+from mongoengine.queryset import QuerySet as _QuerySet
+from mongoengine.queryset import QuerySetNoCache as _QuerySetNoCache
+
+from datalayer.documents.showing import JSON_OPTIONS, without_secrets
+from datalayer.documents.timestamps import stamped_update
+
+__all__ = ["QuerySet", "QuerySetNoCache"]
+
+
+class _Writes:
+    """What both querysets add to MongoEngine's."""
+
+    _document: Any
+
+    def update(self, upsert: bool = False, multi: bool = True, **update: Any) -> Any:
+        """Like MongoEngine's; sets ``updated_at`` too, unless the update does."""
+        return super().update(upsert, multi, **self._stamped(update, upsert))  # type: ignore[misc]
+
+    def modify(self, upsert: bool = False, remove: bool = False, **update: Any) -> Any:
+        """Like MongoEngine's; sets ``updated_at`` too, unless the update does."""
+        if not remove:
+            update = self._stamped(update, upsert)
+        return super().modify(upsert=upsert, remove=remove, **update)  # type: ignore[misc]
+
+    def insert(self, doc_or_docs: Any, load_bulk: bool = True, **options: Any) -> Any:
+        """Like MongoEngine's; the documents have ids and time stamps before the first attempt."""
+        if isinstance(doc_or_docs, mongoengine.Document):
+            documents = [doc_or_docs]
+        else:
+            documents = doc_or_docs = list(doc_or_docs)
+        for document in documents:
+            if hasattr(document, "_prepare_insert"):
+                document._prepare_insert()
+        return super().insert(doc_or_docs, load_bulk, **options)  # type: ignore[misc]
+
+    def to_json(self, *args: Any, **kwargs: Any) -> str:
+        """The documents as one JSON array, without their secrets."""
+        kwargs.setdefault("json_options", JSON_OPTIONS)
+        shown = [
+            without_secrets(self._document, data)
+            for data in self.as_pymongo()  # type: ignore[attr-defined]
+        ]
+        return json_util.dumps(shown, *args, **kwargs)
+
+    def no_cache(self) -> Any:
+        """A queryset that doesn't keep the documents it has read."""
+        return self._as(QuerySetNoCache)
+
+    def cache(self) -> Any:
+        """A queryset that keeps the documents it has read."""
+        return self._as(QuerySet)
+
+    def _as(self, queryset_class: type) -> Any:
+        if getattr(self, "_result_cache", None) is not None:
+            raise mongoengine.errors.OperationError("QuerySet already cached")
+        fresh = queryset_class(self._document, self._collection)  # type: ignore[attr-defined]
+        return self._clone_into(fresh)  # type: ignore[attr-defined]
+
+    def _stamped(self, update: dict[str, Any], upsert: bool) -> dict[str, Any]:
+        options = {name: update.pop(name) for name in _OPTIONS if name in update}
+        return {**options, **stamped_update(self._document, update, upsert=upsert)}
+
+
+class QuerySet(_Writes, _QuerySet):
+    """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
+
+
+class QuerySetNoCache(_Writes, _QuerySetNoCache):
+    """What ``objects.no_cache()`` gives."""
+
+
+# Keyword arguments of update and modify that are no fields.
+_OPTIONS = (
+    "write_concern",
+    "read_concern",
+    "full_result",
+    "array_filters",
+    "full_response",
+    "new",
+)

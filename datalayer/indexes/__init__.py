@@ -1,0 +1,33 @@
+"""Collections and indexes as the models declare them: built at connect or before the first write
+of a model seen later, compared with what the server has, and brought in line on request."""
+
+from __future__ import annotations
+
+from datalayer.indexes.building import build, ensure, forget
+from datalayer.indexes.comparing import (
+    ChangedIndex,
+    ChangedOption,
+    CollectionDiff,
+    Index,
+    compare,
+)
+from datalayer.indexes.declared import CollectionPlan, alias_of, models_on, plans_on
+from datalayer.indexes.syncing import Action, diff, sync
+
+__all__ = [
+    "Action",
+    "ChangedIndex",
+    "ChangedOption",
+    "CollectionDiff",
+    "CollectionPlan",
+    "Index",
+    "alias_of",
+    "build",
+    "compare",
+    "diff",
+    "ensure",
+    "forget",
+    "models_on",
+    "plans_on",
+    "sync",
+]

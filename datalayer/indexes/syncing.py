@@ -1,0 +1,219 @@
+"""Shows and applies the difference between the declared and the existing indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pymongo
+from pymongo import IndexModel
+from pymongo.errors import OperationFailure
+
+from datalayer.core import Connection, registry
+from datalayer.indexes.building import (
+    BUILD_SECONDS,
+    create_collection,
+    create_indexes,
+    own_session,
+)
+from datalayer.indexes.comparing import (
+    ChangedIndex,
+    CollectionDiff,
+    Index,
+    changed_options,
+    compare,
+)
+from datalayer.indexes.declared import CollectionPlan, plans_on
+from datalayer.indexes.explaining import explained
+
+if TYPE_CHECKING:
+    from pymongo.client_session import ClientSession
+
+__all__ = ["Action", "diff", "sync"]
+
+_NO_SUCH_COLLECTION = 26
+# What collMod can alter, and the word it takes for "none".
+_ALTERABLE: Mapping[str, Any] = {
+    "expireAfterSeconds": "off",
+    "validator": {},
+    "validationLevel": "strict",
+    "validationAction": "error",
+}
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that ``sync`` did.
+
+    ``kind`` is ``create_collection``, ``change_option``, ``create_index``, ``change_ttl``,
+    ``rebuild_index`` or ``drop_index``; ``name`` names the index or the option.
+    """
+
+    kind: str
+    alias: str
+    collection: str
+    name: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "kind": self.kind,
+            "alias": self.alias,
+            "collection": self.collection,
+            "name": self.name,
+        }
+
+
+def diff(alias: str) -> list[CollectionDiff]:
+    """The collections on ``alias`` that differ from what their models declare.
+
+    Collections without a model are not looked at. Writes nothing.
+
+    Raises:
+        IndexBuildError: when the server can't be asked.
+    """
+    connection = registry.connection(alias)
+    differences = []
+    for plan in plans_on(alias):
+        with explained(connection, plan), own_session(connection) as session:
+            found = _difference(connection, plan, session)
+        if not found.in_sync:
+            differences.append(found)
+    return differences
+
+
+def sync(alias: str, drop: bool = False) -> list[Action]:
+    """Bring ``alias`` in line with its models, whatever AUTO_INDEX says; returns what was done.
+
+    Missing collections and indexes are created, and a TTL is altered in place. Changed indexes
+    are rebuilt and unknown ones dropped only with ``drop``. ``diff`` tells what is left.
+
+    Raises:
+        IndexBuildError: at the first failure; what was done before it stays done.
+    """
+    connection = registry.connection(alias)
+    actions: list[Action] = []
+    for plan in plans_on(alias):
+        with (
+            explained(connection, plan),
+            pymongo.timeout(BUILD_SECONDS),
+            own_session(connection) as session,
+        ):
+            _Sync(connection, plan, session, actions).run(drop=drop)
+    return actions
+
+
+class _Sync:
+    """Brings one collection in line and notes in ``actions`` what it did."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        plan: CollectionPlan,
+        session: ClientSession | None,
+        actions: list[Action],
+    ) -> None:
+        self.connection = connection
+        self.plan = plan
+        self.session = session
+        self.actions = actions
+        self.models = {index.document["name"]: index for index in plan.indexes}
+
+    def run(self, *, drop: bool) -> None:
+        """Go through all differences of the collection."""
+        difference = _difference(self.connection, self.plan, self.session)
+        if not difference.exists:
+            create_collection(self.connection, self.plan, self.session)
+            self.note("create_collection", None)
+        for option in difference.options:
+            if option.name in _ALTERABLE:
+                value = _ALTERABLE[option.name] if option.expected is None else option.expected
+                self.alter({option.name: value})
+                self.note("change_option", option.name)
+        # Unknown ones go first: one of them may stand in the way of a new text index.
+        for index in difference.unknown if drop else ():
+            self.drop(index.name)
+            self.note("drop_index", index.name)
+        for change in difference.changed:
+            self.change(change, drop=drop)
+        if difference.missing:
+            self.create([self.models[index.name] for index in difference.missing])
+            for index in difference.missing:
+                self.note("create_index", index.name)
+
+    def change(self, change: ChangedIndex, *, drop: bool) -> None:
+        """Alter a TTL in place; anything else takes a rebuild."""
+        name, seconds = change.actual.name, change.expected.options.get("expireAfterSeconds")
+        if change.only_ttl:
+            self.alter({"index": {"name": name, "expireAfterSeconds": seconds}})
+            self.note("change_ttl", name)
+        elif drop:
+            self.rebuild(change)
+            self.note("rebuild_index", change.expected.name)
+
+    def rebuild(self, change: ChangedIndex) -> None:
+        """Put the declared index in the place of the present one, or the present one back."""
+        collection = self.connection.database[self.plan.name]
+        present = next(
+            document
+            for document in collection.list_indexes(session=self.session)
+            if document["name"] == change.actual.name
+        )
+        self.drop(change.actual.name)
+        try:
+            self.create([self.models[change.expected.name]])
+        except OperationFailure:
+            options = {key: value for key, value in present.items() if key not in ("key", "v")}
+            self.create([IndexModel(list(present["key"].items()), **options)])
+            raise
+
+    def create(self, indexes: list[IndexModel]) -> None:
+        """Build ``indexes``."""
+        create_indexes(self.connection, self.plan, indexes, self.session)
+
+    def drop(self, name: str) -> None:
+        """Drop the index ``name``."""
+        self.connection.database[self.plan.name].drop_index(name, session=self.session)
+
+    def alter(self, change: Mapping[str, Any]) -> None:
+        """Run ``collMod``."""
+        self.connection.database.command(
+            {"collMod": self.plan.name, **change}, session=self.session
+        )
+
+    def note(self, kind: str, name: str | None) -> None:
+        """Remember what was done."""
+        self.actions.append(Action(kind, self.connection.alias, self.plan.name, name))
+
+
+def _difference(
+    connection: Connection, plan: CollectionPlan, session: ClientSession | None
+) -> CollectionDiff:
+    database = connection.database
+    if connection.settings.kind == "mongomock":
+        return CollectionDiff(connection.alias, plan.name, exists=True)
+    present = next(iter(database.list_collections(session, {"name": plan.name})), None)
+    if present is not None and present["type"] == "view":
+        return CollectionDiff(connection.alias, plan.name, exists=True)
+    options = present["options"] if present else {}
+    collation = plan.options.get("collation")
+    expected = [Index.of(index.document, collation) for index in plan.indexes]
+    actual = [Index.of(document) for document in database[plan.name].list_indexes(session=session)]
+    missing, changed, unknown = compare(expected, actual)
+    return CollectionDiff(
+        alias=connection.alias,
+        collection=plan.name,
+        exists=present is not None,
+        missing=missing,
+        changed=changed,
+        unknown=tuple(index for index in unknown if not _is_servers_own(index, plan)),
+        options=changed_options(plan.options, options) if present else (),
+    )
+
+
+def _is_servers_own(index: Index, plan: CollectionPlan) -> bool:
+    """From 6.3 on, the server gives time-series collections an index on meta and time."""
+    timeseries = plan.options.get("timeseries", {})
+    own = ((timeseries.get("metaField"), 1), (timeseries.get("timeField"), 1))
+    return bool(timeseries) and index.keys == own and not index.options
