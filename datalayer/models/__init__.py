@@ -1,0 +1,48 @@
+"""Ready models: business data on ``default``, analytics on ``database1``.
+
+An application that has models of its own uses only the base classes, from
+``datalayer.documents``: nothing is built for models that were not imported.
+"""
+
+from __future__ import annotations
+
+from datalayer.documents import AnalyticsDocument, BusinessDocument, Document, EmbeddedDocument
+from datalayer.models.analytics import (
+    AnalyticsEvent,
+    HistoryRecord,
+    LogEntry,
+    Metric,
+    MetricSeries,
+    MongoLogHandler,
+)
+from datalayer.models.business import (
+    Advertisement,
+    ChatMessage,
+    Conversation,
+    Preferences,
+    Profile,
+    ReadReceipt,
+    Transaction,
+    User,
+)
+
+__all__ = [
+    "Advertisement",
+    "AnalyticsDocument",
+    "AnalyticsEvent",
+    "BusinessDocument",
+    "ChatMessage",
+    "Conversation",
+    "Document",
+    "EmbeddedDocument",
+    "HistoryRecord",
+    "LogEntry",
+    "Metric",
+    "MetricSeries",
+    "MongoLogHandler",
+    "Preferences",
+    "Profile",
+    "ReadReceipt",
+    "Transaction",
+    "User",
+]

@@ -1,0 +1,131 @@
+"""Chat messages: what was said in a conversation, and who has read it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bson import ObjectId
+from bson.errors import InvalidId
+from mongoengine import Q
+from mongoengine.errors import ValidationError
+from mongoengine.fields import (
+    EmbeddedDocumentListField,
+    ListField,
+    ObjectIdField,
+    ReferenceField,
+    StringField,
+)
+
+from datalayer.documents import (
+    BusinessDocument,
+    EmbeddedDocument,
+    QuerySet,
+    UTCDateTimeField,
+    utc_now,
+)
+from datalayer.models.business.conversation import Conversation
+from datalayer.models.business.user import User
+
+__all__ = ["ChatMessage", "ReadReceipt"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class ReadReceipt(EmbeddedDocument):
+    """Who read a message when."""
+
+    user = ObjectIdField(required=True)
+    read_at = UTCDateTimeField(required=True)
+
+
+class ChatMessage(BusinessDocument):
+    """One message. ``unread_by`` holds the ids of those who have yet to read it."""
+
+    conversation = ReferenceField(Conversation, required=True)
+    sender = ReferenceField(User, required=True)
+    text = StringField(required=True, min_length=1, max_length=4000)
+    sent_at = UTCDateTimeField(required=True, default=utc_now)
+    unread_by = ListField(ObjectIdField())
+    read_by = EmbeddedDocumentListField(ReadReceipt)
+
+    meta = {
+        "collection": "chat_messages",
+        "indexes": [
+            ("conversation", "-sent_at", "-id"),
+            ("unread_by", "conversation"),
+            ("sender", "-sent_at"),
+        ],
+    }
+
+    @classmethod
+    def send(cls, conversation: Conversation, sender: User, text: str) -> ChatMessage:
+        """Add a message to ``conversation``, unread by all but its sender.
+
+        Raises:
+            ValidationError: when the sender doesn't take part, or the text is empty or too long.
+        """
+        readers = conversation.participant_ids()
+        if sender.pk not in readers:
+            raise ValidationError("only participants write to a conversation", field_name="sender")
+        message = cls(conversation=conversation, sender=sender, text=text)
+        message.unread_by = [each for each in readers if each != sender.pk]
+        message.save(force_insert=True)
+        conversation.touch(message.sent_at)
+        return message
+
+    @classmethod
+    def page(
+        cls, conversation: Conversation, before: str | None = None, limit: int = 50
+    ) -> QuerySet:
+        """At most ``limit`` messages, newest first; the next page with the last one's ``cursor``.
+
+        Unlike skipping, this stays right and fast while messages are added.
+
+        Raises:
+            ValidationError: for a ``before`` that is no cursor.
+        """
+        found = cls.objects(conversation=conversation)
+        if before is not None:
+            moment, last = _read(before)
+            # The first condition bounds the index scan, the second breaks the tie.
+            found = found.filter(Q(sent_at__lte=moment) & (Q(sent_at__lt=moment) | Q(id__lt=last)))
+        return found.order_by("-sent_at", "-id").limit(limit)
+
+    @classmethod
+    def from_sender(cls, sender: User) -> QuerySet:
+        """What ``sender`` wrote, newest first."""
+        return cls.objects(sender=sender).order_by("-sent_at")
+
+    @classmethod
+    def unread(cls, user: User, conversation: Conversation | None = None) -> QuerySet:
+        """What ``user`` has yet to read, in one conversation or in all; ``.count()`` counts it."""
+        found = cls.objects(unread_by=user.pk)
+        return found if conversation is None else found.filter(conversation=conversation)
+
+    @classmethod
+    def mark_read(cls, user: User, conversation: Conversation) -> int:
+        """Note that ``user`` has read all there is; returns how many messages were unread."""
+        receipt = ReadReceipt(user=user.pk, read_at=utc_now())
+        return int(
+            cls.unread(user, conversation).update(pull__unread_by=user.pk, push__read_by=receipt)
+        )
+
+    @property
+    def cursor(self) -> str:
+        """Where this message stands in its conversation, for ``page``; opaque."""
+        return f"{(self.sent_at - _EPOCH) // _MILLISECOND}-{self.pk}"
+
+    def read_at(self, user: User) -> datetime | None:
+        """When ``user`` read it."""
+        found: Any = next((each for each in self.read_by if each.user == user.pk), None)
+        return None if found is None else found.read_at
+
+
+def _read(cursor: str) -> tuple[datetime, ObjectId]:
+    milliseconds, _, last = cursor.rpartition("-")
+    try:
+        return _EPOCH + int(milliseconds) * _MILLISECOND, ObjectId(last)
+    except (InvalidId, OverflowError, ValueError) as exc:
+        raise ValidationError("this is no cursor of a message") from exc
