@@ -47,7 +47,7 @@ class Connection:
         self.server_version: str | None = None
         self.verified_ms: float | None = None
         """How long the ping took that verified the connection."""
-        self.prepared: set[tuple[type, str]] = set()
+        self.prepared: set[tuple[type[mongoengine.Document], str]] = set()
         """The models, with their collection, whose indexes were built over this connection."""
         self.preparing: dict[str, SingleFlight[None]] = {}
         """The builds that first writes share, by collection."""

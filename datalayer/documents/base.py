@@ -4,7 +4,7 @@ before the first write, carry their id and time stamps into it, and keep secrets
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import mongoengine
 from bson import ObjectId, json_util
@@ -85,6 +85,8 @@ class Document(_Exchange, mongoengine.Document):
     The first write of a model that was defined after connecting builds its collection and
     indexes; where that fails, it and all later writes raise ``IndexBuildError``.
     """
+
+    objects: ClassVar[QuerySet]
 
     meta = {
         "abstract": True,

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bson import BSON, Decimal128
 from bson.errors import BSONError
@@ -27,7 +27,16 @@ __all__ = [
 ]
 
 
-class _ConvertingField(BaseField):
+class _Typed(BaseField):
+    """Tells type checkers that an attribute holds a value rather than the field."""
+
+    if TYPE_CHECKING:
+
+        def __get__(self, instance: Any, owner: Any) -> Any: ...
+        def __set__(self, instance: Any, value: Any) -> None: ...
+
+
+class _ConvertingField(_Typed):
     """Converts a value already where it is assigned: what you hold is what you reload."""
 
     def __set__(self, instance: Any, value: Any) -> None:
@@ -62,7 +71,7 @@ class UTCDateTimeField(_ConvertingField, DateTimeField):
         return in_utc(moment) if isinstance(moment, datetime) else None
 
 
-class SecretField(StringField):
+class SecretField(_Typed, StringField):
     """A string that ``to_json`` leaves out, such as a password's hash or an access token.
 
     It is stored and loaded like any other. Any field may be marked so with ``secret=True``.
@@ -138,7 +147,7 @@ class MoneyField(_ConvertingField, Decimal128Field):
         return super().prepare_query_value(op, value)
 
 
-class CurrencyField(StringField):
+class CurrencyField(_Typed, StringField):
     """The three letters of a currency in use, by ISO 4217."""
 
     def validate(self, value: Any) -> None:
@@ -148,7 +157,7 @@ class CurrencyField(StringField):
             self.error("a currency is one of the three-letter codes of ISO 4217, in capitals")
 
 
-class RawDictField(BaseField):
+class RawDictField(_Typed):
     """A mapping that is stored and loaded as it is: no references, no classes, no look inside.
 
     ``max_bytes`` limits its size as BSON. A change inside it isn't noticed: assign it anew.

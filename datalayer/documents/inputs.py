@@ -17,7 +17,7 @@ __all__ = ["accepted"]
 _HOLD_MAPPINGS = (ComplexBaseField, DynamicField, GeoJsonBaseField, RawDictField)
 
 
-def accepted(model: type, data: Mapping[str, Any], allow: Iterable[str]) -> dict[str, Any]:
+def accepted(model: Any, data: Mapping[str, Any], allow: Iterable[str]) -> dict[str, Any]:
     """The values of ``data`` for the fields named in ``allow``; all other keys are left out.
 
     A dotted name (``"preferences.language"``) allows one field of an embedded document; the

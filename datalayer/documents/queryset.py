@@ -3,7 +3,8 @@ first attempt to insert, and no secrets in JSON."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
 
 import mongoengine
 from bson import json_util
@@ -72,6 +73,13 @@ class _Writes:
 
 class QuerySet(_Writes, _QuerySet):
     """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
+
+    if TYPE_CHECKING:  # MongoEngine has no types
+        __call__: Callable[..., Self]
+        filter: Callable[..., Self]
+        limit: Callable[..., Self]
+        order_by: Callable[..., Self]
+        search_text: Callable[..., Self]
 
 
 class QuerySetNoCache(_Writes, _QuerySetNoCache):

@@ -60,7 +60,8 @@ def define_model(
             return found
         # Copies, so that the same field objects can serve in another definition.
         own = {key: copy.deepcopy(field) for key, field in fields.items()}
-        model: type[Base] = type(base)(
+        metaclass: Any = type(base)
+        model: type[Base] = metaclass(
             name,
             (base,),
             {

@@ -19,7 +19,7 @@ JSON_OPTIONS = JSONOptions(
 
 
 def without_secrets(
-    model: type, data: dict[str, Any], *, use_db_field: bool = True
+    model: Any, data: dict[str, Any], *, use_db_field: bool = True
 ) -> dict[str, Any]:
     """Take the secret fields of ``model`` out of ``data``, embedded documents included.
 

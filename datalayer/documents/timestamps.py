@@ -11,12 +11,12 @@ from datalayer.documents.times import utc_now
 __all__ = ["keeps", "stamped_update"]
 
 
-def keeps(model: type, name: str) -> bool:
+def keeps(model: Any, name: str) -> bool:
     """Whether ``model`` has the time stamp ``name``; ``meta = {"timestamps": False}`` has none."""
     return name in model._fields and bool(model._meta.get("timestamps"))
 
 
-def stamped_update(model: type, update: dict[str, Any], *, upsert: bool) -> dict[str, Any]:
+def stamped_update(model: Any, update: dict[str, Any], *, upsert: bool) -> dict[str, Any]:
     """``update`` (MongoEngine's keyword arguments) with the time stamps it doesn't set itself."""
     if not keeps(model, "updated_at") or not (update or upsert):
         return update

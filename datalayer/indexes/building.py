@@ -102,7 +102,7 @@ def forget(model: Model) -> None:
     for relative, name in list(connection.prepared):
         if name == collection:
             connection.prepared.discard((relative, name))
-            relative._collection = None  # the next one is asked for, and guarded, again
+            relative._disconnect()  # the next one is asked for, and guarded, again
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def alias_of(model: Model) -> str:
     return alias
 
 
-def _is_concrete(model: type) -> bool:
+def _is_concrete(model: Any) -> bool:
     return (
         issubclass(model, mongoengine.Document)
         and not getattr(model, "_is_base_cls", True)

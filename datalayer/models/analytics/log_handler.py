@@ -52,6 +52,7 @@ class MongoLogHandler(logging.Handler):
         batch_size: int = 500,
         interval_seconds: float = 1.0,
     ) -> None:
+        self._closed = False
         super().__init__(level)
         self.model = model
         self.capacity = capacity
@@ -69,7 +70,7 @@ class MongoLogHandler(logging.Handler):
         """How many records were stored."""
         return self._written
 
-    def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+    def handle(self, record: logging.LogRecord) -> bool:
         """Leave out what storing itself makes.
 
         Here rather than in ``emit``, which holds the handler's lock: ``logging.shutdown`` holds
@@ -79,7 +80,7 @@ class MongoLogHandler(logging.Handler):
             return False
         if threading.current_thread() is self._thread:
             return False
-        return super().filter(record)
+        return super().handle(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Put ``record`` in the queue, or count it as dropped. Never waits, never raises."""
@@ -98,7 +99,9 @@ class MongoLogHandler(logging.Handler):
         except Exception:  # noqa: BLE001 - a log line must not break what it tells of
             self._dropped += 1
 
-    def flush(self, timeout: float = 5.0) -> bool:
+    def flush(  # type: ignore[override] # says more than the base class's
+        self, timeout: float = 5.0
+    ) -> bool:
         """Wait at most ``timeout`` seconds until all is stored; says whether it is."""
         if os.getpid() != self._pid:
             return True
