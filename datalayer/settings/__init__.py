@@ -1,0 +1,28 @@
+"""Settings: read from the environment, `.env` or code, checked all at once, kept as frozen
+values. Reading them does no network I/O, and nothing here shows a secret."""
+
+from __future__ import annotations
+
+from datalayer.settings.builder import Row
+from datalayer.settings.collection import Settings
+from datalayer.settings.uri import redact
+from datalayer.settings.values import DatabaseSettings
+from datalayer.settings.variables import (
+    DATABASE_VARIABLES,
+    FOREIGN_VARIABLES,
+    GLOBAL_VARIABLES,
+    Variable,
+    prefix_of,
+)
+
+__all__ = [
+    "DATABASE_VARIABLES",
+    "FOREIGN_VARIABLES",
+    "GLOBAL_VARIABLES",
+    "DatabaseSettings",
+    "Row",
+    "Settings",
+    "Variable",
+    "prefix_of",
+    "redact",
+]

@@ -1,0 +1,167 @@
+"""From texts with their sources to the settings of one database, collecting every problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from datalayer.settings.options import turned_off_checks, uses_tls
+from datalayer.settings.uri import ParsedUri, parse, redact
+from datalayer.settings.values import DatabaseSettings, contradictions, with_uri_options
+from datalayer.settings.variables import DATABASE_VARIABLES, Value, Variable, as_text
+
+__all__ = ["Findings", "Given", "Plan", "Row", "build", "check_transport", "read_given"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A text that somebody has set, and where."""
+
+    text: str = field(repr=False)
+    source: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of ``datalayer config``: no secret in it."""
+
+    alias: str
+    """Empty for variables that concern all databases."""
+    variable: str
+    value: str
+    source: str
+    """``default``, ``.env``, ``environment``, ``override``, ``code`` or ``URI``."""
+
+
+@dataclass
+class Findings:
+    """What came up while reading; filled step by step."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is known of one database before it is built."""
+
+    alias: str
+    given: Mapping[str, Given]
+    """By field."""
+    names: Mapping[str, str]
+    """What messages call each field: its variable, or the alias and the field."""
+    profile: str = "web"
+    require_tls: bool = False
+
+
+def build(plan: Plan, findings: Findings) -> DatabaseSettings | None:
+    """The settings of one database; ``None`` after adding to the problems."""
+    before = len(findings.problems)
+    uri = _read_uri(plan, findings)
+    values: dict[str, Any] = {}
+    for variable in DATABASE_VARIABLES:
+        if variable.kind != "uri":
+            given = plan.given.get(variable.field)
+            default = variable.default_for(plan.alias, plan.profile)
+            name = plan.names[variable.field]
+            values[variable.field] = read_given(variable, name, given, default, findings)
+    if uri is None or len(findings.problems) > before:
+        return None
+    final = _fit_minimum(plan, uri, with_uri_options(values, uri))
+    findings.warnings.extend(_overruled(plan, uri, values, final))
+    findings.problems.extend(contradictions(final, uri, plan.names))
+    if plan.given["uri"].source != "default":  # else it is MONGODB_URI's server, checked there
+        check_transport(uri, plan.names["uri"], plan.require_tls, findings)
+    if len(findings.problems) > before:
+        return None
+    findings.rows.extend(_rows(plan, uri, final))
+    return DatabaseSettings(alias=plan.alias, uri=uri.text, **final)
+
+
+def read_given(
+    variable: Variable,
+    name: str,
+    given: Given | None,
+    default: Value | None,
+    findings: Findings,
+) -> Value | None:
+    """The value of a variable; the default after adding to the problems."""
+    if given is None:
+        return default
+    try:
+        return variable.read(given.text)
+    except ValueError as exc:
+        findings.problems.append(f"{name} {exc}; for example {name}={_sample(variable, default)}")
+        return default
+
+
+def _sample(variable: Variable, default: Value | None) -> str:
+    return as_text(default) if default is not None else variable.example
+
+
+def _read_uri(plan: Plan, findings: Findings) -> ParsedUri | None:
+    given, name = plan.given.get("uri"), plan.names["uri"]
+    variable = DATABASE_VARIABLES[0]
+    if given is None:
+        return None
+    if not given.text.strip():
+        findings.problems.append(f"{name} is empty; for example {name}={variable.example}")
+        return None
+    uri, problems = parse(given.text)
+    findings.problems.extend(f"{name} {text}" for text in problems)
+    return uri
+
+
+def _fit_minimum(plan: Plan, uri: ParsedUri, values: dict[str, Any]) -> dict[str, Any]:
+    """Where only the maximum was chosen, the default minimum follows it down."""
+    chosen = "min_pool_size" in plan.given or "minPoolSize" in dict(uri.options)
+    if not chosen:
+        values["min_pool_size"] = min(values["min_pool_size"], values["max_pool_size"])
+    return values
+
+
+def _overruled(
+    plan: Plan, uri: ParsedUri, values: Mapping[str, Any], final: Mapping[str, Any]
+) -> Iterator[str]:
+    chosen = dict(uri.options)
+    for variable in DATABASE_VARIABLES:
+        name = variable.field
+        if variable.option in chosen and name in plan.given and values[name] != final[name]:
+            yield (
+                f"{plan.names['uri']} sets {variable.option} to another value than "
+                f"{plan.names[name]}; the URI's is used, remove one of them"
+            )
+
+
+def check_transport(uri: ParsedUri, name: str, require_tls: bool, findings: Findings) -> None:
+    """Add what leaves the connection open to others: problems under ``require_tls``, else
+    warnings."""
+    options = dict(uri.options)
+    found = [
+        f"{name} sets {option}=true, so nobody verifies that the server is the right one; "
+        "remove it and name the server's authority with tlsCAFile"
+        for option in turned_off_checks(options)
+    ]
+    if uri.leaves_this_machine and not uses_tls(options, srv=uri.srv):
+        found.append(
+            f"{name} connects without TLS to another machine, so data and passwords can be "
+            "read on the way; add tls=true"
+        )
+    if require_tls:
+        findings.problems.extend(f"{text} (DATALAYER_REQUIRE_TLS is on)" for text in found)
+    else:
+        findings.warnings.extend(found)
+
+
+def _rows(plan: Plan, uri: ParsedUri, values: Mapping[str, Any]) -> Iterator[Row]:
+    chosen = dict(uri.options)
+    for variable in DATABASE_VARIABLES:
+        name = variable.field
+        given = plan.given.get(name)
+        source = given.source if given is not None else "default"
+        if variable.option in chosen:
+            source = "URI"
+        text = redact(uri.text) if variable.kind == "uri" else as_text(values[name])
+        yield Row(plan.alias, plan.names[name], text, source)

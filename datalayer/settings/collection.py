@@ -1,0 +1,239 @@
+"""The settings of all databases, from the environment or from code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from datalayer.errors import ConfigurationError
+from datalayer.settings.builder import (
+    Findings,
+    Given,
+    Plan,
+    Row,
+    build,
+    check_transport,
+    read_given,
+)
+from datalayer.settings.environment import (
+    gather,
+    looks_like,
+    misspelt,
+    read_aliases,
+    variables_of,
+)
+from datalayer.settings.uri import parse, with_database
+from datalayer.settings.values import DatabaseSettings
+from datalayer.settings.variables import (
+    DATABASE_VARIABLES,
+    GLOBAL_VARIABLES,
+    PROFILES,
+    Value,
+    as_text,
+)
+
+__all__ = ["Settings"]
+
+_FIELDS = tuple(variable.field for variable in DATABASE_VARIABLES)
+_ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Settings(Mapping[str, DatabaseSettings]):
+    """The settings of every database, by alias: ``settings["default"]``.
+
+    ``databases`` gives for each alias a URI, a dict of fields of ``DatabaseSettings`` (``uri``
+    and those that differ from the defaults), or a ``DatabaseSettings``. ``profile="job"``
+    raises the default operation deadline from 20 to 120 seconds; ``require_tls`` refuses what
+    otherwise is a warning.
+
+    Raises:
+        ConfigurationError: with all problems at once.
+    """
+
+    databases: Mapping[str, DatabaseSettings]
+    warnings: tuple[str, ...] = field(compare=False)
+    """What works and should be changed: insecure transport, a URI that overrules a variable."""
+    rows: tuple[Row, ...] = field(compare=False)
+    """Every setting with its value and its source, secrets hidden."""
+
+    def __init__(
+        self,
+        databases: Mapping[str, str | Mapping[str, Any] | DatabaseSettings],
+        *,
+        profile: str = "web",
+        require_tls: bool = False,
+    ) -> None:
+        findings = Findings()
+        if profile not in PROFILES:
+            findings.problems.append(f"profile must be {' or '.join(PROFILES)}")
+        if not databases:
+            findings.problems.append("databases is empty; give at least one alias with its URI")
+        built = {}
+        for alias, value in databases.items():
+            one = _from_code(alias, value, profile, require_tls, findings)
+            if one is not None:
+                built[alias] = one
+        self._fill(built, findings)
+
+    @classmethod
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, **overrides: Value | None
+    ) -> Settings:
+        """The settings from keyword arguments (``mongodb_uri=...``), the environment, and the
+        nearest ``.env`` from the working directory upwards, in this order of precedence.
+
+        With ``environ`` given, only that mapping and the keyword arguments count. Arguments
+        that are ``None`` count as not given.
+
+        Raises:
+            ConfigurationError: with all problems at once, each with the variable's name.
+        """
+        findings = Findings()
+        found = gather(environ, overrides, findings.problems)
+        profile, require_tls, aliases = _read_globals(found, findings)
+        findings.problems.extend(misspelt(found, aliases, overrides))
+        built = {}
+        for alias in aliases:
+            names = variables_of(alias)
+            given = {name: found[v] for name, v in names.items() if v in found}
+            if "uri" not in given:
+                uri = _default_uri(alias, names["uri"], found, findings)
+                if uri is not None:
+                    given["uri"] = Given(uri, "default")
+            one = build(Plan(alias, given, names, profile, require_tls), findings)
+            if one is not None:
+                built[alias] = one
+        settings = object.__new__(cls)
+        settings._fill(built, findings)
+        return settings
+
+    def _fill(self, databases: Mapping[str, DatabaseSettings], findings: Findings) -> None:
+        if findings.problems:
+            raise ConfigurationError(dict.fromkeys(findings.problems))
+        self.__dict__.update(
+            databases=MappingProxyType(dict(databases)),
+            warnings=tuple(dict.fromkeys(findings.warnings)),
+            rows=tuple(findings.rows),
+        )
+
+    def __getitem__(self, alias: str) -> DatabaseSettings:
+        return self.databases[alias]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.databases)
+
+    def __len__(self) -> int:
+        return len(self.databases)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.databases.values()))
+
+    def __repr__(self) -> str:
+        return f"Settings({dict(self.databases)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (dict(self.databases), self.warnings, self.rows)
+
+    def __copy__(self) -> Settings:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Settings:
+        return self
+
+
+def _restore(
+    databases: dict[str, DatabaseSettings], warnings: tuple[str, ...], rows: tuple[Row, ...]
+) -> Settings:
+    settings = object.__new__(Settings)
+    settings._fill(databases, Findings(warnings=list(warnings), rows=list(rows)))
+    return settings
+
+
+def _read_globals(
+    found: Mapping[str, Given], findings: Findings
+) -> tuple[str, bool, tuple[str, ...]]:
+    values: dict[str, Value | None] = {}
+    for variable in GLOBAL_VARIABLES:
+        given = found.get(variable.name)
+        if variable.kind == "names":
+            value: Value | None = given.text if given else ""
+        else:
+            value = read_given(variable, variable.name, given, variable.default, findings)
+        values[variable.name] = value
+    further = read_aliases(str(values["DATALAYER_ALIASES"]), findings.problems)
+    values["DATALAYER_ALIASES"] = ",".join(further)
+    for name, value in values.items():
+        source = found[name].source if name in found else "default"
+        findings.rows.append(Row("", name, as_text("" if value is None else value), source))
+    profile, require_tls = values["DATALAYER_PROFILE"], values["DATALAYER_REQUIRE_TLS"]
+    return str(profile), bool(require_tls), ("default", "database1", *further)
+
+
+def _default_uri(
+    alias: str, variable: str, found: Mapping[str, Given], findings: Findings
+) -> str | None:
+    """The URI where none was set: for ``database1`` on the server of ``MONGODB_URI``."""
+    if alias == "database1":
+        main = found.get("MONGODB_URI")
+        uri = parse(main.text)[0] if main is not None else None
+        return with_database(uri, "database1").text if uri is not None else None
+    example = f"{variable}={DATABASE_VARIABLES[0].example}"
+    near = looks_like(variable, sorted(found))
+    hint = f" ({near} is set; did you mean {variable}?)" if near else ""
+    findings.problems.append(f"{variable} is not set{hint}; for example {example}")
+    return None
+
+
+def _from_code(
+    alias: str,
+    value: object,
+    profile: str,
+    require_tls: bool,
+    findings: Findings,
+) -> DatabaseSettings | None:
+    if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
+        findings.problems.append(
+            "databases has an alias that is not made of letters, digits and '_'; "
+            "for example databases={'default': 'mongodb://localhost:27017/app'}"
+        )
+        return None
+    names = {name: f"{alias}.{name}" for name in _FIELDS}
+    if isinstance(value, DatabaseSettings):
+        return _ready_made(alias, value, names, require_tls, findings)
+    if isinstance(value, str):
+        value = {"uri": value}
+    elif not isinstance(value, Mapping):
+        findings.problems.append(f"{alias} must be a URI, a dict or a DatabaseSettings")
+        return None
+    for name in value:
+        if name not in _FIELDS:
+            near = looks_like(str(name), _FIELDS)
+            hint = f"; did you mean {near}?" if near else f"; there are {', '.join(_FIELDS)}"
+            findings.problems.append(f"{alias} has a field that is not a setting{hint}")
+    if value.get("uri") is None:
+        findings.problems.append(
+            f"{alias}.uri is not set; for example {DATABASE_VARIABLES[0].example}"
+        )
+    given = {k: Given(str(v), "code") for k, v in value.items() if k in _FIELDS and v is not None}
+    return build(Plan(alias, given, names, profile, require_tls), findings)
+
+
+def _ready_made(
+    alias: str,
+    value: DatabaseSettings,
+    names: Mapping[str, str],
+    require_tls: bool,
+    findings: Findings,
+) -> DatabaseSettings | None:
+    if value.alias != alias:
+        findings.problems.append(f"{alias} is given the settings of the alias {value.alias}")
+        return None
+    check_transport(value._parsed, names["uri"], require_tls, findings)
+    for name in _FIELDS:
+        text = value.redacted_uri if name == "uri" else as_text(getattr(value, name))
+        findings.rows.append(Row(alias, names[name], text, "code"))
+    return value

@@ -1,0 +1,201 @@
+"""The settings of one database, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+from datalayer.errors import ConfigurationError
+from datalayer.settings.options import uses_tls
+from datalayer.settings.uri import Kind, ParsedUri, parse, redact
+from datalayer.settings.variables import DATABASE_VARIABLES, Value
+
+__all__ = ["DatabaseSettings", "contradictions", "with_uri_options"]
+
+
+@dataclass(frozen=True, repr=False)
+class DatabaseSettings:
+    """How one database is reached; built by ``Settings``.
+
+    Two are equal when everything is, credentials included. Neither ``repr`` nor a pickle holds
+    a secret: an unpickled value tells what was set, and refuses to connect where its URI had
+    credentials. An option in the URI beats the field of the same meaning, and the field then
+    holds the URI's value.
+
+    Raises:
+        ConfigurationError: naming every wrong field.
+    """
+
+    alias: str
+    uri: str
+    """The real one, with its credentials: for the driver only."""
+    database: str = field(init=False)
+    """The name of the database, from the URI."""
+    max_pool_size: int
+    min_pool_size: int
+    server_selection_timeout_ms: int
+    connect_timeout_ms: int
+    socket_timeout_ms: int
+    wait_queue_timeout_ms: int
+    operation_timeout_ms: int
+    slow_ms: int
+    auto_index: bool
+    auto_create: bool
+    required: bool
+    retry_attempts: int
+    retry_max_seconds: float
+    allow_unacknowledged: bool = False
+
+    def __post_init__(self) -> None:
+        uri, problems = parse(self.uri)
+        if uri is None:
+            raise ConfigurationError([f"{self.alias}.uri {text}" for text in problems])
+        values = {v.field: getattr(self, v.field) for v in DATABASE_VARIABLES if v.kind != "uri"}
+        wrong = list(_field_problems(self.alias, values))
+        values = with_uri_options(values, uri)
+        if not wrong:
+            names = {name: f"{self.alias}.{name}" for name in ("uri", *values)}
+            wrong = contradictions(values, uri, names)
+        if wrong:
+            raise ConfigurationError(wrong, alias=self.alias)
+        self.__dict__.update(values, uri=uri.text, database=uri.database, _parsed=uri)
+
+    def __repr__(self) -> str:
+        shown = {each.name: getattr(self, each.name) for each in fields(self)}
+        shown["uri"] = self.redacted_uri
+        return f"DatabaseSettings({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {each.name: getattr(self, each.name) for each in fields(self)}
+        state["uri"] = self.redacted_uri
+        return _restore, (state, self._parsed.without_secrets())
+
+    def __copy__(self) -> DatabaseSettings:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DatabaseSettings:
+        return self
+
+    @cached_property
+    def _parsed(self) -> ParsedUri:
+        raise AssertionError("set when the value is made")
+
+    @property
+    def kind(self) -> Kind:
+        """``mongodb`` for a real server, ``embedded`` or ``mongomock``."""
+        return self._parsed.kind
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """``host:port`` each, or a socket's path; for ``mongodb+srv`` the name to look up.
+
+        Empty for ``embedded`` and ``mongomock``.
+        """
+        return self._parsed.hosts
+
+    @property
+    def redacted_uri(self) -> str:
+        """The URI without user name, password and secret options."""
+        return redact(self.uri)
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the driver speaks TLS with the servers."""
+        return uses_tls(dict(self._parsed.options), srv=self._parsed.srv)
+
+    def client_kwargs(self) -> dict[str, Any]:
+        """The keyword arguments for ``pymongo.MongoClient``, ``host`` included.
+
+        What the URI sets is left out, because in PyMongo an argument beats the URI. For
+        ``embedded`` and ``mongomock`` there is no ``host``, and the URI's options are arguments.
+
+        Raises:
+            ConfigurationError: for an unpickled value, whose credentials stayed behind.
+        """
+        if self._parsed.is_redacted:
+            raise ConfigurationError(
+                f"the settings of {self.alias!r} were unpickled, and credentials are never "
+                "pickled; read them where they are used, with Settings.from_env()",
+                alias=self.alias,
+            )
+        arguments: dict[str, Any] = {
+            "appName": f"datalayer:{self.alias}",
+            "tz_aware": True,
+            "uuidRepresentation": "standard",
+            "retryWrites": True,
+        }
+        arguments.update(
+            (v.option, getattr(self, v.field)) for v in DATABASE_VARIABLES if v.option is not None
+        )
+        chosen = dict(self._parsed.options)
+        if self.kind == "mongodb":
+            rest = {name: value for name, value in arguments.items() if name not in chosen}
+            return {"host": self.uri, **_spelt_as_argument(rest)}
+        tags = [text for name, text in self._parsed.options if name == "readPreferenceTags"]
+        if tags:
+            arguments["readPreferenceTags"] = tags
+        for name, text in chosen.items():
+            arguments.setdefault(name, text)
+            if name in ("appName", "tz_aware", "uuidRepresentation", "retryWrites"):
+                arguments[name] = text
+        return _spelt_as_argument(arguments)
+
+
+def _spelt_as_argument(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    # PyMongo's documentation writes the argument in small letters.
+    return {"appname" if name == "appName" else name: value for name, value in arguments.items()}
+
+
+def _restore(state: dict[str, Any], parsed: ParsedUri) -> DatabaseSettings:
+    value = object.__new__(DatabaseSettings)
+    value.__dict__.update(state, _parsed=parsed)
+    return value
+
+
+def _field_problems(alias: str, values: Mapping[str, Value]) -> list[str]:
+    problems = []
+    for variable in DATABASE_VARIABLES:
+        if variable.kind == "uri":
+            continue
+        try:
+            variable.read(str(values[variable.field]))
+        except ValueError as exc:
+            problems.append(f"{alias}.{variable.field} {exc}")
+    return problems
+
+
+def with_uri_options(values: Mapping[str, Any], uri: ParsedUri) -> dict[str, Any]:
+    """``values`` with those replaced that the URI sets."""
+    chosen = dict(uri.options)
+    return dict(values) | {
+        v.field: v.read(chosen[v.option])
+        for v in DATABASE_VARIABLES
+        if v.option is not None and v.option in chosen
+    }
+
+
+def contradictions(
+    values: Mapping[str, Any], uri: ParsedUri, names: Mapping[str, str]
+) -> list[str]:
+    """What is wrong with values that are correct each by itself; ``names`` says what to call
+    each field."""
+    problems = []
+    if uri.is_redacted:
+        problems.append(
+            f"{names['uri']} holds *** in the place of a secret, as logs show it; "
+            "put the secret there"
+        )
+    low, high = values["min_pool_size"], values["max_pool_size"]
+    if low > high:
+        problems.append(
+            f"{names['min_pool_size']} ({low}) is above {names['max_pool_size']} ({high}); "
+            "lower the first or raise the second"
+        )
+    if dict(uri.options).get("w", "1").strip("0") == "" and not values["allow_unacknowledged"]:
+        problems.append(
+            f"{names['uri']} sets w=0: no server would confirm a write, and writes get lost "
+            f"silently; remove it, or set {names['allow_unacknowledged']}=true if that is meant"
+        )
+    return problems

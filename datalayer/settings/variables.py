@@ -1,0 +1,290 @@
+"""The table of all variables: what parsing, messages, `datalayer config` and the documentation
+know about them comes from here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+__all__ = [
+    "DATABASE_VARIABLES",
+    "FOREIGN_VARIABLES",
+    "GLOBAL_VARIABLES",
+    "PROFILES",
+    "Value",
+    "Variable",
+    "prefix_of",
+]
+
+Value = str | int | float | bool
+
+DAY_MS = 86_400_000
+PROFILES = ("web", "job")
+
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off"})
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable: its name (for a database's variables what follows the prefix), its kind,
+    its defaults and what it means.
+
+    ``default`` holds for the alias ``default``; ``elsewhere`` for all others where it differs;
+    ``job`` in the profile ``job`` where it differs. ``option`` is the URI option of the same
+    meaning, which beats the variable.
+    """
+
+    name: str
+    kind: Literal["uri", "whole", "decimal", "boolean", "names", "choice"]
+    meaning: str
+    default: Value | None = None
+    elsewhere: Value | None = None
+    job: Value | None = None
+    unit: str = ""
+    lowest: float = 0
+    highest: float = 0
+    choices: tuple[str, ...] = ()
+    option: str | None = None
+
+    @property
+    def field(self) -> str:
+        """The name of the field, and of the keyword argument without its prefix."""
+        return self.name.lower()
+
+    def default_for(self, alias: str, profile: str) -> Value | None:
+        """The value where nothing is said."""
+        if profile == "job" and self.job is not None:
+            return self.job
+        if alias != "default" and self.elsewhere is not None:
+            return self.elsewhere
+        return self.default
+
+    @property
+    def expected(self) -> str:
+        """What a correct value looks like, to follow 'must be'."""
+        if self.kind == "boolean":
+            return "true or false (also 1/0, yes/no, on/off)"
+        if self.kind == "choice":
+            return " or ".join(self.choices)
+        number = "a whole number" if self.kind == "whole" else "a decimal number"
+        unit = f" of {self.unit}" if self.unit else ""
+        return f"{number}{unit} from {_plain(self.lowest)} to {_plain(self.highest)}"
+
+    @property
+    def example(self) -> str:
+        """A correct value, as it is written in the environment."""
+        if self.kind == "uri":
+            return "mongodb://user:password@db.example.com:27017/app?authSource=admin"
+        if self.kind == "names":
+            return "archive,reports"
+        return as_text(self.default) if self.default is not None else ""
+
+    def read(self, text: str) -> Value:
+        """The value that ``text`` stands for; ``ValueError`` with what to write instead.
+
+        The message doesn't repeat the text, which may be a secret in the wrong place.
+        """
+        text = text.strip()
+        if not text:
+            raise ValueError(f"is empty; it must be {self.expected}")
+        if self.kind == "boolean":
+            return self._read_boolean(text.lower())
+        if self.kind == "choice":
+            return self._read_choice(text)
+        return self._read_number(text)
+
+    def _read_boolean(self, text: str) -> bool:
+        if text not in _TRUE | _FALSE:
+            raise ValueError(f"must be {self.expected}")
+        return text in _TRUE
+
+    def _read_choice(self, text: str) -> str:
+        if text not in self.choices:
+            raise ValueError(f"must be {self.expected}")
+        return text
+
+    def _read_number(self, text: str) -> int | float:
+        whole = self.kind == "whole"
+        form = r"[0-9]{1,12}" if whole else r"[0-9]{1,12}(\.[0-9]{1,6})?"
+        if not re.fullmatch(form, text):
+            raise ValueError(f"must be {self.expected}, in plain digits and without a unit")
+        number = int(text) if whole else float(text)
+        if self.name == "MAX_POOL_SIZE" and number == 0:
+            raise ValueError(
+                f"must be {self.expected}; 0 would mean a pool without limit, "
+                "which one burst of requests could use to overwhelm the server"
+            )
+        if not self.lowest <= number <= self.highest:
+            raise ValueError(f"must be {self.expected}")
+        return number
+
+
+def as_text(value: Value) -> str:
+    """A value as it is written in the environment."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _plain(value) if isinstance(value, float) else str(value)
+
+
+def _plain(number: float) -> str:
+    return f"{number:.10g}"
+
+
+def _milliseconds(
+    name: str, meaning: str, default: int, *, option: str | None, job: int | None = None
+) -> Variable:
+    return Variable(
+        name,
+        "whole",
+        meaning,
+        default=default,
+        job=job,
+        unit="milliseconds",
+        lowest=1,
+        highest=DAY_MS,
+        option=option,
+    )
+
+
+DATABASE_VARIABLES: tuple[Variable, ...] = (
+    Variable("URI", "uri", "Where the database is, with its name; see the special URIs below."),
+    Variable(
+        "MAX_POOL_SIZE",
+        "whole",
+        "Most connections that one process opens to each server of the database.",
+        default=10,
+        elsewhere=5,
+        unit="connections",
+        lowest=1,
+        highest=10_000,
+        option="maxPoolSize",
+    ),
+    Variable(
+        "MIN_POOL_SIZE",
+        "whole",
+        "Connections that are opened at connect and kept open.",
+        default=2,
+        elsewhere=1,
+        unit="connections",
+        lowest=0,
+        highest=10_000,
+        option="minPoolSize",
+    ),
+    _milliseconds(
+        "SERVER_SELECTION_TIMEOUT_MS",
+        "How long an operation, or one attempt to connect, looks for a usable server.",
+        10_000,
+        option="serverSelectionTimeoutMS",
+    ),
+    _milliseconds(
+        "CONNECT_TIMEOUT_MS",
+        "How long opening one connection may take.",
+        10_000,
+        option="connectTimeoutMS",
+    ),
+    _milliseconds(
+        "SOCKET_TIMEOUT_MS",
+        "How long the driver waits for a reply where no operation deadline ends the wait sooner.",
+        45_000,
+        option="socketTimeoutMS",
+    ),
+    _milliseconds(
+        "WAIT_QUEUE_TIMEOUT_MS",
+        "How long an operation waits for a free connection of the pool.",
+        10_000,
+        option="waitQueueTimeoutMS",
+    ),
+    _milliseconds(
+        "OPERATION_TIMEOUT_MS",
+        "Deadline of one operation with its retry; 120000 in the profile 'job'.",
+        20_000,
+        job=120_000,
+        option="timeoutMS",
+    ),
+    Variable(
+        "SLOW_MS",
+        "whole",
+        "A command that takes at least this long is logged as slow; 0 logs every command.",
+        default=100,
+        unit="milliseconds",
+        lowest=0,
+        highest=DAY_MS,
+    ),
+    Variable("AUTO_INDEX", "boolean", "Build the indexes of the models at connect.", default=True),
+    Variable(
+        "AUTO_CREATE", "boolean", "Create the collections of the models at connect.", default=True
+    ),
+    Variable(
+        "REQUIRED",
+        "boolean",
+        "Whether connecting fails when this database can't be reached.",
+        default=True,
+        elsewhere=False,
+    ),
+    Variable(
+        "RETRY_ATTEMPTS",
+        "whole",
+        "Attempts to connect to a server that is away.",
+        default=5,
+        unit="attempts",
+        lowest=1,
+        highest=1000,
+    ),
+    Variable(
+        "RETRY_MAX_SECONDS",
+        "decimal",
+        "Total time for connecting, all attempts and pauses together.",
+        default=30.0,
+        unit="seconds",
+        lowest=0.1,
+        highest=86_400,
+    ),
+    Variable(
+        "ALLOW_UNACKNOWLEDGED",
+        "boolean",
+        "Accept w=0 in the URI: writes that no server confirms and that get lost silently.",
+        default=False,
+    ),
+)
+
+GLOBAL_VARIABLES: tuple[Variable, ...] = (
+    Variable(
+        "DATALAYER_ALIASES",
+        "names",
+        "Names of further databases, separated by commas; each has its own <NAME>_URI and the "
+        "other variables of a database.",
+        default="",
+    ),
+    Variable(
+        "DATALAYER_PROFILE",
+        "choice",
+        "'job' allows the longer operation deadline of scripts and workers.",
+        default="web",
+        choices=PROFILES,
+    ),
+    Variable(
+        "DATALAYER_REQUIRE_TLS",
+        "boolean",
+        "Refuse connections that are not protected by verified TLS, except to this machine.",
+        default=False,
+    ),
+)
+
+FOREIGN_VARIABLES: Mapping[str, str] = MappingProxyType(
+    {
+        "DATALAYER_MONGOD": "The mongod that the embedded server starts.",
+        "DATALAYER_TEST_SHARDED_URI": "A sharded cluster for the package's own tests.",
+    }
+)
+"""Variables with our prefix that other modules read, with their meaning."""
+
+_PREFIXES = {"default": "MONGODB_"}
+
+
+def prefix_of(alias: str) -> str:
+    """What the names of an alias's variables begin with."""
+    return _PREFIXES.get(alias, f"{alias.upper()}_")
