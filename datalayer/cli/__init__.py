@@ -1,0 +1,82 @@
+"""The ``datalayer`` command: reads the command line, runs one command, answers with its exit
+code."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from datalayer.cli.failures import (
+    ExitCode,
+    UsageError,
+    document_of,
+    exit_code_of,
+    message_of,
+    traceback_of,
+)
+from datalayer.cli.output import Output
+from datalayer.cli.parser import build_parser
+from datalayer.logs import configure_logging
+
+__all__ = ["main"]
+
+_SILENT = logging.NullHandler()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that ``arguments`` (default: those of the process) ask for.
+
+    Returns the exit code: 0 ok, 1 failure, 2 wrong command line or settings, 3 unhealthy or
+    work pending. What ends a command otherwise is told on standard error in one message.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # Looked for by hand, so that a command line that can't be read is answered in JSON too.
+    output = Output(as_json="--json" in words)
+    verbose = not {"-v", "--verbose"}.isdisjoint(words)
+    try:
+        return int(_run(words, output, verbose=verbose))
+    except SystemExit as end:  # --help and --version
+        return end.code if isinstance(end.code, int) else ExitCode.OK
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        return ExitCode.READER_GONE
+    except Exception as error:  # noqa: BLE001 - a traceback is no message for a user
+        _tell(error, output, verbose=verbose)
+        return exit_code_of(error)
+
+
+def _run(words: Sequence[str], output: Output, *, verbose: bool) -> int:
+    parser = build_parser()
+    options, unread = parser.parse_known_args(words)
+    if unread:
+        # Other words stay unsaid: a password with a space in it ends up there.
+        flags = [word.partition("=")[0] for word in unread if word.startswith("-")]
+        what = f"the option {flags[0]}" if flags else "a word after those it could read"
+        raise UsageError(f"the command does not know {what}", parser.format_usage())
+    # Python prints warnings of loggers without a handler; the driver's hold tracebacks.
+    logging.getLogger("pymongo").addHandler(_SILENT)
+    if verbose:
+        configure_logging(level=logging.INFO)
+    code: int = options.run(output, options)
+    return code
+
+
+def _tell(error: Exception, output: Output, *, verbose: bool) -> None:
+    if verbose and getattr(error, "usage", None) is None:
+        output.message(traceback_of(error))
+    if isinstance(error, UsageError) and error.usage:
+        output.message(error.usage.rstrip())
+    output.error(message_of(error))
+    if output.as_json:
+        output.show(document_of(error), [])
+
+
+def _let_go_of_stdout() -> None:
+    """Keep the interpreter from complaining at exit about what it can't flush any more."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

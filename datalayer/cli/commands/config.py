@@ -1,0 +1,53 @@
+"""``datalayer config``: every setting, and where its value comes from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from datalayer.cli.failures import ExitCode
+from datalayer.cli.output import Output
+from datalayer.cli.parser import Commands, settings_of, settings_options
+from datalayer.cli.tables import Styled, Table
+from datalayer.settings import Settings
+
+__all__ = ["add_to", "config"]
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``config`` to the command line."""
+    parser = commands.add_parser(
+        "config",
+        help="every setting with its value and where that comes from",
+        description="Shows every setting with its value, without secrets, and its source: "
+        "default, .env, environment, override (this command line) or URI. Connects to nothing. "
+        "Wrong settings are listed, all of them, with exit code 2.",
+        parents=[settings_options()],
+    )
+    parser.set_defaults(run=lambda output, options: config(output, settings_of(options)))
+
+
+def config(output: Output, settings: Settings) -> ExitCode:
+    """Show every setting of ``settings``; their warnings are messages."""
+    output.show(
+        {
+            "settings": [asdict(row) for row in settings.rows],
+            "warnings": list(settings.warnings),
+        },
+        [
+            Table(
+                ("alias", "variable", "value", "source"),
+                [
+                    (
+                        row.alias or "(all)",
+                        row.variable,
+                        row.value or "-",
+                        Styled(row.source, "dim" if row.source == "default" else "bold"),
+                    )
+                    for row in settings.rows
+                ],
+            )
+        ],
+    )
+    for warning in settings.warnings:
+        output.message(f"warning: {warning}")
+    return ExitCode.OK

@@ -1,0 +1,216 @@
+"""``datalayer indexes diff|sync``: the indexes that the models declare against those that the
+server has."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from datalayer import indexes
+from datalayer.cli.connecting import opened
+from datalayer.cli.failures import ExitCode, UsageError
+from datalayer.cli.output import Output
+from datalayer.cli.parser import Commands, Parser, connection_options, settings_of
+from datalayer.cli.tables import Cell, Styled, Table
+from datalayer.indexes import CollectionDiff, Index
+from datalayer.settings import Settings
+
+__all__ = ["add_to", "diff", "load_models", "sync"]
+
+_OWN_MODELS = "datalayer.models"
+_MODELS_HELP = (
+    "import the models of this module; may be given several times "
+    f"(default: {_OWN_MODELS}, those that come with the package)"
+)
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``indexes`` to the command line."""
+    group = commands.add_parser(
+        "indexes", help="compare the models' indexes with the server's, and bring them in line"
+    ).add_subparsers(metavar="COMMAND", required=True)
+    options = _options()
+    comparing = group.add_parser(
+        "diff",
+        help="show what is missing, changed or unknown",
+        description="Shows how the collections differ from what the models declare. Exit code 3 "
+        "when they do.",
+        parents=[options],
+    )
+    comparing.set_defaults(run=_run_diff)
+    syncing = group.add_parser(
+        "sync",
+        help="build what is missing; drop and rebuild only with --drop",
+        description="Builds what is missing. Exit code 3 when something is left to do that "
+        "needs --drop.",
+        parents=[options],
+    )
+    syncing.add_argument(
+        "--drop",
+        action="store_true",
+        help="also rebuild changed indexes and drop those that no model declares; needs --models",
+    )
+    syncing.set_defaults(run=_run_sync)
+
+
+def _options() -> Parser:
+    options = Parser(add_help=False, parents=[connection_options(timeout=10.0)])
+    options.add_argument("--models", action="append", metavar="PACKAGE.MODULE", help=_MODELS_HELP)
+    options.add_argument(
+        "--alias", action="append", metavar="NAME", help="only this database (repeatable)"
+    )
+    return options
+
+
+def _run_diff(output: Output, options: argparse.Namespace) -> ExitCode:
+    settings = settings_of(options)
+    load_models(output, options.models)
+    return diff(output, settings, aliases=options.alias, timeout=options.timeout)
+
+
+def _run_sync(output: Output, options: argparse.Namespace) -> ExitCode:
+    if options.drop and not options.models:
+        raise UsageError(
+            "--drop removes the indexes that no model declares, so it has to know all of your "
+            "models: name them with --models PACKAGE.MODULE"
+        )
+    settings = settings_of(options)
+    load_models(output, options.models)
+    return sync(
+        output,
+        settings,
+        aliases=options.alias,
+        drop=options.drop,
+        timeout=options.timeout,
+    )
+
+
+def load_models(output: Output, modules: Sequence[str] | None) -> None:
+    """Import the modules that define the models, from the working directory too.
+
+    Raises:
+        UsageError: where one can't be imported.
+    """
+    if not modules:
+        output.message(f"comparing the models of {_OWN_MODELS}; name your own with --models")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    for name in modules or (_OWN_MODELS,):
+        try:
+            import_module(name)
+        except Exception as exc:
+            missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
+            why = f"there is no module {missing!r}" if missing else type(exc).__name__
+            raise UsageError(f"can't import the models of {name!r}: {why}") from exc
+
+
+def diff(
+    output: Output,
+    settings: Settings,
+    *,
+    aliases: Sequence[str] | None = None,
+    timeout: float = 10.0,
+) -> ExitCode:
+    """Show how the collections of ``aliases`` (default: all) differ from the known models.
+
+    Raises:
+        ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
+    """
+    settings = _chosen(settings, aliases)
+    with opened(settings, timeout=timeout, required=True):
+        found = {alias: indexes.diff(alias) for alias in settings}
+    output.show(_documents(found), [_table(found)])
+    for alias, differences in found.items():
+        looked_at = len(indexes.plans_on(alias))
+        output.message(f"{alias}: {len(differences)} of {looked_at} collections differ")
+    return ExitCode.PENDING if any(found.values()) else ExitCode.OK
+
+
+def sync(
+    output: Output,
+    settings: Settings,
+    *,
+    aliases: Sequence[str] | None = None,
+    drop: bool = False,
+    timeout: float = 10.0,
+) -> ExitCode:
+    """Bring ``aliases`` (default: all) in line with the known models and show what was done.
+
+    Changed indexes are rebuilt and unknown ones dropped only with ``drop``. Unknown indexes
+    that stay are mentioned; any other difference that stays makes the exit code 3.
+
+    Raises:
+        ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
+        IndexBuildError: at the first failure; what was done before it stays done.
+    """
+    settings = _chosen(settings, aliases)
+    with opened(settings, timeout=timeout, required=True):
+        actions = [action for alias in settings for action in indexes.sync(alias, drop=drop)]
+        left = {alias: indexes.diff(alias) for alias in settings}
+    rows = [(each.alias, each.collection, each.kind, each.name) for each in actions]
+    output.show(
+        {"actions": [action.as_dict() for action in actions], "left": _documents(left)},
+        [Table(("alias", "collection", "action", "name"), rows)],
+    )
+    for alias, differences in left.items():
+        for each in differences:
+            unknown, other = len(each.unknown), len(each.changed) + len(each.options)
+            output.message(
+                f"{alias}.{each.collection}: left as they are: {unknown} unknown indexes and "
+                f"{other} other differences"
+                + ("" if drop else "; see `datalayer indexes diff` and --drop")
+            )
+    pending = any(not _only_unknown(each) for found in left.values() for each in found)
+    return ExitCode.PENDING if pending else ExitCode.OK
+
+
+def _only_unknown(difference: CollectionDiff) -> bool:
+    return replace(difference, unknown=()).in_sync
+
+
+def _documents(found: Mapping[str, Sequence[CollectionDiff]]) -> dict[str, Any]:
+    return {alias: [each.as_dict() for each in diffs] for alias, diffs in found.items()}
+
+
+def _chosen(settings: Settings, aliases: Sequence[str] | None) -> Settings:
+    unknown = sorted(set(aliases or ()) - set(settings))
+    if unknown:
+        raise UsageError(
+            f"no database has the alias {unknown[0]!r}; there are {', '.join(settings)}"
+        )
+    return Settings(databases={alias: settings[alias] for alias in aliases or settings})
+
+
+def _table(found: Mapping[str, Sequence[CollectionDiff]]) -> Table:
+    rows = [
+        (alias, each.collection, *line)
+        for alias, diffs in found.items()
+        for each in diffs
+        for line in _lines(each)
+    ]
+    return Table(("alias", "collection", "difference", "name", "details"), rows)
+
+
+def _lines(each: CollectionDiff) -> Iterator[tuple[Cell, ...]]:
+    if not each.exists:
+        yield Styled("missing", "red"), "", "the collection itself"
+    for index in each.missing:
+        yield Styled("missing", "red"), index.name, _described(index)
+    for change in each.changed:
+        details = f"declared {_described(change.expected)}; found {_described(change.actual)}"
+        yield Styled("changed", "yellow"), change.actual.name, details
+    for index in each.unknown:
+        yield Styled("unknown", "cyan"), index.name, _described(index)
+    for option in each.options:
+        details = f"declared {option.expected!r}; found {option.actual!r}"
+        yield Styled("changed", "yellow"), option.name, details
+
+
+def _described(index: Index) -> str:
+    keys = ", ".join(f"{name} {kind}" for name, kind in index.keys)
+    options = "".join(f", {name}={value}" for name, value in index.options.items())
+    return f"({keys}{options})"

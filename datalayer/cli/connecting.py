@@ -1,0 +1,139 @@
+"""Settings from the command line, and connections that answer soon or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from datalayer import db
+from datalayer.concurrency import side_by_side
+from datalayer.core import registry
+from datalayer.errors import ConnectError, DataLayerError
+from datalayer.service import DatabaseService
+from datalayer.settings import DatabaseSettings, Settings
+
+__all__ = ["Databases", "impatient", "opened"]
+
+# A connect has its deadline inside. This one only lets Ctrl-C be heard while it is waited for,
+# and is long enough for an embedded server to start.
+_GRACE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Databases that a command has opened, and the errors of those that refused it."""
+
+    settings: Settings
+    refused: dict[str, DataLayerError]
+
+    def status(self, timeout: float) -> dict[str, Any]:
+        """``db.status()`` of these databases, by alias.
+
+        One that is away isn't asked again: connecting has found out why, and the driver goes on
+        looking for it. One that refused the connection is told as ``unavailable``.
+        """
+        services = {alias: db.get(alias) for alias in self.settings}
+        entries = {alias: service.status_unasked(None) for alias, service in services.items()}
+        answers = side_by_side(
+            {
+                alias: partial(service.status, timeout)
+                for alias, service in services.items()
+                if service.is_connected
+            },
+            timeout + _GRACE_SECONDS,
+        )
+        entries.update((a, entry) for a, entry in answers.items() if isinstance(entry, dict))
+        return {alias: self._entry(alias, entry) for alias, entry in entries.items()}
+
+    def error_of(self, alias: str) -> str | None:
+        """Why a database can't be asked, or ``None``."""
+        service = db.get(alias)
+        if alias in self.refused:
+            return str(self.refused[alias])
+        if service.is_connected:
+            return None
+        reason: str | None = service.status_unasked(None)["last_error"]
+        return reason or "no server of it can be used"
+
+    def _entry(self, alias: str, entry: dict[str, Any]) -> dict[str, Any]:
+        settings = self.settings[alias]
+        entry["required"] = settings.required  # connecting made every database optional
+        if alias in self.refused:
+            entry.update(
+                state="unavailable",
+                database=settings.database,
+                hosts=list(settings.hosts),
+                uri=settings.redacted_uri,
+                last_error=str(self.refused[alias]),
+            )
+            entry["pool"].update(max_size=settings.max_pool_size, min_size=settings.min_pool_size)
+        return entry
+
+
+@contextmanager
+def opened(settings: Settings, *, timeout: float, required: bool = False) -> Iterator[Databases]:
+    """Connect all databases side by side for a ``with`` block, each within ``timeout`` seconds.
+
+    Unlike ``db.connect_all`` it goes on when one is away, unless they are ``required``: to tell
+    so is what some commands are for. No collection or index is built. Databases that are
+    connected already are used as they are, and stay connected afterwards.
+
+    Raises:
+        ConfigurationError: where the driver refuses the options.
+        ConnectError: where a required database can't be reached.
+    """
+    services = {alias: _service_for(alias) for alias in settings if registry.find(alias) is None}
+    outcomes = side_by_side(
+        {
+            alias: partial(
+                service.connect,
+                replace(impatient(settings[alias], timeout), required=required),
+            )
+            for alias, service in services.items()
+        },
+        _GRACE_SECONDS,
+    )
+    try:
+        refused = dict(_refusals(outcomes))
+        if required and refused:
+            raise next(iter(refused.values()))
+        yield Databases(settings, refused)
+    finally:
+        for alias, service in reversed(services.items()):
+            if not isinstance(outcomes[alias], TimeoutError):
+                service.disconnect()
+
+
+def impatient(settings: DatabaseSettings, timeout: float) -> DatabaseSettings:
+    """The settings for one attempt that ends after ``timeout`` seconds and builds nothing.
+
+    ``timeout`` is at least 0.1.
+    """
+    limit_ms = round(timeout * 1000)
+    return replace(
+        settings,
+        auto_create=False,
+        auto_index=False,
+        retry_attempts=1,
+        retry_max_seconds=limit_ms / 1000,
+        server_selection_timeout_ms=min(settings.server_selection_timeout_ms, limit_ms),
+        connect_timeout_ms=min(settings.connect_timeout_ms, limit_ms),
+    )
+
+
+def _refusals(outcomes: dict[str, Any]) -> Iterable[tuple[str, DataLayerError]]:
+    for alias, outcome in outcomes.items():
+        if isinstance(outcome, ConnectError):
+            yield alias, outcome
+        elif isinstance(outcome, TimeoutError):
+            yield alias, ConnectError(f"{alias!r} did not connect in time", alias=alias)
+        elif isinstance(outcome, BaseException):
+            raise outcome
+
+
+def _service_for(alias: str) -> DatabaseService:
+    service: DatabaseService = registry.services.setdefault(alias, DatabaseService(alias))
+    return service
