@@ -1,0 +1,58 @@
+"""Two databases of a test's own, connected without going through the facade, and the registry of
+models as it was before."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import pymongo
+from mongoengine.base.common import _document_registry
+
+from datalayer import db
+from datalayer.settings import Settings
+
+
+class Server(Protocol):
+    def uri_for(self, database: str) -> str: ...
+
+
+@contextlib.contextmanager
+def model_registry() -> Iterator[None]:
+    """Classes defined inside are forgotten at the end, so that no other test builds them."""
+    before = dict(_document_registry)
+    try:
+        yield
+    finally:
+        _document_registry.clear()
+        _document_registry.update(before)
+
+
+def settings_for(server: Server, **options: Any) -> Settings:
+    run = uuid.uuid4().hex[:10]
+    return Settings(
+        databases={
+            alias: {"uri": server.uri_for(f"test_{alias}_{run}"), **options}
+            for alias in ("default", "database1")
+        }
+    )
+
+
+@contextlib.contextmanager
+def connected(settings: Settings) -> Iterator[Settings]:
+    """Connect all, and leave nothing behind on the server."""
+    db.disconnect_all()
+    try:
+        db.connect_all(settings)
+        yield settings
+    finally:
+        db.disconnect_all()
+        drop(settings)
+
+
+def drop(settings: Settings) -> None:
+    for alias in settings:
+        with pymongo.MongoClient(settings[alias].uri) as client:
+            client.drop_database(settings[alias].database)
