@@ -52,8 +52,7 @@ def connect_all(settings: Settings | None = None) -> dict[str, Any]:
             refused credentials, of optional databases too.
         IndexBuildError: when a required database's collections or indexes can't be built.
     """
-    registry.connecting.run(partial(_connect_all, settings))
-    return status()
+    return registry.connecting.run(partial(_connect_all, settings))
 
 
 def disconnect_all() -> None:
@@ -126,7 +125,7 @@ def deadline(seconds: float) -> AbstractContextManager[None]:
     return pymongo.timeout(seconds)
 
 
-def _connect_all(settings: Settings | None) -> None:
+def _connect_all(settings: Settings | None) -> dict[str, Any]:
     settings = settings or registry.settings or Settings.from_env()
     if registry.settings is None:
         for warning in settings.warnings:
@@ -143,6 +142,10 @@ def _connect_all(settings: Settings | None) -> None:
             errors[0].add_note(f"also: {other}")
         raise errors[0]
     registry.settings = settings
+    if all(outcomes.values()):
+        # All were verified a moment ago: pinging them again would tell nothing new.
+        return {alias: service.status_verified() for alias, service in services.items()}
+    return status()
 
 
 def _service_for(alias: str) -> DatabaseService:

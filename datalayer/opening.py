@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from functools import partial
 from time import monotonic
 
@@ -30,10 +31,15 @@ _WARM_UP_ROUNDS = 3
 _WARM_UP_SECONDS = 2.0
 
 
-def ping(connection: Connection, timeout_seconds: float) -> None:
-    """Ask the primary for a sign of life; raises the driver's error when none comes in time."""
+def ping(connection: Connection, timeout_seconds: float) -> float:
+    """Ask the primary for a sign of life; returns the milliseconds that it took.
+
+    Raises the driver's error when no answer comes in time.
+    """
+    started = monotonic()
     with pymongo.timeout(timeout_seconds):
         connection.client.admin.command("ping")
+    return (monotonic() - started) * 1000
 
 
 def ask_version(connection: Connection, timeout_seconds: float) -> None:
@@ -47,7 +53,7 @@ def ask_version(connection: Connection, timeout_seconds: float) -> None:
 
 
 def establish(connection: Connection, cancelled: threading.Event) -> None:
-    """Verify a connection by a ping, retried while waiting can help, and fill its pool.
+    """Verify a connection by a ping, retried while waiting can help, and warm it up.
 
     Raises:
         ConnectError: when the attempts or the total deadline are used up.
@@ -58,7 +64,8 @@ def establish(connection: Connection, cancelled: threading.Event) -> None:
 
     def attempt() -> None:
         remaining = settings.retry_max_seconds - (monotonic() - started)
-        ping(connection, max(min(settings.server_selection_timeout_ms / 1000, remaining), 0.05))
+        timeout = min(settings.server_selection_timeout_ms / 1000, remaining)
+        connection.verified_ms = ping(connection, max(timeout, 0.05))
 
     policy = retrying(
         attempts=settings.retry_attempts,
@@ -118,20 +125,21 @@ def prepare(connection: Connection) -> str | None:
 
 
 def _warm_up(connection: Connection) -> None:
-    """Open the pool's minimum now: the driver does it too, but up to a second later.
+    """Learn the server's version and open the pool's minimum now.
 
-    Pings sent at the same moment each need a connection of their own. One may come back before
-    the next is asked for, hence the rounds; what is still missing then is left to the driver.
+    The driver fills the pool too, but up to a second later. Commands sent at the same moment
+    each need a connection of their own. One may come back before the next is asked for, hence
+    the rounds; what is still missing then is left to the driver.
     """
-    wanted = connection.settings.min_pool_size
+    calls: dict[str, Callable[[], object]] = {
+        f"warm-up-{number}": partial(ping, connection, _WARM_UP_SECONDS)
+        for number in range(1, connection.settings.min_pool_size)
+    }
+    calls["version"] = partial(ask_version, connection, _WARM_UP_SECONDS)
     for _ in range(_WARM_UP_ROUNDS):
-        if connection.monitors.pool.open_connections() >= wanted:
+        side_by_side(calls)
+        if connection.monitors.pool.open_connections() >= connection.settings.min_pool_size:
             return
-        pings = {
-            f"warm-up-{number}": partial(ping, connection, _WARM_UP_SECONDS)
-            for number in range(wanted)
-        }
-        side_by_side(pings, _WARM_UP_SECONDS)
 
 
 def _tell_retry(connection: Connection, state: RetryCallState) -> None:

@@ -16,7 +16,6 @@ from datalayer.core import Connection, registry
 from datalayer.errors import ConfigurationError, DataLayerError, UnavailableError
 from datalayer.events import Callback, Event, EventBus
 from datalayer.monitoring import Monitors
-from datalayer.monitoring.topology import reach_of
 from datalayer.opening import ask_version, establish, ping, prepare, stay_unavailable
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.status import disconnected_status, status_of
@@ -118,9 +117,7 @@ class DatabaseService:
             return "connecting"
         if connection is None:
             return "disconnected"
-        if connection.settings.kind == "mongomock":
-            return "connected"
-        return reach_of(connection.monitors.topology.description)
+        return connection.reach()
 
     @property
     def is_connected(self) -> bool:
@@ -135,16 +132,14 @@ class DatabaseService:
             UnavailableError: when no answer comes within ``timeout`` seconds.
         """
         connection = registry.connection(self.alias)
-        started = monotonic()
         try:
-            ping(connection, timeout)
+            return ping(connection, timeout)
         except PyMongoError as exc:
             raise UnavailableError(
                 f"{self.alias!r} at {', '.join(connection.settings.hosts)} did not answer a ping "
                 f"within {timeout:g} s",
                 alias=self.alias,
             ) from exc
-        return (monotonic() - started) * 1000
 
     def status(self, timeout: float = 2.0) -> dict[str, Any]:
         """How the database is doing, JSON-ready. Never raises, never connects.
@@ -153,16 +148,20 @@ class DatabaseService:
         """
         if registry.find(self.alias) is None:
             return self.status_unasked(None)
-        latency_ms, error = None, None
         try:
             latency_ms = self.ping(timeout)
             ask_version(registry.connection(self.alias), timeout)
         except DataLayerError as exc:
-            error = str(exc)
-        return self.status_unasked(error, latency_ms)
+            return self.status_unasked(str(exc))
+        return self.status_unasked(None, latency_ms)
+
+    def status_verified(self) -> dict[str, Any]:
+        """``status()`` from the ping that verified the connection, right after connecting."""
+        connection = registry.find(self.alias)
+        return self.status_unasked(None, connection.verified_ms if connection else None)
 
     def status_unasked(self, error: str | None, latency_ms: float | None = None) -> dict[str, Any]:
-        """``status()`` for a ping whose outcome is known already."""
+        """``status()`` from a ping whose outcome is known already."""
         connection = registry.find(self.alias)
         last_error = error or self._last_error
         if connection is None:

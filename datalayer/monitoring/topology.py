@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pymongo.monitoring import (
@@ -23,13 +24,16 @@ from datalayer.monitoring.emit import Emit
 __all__ = ["Reach", "TopologyMonitor", "reach_of"]
 
 Reach = Literal["connected", "degraded", "unavailable"]
+Describe = Callable[[], TopologyDescription]
 
 
 class TopologyMonitor(ServerHeartbeatListener, TopologyListener):
-    """Keeps the last description of the servers and tells when they go away or come back.
+    """Knows the servers of one client, and tells when they go away or come back.
 
     ``unavailable`` is emitted when no server can take an operation any more, ``recovered`` when
-    one can again. Both come from the driver's monitoring, so they need no traffic.
+    one can again. Both come from the driver's monitoring, so they need no traffic. The driver
+    delivers its events up to a second late, so they only say that it is time to look: what is
+    looked at is the client's present description.
     """
 
     def __init__(self, emit: Emit) -> None:
@@ -39,7 +43,7 @@ class TopologyMonitor(ServerHeartbeatListener, TopologyListener):
     def reset(self) -> None:
         """Forget everything: the process was forked, and the child has a monitor of its own."""
         self._lock = threading.RLock()  # guards the fields below
-        self._description: TopologyDescription | None = None
+        self._describe: Describe | None = None
         self._watching = False
         self._was_usable = False
         self._heartbeats = self._heartbeats_failed = 0
@@ -47,8 +51,12 @@ class TopologyMonitor(ServerHeartbeatListener, TopologyListener):
 
     @property
     def description(self) -> TopologyDescription | None:
-        """What the driver last knew, or ``None`` before it knew anything."""
-        return self._description
+        """What the driver knows now, or ``None`` where there is no client yet."""
+        return None if self._describe is None else self._describe()
+
+    def follow(self, describe: Describe) -> None:
+        """Look at the client whose description ``describe`` gives."""
+        self._describe = describe
 
     @property
     def last_error(self) -> Exception | None:
@@ -60,7 +68,6 @@ class TopologyMonitor(ServerHeartbeatListener, TopologyListener):
         with self._lock:
             self._was_usable = usable
             self._watching = True
-        self._compare()
 
     def stop_watching(self) -> None:
         """Be silent from now on: a client that is being closed loses its servers on purpose."""
@@ -69,7 +76,7 @@ class TopologyMonitor(ServerHeartbeatListener, TopologyListener):
 
     def snapshot(self) -> dict[str, Any]:
         """The topology's type and its members, JSON-ready; round-trip times in milliseconds."""
-        description = self._description
+        description = self.description
         if description is None:
             return {"topology": None, "members": [], "heartbeats": 0, "heartbeats_failed": 0}
         members = [
@@ -95,8 +102,6 @@ class TopologyMonitor(ServerHeartbeatListener, TopologyListener):
 
     def description_changed(self, event: TopologyDescriptionChangedEvent) -> None:
         """The driver's view of the servers changed."""
-        with self._lock:
-            self._description = event.new_description
         self._compare()
 
     def closed(self, event: TopologyClosedEvent) -> None:
@@ -119,8 +124,8 @@ class TopologyMonitor(ServerHeartbeatListener, TopologyListener):
             self._last_error = event.reply
 
     def _compare(self) -> None:
+        usable = reach_of(self.description) != "unavailable"
         with self._lock:
-            usable = reach_of(self._description) != "unavailable"
             changed = self._watching and usable != self._was_usable
             if changed:
                 self._was_usable = usable
