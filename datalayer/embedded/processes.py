@@ -1,0 +1,144 @@
+"""The owner's side of the guardian: start, signal and watch processes that can't be left over."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from datalayer.embedded import guardian
+from datalayer.errors import EmbeddedError
+
+_ANSWER_SECONDS = 15.0  # more than the guardian itself waits for a killed member
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory made in it has a random name
+_SHARED_MEMORY_NEEDED = 1 << 30  # containers often have 64 MB there, too little for a journal
+
+
+class Processes:
+    """The processes of one private server and their directory, kept by a guardian.
+
+    They belong to the Python process that made this object. A forked child can neither use
+    them nor end them.
+    """
+
+    def __init__(self, *, in_memory: bool = False) -> None:
+        self.directory = _place(in_memory) / f"datalayer-{secrets.token_hex(8)}"
+        self._owner = os.getpid()
+        self._lock = threading.Lock()  # guards the conversation: one question, one answer
+        self._channel, theirs = socket.socketpair()
+        self._channel.settimeout(_ANSWER_SECONDS)
+        with theirs:
+            self._guardian = subprocess.Popen(  # noqa: S603 - our own script, no shell
+                # -I and -S: the user's site-packages and variables have no part in it.
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    guardian.__file__,
+                    str(self.directory),
+                    str(self._owner),
+                ],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+        try:
+            self._listen()
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self, member: int, command: list[str], log: Path) -> None:
+        """Start a member; what it prints goes to the file ``log``."""
+        self._ask("start", member, command=command, log=str(log))
+
+    def signal(self, member: int, number: int) -> None:
+        """Send a signal. Returns after SIGKILL when the process is gone."""
+        self._ask("signal", member, number=number)
+
+    def exit_code(self, member: int) -> int | None:
+        """How the member ended (negative: by that signal), or ``None`` while it runs."""
+        code: int | None = self._ask("look", member)["exit_code"]
+        return code
+
+    def pid(self, member: int) -> int:
+        """The process id of a member."""
+        pid: int = self._ask("look", member)["pid"]
+        return pid
+
+    def close(self) -> None:
+        """Kill everything and remove the directory. Idempotent; does nothing in a fork's child."""
+        if os.getpid() != self._owner:
+            return
+        with self._lock:
+            with suppress(OSError):  # the second time, and where the guardian has gone
+                # Unlike close(), this reaches the guardian although a forked child holds a copy.
+                self._channel.shutdown(socket.SHUT_RDWR)
+            self._channel.close()
+            try:
+                self._guardian.wait(_ANSWER_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._guardian.kill()
+                self._guardian.wait()
+            # Does something only where the guardian was killed and could not do it.
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _ask(self, verb: str, member: int, **details: Any) -> dict[str, Any]:
+        if os.getpid() != self._owner:
+            raise EmbeddedError(
+                "the embedded server belongs to the process that started it; "
+                "a forked child can connect to it but not manage it"
+            )
+        with self._lock:
+            answer = self._converse({"verb": verb, "member": member, **details})
+        if "error" in answer:
+            raise EmbeddedError(f"{details['command'][0]} can't be run: {answer['error']}")
+        return answer
+
+    def _converse(self, question: dict[str, Any]) -> dict[str, Any]:
+        try:
+            self._channel.sendall(json.dumps(question).encode() + b"\n")
+        except OSError as exc:
+            raise _gone() from exc
+        return self._listen()
+
+    def _listen(self) -> dict[str, Any]:
+        said = b""
+        try:
+            while not said.endswith(b"\n"):
+                data = self._channel.recv(65536)
+                if not data:
+                    raise _gone()
+                said += data
+        except OSError as exc:
+            raise _gone() from exc
+        answer: dict[str, Any] = json.loads(said)
+        return answer
+
+
+def _gone() -> EmbeddedError:
+    return EmbeddedError(
+        "the embedded server was stopped, or the process that keeps it ended: "
+        "make a new EmbeddedMongo"
+    )
+
+
+def _place(in_memory: bool) -> Path:
+    if (
+        in_memory
+        and os.access(_SHARED_MEMORY, os.W_OK)
+        and shutil.disk_usage(_SHARED_MEMORY).free >= _SHARED_MEMORY_NEEDED
+    ):
+        return _SHARED_MEMORY
+    return Path(tempfile.gettempdir()).resolve()

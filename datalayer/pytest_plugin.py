@@ -1,0 +1,118 @@
+"""Pytest fixtures for applications that use datalayer: private servers and fresh databases.
+
+Nothing is imported and no server is started before a test asks for one. With pytest-xdist each
+worker has its own servers.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from datalayer.embedded import EmbeddedMongo
+
+ALIASES = ("default", "database1")
+_DROP_SECONDS = 10.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare ``--datalayer-uri``."""
+    parser.getgroup("datalayer").addoption(
+        "--datalayer-uri",
+        metavar="URI",
+        help="the server on which the fixture datalayer_db makes its databases, instead of a "
+        "private one (it names a database, as MONGODB_URI does; that one is not touched)",
+    )
+
+
+@pytest.fixture(scope="session")
+def datalayer_mongod() -> Iterator[EmbeddedMongo]:
+    """A private server, for the whole run: a replica set of one member."""
+    from datalayer.embedded import EmbeddedMongo
+
+    with EmbeddedMongo() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def datalayer_replset() -> Iterator[EmbeddedMongo]:
+    """A private replica set of three members, for the whole run.
+
+    A test that kills or pauses members brings them back with ``start()``.
+    """
+    from datalayer.embedded import EmbeddedMongo
+
+    with EmbeddedMongo(3) as servers:
+        yield servers
+
+
+@pytest.fixture
+def datalayer_db(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
+    """``datalayer.db``, connected to two new databases: ``default`` and ``database1``.
+
+    They are on ``datalayer_mongod``, or on the server of ``--datalayer-uri``, and are dropped
+    when the test has ended.
+    """
+    external = request.config.getoption("--datalayer-uri")
+    uri_for = _on_server(external) if external else _on_private_server(request)
+    uris = {alias: uri_for(name) for alias, name in _new_names().items()}
+    try:
+        with _connected(uris) as db:
+            yield db
+    finally:
+        _drop(uris)
+
+
+@pytest.fixture
+def datalayer_mongomock() -> Iterator[ModuleType]:
+    """``datalayer.db`` over mongomock, in memory and without a server.
+
+    It knows no transactions, no sessions and few commands; ``datalayer_db`` is the real thing.
+    """
+    uris = {alias: f"mongomock://{name}" for alias, name in _new_names().items()}
+    with _connected(uris) as db:
+        yield db
+
+
+def _new_names() -> dict[str, str]:
+    token = secrets.token_hex(6)
+    return {alias: f"datalayer_test_{token}_{alias}" for alias in ALIASES}
+
+
+def _on_private_server(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    server: EmbeddedMongo = request.getfixturevalue("datalayer_mongod")
+    return server.uri_for
+
+
+def _on_server(uri: str) -> Callable[[str], str]:
+    from datalayer.settings.uri import parse, with_database
+
+    parsed, problems = parse(uri)
+    if parsed is None or parsed.kind != "mongodb":
+        reasons = "; ".join(problems) or "it takes a mongodb:// or mongodb+srv:// URI"
+        raise pytest.UsageError(f"--datalayer-uri: {reasons}")
+    return lambda name: with_database(parsed, name).text
+
+
+@contextmanager
+def _connected(uris: Mapping[str, str]) -> Iterator[ModuleType]:
+    from datalayer import db
+    from datalayer.settings import Settings
+
+    with db.connected(Settings(databases=uris)):
+        yield db
+
+
+def _drop(uris: Mapping[str, str]) -> None:
+    # With a client of its own: the test may have disconnected datalayer, or pointed it elsewhere.
+    import pymongo
+
+    for uri in uris.values():
+        with pymongo.MongoClient[dict[str, object]](uri) as client, pymongo.timeout(_DROP_SECONDS):
+            client.drop_database(client.get_default_database())

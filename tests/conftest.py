@@ -1,0 +1,74 @@
+"""Real servers for the whole suite, and a fresh database for each test.
+
+A server starts when the first test asks for it and lives until the end of the run.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterator
+
+import pytest
+from pymongo import MongoClient
+
+from datalayer.embedded import EmbeddedMongo
+
+APP_USER = ("app", "p@ss/w:rd %&?#[]")
+"""The user of ``auth_mongod``; the password holds every character that a URI has to escape."""
+
+
+@pytest.fixture(scope="session")
+def mongod() -> Iterator[EmbeddedMongo]:
+    """One server, which takes ``failCommand`` and the other test commands."""
+    with EmbeddedMongo(test_commands=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_replset() -> Iterator[EmbeddedMongo]:
+    with EmbeddedMongo(3, test_commands=True) as servers:
+        yield servers
+
+
+@pytest.fixture
+def replset(shared_replset: EmbeddedMongo) -> Iterator[EmbeddedMongo]:
+    """Three servers. A test may kill and pause them: all are brought back after it."""
+    yield shared_replset
+    shared_replset.start()
+    shared_replset.wait_for_primary()
+
+
+@pytest.fixture(scope="session")
+def auth_mongod() -> Iterator[EmbeddedMongo]:
+    """One server with access control; its user is ``APP_USER``."""
+    with EmbeddedMongo(auth=APP_USER) as server:
+        yield server
+
+
+@pytest.fixture
+def database_name(mongod: EmbeddedMongo) -> Iterator[str]:
+    """The name of a database on ``mongod`` for one test; it and those whose names begin with
+    it are dropped afterwards."""
+    name = f"test_{secrets.token_hex(6)}"
+    yield name
+    mongod.start()
+    with MongoClient[dict[str, object]](mongod.uri) as client:
+        for database in client.list_database_names():
+            if database.startswith(name):
+                client.drop_database(database)
+
+
+@pytest.fixture
+def uri(mongod: EmbeddedMongo, database_name: str) -> str:
+    """A URI of ``mongod`` that names a fresh database."""
+    return mongod.uri_for(database_name)
+
+
+@pytest.fixture(autouse=True)
+def disconnected() -> Iterator[None]:
+    """No test leaves a connection to the next."""
+    yield
+    db = sys.modules.get("datalayer.db")
+    if db is not None:
+        db.disconnect_all()
