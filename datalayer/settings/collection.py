@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -70,6 +70,8 @@ class Settings(Mapping[str, DatabaseSettings]):
         findings = Findings()
         if profile not in PROFILES:
             findings.problems.append(f"profile must be {' or '.join(PROFILES)}")
+        if not isinstance(databases, Mapping):
+            raise ConfigurationError("databases must be a dict of aliases with their URIs")
         if not databases:
             findings.problems.append("databases is empty; give at least one alias with its URI")
         built = {}
@@ -101,7 +103,7 @@ class Settings(Mapping[str, DatabaseSettings]):
             names = variables_of(alias)
             given = {name: found[v] for name, v in names.items() if v in found}
             if "uri" not in given:
-                uri = _default_uri(alias, names["uri"], found, findings)
+                uri = _default_uri(alias, found, aliases, findings)
                 if uri is not None:
                     given["uri"] = Given(uri, "default")
             one = build(Plan(alias, given, names, profile, require_tls), findings)
@@ -174,15 +176,19 @@ def _read_globals(
 
 
 def _default_uri(
-    alias: str, variable: str, found: Mapping[str, Given], findings: Findings
+    alias: str, found: Mapping[str, Given], aliases: Iterable[str], findings: Findings
 ) -> str | None:
     """The URI where none was set: for ``database1`` on the server of ``MONGODB_URI``."""
     if alias == "database1":
         main = found.get("MONGODB_URI")
         uri = parse(main.text)[0] if main is not None else None
-        return with_database(uri, "database1").text if uri is not None else None
+        if uri is None or uri.is_redacted:
+            return None  # MONGODB_URI's own problem
+        return with_database(uri, "database1").text
+    variable = variables_of(alias)["uri"]
+    known = {name for other in aliases for name in variables_of(other).values()}
     example = f"{variable}={DATABASE_VARIABLES[0].example}"
-    near = looks_like(variable, sorted(found))
+    near = looks_like(variable, sorted(set(found) - known))
     hint = f" ({near} is set; did you mean {variable}?)" if near else ""
     findings.problems.append(f"{variable} is not set{hint}; for example {example}")
     return None

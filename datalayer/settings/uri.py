@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Literal
 from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
-from datalayer.settings.options import SECRET_OPTIONS, check_together, read_options
+from datalayer.settings.combinations import check_together
+from datalayer.settings.hosts import is_loopback, read_hosts
+from datalayer.settings.options import SECRET_OPTIONS, read_options
 from datalayer.settings.variables import DATABASE_VARIABLES
 
 __all__ = ["HIDDEN", "Kind", "ParsedUri", "parse", "redact", "with_database"]
@@ -33,16 +34,13 @@ _RESERVED = frozenset("@:/?#[]%")
 _UNSAFE = frozenset("\"'`<>\\")
 _USER_INFO = re.compile(r"""://[^\s"'`<>\\]*@""")
 _UNFINISHED = re.compile(
-    r"""://(?!\[)[^\s"'`<>\\/?,@:]+:(?!\d+(?:[/?,\s"'`<>\\]|$))[^\s"'`<>\\]*"""
+    r"""(mongodb|\+srv)://(?!\[)[^\s"'`<>\\/?,@:]+:(?!\d+(?:[/?,\s"'`<>\\]|$))[^\s"'`<>\\]*"""
 )
 _SECRET_OPTION = re.compile(
     rf"""\b({"|".join(SECRET_OPTIONS)})=[^&;\s"'`<>\\]*""", flags=re.IGNORECASE
 )
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_HOST_NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
-_HOST = re.compile(r"(?P<name>\[[^\[\]]*\]|[^:\[\]]*)(:(?P<port>[0-9]{1,5}))?")
 _NOT_IN_DATABASE_NAMES = frozenset('/\\. "$*<>:|?')
-_DEFAULT_PORT = 27017
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class ParsedUri:
     @property
     def leaves_this_machine(self) -> bool:
         """Whether any host is something else than loopback or a socket."""
-        return not all(_is_loopback(host) for host in self.hosts)
+        return not all(is_loopback(host) for host in self.hosts)
 
 
 def _without_secret(option: tuple[str, str]) -> tuple[str, str]:
@@ -111,7 +109,7 @@ def redact(text: str) -> str:
     """
     if "://" in text:
         text = _USER_INFO.sub(f"://{HIDDEN}@", text)
-        text = _UNFINISHED.sub(f"://{HIDDEN}", text)
+        text = _UNFINISHED.sub(rf"\1://{HIDDEN}", text)
     return _SECRET_OPTION.sub(rf"\1={HIDDEN}", text) if "=" in text else text
 
 
@@ -120,7 +118,7 @@ def with_database(uri: ParsedUri, name: str) -> ParsedUri:
 
     Users are looked up in ``authSource``, which is the URI's database unless it says otherwise,
     so that is written out. Not for ``mongodb+srv``: there the DNS record may hold it. Options
-    that are a database's own business stay behind: those with a variable, appName and w=0.
+    that are a database's own business stay behind: those with a variable, appname and w=0.
     """
     kept = [
         (option, text)
@@ -150,7 +148,7 @@ def _separator(uri: ParsedUri) -> str:
 def _is_own(option: tuple[str, str]) -> bool:
     name, value = option
     own = any(name == variable.option for variable in DATABASE_VARIABLES)
-    return own or name == "appName" or (name == "w" and not value.strip("0"))
+    return own or name == "appname" or (name == "w" and not value.strip("0"))
 
 
 def parse(text: str) -> tuple[ParsedUri | None, tuple[str, ...]]:
@@ -182,7 +180,7 @@ def _parse(text: str, problems: list[str]) -> ParsedUri | None:
         return None  # what follows may hold a piece of the password
     address, _, query = tail.partition("?")
     host_text, _, name = address.partition("/")
-    hosts = _read_hosts(host_text, srv=scheme == "mongodb+srv", problems=problems)
+    hosts = read_hosts(host_text, srv=scheme == "mongodb+srv", problems=problems)
     if problems:
         return None
     user, _, password = user_info.partition(":")
@@ -289,72 +287,3 @@ def _read_database(name: str, where: str, problems: list[str]) -> str:
     elif len(database.encode("utf-8")) > 63:
         problems.append("has a database name of more than 63 bytes")
     return database
-
-
-def _read_hosts(text: str, *, srv: bool, problems: list[str]) -> tuple[str, ...]:
-    if not text:
-        problems.append("names no host; write mongodb://host:27017/NAME")
-        return ()
-    if srv:
-        return _read_srv_name(text, problems)
-    hosts = []
-    for number, entry in enumerate(text.split(","), 1):
-        host = _read_host(entry)
-        if host is None:
-            problems.append(
-                f"has a host (number {number}) that is not a name or an address (IPv6 in square "
-                "brackets) with a port from 1 to 65535, or a socket path with its '/' as %2F; "
-                "for a user and password write user:password@host"
-            )
-        else:
-            hosts.append(host)
-    return tuple(hosts)
-
-
-def _read_srv_name(text: str, problems: list[str]) -> tuple[str, ...]:
-    if not _HOST_NAME.fullmatch(text) or text.endswith(".sock") or _is_ipv4(text):
-        problems.append(
-            "must name one host without a port after mongodb+srv://, which is looked up in DNS; "
-            "use mongodb:// for host:port"
-        )
-        return ()
-    return (text.lower(),)
-
-
-def _read_host(entry: str) -> str | None:
-    if entry.endswith(".sock"):
-        path = unquote_plus(entry)
-        return path if path.startswith("/") and path.isprintable() and "/" not in entry else None
-    match = _HOST.fullmatch(entry)
-    if match is None:
-        return None
-    name, port = match["name"], int(match["port"] or _DEFAULT_PORT)
-    if not 1 <= port <= 65_535:
-        return None
-    known = _is_ipv6(name[1:-1]) if name.startswith("[") else _HOST_NAME.fullmatch(name)
-    return f"{name.lower()}:{port}" if known else None
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        IPv6Address(text.replace("%25", "%"))
-    except AddressValueError:
-        return False
-    return True
-
-
-def _is_ipv4(text: str) -> bool:
-    try:
-        IPv4Address(text)
-    except AddressValueError:
-        return False
-    return True
-
-
-def _is_loopback(host: str) -> bool:
-    if host.startswith("/"):
-        return True
-    name = host.rpartition(":")[0].removesuffix(".")
-    if name.startswith("["):
-        return IPv6Address(name[1:-1].partition("%")[0]).is_loopback
-    return name == "localhost" or (_is_ipv4(name) and IPv4Address(name).is_loopback)

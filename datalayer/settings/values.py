@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from datalayer.errors import ConfigurationError
-from datalayer.settings.options import uses_tls
+from datalayer.settings.combinations import uses_tls
 from datalayer.settings.uri import Kind, ParsedUri, parse, redact
 from datalayer.settings.variables import DATABASE_VARIABLES, Value
 
@@ -52,12 +52,9 @@ class DatabaseSettings:
         uri, problems = parse(self.uri)
         if uri is None:
             raise ConfigurationError([f"{self.alias}.uri {text}" for text in problems])
-        values = {v.field: getattr(self, v.field) for v in DATABASE_VARIABLES if v.kind != "uri"}
-        wrong = list(_field_problems(self.alias, values))
-        values = with_uri_options(values, uri)
-        if not wrong:
-            names = {name: f"{self.alias}.{name}" for name in ("uri", *values)}
-            wrong = contradictions(values, uri, names)
+        values = with_uri_options(_checked(self), uri)
+        names = {name: f"{self.alias}.{name}" for name in ("uri", *values)}
+        wrong = contradictions(values, uri, names)
         if wrong:
             raise ConfigurationError(wrong, alias=self.alias)
         self.__dict__.update(values, uri=uri.text, database=uri.database, _parsed=uri)
@@ -121,7 +118,7 @@ class DatabaseSettings:
                 alias=self.alias,
             )
         arguments: dict[str, Any] = {
-            "appName": f"datalayer:{self.alias}",
+            "appname": f"datalayer:{self.alias}",
             "tz_aware": True,
             "uuidRepresentation": "standard",
             "retryWrites": True,
@@ -129,23 +126,22 @@ class DatabaseSettings:
         arguments.update(
             (v.option, getattr(self, v.field)) for v in DATABASE_VARIABLES if v.option is not None
         )
-        chosen = dict(self._parsed.options)
+        chosen = _as_arguments(self._parsed)
         if self.kind == "mongodb":
             rest = {name: value for name, value in arguments.items() if name not in chosen}
-            return {"host": self.uri, **_spelt_as_argument(rest)}
-        tags = [text for name, text in self._parsed.options if name == "readPreferenceTags"]
-        if tags:
-            arguments["readPreferenceTags"] = tags
-        for name, text in chosen.items():
-            arguments.setdefault(name, text)
-            if name in ("appName", "tz_aware", "uuidRepresentation", "retryWrites"):
-                arguments[name] = text
-        return _spelt_as_argument(arguments)
+            return {"host": self.uri, **rest}
+        return arguments | chosen
 
 
-def _spelt_as_argument(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    # PyMongo's documentation writes the argument in small letters.
-    return {"appname" if name == "appName" else name: value for name, value in arguments.items()}
+def _as_arguments(uri: ParsedUri) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    for name, text in uri.options:
+        if name == "readPreferenceTags":
+            arguments.setdefault(name, []).append(text)
+        else:
+            # The driver converts all others itself.
+            arguments[name] = text == "true" if text in ("true", "false") else text
+    return arguments
 
 
 def _restore(state: dict[str, Any], parsed: ParsedUri) -> DatabaseSettings:
@@ -154,16 +150,18 @@ def _restore(state: dict[str, Any], parsed: ParsedUri) -> DatabaseSettings:
     return value
 
 
-def _field_problems(alias: str, values: Mapping[str, Value]) -> list[str]:
+def _checked(settings: DatabaseSettings) -> dict[str, Value]:
+    values: dict[str, Value] = {}
     problems = []
     for variable in DATABASE_VARIABLES:
-        if variable.kind == "uri":
-            continue
-        try:
-            variable.read(str(values[variable.field]))
-        except ValueError as exc:
-            problems.append(f"{alias}.{variable.field} {exc}")
-    return problems
+        if variable.kind != "uri":
+            try:
+                values[variable.field] = variable.read(str(getattr(settings, variable.field)))
+            except ValueError as exc:
+                problems.append(f"{settings.alias}.{variable.field} {exc}")
+    if problems:
+        raise ConfigurationError(problems, alias=settings.alias)
+    return values
 
 
 def with_uri_options(values: Mapping[str, Any], uri: ParsedUri) -> dict[str, Any]:
