@@ -6,17 +6,15 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import pymongo
 from mongoengine.base.common import _document_registry
 
 from datalayer import db
+from datalayer.core import registry
+from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
-
-
-class Server(Protocol):
-    def uri_for(self, database: str) -> str: ...
 
 
 @contextlib.contextmanager
@@ -30,7 +28,7 @@ def model_registry() -> Iterator[None]:
         _document_registry.update(before)
 
 
-def settings_for(server: Server, **options: Any) -> Settings:
+def settings_for(server: EmbeddedMongo, **options: Any) -> Settings:
     run = uuid.uuid4().hex[:10]
     return Settings(
         databases={
@@ -50,6 +48,15 @@ def connected(settings: Settings) -> Iterator[Settings]:
     finally:
         db.disconnect_all()
         drop(settings)
+
+
+def emptied(settings: Settings) -> None:
+    """As if just connected, for tests that share one connection: closing takes PyMongo half a
+    second for each client whose events are listened to."""
+    for alias in settings:
+        connection = registry.connection(alias)
+        connection.client.drop_database(connection.settings.database)
+        connection.prepared.clear()
 
 
 def drop(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import mongoengine
 import pytest
 from bson import SON
-from fresh_databases import Server, connected, drop, model_registry, settings_for
+from fresh_databases import connected, drop, emptied, model_registry, settings_for
 from mongoengine.fields import DateTimeField, FloatField, IntField, StringField
 from pymongo import IndexModel, monitoring
 from pymongo.errors import OperationFailure
@@ -19,8 +19,10 @@ from pymongo.errors import OperationFailure
 from datalayer import db, indexes
 from datalayer.core import client, database, registry
 from datalayer.documents import AnalyticsDocument, BusinessDocument, Document, utc_now
+from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import IndexBuildError, NotConnectedError
 from datalayer.indexes import Action, Index, compare
+from datalayer.monitoring import Monitors
 from datalayer.settings import Settings
 
 
@@ -28,12 +30,6 @@ from datalayer.settings import Settings
 def own_models() -> Iterator[None]:
     with model_registry():
         yield
-
-
-@pytest.fixture
-def settings(mongod: Server) -> Iterator[Settings]:
-    with connected(settings_for(mongod)) as made:
-        yield made
 
 
 class Commands(monitoring.CommandListener):
@@ -52,17 +48,42 @@ class Commands(monitoring.CommandListener):
         pass
 
 
-@pytest.fixture
-def commands(mongod: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Commands]:
-    """Connects, with a record of the commands."""
-    seen = Commands()
-    from datalayer.monitoring import Monitors
+@pytest.fixture(autouse=True)
+def disconnected() -> None:
+    """Unlike elsewhere, the tests of this file share a connection."""
 
+
+@pytest.fixture(scope="module")
+def seen_commands() -> Commands:
+    return Commands()
+
+
+@pytest.fixture(scope="module")
+def shared(mongod: EmbeddedMongo, seen_commands: Commands) -> Iterator[Settings]:
     original = Monitors.listeners
-    monkeypatch.setattr(Monitors, "listeners", lambda self: [*original(self), seen])
-    with connected(settings_for(mongod)):
-        seen.names.clear()
-        yield seen
+    made = settings_for(mongod)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Monitors, "listeners", lambda self: [*original(self), seen_commands])
+        yield made
+    db.disconnect_all()
+    drop(made)
+
+
+@pytest.fixture
+def settings(shared: Settings) -> Settings:
+    """Connected, to empty databases."""
+    if registry.settings != shared:
+        db.disconnect_all()
+        db.connect_all(shared)
+    emptied(shared)
+    return shared
+
+
+@pytest.fixture
+def commands(settings: Settings, seen_commands: Commands) -> Commands:
+    """The commands that the test sends."""
+    seen_commands.names.clear()
+    return seen_commands
 
 
 def index_names(collection: str, alias: str = "default") -> list[str]:
@@ -126,20 +147,20 @@ def test_plain_mongoengine_documents_count_too() -> None:
 # At connect
 
 
-def test_connecting_builds_collections_and_indexes(mongod: Server) -> None:
+def test_connecting_builds_collections_and_indexes(mongod: EmbeddedMongo) -> None:
     unique_thing()
     with connected(settings_for(mongod)):
         assert index_names("things") == ["_id_", "code_1"]
         assert database()["things"].index_information()["code_1"]["unique"] is True
 
 
-def test_connecting_creates_a_collection_without_indexes(mongod: Server) -> None:
+def test_connecting_creates_a_collection_without_indexes(mongod: EmbeddedMongo) -> None:
     defined(name="Bare", meta={"collection": "bare"})
     with connected(settings_for(mongod)):
         assert "bare" in database().list_collection_names()
 
 
-def test_nothing_is_built_when_both_are_switched_off(mongod: Server) -> None:
+def test_nothing_is_built_when_both_are_switched_off(mongod: EmbeddedMongo) -> None:
     thing = unique_thing()
     with connected(settings_for(mongod, auto_index=False, auto_create=False)):
         assert "things" not in database().list_collection_names()
@@ -147,7 +168,7 @@ def test_nothing_is_built_when_both_are_switched_off(mongod: Server) -> None:
         assert index_names("things") == ["_id_"]
 
 
-def test_a_model_can_opt_out_of_automatic_indexes(mongod: Server) -> None:
+def test_a_model_can_opt_out_of_automatic_indexes(mongod: EmbeddedMongo) -> None:
     defined(
         name="Manual",
         code=StringField(unique=True),
@@ -157,20 +178,20 @@ def test_a_model_can_opt_out_of_automatic_indexes(mongod: Server) -> None:
         assert index_names("manual") == ["_id_"]
 
 
-def test_subclasses_bring_their_indexes_to_the_shared_collection(mongod: Server) -> None:
+def test_subclasses_bring_their_indexes_to_the_shared_collection(mongod: EmbeddedMongo) -> None:
     root = defined(name="Root", a=IntField(), meta={"allow_inheritance": True, "indexes": ["a"]})
     defined(root, "Branch", b=IntField(), meta={"indexes": ["b"]})
     with connected(settings_for(mongod)):
         assert index_names("root") == ["_cls_1_a_1", "_cls_1_b_1", "_id_"]
 
 
-def test_inheritance_without_indexes_gets_one_on_the_class(mongod: Server) -> None:
+def test_inheritance_without_indexes_gets_one_on_the_class(mongod: EmbeddedMongo) -> None:
     defined(name="Root", meta={"allow_inheritance": True})
     with connected(settings_for(mongod)):
         assert index_names("root") == ["_cls_1", "_id_"]
 
 
-def test_duplicates_fail_the_connect_of_a_required_database(mongod: Server) -> None:
+def test_duplicates_fail_the_connect_of_a_required_database(mongod: EmbeddedMongo) -> None:
     settings = settings_for(mongod)
     with connected(settings):
         database()["things"].insert_many([{"code": "same-secret"}, {"code": "same-secret"}])
@@ -213,7 +234,7 @@ def test_two_models_that_disagree_on_an_index_are_told_so(settings: Settings) ->
         indexes.build("default")
 
 
-def test_processes_may_build_at_the_same_time(mongod: Server) -> None:
+def test_processes_may_build_at_the_same_time(mongod: EmbeddedMongo) -> None:
     settings = settings_for(mongod)
     program = f"""
 import sys
@@ -363,7 +384,7 @@ def test_a_dropped_collection_is_built_again(settings: Settings) -> None:
     assert index_names("things") == ["_id_", "code_1"]
 
 
-def test_a_new_connection_builds_again(mongod: Server) -> None:
+def test_a_new_connection_builds_again(mongod: EmbeddedMongo) -> None:
     thing = unique_thing()
     with connected(settings_for(mongod)):
         thing(code="a").save()
@@ -446,7 +467,7 @@ def test_a_plain_collection_in_the_place_of_a_time_series_is_refused(settings: S
         timeseries()(at=utc_now()).save()
 
 
-def test_a_special_collection_is_never_made_a_plain_one(mongod: Server) -> None:
+def test_a_special_collection_is_never_made_a_plain_one(mongod: EmbeddedMongo) -> None:
     with connected(settings_for(mongod, auto_create=False)):
         with pytest.raises(IndexBuildError, match="does not exist"):
             timeseries()(at=utc_now()).save()
@@ -581,7 +602,7 @@ def test_missing_and_unknown_are_told_apart() -> None:
 # diff and sync
 
 
-def test_right_after_connect_there_is_no_difference(mongod: Server) -> None:
+def test_right_after_connect_there_is_no_difference(mongod: EmbeddedMongo) -> None:
     import datalayer.models  # noqa: F401 - the package's own models take part
 
     with connected(settings_for(mongod)):
@@ -613,7 +634,9 @@ def test_diff_writes_nothing(commands: Commands) -> None:
     assert set(commands.names) <= {"listCollections", "listIndexes"}
 
 
-def test_sync_creates_what_is_missing_even_where_it_is_not_automatic(mongod: Server) -> None:
+def test_sync_creates_what_is_missing_even_where_it_is_not_automatic(
+    mongod: EmbeddedMongo,
+) -> None:
     unique_thing()
     with connected(settings_for(mongod, auto_index=False, auto_create=False)):
         assert indexes.sync("default") == [
