@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 
 from datalayer.settings.variables import DATABASE_VARIABLES, Variable
 
-__all__ = ["OPTIONS", "SECRET_OPTIONS", "read_options"]
+__all__ = ["OPTIONS", "SECRET_OPTIONS", "is_boolean", "read_options"]
 
 SECRET_OPTIONS = ("authMechanismProperties", "proxyPassword", "tlsCertificateKeyFilePassword")
 
@@ -185,6 +185,11 @@ OPTIONS: Mapping[str, _Form] = {
 """Every option by its proper name, with the form of its value."""
 
 _BY_LOWER_NAME = {name.lower(): name for name in OPTIONS}
+
+
+def is_boolean(name: str) -> bool:
+    """Whether the option is true or false."""
+    return OPTIONS[name] is _BOOLEAN
 
 
 def read_options(query: str, problems: list[str]) -> tuple[tuple[str, str], ...]:

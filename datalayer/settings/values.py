@@ -9,6 +9,7 @@ from typing import Any
 
 from datalayer.errors import ConfigurationError
 from datalayer.settings.combinations import uses_tls
+from datalayer.settings.options import is_boolean
 from datalayer.settings.uri import Kind, ParsedUri, parse, redact
 from datalayer.settings.variables import DATABASE_VARIABLES, Value
 
@@ -140,7 +141,7 @@ def _as_arguments(uri: ParsedUri) -> dict[str, Any]:
             arguments.setdefault(name, []).append(text)
         else:
             # The driver converts all others itself.
-            arguments[name] = text == "true" if text in ("true", "false") else text
+            arguments[name] = text == "true" if is_boolean(name) else text
     return arguments
 
 
