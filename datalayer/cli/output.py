@@ -38,8 +38,8 @@ class Output:
         stderr: IO[str] | None = None,
     ) -> None:
         self.as_json = as_json
-        self._stdout = stdout or sys.stdout
-        self._stderr = stderr or sys.stderr
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
 
     def show(self, document: Any, tables: Sequence[Table]) -> None:
         """The command's result: ``document`` as JSON, or ``tables``."""
@@ -55,8 +55,8 @@ class Output:
 
     def message(self, text: str) -> None:
         """Something to know besides the result."""
-        self._stderr.write(f"{text}\n")
-        self._stderr.flush()
+        self.stderr.write(f"{text}\n")
+        self.stderr.flush()
 
     def error(self, text: str) -> None:
         """Why the command failed."""
@@ -89,13 +89,13 @@ class Output:
             self._write("\n\n".join(map(as_plain_text, tables)) + "\n")
 
     def _console(self) -> Console | None:
-        plain = not self._stdout.isatty() or os.environ.get("TERM") == "dumb"
+        plain = not self.stdout.isatty() or os.environ.get("TERM") == "dumb"
         if plain or find_spec("rich") is None:
             return None
         from rich.console import Console
 
-        return Console(file=self._stdout, highlight=False)
+        return Console(file=self.stdout, highlight=False)
 
     def _write(self, text: str) -> None:
-        self._stdout.write(f"{text}\n")
-        self._stdout.flush()
+        self.stdout.write(f"{text}\n")
+        self.stdout.flush()

@@ -1,46 +1,43 @@
-"""Runs the command in process, and the servers that a new user may meet."""
+"""Runs the command in process, with the servers that a new user may meet."""
 
 from __future__ import annotations
 
-import json
+import logging
+import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import pytest
+from fresh_databases import model_registry
+from running import Outcome, Run
 
-from datalayer import db
 from datalayer.cli import main
+from datalayer.embedded import EmbeddedMongo
+from datalayer.settings import Settings
 
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def document(self) -> Any:
-        """Standard output, which has to be one JSON document."""
-        return json.loads(self.stdout)
-
-
-Run: TypeAlias = Callable[..., Outcome]
+OURS = ("MONGODB_", "DATABASE1_", "DATALAYER_ALIASES", "DATALAYER_PROFILE", "DATALAYER_REQUIRE")
 
 
 @pytest.fixture(autouse=True)
-def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """No variable and no ``.env`` of the machine reaches the commands."""
-    import os
-
-    for name in list(os.environ):
-        if name.startswith(("MONGODB_", "DATABASE1_", "DATALAYER_")):
-            monkeypatch.delenv(name)
+def bare_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No variable, ``.env`` or model from elsewhere reaches the command."""
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    db.disconnect_all()
+    monkeypatch.setattr(sys, "path", list(sys.path))  # the command may add to it
+    with model_registry():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """``--verbose`` configures logging for the whole process."""
+    logger = logging.getLogger("datalayer")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture
@@ -51,6 +48,16 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return Outcome(code, *capsys.readouterr())
 
     return run_main
+
+
+@pytest.fixture
+def configured(
+    mongod: EmbeddedMongo, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """Two databases of the test's own on a real server, set in the environment."""
+    monkeypatch.setenv("MONGODB_URI", mongod.uri_for(database_name))
+    monkeypatch.setenv("DATABASE1_URI", mongod.uri_for(f"{database_name}_1"))
+    return Settings.from_env()
 
 
 @pytest.fixture
@@ -68,12 +75,3 @@ def silent_port() -> Iterator[int]:
         server.bind(("127.0.0.1", 0))
         server.listen()
         yield server.getsockname()[1]
-
-
-@pytest.fixture
-def set_environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, str]], None]:
-    def set_all(variables: Mapping[str, str]) -> None:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-
-    return set_all

@@ -105,7 +105,7 @@ def _view(databases: Databases, meters: Mapping[str, _Meter], timeout: float) ->
         entry["server"] = (
             _server(registry.connection(alias), meters[alias], timeout)
             if entry["connected"]
-            else _nothing("it does not answer")
+            else _nothing(entry["last_error"] or "it does not answer")
         )
     return {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
