@@ -12,7 +12,7 @@ from datalayer.indexes.comparing import (
     compare,
 )
 from datalayer.indexes.declared import CollectionPlan, alias_of, models_on, plans_on
-from datalayer.indexes.syncing import Action, diff, sync
+from datalayer.indexes.syncing import Action, diff, difference, sync
 
 __all__ = [
     "Action",
@@ -25,6 +25,7 @@ __all__ = [
     "build",
     "compare",
     "diff",
+    "difference",
     "ensure",
     "forget",
     "models_on",

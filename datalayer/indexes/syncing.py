@@ -29,8 +29,9 @@ from datalayer.indexes.explaining import explained
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
+    from pymongo.database import Database
 
-__all__ = ["Action", "diff", "sync"]
+__all__ = ["Action", "diff", "difference", "sync"]
 
 _NO_SUCH_COLLECTION = 26
 # What collMod can alter, and the word it takes for "none".
@@ -187,22 +188,26 @@ class _Sync:
         self.actions.append(Action(kind, self.connection.alias, self.plan.name, name))
 
 
-def _difference(
-    connection: Connection, plan: CollectionPlan, session: ClientSession | None
+def difference(
+    database: Database[Any],
+    plan: CollectionPlan,
+    alias: str,
+    session: ClientSession | None = None,
 ) -> CollectionDiff:
-    database = connection.database
-    if connection.settings.kind == "mongomock":
-        return CollectionDiff(connection.alias, plan.name, exists=True)
+    """How the collection of one plan differs from it; needs no connection of the registry.
+
+    Raises the driver's errors.
+    """
     present = next(iter(database.list_collections(session, {"name": plan.name})), None)
     if present is not None and present["type"] == "view":
-        return CollectionDiff(connection.alias, plan.name, exists=True)
+        return CollectionDiff(alias, plan.name, exists=True)
     options = present["options"] if present else {}
     collation = plan.options.get("collation")
     expected = [Index.of(index.document, collation) for index in plan.indexes]
     actual = [Index.of(document) for document in database[plan.name].list_indexes(session=session)]
     missing, changed, unknown = compare(expected, actual)
     return CollectionDiff(
-        alias=connection.alias,
+        alias=alias,
         collection=plan.name,
         exists=present is not None,
         missing=missing,
@@ -210,6 +215,14 @@ def _difference(
         unknown=tuple(index for index in unknown if not _is_servers_own(index, plan)),
         options=changed_options(plan.options, options) if present else (),
     )
+
+
+def _difference(
+    connection: Connection, plan: CollectionPlan, session: ClientSession | None
+) -> CollectionDiff:
+    if connection.settings.kind == "mongomock":
+        return CollectionDiff(connection.alias, plan.name, exists=True)
+    return difference(connection.database, plan, connection.alias, session)
 
 
 def _is_servers_own(index: Index, plan: CollectionPlan) -> bool:
