@@ -18,10 +18,14 @@ from datalayer.settings import Settings
 
 
 @contextlib.contextmanager
-def model_registry() -> Iterator[None]:
-    """Classes defined inside are forgotten at the end, so that no other test builds them."""
+def model_registry(*models: type) -> Iterator[None]:
+    """Only ``models`` are registered inside, and what is defined there is forgotten at the end:
+    connecting builds the collections of all that the process has registered."""
     before = dict(_document_registry)
+    kept = {model._class_name: model for model in models if hasattr(model, "_class_name")}
     try:
+        _document_registry.clear()
+        _document_registry.update(kept)
         yield
     finally:
         _document_registry.clear()
@@ -56,6 +60,8 @@ def emptied(settings: Settings) -> None:
     for alias in settings:
         connection = registry.connection(alias)
         connection.client.drop_database(connection.settings.database)
+        for model, _ in connection.prepared:
+            model._disconnect()
         connection.prepared.clear()
 
 

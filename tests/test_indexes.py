@@ -16,7 +16,7 @@ from mongoengine.fields import DateTimeField, FloatField, IntField, StringField
 from pymongo import IndexModel, monitoring
 from pymongo.errors import OperationFailure
 
-from datalayer import db, indexes
+from datalayer import db, indexes, models
 from datalayer.core import client, database, registry
 from datalayer.documents import AnalyticsDocument, BusinessDocument, Document, utc_now
 from datalayer.embedded import EmbeddedMongo
@@ -24,6 +24,10 @@ from datalayer.errors import IndexBuildError, NotConnectedError
 from datalayer.indexes import Action, Index, compare
 from datalayer.monitoring import Monitors
 from datalayer.settings import Settings
+
+PACKAGE_MODELS = tuple(
+    each for name in models.__all__ if isinstance(each := getattr(models, name), type)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -603,9 +607,7 @@ def test_missing_and_unknown_are_told_apart() -> None:
 
 
 def test_right_after_connect_there_is_no_difference(mongod: EmbeddedMongo) -> None:
-    import datalayer.models  # noqa: F401 - the package's own models take part
-
-    with connected(settings_for(mongod)):
+    with model_registry(*PACKAGE_MODELS), connected(settings_for(mongod)):
         assert (indexes.diff("default"), indexes.diff("database1")) == ([], [])
 
 

@@ -44,8 +44,8 @@ class GuardedCollection(Collection[Any]):
 
     def _ensure(self) -> None:
         indexes.ensure(self._model, self._alias, self.name)
-        if self._model._collection is self:
-            self._model._collection = None  # the next one is PyMongo's own
+        if isinstance(self._model._collection, GuardedCollection):
+            self._model._disconnect()  # the next one is PyMongo's own
 
     def with_options(self, *args: Any, **kwargs: Any) -> Any:
         """Like PyMongo's; stays guarded."""
