@@ -13,15 +13,9 @@ import pymongo.common
 import pytest
 
 from datalayer.errors import ConfigurationError
-from datalayer.settings import (
-    DATABASE_VARIABLES,
-    FOREIGN_VARIABLES,
-    GLOBAL_VARIABLES,
-    DatabaseSettings,
-    Row,
-    Settings,
-)
+from datalayer.settings import DatabaseSettings, Row, Settings
 from datalayer.settings.options import OPTIONS
+from datalayer.settings.variables import DATABASE_VARIABLES, FOREIGN_VARIABLES, GLOBAL_VARIABLES
 
 CANARY = "c4n4ry-s3cret"
 URI = f"mongodb://app:{CANARY}@db.example.com:27017/shop?tls=true"

@@ -18,15 +18,9 @@ from hypothesis import strategies as st
 from pymongo import MongoClient
 
 from datalayer.errors import ConfigurationError
-from datalayer.settings import (
-    DATABASE_VARIABLES,
-    GLOBAL_VARIABLES,
-    DatabaseSettings,
-    Settings,
-    prefix_of,
-    redact,
-)
+from datalayer.settings import DatabaseSettings, Settings, prefix_of, redact
 from datalayer.settings.options import OPTIONS, SECRET_OPTIONS
+from datalayer.settings.variables import DATABASE_VARIABLES, GLOBAL_VARIABLES
 
 CANARY = "Zq7XwKv93Jp"
 PIECES = {CANARY[at : at + 4] for at in range(len(CANARY) - 3)}

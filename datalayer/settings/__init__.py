@@ -7,18 +7,9 @@ from datalayer.settings.builder import Row
 from datalayer.settings.collection import Settings
 from datalayer.settings.uri import redact
 from datalayer.settings.values import DatabaseSettings
-from datalayer.settings.variables import (
-    DATABASE_VARIABLES,
-    FOREIGN_VARIABLES,
-    GLOBAL_VARIABLES,
-    Variable,
-    prefix_of,
-)
+from datalayer.settings.variables import Variable, prefix_of
 
 __all__ = [
-    "DATABASE_VARIABLES",
-    "FOREIGN_VARIABLES",
-    "GLOBAL_VARIABLES",
     "DatabaseSettings",
     "Row",
     "Settings",
