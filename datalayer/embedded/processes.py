@@ -20,7 +20,7 @@ from datalayer.errors import EmbeddedError
 
 _ANSWER_SECONDS = 15.0  # more than the guardian itself waits for a killed member
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory made in it has a random name
-_SHARED_MEMORY_NEEDED = 1 << 30  # containers often have 64 MB there, too little for a journal
+_SHARED_MEMORY_NEEDED = 512 << 20  # containers often have 64 MB there
 
 
 class Processes:

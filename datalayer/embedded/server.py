@@ -21,7 +21,11 @@ from datalayer.embedded.wire import LOOPBACK, command
 from datalayer.errors import EmbeddedError
 
 _ELECTION_TIMEOUT_MS = 1000
-_SMALL = ("--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25")
+# 20 MB of files a member instead of 300: journal files small and not made in advance.
+_SMALL = (
+    *("--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"),
+    *("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=20MB)"),
+)
 
 
 class EmbeddedMongo:
@@ -37,7 +41,7 @@ class EmbeddedMongo:
         parameters: server parameters, as ``--setParameter`` takes them.
         test_commands: allow ``failCommand`` and the other test commands of MongoDB.
         auth: user name and password of a ``root`` user; switches access control on.
-        in_memory: keep the files in ``/dev/shm`` where that has a gigabyte to spare; otherwise,
+        in_memory: keep the files in ``/dev/shm`` where that has 512 MB to spare; otherwise,
             and without it, they are in the temporary directory (``TMPDIR``).
         mongod: the program to run, instead of the one that is found through
             ``DATALAYER_MONGOD``, ``PATH`` or the wheel of the extra ``[embedded]``.
