@@ -14,7 +14,6 @@ from mongoengine import connection as mongoengine_connection
 from mongoengine.base.common import _get_documents_by_db
 from pymongo import MongoClient
 from pymongo.driver_info import DriverInfo
-from pymongo.errors import ConnectionFailure
 
 from datalayer.concurrency import SingleFlight
 from datalayer.errors import ConfigurationError, NotConnectedError
@@ -191,7 +190,7 @@ class Registry:
                         uuidRepresentation="standard",
                         mongo_client_class=connection.client_for_mongoengine,
                     )
-                except ConnectionFailure as exc:
+                except mongoengine_connection.ConnectionFailure as exc:
                     raise ConfigurationError(
                         f"the alias {connection.alias!r} was already connected by a direct call "
                         "of mongoengine.connect(); leave connecting to datalayer, or use another "

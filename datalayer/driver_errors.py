@@ -86,10 +86,13 @@ def diagnose(exc: BaseException, description: TopologyDescription | None) -> Dia
     for reason, matches in _SIGNS:
         if any(matches(error) for error in errors):
             return _DIAGNOSES[reason]
-    if description is not None and any(
-        server.is_server_type_known for server in description.server_descriptions().values()
-    ):
-        return _DIAGNOSES["no_primary"]
+    if description is not None:
+        servers = description.server_descriptions().values()
+        if not servers:
+            # The driver takes a server that reports another set's name out of its list.
+            return _DIAGNOSES["replica_set"]
+        if any(server.is_server_type_known for server in servers):
+            return _DIAGNOSES["no_primary"]
     if isinstance(exc, PyMongoError) and exc.timeout:
         return _DIAGNOSES["timeout"]
     return _DIAGNOSES["unreachable"]

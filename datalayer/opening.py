@@ -17,6 +17,7 @@ from datalayer.concurrency import side_by_side
 from datalayer.core import Connection, registry
 from datalayer.driver_errors import connect_error, is_transient
 from datalayer.errors import (
+    ConfigurationError,
     ConnectError,
     DataLayerError,
     IndexBuildError,
@@ -27,7 +28,7 @@ __all__ = ["ask_version", "establish", "ping", "prepare", "stay_unavailable"]
 
 logger = logging.getLogger("datalayer.opening")
 
-_WARM_UP_ROUNDS = 3
+_WARM_UP_ROUNDS = 25
 _WARM_UP_SECONDS = 2.0
 
 
@@ -109,7 +110,12 @@ def prepare(connection: Connection) -> str | None:
     Returns what went wrong with the indexes of an optional database; a required one is closed
     again and the error raised. A model whose indexes are missing refuses to write either way.
     """
-    registry.publish(connection)
+    try:
+        registry.publish(connection)
+    except ConfigurationError:
+        connection.close()
+        registry.release_unused()
+        raise
     problem: str | None = None
     try:
         indexes.build(connection.alias)

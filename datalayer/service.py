@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from datalayer.status import disconnected_status, status_of
 __all__ = ["DatabaseService"]
 
 logger = logging.getLogger("datalayer.service")
+
+_RECOVERY_SECONDS = 2.0
 
 
 class DatabaseService:
@@ -220,18 +223,16 @@ class DatabaseService:
             )
             return True
         self._last_error = prepare(connection)
-        self._note_connected(connection, monotonic() - started)
-        return True
-
-    def _note_connected(self, connection: Connection, elapsed: float) -> None:
+        elapsed = monotonic() - started
         logger.info(
             "connected %s to %s in %.3f s",
             self.alias,
-            connection.settings.redacted_uri,
+            settings.redacted_uri,
             elapsed,
             extra={"alias": self.alias, "event": "connected", "elapsed": round(elapsed, 3)},
         )
         self._events.publish(Event("connected", self.alias))
+        return True
 
     def _on_driver_event(self, name: str, facts: Mapping[str, Any]) -> None:
         self._events.post(Event(name, self.alias, facts))
@@ -249,6 +250,8 @@ class DatabaseService:
         connection = registry.find(self.alias)
         if connection is None:
             return
+        with contextlib.suppress(PyMongoError):
+            ping(connection, _RECOVERY_SECONDS)  # the driver's own picture may lag a moment
         logger.info(
             "%s is available again", self.alias, extra={"alias": self.alias, "event": event.name}
         )
@@ -256,7 +259,7 @@ class DatabaseService:
         late = connection.connected_since is None
         self._last_error = prepare(connection) if late else None
         if late:
-            self._note_connected(connection, 0.0)
+            self._events.post(Event("connected", self.alias))
 
     def after_fork(self) -> None:
         """Replace locks and threads, in a child."""

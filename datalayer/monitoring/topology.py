@@ -11,10 +11,6 @@ from pymongo.monitoring import (
     ServerHeartbeatListener,
     ServerHeartbeatStartedEvent,
     ServerHeartbeatSucceededEvent,
-    TopologyClosedEvent,
-    TopologyDescriptionChangedEvent,
-    TopologyListener,
-    TopologyOpenedEvent,
 )
 from pymongo.read_preferences import ReadPreference
 from pymongo.topology_description import TopologyDescription
@@ -24,16 +20,20 @@ from datalayer.monitoring.emit import Emit
 __all__ = ["Reach", "TopologyMonitor", "reach_of"]
 
 Reach = Literal["connected", "degraded", "unavailable"]
+Address = tuple[str, int | None]
 Describe = Callable[[], TopologyDescription]
 
 
-class TopologyMonitor(ServerHeartbeatListener, TopologyListener):
+class TopologyMonitor(ServerHeartbeatListener):
     """Knows the servers of one client, and tells when they go away or come back.
 
-    ``unavailable`` is emitted when no server can take an operation any more, ``recovered`` when
-    one can again. Both come from the driver's monitoring, so they need no traffic. The driver
-    delivers its events up to a second late, so they only say that it is time to look: what is
-    looked at is the client's present description.
+    ``unavailable`` is emitted when the last usable server stops answering its heartbeats,
+    ``recovered`` when one answers again. Both come from the driver's own monitoring, so they
+    need no traffic.
+
+    Heartbeats, rather than the driver's topology events: for those it keeps another thread for
+    each client, which tells them up to a second late and makes closing take half a second. The
+    topology itself is read from the client, where it is always the present one.
     """
 
     def __init__(self, emit: Emit) -> None:
@@ -44,6 +44,7 @@ class TopologyMonitor(ServerHeartbeatListener, TopologyListener):
         """Forget everything: the process was forked, and the child has a monitor of its own."""
         self._lock = threading.RLock()  # guards the fields below
         self._describe: Describe | None = None
+        self._answering: dict[Address, bool] = {}
         self._watching = False
         self._was_usable = False
         self._heartbeats = self._heartbeats_failed = 0
@@ -97,16 +98,6 @@ class TopologyMonitor(ServerHeartbeatListener, TopologyListener):
                 "heartbeats_failed": self._heartbeats_failed,
             }
 
-    def opened(self, event: TopologyOpenedEvent) -> None:
-        """Nothing is known yet."""
-
-    def description_changed(self, event: TopologyDescriptionChangedEvent) -> None:
-        """The driver's view of the servers changed."""
-        self._compare()
-
-    def closed(self, event: TopologyClosedEvent) -> None:
-        """The client was closed."""
-
     def started(self, event: ServerHeartbeatStartedEvent) -> None:
         """A heartbeat is counted when it has ended."""
 
@@ -115,6 +106,8 @@ class TopologyMonitor(ServerHeartbeatListener, TopologyListener):
         with self._lock:
             self._heartbeats += 1
             self._last_error = None
+            self._answering[event.connection_id] = event.reply.is_readable
+        self._compare()
 
     def failed(self, event: ServerHeartbeatFailedEvent) -> None:
         """A server did not answer its heartbeat."""
@@ -122,10 +115,14 @@ class TopologyMonitor(ServerHeartbeatListener, TopologyListener):
             self._heartbeats += 1
             self._heartbeats_failed += 1
             self._last_error = event.reply
+            self._answering[event.connection_id] = False
+        self._compare()
 
     def _compare(self) -> None:
-        usable = reach_of(self.description) != "unavailable"
+        description = self.description
+        members = description.server_descriptions() if description is not None else {}
         with self._lock:
+            usable = any(self._answering.get(address, False) for address in members)
             changed = self._watching and usable != self._was_usable
             if changed:
                 self._was_usable = usable

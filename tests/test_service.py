@@ -1,0 +1,450 @@
+"""The life of one database: connecting, retrying, watching, reporting, closing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import mongoengine
+import pytest
+from faulty_proxy import FaultyProxy
+from mongoengine import connection as mongoengine_connection
+from pymongo.errors import PyMongoError
+
+from datalayer import db
+from datalayer.core import registry
+from datalayer.embedded import EmbeddedMongo
+from datalayer.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectError,
+    NotConnectedError,
+    UnavailableError,
+)
+from datalayer.events import Event
+from datalayer.service import DatabaseService
+from datalayer.settings import DatabaseSettings, Settings
+
+DEADLINE = 20.0
+
+
+def settings_of(uri: str, alias: str = "default", **options: object) -> DatabaseSettings:
+    return Settings(databases={alias: {"uri": uri, **options}})[alias]
+
+
+def impatient(uri: str, alias: str = "default", **options: object) -> DatabaseSettings:
+    """Settings that give up soon: 0.4 s for a server, 1 s in all."""
+    quick = {"server_selection_timeout_ms": 400, "retry_max_seconds": 1, "retry_attempts": 3}
+    return settings_of(uri, alias, **{**quick, **options})
+
+
+class Heard:
+    """Keeps the events of a service and waits for one with a deadline."""
+
+    def __init__(self, service: DatabaseService, *names: str) -> None:
+        self.events: list[Event] = []
+        self._service = service
+        self._names = names
+        self._changed = threading.Condition()
+        for name in names:
+            service.on(name, self)
+
+    def __call__(self, event: Event) -> None:
+        with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()
+
+    def names(self) -> list[str]:
+        return [event.name for event in self.events]
+
+    def wait_for(self, name: str, **facts: object) -> Event:
+        def found() -> list[Event]:
+            wanted = facts.items()
+            return [e for e in self.events if e.name == name and wanted <= e.facts.items()]
+
+        with self._changed:
+            assert self._changed.wait_for(found, DEADLINE), (name, self.events)
+            return found()[0]
+
+    def stop(self) -> None:
+        for name in self._names:
+            self._service.off(name, self)
+
+
+@pytest.fixture
+def service() -> DatabaseService:
+    return db.database
+
+
+@pytest.fixture
+def heard(service: DatabaseService) -> Iterator[Heard]:
+    heard = Heard(
+        service, "connecting", "connected", "disconnected", "unavailable", "recovered",
+        "pool_exhausted", "slow_command",
+    )  # fmt: skip
+    yield heard
+    heard.stop()
+
+
+@pytest.fixture
+def refused_port() -> Iterator[int]:
+    """A port that is taken but not listened on, so that nobody else can answer there."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that accepts connections and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        yield listening.getsockname()[1]
+
+
+# Connecting
+
+
+def test_connecting_verifies_and_warms_the_pool(service: DatabaseService, uri: str) -> None:
+    service.connect(settings_of(uri))
+    pool = service.status()["pool"]
+    assert (pool["max_size"], pool["min_size"]) == (10, 2)
+    assert pool["open"] >= 2
+    assert service.is_connected
+
+
+def test_connecting_again_with_the_same_settings_does_nothing(
+    service: DatabaseService, uri: str
+) -> None:
+    client = service.connect(settings_of(uri)).client
+    assert service.connect(settings_of(uri)).client is client
+    assert service.connect().client is client
+
+
+def test_connecting_with_other_settings_is_refused(service: DatabaseService, uri: str) -> None:
+    service.connect(settings_of(uri))
+    with pytest.raises(ConfigurationError, match="already connected with other settings"):
+        service.connect(settings_of(uri, max_pool_size=3))
+
+
+def test_an_alias_that_other_code_connected_is_not_taken_over(
+    service: DatabaseService, uri: str
+) -> None:
+    mongoengine.connect(host=uri, alias="default", uuidRepresentation="standard")
+    try:
+        with pytest.raises(ConfigurationError, match=r"direct call of mongoengine\.connect"):
+            service.connect(settings_of(uri))
+    finally:
+        mongoengine.disconnect("default")
+
+
+def test_the_events_tell_of_connecting_and_disconnecting(
+    service: DatabaseService, uri: str, heard: Heard
+) -> None:
+    service.connect(settings_of(uri))
+    service.disconnect()
+    assert heard.names() == ["connecting", "connected", "disconnected"]
+
+
+def test_the_log_line_of_connecting_has_its_facts_as_fields(
+    service: DatabaseService, uri: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="datalayer.service"):
+        service.connect(settings_of(uri))
+    (record,) = [r for r in caplog.records if vars(r).get("event") == "connected"]
+    assert (vars(record)["alias"], vars(record)["elapsed"] > 0) == ("default", True)
+
+
+# Failing to connect
+
+
+def test_a_refused_port_fails_within_the_total_deadline(
+    service: DatabaseService, refused_port: int
+) -> None:
+    started = time.monotonic()
+    with pytest.raises(ConnectError) as caught:
+        service.connect(impatient(f"mongodb://127.0.0.1:{refused_port}/shop"))
+    assert time.monotonic() - started < 1.5
+    assert caught.value.reason == "refused"
+    assert f"127.0.0.1:{refused_port}" in str(caught.value)
+    assert "check that mongod runs there" in str(caught.value)
+    assert service.state == "disconnected"
+
+
+def test_an_unknown_host_is_told_apart(service: DatabaseService) -> None:
+    with pytest.raises(ConnectError, match="does not resolve") as caught:
+        service.connect(impatient("mongodb://no-such-host.invalid/shop"))
+    assert caught.value.reason == "unknown_host"
+
+
+def test_a_server_that_accepts_and_never_answers_is_told_apart(
+    service: DatabaseService, silent_port: int
+) -> None:
+    started = time.monotonic()
+    with pytest.raises(ConnectError, match="does not answer") as caught:
+        service.connect(impatient(f"mongodb://127.0.0.1:{silent_port}/shop"))
+    assert time.monotonic() - started < 1.5
+    assert caught.value.reason == "timeout"
+
+
+def test_a_wrong_replica_set_name_is_told_apart(
+    service: DatabaseService, mongod: EmbeddedMongo
+) -> None:
+    uri = f"mongodb://{mongod.hosts[0]}/shop?replicaSet=other"
+    with pytest.raises(ConnectError, match="another replica set") as caught:
+        service.connect(impatient(uri))
+    assert caught.value.reason == "replica_set"
+
+
+def test_tls_to_a_plain_server_is_told_apart(
+    service: DatabaseService, mongod: EmbeddedMongo
+) -> None:
+    uri = f"mongodb://{mongod.hosts[0]}/shop?tls=true&directConnection=true"
+    with pytest.raises(ConnectError, match="TLS handshake fails") as caught:
+        service.connect(impatient(uri))
+    assert caught.value.reason == "tls"
+
+
+def test_a_wrong_password_is_refused_at_once_and_not_retried(
+    service: DatabaseService, auth_mongod: EmbeddedMongo, caplog: pytest.LogCaptureFixture
+) -> None:
+    uri = f"mongodb://app:canary-wrong@{auth_mongod.hosts[0]}/shop?authSource=admin"
+    started = time.monotonic()
+    with (
+        caplog.at_level(logging.DEBUG, logger="datalayer"),
+        pytest.raises(AuthenticationError, match="refused the credentials") as caught,
+    ):
+        service.connect(settings_of(uri))
+    assert time.monotonic() - started < 1.0
+    assert [r for r in caplog.records if vars(r).get("event") == "retry"] == []
+    assert "canary-wrong" not in caplog.text + repr(caught.value) + str(caught.value.__cause__)
+
+
+def test_a_wrong_password_is_raised_for_an_optional_database_too(
+    auth_mongod: EmbeddedMongo,
+) -> None:
+    uri = f"mongodb://app:wrong@{auth_mongod.hosts[0]}/events?authSource=admin"
+    with pytest.raises(AuthenticationError):
+        db.database1.connect(settings_of(uri, "database1"))
+    assert db.database1.state == "disconnected"
+
+
+def test_a_failed_connect_leaves_no_client_and_no_registered_alias(
+    service: DatabaseService, refused_port: int
+) -> None:
+    before = threading.active_count()
+    with pytest.raises(ConnectError):
+        service.connect(impatient(f"mongodb://127.0.0.1:{refused_port}/shop"))
+    assert "default" not in mongoengine_connection._connections
+    assert "default" not in mongoengine_connection._connection_settings
+    assert threading.active_count() <= before
+
+
+def test_each_retry_is_logged_with_its_number(
+    service: DatabaseService, refused_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    uri = f"mongodb://127.0.0.1:{refused_port}/shop"
+    with caplog.at_level(logging.WARNING, logger="datalayer"), pytest.raises(ConnectError):
+        service.connect(impatient(uri, server_selection_timeout_ms=100, retry_max_seconds=30))
+    attempts = [vars(r)["attempt"] for r in caplog.records if vars(r).get("event") == "retry"]
+    assert attempts == [1, 2]
+
+
+def test_a_server_that_comes_up_during_the_retries_is_connected(
+    service: DatabaseService, mongod: EmbeddedMongo, database_name: str
+) -> None:
+    with FaultyProxy(mongod.hosts[0]) as proxy:
+        proxy.refuse()
+        uri = proxy.uri_for(database_name)
+        heard = threading.Event()
+
+        class FirstRetry(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                proxy.restore()
+                heard.set()
+
+        handler = FirstRetry(logging.WARNING)
+        logging.getLogger("datalayer.opening").addHandler(handler)
+        try:
+            service.connect(impatient(uri, retry_max_seconds=20))
+        finally:
+            logging.getLogger("datalayer.opening").removeHandler(handler)
+        assert heard.is_set()
+        assert service.is_connected
+        service.disconnect()
+
+
+def test_disconnecting_ends_a_connect_that_is_retrying(
+    service: DatabaseService, refused_port: int, heard: Heard
+) -> None:
+    errors: list[Exception] = []
+    uri = f"mongodb://127.0.0.1:{refused_port}/shop"
+
+    def connect() -> None:
+        try:
+            service.connect(impatient(uri, retry_attempts=50, retry_max_seconds=60))
+        except ConnectError as exc:
+            errors.append(exc)
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    heard.wait_for("connecting")
+    service.disconnect()
+    thread.join(DEADLINE)
+    assert (len(errors), service.state) == (1, "disconnected")
+
+
+# Optional databases
+
+
+def test_an_optional_database_that_is_away_joins_by_itself(
+    mongod: EmbeddedMongo, database_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = db.database1
+    heard = Heard(service, "recovered", "connected")
+    with FaultyProxy(mongod.hosts[0]) as proxy:
+        proxy.refuse()
+        uri = f"{proxy.uri_for(database_name)}&heartbeatFrequencyMS=500"
+        with caplog.at_level(logging.ERROR, logger="datalayer"):
+            service.connect(impatient(uri, "database1"))
+        assert [r.levelname for r in caplog.records] == ["ERROR"]
+        assert (service.state, service.is_connected) == ("unavailable", False)
+        report = service.status(0.3)
+        assert (report["connected"], report["state"]) == (False, "unavailable")
+        assert "did not answer" in report["last_error"]
+        proxy.restore()
+        heard.wait_for("connected")
+        assert heard.names() == ["recovered", "connected"]
+        assert service.status()["connected"]
+        service.disconnect()
+    heard.stop()
+
+
+def test_a_required_database_that_is_lost_and_found_tells_both(
+    service: DatabaseService, mongod: EmbeddedMongo, database_name: str, heard: Heard
+) -> None:
+    with FaultyProxy(mongod.hosts[0]) as proxy:
+        uri = proxy.uri_for(database_name)
+        service.connect(impatient(f"{uri}&heartbeatFrequencyMS=500"))
+        proxy.refuse()
+        heard.wait_for("unavailable")
+        assert service.state == "unavailable"
+        proxy.restore()
+        heard.wait_for("recovered")
+        assert service.ping(DEADLINE) > 0
+        service.disconnect()
+
+
+# Questions
+
+
+def test_status_is_json_ready_and_has_the_contracts_keys(
+    service: DatabaseService, uri: str
+) -> None:
+    service.connect(settings_of(uri))
+    status = json.loads(json.dumps(service.status()))
+    assert {
+        "alias", "connected", "state", "required", "database", "hosts", "topology",
+        "server_version", "latency_ms", "connected_since", "uri", "last_error", "pool", "commands",
+    } - set(status) == set()  # fmt: skip
+    assert {
+        "max_size", "min_size", "open", "in_use", "idle", "waiting", "checkout_p50_ms",
+        "checkout_p99_ms", "timeouts",
+    } - set(status["pool"]) == set()  # fmt: skip
+    assert {"total", "failed", "slow", "p50_ms", "p95_ms", "p99_ms"} == set(status["commands"])
+    assert status["server_version"] == "6.0.5"
+    assert status["topology"] == "ReplicaSetWithPrimary"
+
+
+def test_a_disconnected_status_has_the_same_keys(service: DatabaseService, uri: str) -> None:
+    disconnected = service.status()
+    service.connect(settings_of(uri))
+    connected = service.status()
+    assert set(disconnected) == set(connected)
+    assert set(disconnected["pool"]) == set(connected["pool"])
+    assert set(disconnected["commands"]) == set(connected["commands"])
+
+
+def test_status_never_connects(service: DatabaseService) -> None:
+    assert (service.status()["state"], registry.aliases()) == ("disconnected", [])
+
+
+def test_status_hides_the_password(auth_mongod: EmbeddedMongo, service: DatabaseService) -> None:
+    service.connect(settings_of(auth_mongod.uri_for("shop")))
+    assert "ss/w" not in json.dumps(service.status())
+    assert "%26" not in json.dumps(service.status()["uri"])
+
+
+def test_before_connecting_there_is_no_client(service: DatabaseService) -> None:
+    with pytest.raises(NotConnectedError, match=r"call db\.connect_all\(\)"):
+        _ = service.client
+    with pytest.raises(NotConnectedError):
+        service.ping()
+
+
+def test_a_ping_to_a_hung_server_ends_in_time(
+    service: DatabaseService, mongod: EmbeddedMongo, uri: str
+) -> None:
+    service.connect(settings_of(uri))
+    mongod.pause(0)
+    try:
+        started = time.monotonic()
+        with pytest.raises(UnavailableError, match=r"did not answer a ping within 0\.3 s"):
+            service.ping(0.3)
+        assert time.monotonic() - started < 0.8
+        assert service.status(0.3)["state"] == "unavailable"
+    finally:
+        mongod.resume(0)
+
+
+def test_commands_and_connections_are_counted(service: DatabaseService, uri: str) -> None:
+    service.connect(settings_of(uri))
+    before = service.status()["commands"]["total"]
+    for _ in range(5):
+        service.client[service.name].things.find_one()
+    status = service.status()
+    assert status["commands"]["total"] - before >= 5
+    assert (status["pool"]["in_use"], status["pool"]["waiting"]) == (0, 0)
+
+
+def test_an_exhausted_pool_is_counted_and_told(
+    service: DatabaseService, uri: str, heard: Heard
+) -> None:
+
+    service.connect(settings_of(uri, max_pool_size=1, min_pool_size=1, operation_timeout_ms=500))
+    collection = service.client[service.name].things
+    collection.insert_many([{"number": number} for number in range(300)])
+    with service.client.start_session() as session:
+        # An exhaust cursor keeps its connection until it is closed.
+        from pymongo.cursor import CursorType
+
+        cursor = collection.find(cursor_type=CursorType.EXHAUST, batch_size=1, session=session)
+        next(cursor)
+        with pytest.raises(PyMongoError):
+            collection.find_one()
+        cursor.close()
+    heard.wait_for("pool_exhausted")
+    assert service.status()["pool"]["timeouts"] >= 1
+
+
+def test_a_slow_command_is_told(service: DatabaseService, uri: str, heard: Heard) -> None:
+    service.connect(settings_of(uri, slow_ms=20))
+    things = service.client[service.name].things
+    things.insert_one({})
+    things.find_one({"$where": "sleep(40) || true"})
+    event = heard.wait_for("slow_command", command="find", collection="things")
+    assert event.facts["ms"] >= 20
+
+
+def test_mongomock_needs_no_server() -> None:
+    service = db.database1
+    service.connect(settings_of("mongomock://events", "database1"))
+    things = service.client[service.name].things
+    things.insert_one({"number": 1})
+    assert things.find_one()["number"] == 1
+    assert (service.is_connected, service.status()["connected"]) == (True, True)
