@@ -1,0 +1,117 @@
+"""Runs an examination: gathers the facts of all databases side by side, then judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from time import monotonic
+from typing import TypeAlias
+
+from datalayer.concurrency import side_by_side
+from datalayer.doctor.facts import AliasFacts
+from datalayer.doctor.findings import CHECKS, Finding, Remark, Report, skipped
+from datalayer.doctor.gathering import facts_without_probing, gather
+from datalayer.doctor.judgements import (
+    JUDGEMENTS,
+    judge_budgets,
+    judge_problems,
+    judge_settings,
+    judge_warnings,
+)
+from datalayer.errors import ConfigurationError
+from datalayer.settings import DatabaseSettings, Settings, redact
+
+__all__ = ["Source", "examine"]
+
+Source: TypeAlias = Settings | Mapping[str, str] | Callable[[], Settings]
+
+_GATHERING = 0.95  # of the time; the rest is for the answers to get back
+
+
+def examine(
+    settings: Source | None = None, *, timeout: float = 10.0, processes: int = 1
+) -> Report:
+    """Look at everything that commonly goes wrong between an application and its databases.
+
+    ``settings`` are ready ones, an environment, or a function that reads them, so that wrong
+    settings are findings too; ``None`` reads the process's environment and ``.env``.
+    ``processes`` is how many processes share each server, for the pool budget.
+
+    Returns within ``timeout`` seconds. Never raises for a state of the world, writes nothing,
+    and connects with short-lived clients of its own: the application's are left alone. The
+    report holds no credentials and no contents of documents.
+    """
+    if not timeout > 0 or processes < 1:
+        raise ValueError(f"timeout ({timeout!r}) and processes ({processes!r}) must be above 0")
+    started = monotonic()
+    try:
+        known = _read(settings)
+    except ConfigurationError as exc:
+        findings = _without_settings(exc)
+    else:
+        findings = _examine(known, timeout, processes)
+    order = list(CHECKS)
+    findings.sort(key=lambda finding: order.index(finding.check))
+    return Report(tuple(map(_redacted, findings)), monotonic() - started)
+
+
+def _read(source: Source | None) -> Settings:
+    if isinstance(source, Settings):
+        return source
+    return source() if callable(source) else Settings.from_env(source)
+
+
+def _without_settings(exc: ConfigurationError) -> list[Finding]:
+    why = skipped("the settings have to be right first")
+    findings = _of("settings", ((exc.alias, remark) for remark in judge_problems(exc.problems)))
+    return findings + [Finding(check, None, *why) for check in JUDGEMENTS]
+
+
+def _examine(settings: Settings, timeout: float, processes: int) -> list[Finding]:
+    outcomes = side_by_side(
+        {
+            alias: partial(gather, database, timeout * _GATHERING)
+            for alias, database in settings.items()
+        },
+        timeout,
+    )
+    facts = [_facts(settings[alias], outcome) for alias, outcome in outcomes.items()]
+    findings = [
+        *_of("settings", judge_settings(settings)),
+        *_of("options", judge_warnings(settings)),
+        *_of("pool", judge_budgets(facts, processes)),
+    ]
+    for one in facts:
+        for check, judge in JUDGEMENTS.items():
+            findings += _of(check, ((one.alias, remark) for remark in _judged(judge, one)))
+    return findings
+
+
+def _facts(settings: DatabaseSettings, outcome: AliasFacts | BaseException) -> AliasFacts:
+    if isinstance(outcome, AliasFacts):
+        return outcome
+    late = isinstance(outcome, TimeoutError)
+    why = "it did not end in time" if late else f"it failed ({type(outcome).__name__})"
+    return facts_without_probing(settings, f"the examination was cut off: {why}")
+
+
+def _judged(
+    judge: Callable[[AliasFacts], Iterator[Remark]], facts: AliasFacts
+) -> Iterator[Remark]:
+    try:
+        yield from judge(facts)
+    except Exception as exc:  # noqa: BLE001 - servers that imitate MongoDB leave fields out
+        yield skipped(f"the server's answer can't be read ({type(exc).__name__})")
+
+
+def _of(check: str, remarks: Iterable[tuple[str | None, Remark]]) -> list[Finding]:
+    return [Finding(check, alias, *remark) for alias, remark in remarks]
+
+
+def _redacted(finding: Finding) -> Finding:
+    """No text should hold a secret by now; this makes sure of those in URIs.
+
+    Advice is ours, and holds examples of URIs.
+    """
+    return replace(finding, saw=redact(finding.saw))
