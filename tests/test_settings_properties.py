@@ -58,6 +58,8 @@ user_info = mostly(
     st.one_of(
         st.builds("{}:{}@".format, st.sampled_from(["app", "", "a b", "a@b"]), password),
         st.sampled_from(["app@", "app:@", "@", ":@", "***@"]),
+        # The '@' or the host forgotten, so that the password stands where a host is expected.
+        st.sampled_from([f"app:{CANARY}", f"app:{CANARY}/", f"{CANARY}:", f"app:1?{CANARY}=1&"]),
     ),
 )
 GOOD_HOSTS = "localhost db.example.com 10.0.0.1:27018 [::1] [::1]:1 %2Ftmp%2Fm.sock LOCAL a_b"
@@ -112,7 +114,9 @@ serverless = st.builds(
 def damaged(draw: st.DrawFn) -> str:
     text = draw(grammar_made)
     for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(0, len(text)))
+        joints = [at for at, character in enumerate(text) if character in "@:/?&="]
+        anywhere = st.integers(0, len(text))
+        at = draw(st.one_of(anywhere, st.sampled_from(joints)) if joints else anywhere)
         kind = draw(st.sampled_from(["insert", "delete", "replace", "double", "swap"]))
         if kind == "insert":
             text = text[:at] + draw(marks) + text[at:]

@@ -70,6 +70,10 @@ class Variable:
             return "true or false (also 1/0, yes/no, on/off)"
         if self.kind == "choice":
             return " or ".join(self.choices)
+        if self.kind == "uri":
+            return "a URI with the name of a database"
+        if self.kind == "names":
+            return "names separated by commas"
         number = "a whole number" if self.kind == "whole" else "a decimal number"
         unit = f" of {self.unit}" if self.unit else ""
         return f"{number}{unit} from {_plain(self.lowest)} to {_plain(self.highest)}"
