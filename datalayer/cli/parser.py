@@ -41,7 +41,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 def build_parser() -> Parser:
     """The parser of the whole command line; ``options.run(output, options)`` does the work."""
-    from datalayer.cli.commands import config, demo, indexes, ping, status, top
+    from datalayer.cli.commands import config, demo, doctor, indexes, ping, status, top
 
     parser = Parser(
         prog="datalayer",
@@ -53,7 +53,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=datalayer.__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (demo, status, ping, config, indexes, top):
+    for command in (demo, status, ping, doctor, config, indexes, top):
         command.add_to(commands)
     return parser
 

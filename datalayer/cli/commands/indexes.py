@@ -4,28 +4,23 @@ server has."""
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 from datalayer import indexes
 from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode, UsageError
+from datalayer.cli.models import load_models, models_option
 from datalayer.cli.output import Output
 from datalayer.cli.parser import Commands, Parser, connection_options, settings_of
 from datalayer.cli.tables import Cell, Styled, Table
 from datalayer.indexes import CollectionDiff, Index
 from datalayer.settings import Settings
 
-__all__ = ["add_to", "diff", "load_models", "sync"]
+__all__ = ["add_to", "diff", "sync"]
 
 _OWN_MODELS = "datalayer.models"
-_MODELS_HELP = (
-    "import the models of this module; may be given several times "
-    f"(default: {_OWN_MODELS}, those that come with the package)"
-)
 
 
 def add_to(commands: Commands) -> None:
@@ -58,8 +53,10 @@ def add_to(commands: Commands) -> None:
 
 
 def _options() -> Parser:
-    options = Parser(add_help=False, parents=[connection_options(timeout=10.0)])
-    options.add_argument("--models", action="append", metavar="PACKAGE.MODULE", help=_MODELS_HELP)
+    options = Parser(
+        add_help=False,
+        parents=[connection_options(timeout=10.0), models_option(f"; default: {_OWN_MODELS}")],
+    )
     options.add_argument(
         "--alias", action="append", metavar="NAME", help="only this database (repeatable)"
     )
@@ -68,7 +65,7 @@ def _options() -> Parser:
 
 def _run_diff(output: Output, options: argparse.Namespace) -> ExitCode:
     settings = settings_of(options)
-    load_models(output, options.models)
+    _load_models(output, options.models)
     return diff(output, settings, aliases=options.alias, timeout=options.timeout)
 
 
@@ -79,7 +76,7 @@ def _run_sync(output: Output, options: argparse.Namespace) -> ExitCode:
             "models: name them with --models PACKAGE.MODULE"
         )
     settings = settings_of(options)
-    load_models(output, options.models)
+    _load_models(output, options.models)
     return sync(
         output,
         settings,
@@ -89,23 +86,10 @@ def _run_sync(output: Output, options: argparse.Namespace) -> ExitCode:
     )
 
 
-def load_models(output: Output, modules: Sequence[str] | None) -> None:
-    """Import the modules that define the models, from the working directory too.
-
-    Raises:
-        UsageError: where one can't be imported.
-    """
+def _load_models(output: Output, modules: Sequence[str] | None) -> None:
     if not modules:
         output.message(f"comparing the models of {_OWN_MODELS}; name your own with --models")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    for name in modules or (_OWN_MODELS,):
-        try:
-            import_module(name)
-        except Exception as exc:
-            missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
-            why = f"there is no module {missing!r}" if missing else type(exc).__name__
-            raise UsageError(f"can't import the models of {name!r}: {why}") from exc
+    load_models(modules or (_OWN_MODELS,))
 
 
 def diff(

@@ -1,0 +1,85 @@
+"""``datalayer doctor``: what commonly goes wrong, what was seen of it, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from datalayer.cli.failures import ExitCode
+from datalayer.cli.models import load_models, models_option
+from datalayer.cli.output import Output
+from datalayer.cli.parser import Commands, connection_options, count, settings_of
+from datalayer.cli.tables import Cell, Styled, Table
+from datalayer.doctor import CHECKS, Finding, Source, examine
+
+__all__ = ["add_to", "doctor"]
+
+_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red"}
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``doctor`` to the command line."""
+    parser = commands.add_parser(
+        "doctor",
+        help="look for what commonly goes wrong, and say what to do",
+        description="Looks at five connection issues and five performance issues of every "
+        "database, and says what it saw and what to do. Works when nothing can be reached or the "
+        "settings are wrong, and changes nothing. Exit code 3 when something is broken.",
+        parents=[connection_options(timeout=10.0), models_option()],
+    )
+    parser.add_argument(
+        "--processes",
+        type=count,
+        default=1,
+        metavar="N",
+        help="how many processes share the servers, for the pool budget (default: 1)",
+    )
+    parser.set_defaults(
+        run=lambda output, options: doctor(
+            output,
+            lambda: settings_of(options),
+            models=options.models or (),
+            timeout=options.timeout,
+            processes=options.processes,
+        )
+    )
+
+
+def doctor(
+    output: Output,
+    settings: Source | None = None,
+    *,
+    models: Sequence[str] = (),
+    timeout: float = 10.0,
+    processes: int = 1,
+) -> ExitCode:
+    """Show the findings of ``datalayer.doctor.examine``; ``models`` are imported before.
+
+    Raises:
+        UsageError: where one of ``models`` can't be imported.
+    """
+    load_models(models)
+    report = examine(settings, timeout=timeout, processes=processes)
+    output.show(
+        report.as_dict(),
+        [
+            Table(
+                ("check", "alias", "severity", "what was seen, and what to do"),
+                list(_rows(group, report.findings)),
+                title=f"{group} issues",
+            )
+            for group in ("connection", "performance")
+        ],
+    )
+    counts = report.as_dict()["counts"]
+    told = ", ".join(f"{number} {severity}" for severity, number in counts.items() if number)
+    output.message(f"{told}, in {report.elapsed_seconds:.1f} s")
+    return ExitCode.OK if report.healthy else ExitCode.UNHEALTHY
+
+
+def _rows(group: str, findings: Sequence[Finding]) -> Iterator[tuple[Cell, ...]]:
+    for finding in findings:
+        if CHECKS[finding.check].group == group:
+            severity = Styled(finding.severity, _STYLES.get(finding.severity, "dim"))
+            yield finding.check, finding.alias or "(all)", severity, finding.saw
+            if finding.advice:
+                yield "", "", "", f"-> {finding.advice}"
