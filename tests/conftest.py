@@ -10,12 +10,10 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from credentials import APP_USER
 from pymongo import MongoClient
 
 from datalayer.embedded import EmbeddedMongo
-
-APP_USER = ("app", "p@ss/w:rd %&?#[]")
-"""The user of ``auth_mongod``; the password holds every character that a URI has to escape."""
 
 
 @pytest.fixture(scope="session")

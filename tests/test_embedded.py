@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from conftest import APP_USER
+from credentials import APP_USER
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
