@@ -62,11 +62,11 @@ class GuardedCollection(Collection[Any]):
         return guarded
 
 
-def _after_ensuring(method: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(method)
+def _after_ensuring(name: str) -> Callable[..., Any]:
+    @wraps(getattr(Collection, name))
     def write(self: GuardedCollection, *args: Any, **kwargs: Any) -> Any:
         self._ensure()
-        return method(self, *args, **kwargs)
+        return getattr(super(GuardedCollection, self), name)(*args, **kwargs)
 
     return write
 
@@ -81,4 +81,4 @@ for _name in (
     "update_many",
     "update_one",
 ):
-    setattr(GuardedCollection, _name, _after_ensuring(getattr(Collection, _name)))
+    setattr(GuardedCollection, _name, _after_ensuring(_name))

@@ -23,7 +23,7 @@ KEPT_SECONDS = 90 * 24 * 3600
 class MetricSeries(EmbeddedDocument):
     """What is measured. Keep the number of different ones small: each is stored apart."""
 
-    name = StringField(required=True, max_length=120)
+    name = StringField(required=True, min_length=1, max_length=120)
     labels = MapField(StringField(max_length=200))
 
 

@@ -37,8 +37,8 @@ class Advertisement(Lifecycle, BusinessDocument):
 
     owner = ReferenceField(User, required=True, reverse_delete_rule=CASCADE)
     title = StringField(required=True, min_length=1, max_length=140)
-    body = StringField(required=True, max_length=10_000)
-    category = StringField(required=True, max_length=60)
+    body = StringField(required=True, min_length=1, max_length=10_000)
+    category = StringField(required=True, min_length=1, max_length=60)
     price = MoneyField(min_value=0)
     currency = CurrencyField()
     status = StringField(required=True, choices=tuple(transitions), default="draft")

@@ -71,6 +71,8 @@ def _check_coordinates(location: object) -> None:
     point = location.get("coordinates") if isinstance(location, dict) else location
     if not isinstance(point, (list, tuple)) or len(point) != 2:
         return  # the field itself complains
+    if not all(isinstance(degrees, (int, float)) for degrees in point):
+        return
     longitude, latitude = point
     if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
         raise ValidationError(

@@ -1,0 +1,45 @@
+"""One connection for the tests of the models, empty databases for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fresh_databases import drop, emptied, settings_for
+
+from datalayer import db
+from datalayer.embedded import EmbeddedMongo
+from datalayer.models import User
+from datalayer.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def disconnected() -> None:
+    """Unlike elsewhere, the tests here share a connection."""
+
+
+@pytest.fixture(scope="module")
+def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
+    made = settings_for(mongod)
+    db.disconnect_all()
+    db.connect_all(made)
+    yield made
+    db.disconnect_all()
+    drop(made)
+
+
+@pytest.fixture(autouse=True)
+def databases(shared: Settings) -> Settings:
+    db.connect_all(shared)
+    emptied(shared)
+    return shared
+
+
+@pytest.fixture
+def ann() -> User:
+    return User(email="ann@example.com").save()
+
+
+@pytest.fixture
+def bob() -> User:
+    return User(email="bob@example.com").save()
