@@ -25,8 +25,7 @@ html_static_path = ["_static"]
 html_css_files = ["diagrams.css"]
 
 autodoc_member_order = "groupwise"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints_format = "short"
 napoleon_google_docstring = True
 
 myst_enable_extensions = ["substitution"]
