@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the server on which the fixture datalayer_db makes its databases, instead of a "
         "private one (it names a database, as MONGODB_URI does; that one is not touched)",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell of a bad ``--datalayer-uri`` before any test runs."""
+    external = config.getoption("--datalayer-uri")
+    if external:
+        _on_server(external)
 
 
 @pytest.fixture(scope="session")
@@ -59,14 +66,20 @@ def datalayer_db(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     They are on ``datalayer_mongod``, or on the server of ``--datalayer-uri``, and are dropped
     when the test has ended.
     """
+    from datalayer import db
+    from datalayer.settings import Settings
+
     external = request.config.getoption("--datalayer-uri")
-    uri_for = _on_server(external) if external else _on_private_server(request)
+    server = None if external else request.getfixturevalue("datalayer_mongod")
+    uri_for = server.uri_for if server else _on_server(external)
     uris = {alias: uri_for(name) for alias, name in _new_names().items()}
-    try:
-        with _connected(uris) as db:
-            yield db
-    finally:
-        _drop(uris)
+    with ExitStack() as at_the_end:
+        db.connect_all(Settings(databases=uris))
+        at_the_end.callback(_drop, uris)
+        at_the_end.callback(db.disconnect_all)
+        if server:
+            at_the_end.callback(server.start)  # the test may have killed or paused it
+        yield db
 
 
 @pytest.fixture
@@ -75,19 +88,17 @@ def datalayer_mongomock() -> Iterator[ModuleType]:
 
     It knows no transactions, no sessions and few commands; ``datalayer_db`` is the real thing.
     """
+    from datalayer import db
+    from datalayer.settings import Settings
+
     uris = {alias: f"mongomock://{name}" for alias, name in _new_names().items()}
-    with _connected(uris) as db:
+    with db.connected(Settings(databases=uris)):
         yield db
 
 
 def _new_names() -> dict[str, str]:
     token = secrets.token_hex(6)
     return {alias: f"datalayer_test_{token}_{alias}" for alias in ALIASES}
-
-
-def _on_private_server(request: pytest.FixtureRequest) -> Callable[[str], str]:
-    server: EmbeddedMongo = request.getfixturevalue("datalayer_mongod")
-    return server.uri_for
 
 
 def _on_server(uri: str) -> Callable[[str], str]:
@@ -100,16 +111,8 @@ def _on_server(uri: str) -> Callable[[str], str]:
     return lambda name: with_database(parsed, name).text
 
 
-@contextmanager
-def _connected(uris: Mapping[str, str]) -> Iterator[ModuleType]:
-    from datalayer import db
-    from datalayer.settings import Settings
-
-    with db.connected(Settings(databases=uris)):
-        yield db
-
-
 def _drop(uris: Mapping[str, str]) -> None:
+    __tracebackhide__ = True  # a traceback would show the URIs and with them the password
     # With a client of its own: the test may have disconnected datalayer, or pointed it elsewhere.
     import pymongo
 
