@@ -16,10 +16,10 @@ from pymongo.errors import OperationFailure
 from datalayer.concurrency import SingleFlight
 from datalayer.core import Connection, registry
 from datalayer.errors import IndexBuildError
-from datalayer.indexes import mock
 from datalayer.indexes.comparing import Index, changed_options, compare
 from datalayer.indexes.declared import CollectionPlan, Model, alias_of, plan_for, plans_on
 from datalayer.indexes.explaining import explained
+from datalayer.indexes.mock import build_mock
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
@@ -172,7 +172,7 @@ def _prepare(
 ) -> None:
     settings = connection.settings
     if settings.kind == "mongomock":
-        mock.build(connection.database, plan)
+        build_mock(connection.database, plan)
     elif existing.get(plan.name, {}).get("type") != "view":
         with (
             explained(connection, plan),

@@ -10,14 +10,14 @@ from datalayer.indexes.declared import CollectionPlan
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-__all__ = ["build"]
+__all__ = ["build_mock"]
 
 logger = logging.getLogger("datalayer.indexes")
 
 _KNOWN = ("name", "unique", "sparse", "expireAfterSeconds", "partialFilterExpression")
 
 
-def build(database: Database[Any], plan: CollectionPlan) -> None:
+def build_mock(database: Database[Any], plan: CollectionPlan) -> None:
     """Create what mongomock knows of ``plan``; the rest is logged and left out."""
     for index in plan.indexes:
         document = index.document
