@@ -165,7 +165,7 @@ def test_the_status_shows_two_databases_with_their_own_pools(summary: dict[str, 
 
 def test_no_payment_fails_while_analytics_is_down(summary: dict[str, Any]) -> None:
     outage = summary["outage"]
-    assert (outage["down"]["count"], outage["down"]["failed"]) == (200, 0)
+    assert (outage["down"]["count"], outage["down"]["failed"]) == (100, 0)
 
 
 def test_no_event_is_written_while_analytics_is_down(summary: dict[str, Any]) -> None:

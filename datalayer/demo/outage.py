@@ -21,7 +21,7 @@ from datalayer.models import AnalyticsEvent, Transaction, User
 
 __all__ = ["Outage", "Requests", "pay", "run_outage"]
 
-REQUESTS = 200
+REQUESTS = 100
 ANALYTICS_SECONDS = 0.05
 """What a request gives analytics. Waiting for a server that is away, PyMongo looks at the time
 only every half second: that is why a request asks first whether analytics is there."""

@@ -172,8 +172,8 @@ def _show_outage(outage: Outage, screen: Screen) -> None:
     screen.say(
         f"Analytics went away and {down.count - down.failed} of {down.count} payments went "
         f"through: {down.p50_ms:.1f} ms each (median; {healthy.p50_ms:.1f} ms with analytics), "
-        f"the slowest {down.max_ms:.0f} ms. The pools are apart, and a request asks "
-        "db.database1.is_connected before it writes an event, which costs nothing."
+        f"the slowest {down.max_ms:.0f} ms. The pools are apart, and a request writes its event "
+        "only if db.database1.is_connected, which asks no server."
     )
     screen.say(
         f"A write without that question, with a deadline of {ANALYTICS_SECONDS * 1000:.0f} ms, "
