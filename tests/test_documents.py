@@ -145,6 +145,7 @@ def test_documents_work_again_after_a_new_connect(settings: Settings) -> None:
     assert [person.name for person in Person.objects] == ["a"]
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # from 3.12 on
 def test_documents_work_in_a_forked_child(settings: Settings) -> None:
     Person(name="a").save()
     reading, writing = os.pipe()

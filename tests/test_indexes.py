@@ -14,7 +14,7 @@ from bson import SON
 from fresh_databases import connected, drop, emptied, model_registry, settings_for
 from mongoengine.fields import DateTimeField, FloatField, IntField, StringField
 from pymongo import IndexModel, monitoring
-from pymongo.errors import OperationFailure
+from pymongo.errors import AutoReconnect, OperationFailure
 
 from datalayer import db, indexes, models
 from datalayer.core import client, database, registry
@@ -727,6 +727,23 @@ def test_a_missing_privilege_is_explained(
     monkeypatch.setattr("pymongo.collection.Collection.create_indexes", refuse)
     with pytest.raises(IndexBuildError, match="may not create indexes"):
         unique_thing()(code="a").save()
+
+
+def test_a_server_that_is_away_is_told_as_for_any_write(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_args: Any, **_kwargs: Any) -> None:
+        raise AutoReconnect("connection refused")
+
+    thing = unique_thing()
+    with monkeypatch.context() as away:
+        away.setattr("pymongo.collection.Collection.create_indexes", lose)
+        with pytest.raises(AutoReconnect):
+            thing(code="a").save()
+        with pytest.raises(IndexBuildError, match="can't be reached"):
+            indexes.build("default")
+    thing(code="a").save()
+    assert index_names("things") == ["_id_", "code_1"]
 
 
 def test_a_race_with_another_process_is_tried_again(

@@ -82,6 +82,7 @@ def ensure(model: Model, alias: str | None = None, collection: str | None = None
     Raises:
         IndexBuildError: each time, until the cause is removed.
         NotConnectedError: before ``connect``.
+        PyMongoError: the driver's own where the server is away, as for the write itself.
     """
     alias = alias or alias_of(model)
     collection = collection or model._get_collection_name()
@@ -162,20 +163,24 @@ def create_indexes(
 def _prepare_late(connection: Connection, model: Model, collection: str) -> None:
     if (model, collection) not in connection.prepared:
         plan = plan_for(model, connection.alias, collection)
-        with explained(connection, plan), own_session(connection) as session:
+        with explained(connection, plan, writing=True), own_session(connection) as session:
             existing = _collections(connection, session, collection)
-        _prepare(connection, plan, existing)
+        _prepare(connection, plan, existing, writing=True)
 
 
 def _prepare(
-    connection: Connection, plan: CollectionPlan, existing: Mapping[str, Mapping[str, Any]]
+    connection: Connection,
+    plan: CollectionPlan,
+    existing: Mapping[str, Mapping[str, Any]],
+    *,
+    writing: bool = False,
 ) -> None:
     settings = connection.settings
     if settings.kind == "mongomock":
         build_mock(connection.database, plan)
     elif existing.get(plan.name, {}).get("type") != "view":
         with (
-            explained(connection, plan),
+            explained(connection, plan, writing=writing),
             pymongo.timeout(BUILD_SECONDS),
             own_session(connection) as session,
         ):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import ConnectionFailure, NetworkTimeout, OperationFailure, PyMongoError
 
 from datalayer.core import Connection
 from datalayer.errors import IndexBuildError
@@ -21,11 +21,20 @@ _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 
 
 @contextmanager
-def explained(connection: Connection, plan: CollectionPlan | None) -> Iterator[None]:
-    """Turn the driver's errors inside the block into ``IndexBuildError``."""
+def explained(
+    connection: Connection, plan: CollectionPlan | None, *, writing: bool = False
+) -> Iterator[None]:
+    """Turn the driver's errors inside the block into ``IndexBuildError``.
+
+    When ``writing``, the error of a server that is away passes as it is: the write itself would
+    have raised the same.
+    """
     try:
         yield
     except PyMongoError as exc:
+        away = isinstance(exc, ConnectionFailure) and not isinstance(exc, NetworkTimeout)
+        if writing and away:
+            raise
         # Without the driver's error as its cause: a traceback would print the values of the
         # documents that stand in the way of a unique index.
         raise _explain(exc, connection, plan) from None
@@ -69,7 +78,7 @@ def _explain(
     else:
         message = (
             f"{where} could not be built because the server can't be reached "
-            f"({type(exc).__name__}); it is tried again at the next write"
+            f"({type(exc).__name__}); look at `datalayer doctor`, then connect again"
         )
     return IndexBuildError(message, alias=alias, collection=collection, index=index)
 

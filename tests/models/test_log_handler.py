@@ -241,6 +241,7 @@ def test_nothing_is_taken_after_closing() -> None:
     assert closed.dropped == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # from 3.12 on
 def test_a_child_stores_its_own_records_and_not_its_parents(
     log: logging.Logger, handler: MongoLogHandler
 ) -> None:
