@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import gettempdir
 from time import monotonic, sleep
@@ -444,6 +445,7 @@ def test_the_path_comes_before_the_wheel(tmp_path: Path) -> None:
     assert find_mongod({"PATH": str(tmp_path)}) == on_path
 
 
+@pytest.mark.skipif(find_spec("fiftyone") is None, reason="needs the extra [embedded]")
 def test_the_wheel_is_found_without_importing_it() -> None:
     program = """
 import sys
