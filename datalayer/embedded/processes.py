@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from datalayer.embedded import guardian
 from datalayer.errors import EmbeddedError
 
+_GUARDIAN = Path(__file__).with_name("guardian.py")
 _ANSWER_SECONDS = 15.0  # more than the guardian itself waits for a killed member
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory made in it has a random name
 _SHARED_MEMORY_NEEDED = 512 << 20  # containers often have 64 MB there
