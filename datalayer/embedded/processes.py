@@ -37,22 +37,7 @@ class Processes:
         self._channel, theirs = socket.socketpair()
         self._channel.settimeout(_ANSWER_SECONDS)
         with theirs:
-            self._guardian = subprocess.Popen(  # noqa: S603 - our own script, no shell
-                # -I and -S: the user's site-packages and variables have no part in it.
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    guardian.__file__,
-                    str(self.directory),
-                    str(self._owner),
-                ],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                start_new_session=True,
-            )
+            self._guardian = _start_guardian(theirs, self.directory, self._owner)
         try:
             self._listen()
         except BaseException:
@@ -131,6 +116,21 @@ def _gone() -> EmbeddedError:
     return EmbeddedError(
         "the embedded server was stopped, or the process that keeps it ended: "
         "make a new EmbeddedMongo"
+    )
+
+
+def _start_guardian(
+    channel: socket.socket, directory: Path, owner: int
+) -> subprocess.Popen[bytes]:
+    # -I and -S: the user's site-packages and variables have no part in it.
+    line = [sys.executable, "-I", "-S", str(_GUARDIAN), str(directory), str(owner)]
+    return subprocess.Popen(  # noqa: S603 - our own script, no shell
+        line,
+        stdin=channel.fileno(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
     )
 
 
