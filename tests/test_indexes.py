@@ -336,6 +336,25 @@ def test_threads_that_write_first_share_one_build(commands: Commands) -> None:
     assert thing.objects.count() == 8
 
 
+def test_relatives_that_are_written_at_once_all_get_their_indexes(settings: Settings) -> None:
+    root = defined(name="Root", meta={"allow_inheritance": True})
+    root().save()
+    branches = [
+        defined(
+            root,
+            f"B{number}",
+            code=IntField(),
+            meta={"indexes": [f"field_{number}"]},
+            **{f"field_{number}": IntField()},
+        )
+        for number in range(8)
+    ]
+    saved = in_threads(8, lambda number: branches[number](code=number).save())
+    assert [type(each) for each in saved] == branches
+    wanted = [f"_cls_1_field_{number}_1" for number in range(8)]
+    assert index_names("root") == sorted(["_cls_1", "_id_", *wanted])
+
+
 def test_later_writes_ask_nothing_more(commands: Commands) -> None:
     thing = unique_thing()
     thing(code="a").save()
@@ -471,10 +490,17 @@ def test_a_plain_collection_in_the_place_of_a_time_series_is_refused(settings: S
         timeseries()(at=utc_now()).save()
 
 
-def test_a_special_collection_is_never_made_a_plain_one(mongod: EmbeddedMongo) -> None:
-    with connected(settings_for(mongod, auto_create=False)):
+@pytest.mark.parametrize("auto_index", [True, False])
+@pytest.mark.parametrize("late", [True, False])
+def test_a_special_collection_is_never_made_a_plain_one(
+    mongod: EmbeddedMongo, auto_index: bool, late: bool
+) -> None:
+    early = None if late else timeseries()
+    settings = settings_for(mongod, auto_create=False, auto_index=auto_index, required=False)
+    with connected(settings):
+        reading = early or timeseries()
         with pytest.raises(IndexBuildError, match="does not exist"):
-            timeseries()(at=utc_now()).save()
+            reading(at=utc_now()).save()
         assert "readings" not in database("database1").list_collection_names()
 
 

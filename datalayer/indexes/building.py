@@ -57,7 +57,9 @@ def build(alias: str) -> None:
     connection = registry.connection(alias)
     plans = plans_on(alias)
     if not plans or not (connection.settings.auto_create or connection.settings.auto_index):
-        _mark_prepared(connection, plans)
+        # Capped and time-series collections are looked at before the first write: it would make
+        # a plain one where they are missing.
+        _mark_prepared(connection, [plan for plan in plans if not plan.options])
         return
     failures: list[IndexBuildError] = []
     with explained(connection, None), own_session(connection) as session:
@@ -87,12 +89,9 @@ def ensure(model: Model, alias: str | None = None, collection: str | None = None
     alias = alias or alias_of(model)
     collection = collection or model._get_collection_name()
     connection = registry.connection(alias)
-    if (model, collection) in connection.prepared:
-        return
-    flight = connection.preparing.setdefault(collection, SingleFlight())
-    flight.run(partial(_prepare_late, connection, model, collection))
-    if (model, collection) not in connection.prepared:
-        # The run that this call joined was for a relative of the model.
+    # Again where the run that this call joined was for a relative of the model.
+    while (model, collection) not in connection.prepared:
+        flight = connection.preparing.setdefault(collection, SingleFlight())
         flight.run(partial(_prepare_late, connection, model, collection))
 
 
