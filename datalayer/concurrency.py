@@ -23,7 +23,7 @@ def side_by_side(
     With ``timeout_seconds``, a call that has not ended by then has a ``TimeoutError`` as its
     value and goes on in a daemon thread, so it must have a deadline of its own. Without one,
     all calls are waited for. The last call runs in the calling thread where no time-out is
-    given: one thread less to start.
+    given: one thread less to start; Ctrl-C there is raised at once.
     """
     ends = None if timeout_seconds is None else monotonic() + timeout_seconds
     futures: dict[str, Future[Result]] = {name: Future() for name in calls}
@@ -38,6 +38,7 @@ def side_by_side(
         ).start()
     if own is not None:
         _settle(futures[own], calls[own])
+        _raise_interrupt(futures[own])
     outcomes: dict[str, Result | BaseException] = {}
     for name, future in futures.items():
         outcome = _outcome(future, ends)
@@ -50,6 +51,12 @@ def _settle(future: Future[Result], call: Callable[[], Result]) -> None:
         future.set_result(call())
     except BaseException as exc:  # noqa: BLE001 - handed on to the thread that waits
         future.set_exception(exc)
+
+
+def _raise_interrupt(future: Future[Result]) -> None:
+    error = future.exception()
+    if error is not None and not isinstance(error, Exception):
+        raise error
 
 
 def _outcome(future: Future[Result], ends: float | None) -> Result | BaseException:

@@ -4,7 +4,9 @@ replaced after a fork and closed here, and nothing else calls MongoEngine's ``co
 
 from __future__ import annotations
 
+import logging
 import os
+import ssl
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from datalayer.embedded import EmbeddedMongo
 
 __all__ = ["Connection", "Registry", "client", "database", "registry"]
+
+logger = logging.getLogger("datalayer.core")
 
 DEFAULT_ALIAS = "default"
 
@@ -105,11 +109,18 @@ class Connection:
         options = {**self.settings.client_kwargs(), "host": self._uri}
         if self.settings.kind == "mongomock":
             return _open_mongomock(options)
-        opened: MongoClient[Any] = MongoClient(
-            **options,
-            event_listeners=self.monitors.listeners(),
-            driver=DriverInfo("datalayer"),
-        )
+        try:
+            opened: MongoClient[Any] = MongoClient(
+                **options,
+                event_listeners=self.monitors.listeners(),
+                driver=DriverInfo("datalayer"),
+            )
+        except ssl.SSLError as exc:
+            raise ConfigurationError(
+                f"a TLS file of {self.alias!r} can't be used ({exc.reason}); check tlsCAFile, "
+                "tlsCertificateKeyFile and its passphrase",
+                alias=self.alias,
+            ) from exc
         self.monitors.topology.follow(lambda: opened.topology_description)
         return opened
 
@@ -121,6 +132,12 @@ def _open_mongomock(options: dict[str, Any]) -> MongoClient[Any]:
         raise ConfigurationError(
             'a mongomock:// URI needs the extra: pip install "datalayer[mongomock]"'
         ) from exc
+    logger.warning(
+        "%s runs on mongomock: no transactions or sessions, no $merge, no TTL or time-series "
+        "collections, and no commands but ping; use it for simple tests only",
+        options.get("appname", "a database"),
+        extra={"event": "mongomock"},
+    )
     known = {name: options[name] for name in ("host", "tz_aware") if name in options}
     mock: MongoClient[Any] = mongomock.MongoClient(**known)
     return mock

@@ -131,9 +131,14 @@ def _connect_all(settings: Settings | None) -> dict[str, Any]:
         for warning in settings.warnings:
             logger.warning("%s", warning, extra={"event": "settings"})
     services = {alias: _service_for(alias) for alias in settings}
-    outcomes = side_by_side(
-        {alias: partial(service.open, settings[alias]) for alias, service in services.items()}
-    )
+    try:
+        outcomes = side_by_side(
+            {alias: partial(service.open, settings[alias]) for alias, service in services.items()}
+        )
+    except BaseException:  # Ctrl-C, say: the other databases are still connecting
+        for service in services.values():
+            _disconnect(service)
+        raise
     errors = [outcome for outcome in outcomes.values() if isinstance(outcome, BaseException)]
     if errors:
         for alias in reversed([alias for alias, opened in outcomes.items() if opened is True]):

@@ -195,7 +195,7 @@ class DatabaseService:
             present = registry.find(self.alias)
             if present is not None:
                 return present.settings
-            settings = Settings.from_env()
+            settings = Settings.from_env(only=self.alias)
         if self.alias not in settings:
             raise ConfigurationError(
                 f"there are no settings for the alias {self.alias!r}; "

@@ -117,3 +117,14 @@ def test_waiting_returns_when_the_run_has_ended_even_with_an_error() -> None:
     flight.wait()
     race.finish()
     assert not flight.under_way
+
+
+def test_an_interrupt_in_the_calling_thread_is_not_kept_back() -> None:
+    release = threading.Event()
+
+    def interrupted() -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        side_by_side({"hangs": lambda: release.wait(DEADLINE), "last": interrupted})
+    release.set()

@@ -53,10 +53,11 @@ def imported_names(nodes: Iterator[ast.AST]) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            if node.module == "datalayer":
-                yield from (f"datalayer.{alias.name}" for alias in node.names)
-            elif node.module:
-                yield node.module
+            for alias in node.names:
+                inside = f"{node.module}.{alias.name}"
+                target = file_of(inside)
+                is_module = target is not None and (PACKAGE / target).exists()
+                yield inside if is_module else str(node.module)
 
 
 def at_import(tree: ast.Module) -> Iterator[ast.AST]:

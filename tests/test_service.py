@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import mongoengine
 import pytest
@@ -441,9 +442,35 @@ def test_a_slow_command_is_told(service: DatabaseService, uri: str, heard: Heard
     assert event.facts["ms"] >= 20
 
 
-def test_mongomock_needs_no_server() -> None:
+def test_one_database_can_be_connected_without_settings_for_the_other(
+    uri: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MONGODB_URI", raising=False)
+    monkeypatch.setenv("DATABASE1_URI", uri)
+    assert db.database1.connect().is_connected
+    assert db.database.state == "disconnected"
+
+
+def test_without_any_setting_the_missing_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MONGODB_URI", raising=False)
+    monkeypatch.delenv("DATABASE1_URI", raising=False)
+    with pytest.raises(ConfigurationError, match="DATABASE1_URI is not set; for example"):
+        db.database1.connect()
+    with pytest.raises(ConfigurationError, match="MONGODB_URI is not set; for example"):
+        db.database.connect()
+
+
+def test_mongomock_needs_no_server_and_warns_of_its_limits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     service = db.database1
-    service.connect(settings_of("mongomock://events", "database1"))
+    with caplog.at_level(logging.WARNING, logger="datalayer"):
+        service.connect(settings_of("mongomock://events", "database1"))
+    assert "runs on mongomock: no transactions" in caplog.text
     things = service.client[service.name].things
     things.insert_one({"number": 1})
     assert things.find_one()["number"] == 1

@@ -45,7 +45,7 @@ def test_the_business_database_has_the_reference_values() -> None:
         "max_pool_size=10, min_pool_size=2, server_selection_timeout_ms=10000, "
         "connect_timeout_ms=10000, socket_timeout_ms=45000, wait_queue_timeout_ms=10000, "
         "operation_timeout_ms=20000, slow_ms=100, auto_index=True, auto_create=True, "
-        "required=True, retry_attempts=5, retry_max_seconds=30.0, allow_unacknowledged=False)"
+        "required=True, retry_attempts=5, retry_max_seconds=20.0, allow_unacknowledged=False)"
     )
 
 
@@ -753,7 +753,7 @@ def test_rows_tell_every_setting_and_its_source() -> None:
     assert rows["MONGODB_MAX_POOL_SIZE"].source == "URI"
     assert rows["DATABASE1_SLOW_MS"] == Row("database1", "DATABASE1_SLOW_MS", "5", "environment")
     assert rows["DATABASE1_URI"].source == "default"
-    assert rows["DATABASE1_RETRY_MAX_SECONDS"].value == "30"
+    assert rows["DATABASE1_RETRY_MAX_SECONDS"].value == "5"
 
 
 def test_every_variable_has_a_meaning_and_defaults_within_its_bounds() -> None:

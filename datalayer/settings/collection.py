@@ -83,13 +83,18 @@ class Settings(Mapping[str, DatabaseSettings]):
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str] | None = None, **overrides: Value | None
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        only: str | None = None,
+        **overrides: Value | None,
     ) -> Settings:
         """The settings from keyword arguments (``mongodb_uri=...``), the environment, and the
         nearest ``.env`` from the working directory upwards, in this order of precedence.
 
         With ``environ`` given, only that mapping and the keyword arguments count. Arguments
-        that are ``None`` count as not given.
+        that are ``None`` count as not given. With ``only``, the settings of that alias alone
+        are read, and those of the others may be missing or wrong.
 
         Raises:
             ConfigurationError: with all problems at once, each with the variable's name.
@@ -99,11 +104,11 @@ class Settings(Mapping[str, DatabaseSettings]):
         profile, require_tls, aliases = _read_globals(found, findings)
         findings.problems.extend(misspelt(found, aliases, overrides))
         built = {}
-        for alias in aliases:
+        for alias in aliases if only is None else {only} & set(aliases):
             names = variables_of(alias)
             given = {name: found[v] for name, v in names.items() if v in found}
             if "uri" not in given:
-                uri = _default_uri(alias, found, aliases, findings)
+                uri = _default_uri(alias, found, aliases, findings, alone=only is not None)
                 if uri is not None:
                     given["uri"] = Given(uri, "default")
             one = build(Plan(alias, given, names, profile, require_tls), findings)
@@ -176,11 +181,16 @@ def _read_globals(
 
 
 def _default_uri(
-    alias: str, found: Mapping[str, Given], aliases: Iterable[str], findings: Findings
+    alias: str,
+    found: Mapping[str, Given],
+    aliases: Iterable[str],
+    findings: Findings,
+    *,
+    alone: bool,
 ) -> str | None:
     """The URI where none was set: for ``database1`` on the server of ``MONGODB_URI``."""
-    if alias == "database1":
-        main = found.get("MONGODB_URI")
+    main = found.get("MONGODB_URI")
+    if alias == "database1" and not (alone and main is None):
         uri = parse(main.text)[0] if main is not None else None
         if uri is None or uri.is_redacted:
             return None  # MONGODB_URI's own problem

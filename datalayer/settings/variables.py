@@ -241,8 +241,10 @@ DATABASE_VARIABLES: tuple[Variable, ...] = (
     Variable(
         "RETRY_MAX_SECONDS",
         "decimal",
-        "Total time for connecting, all attempts and pauses together.",
-        default=30.0,
+        "Total time for connecting, all attempts and pauses together. Shorter where the "
+        "database is optional: it joins by itself later, and a start must not wait for it.",
+        default=20.0,
+        elsewhere=5.0,
         unit="seconds",
         lowest=0.1,
         highest=86_400,
