@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import pymongo
 from pymongo import MongoClient, ReadPreference
 from pymongo.errors import ConfigurationError as DriverConfigurationError
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from datalayer import indexes
 from datalayer.doctor.facts import Answer, Deadline, Document, ServerFacts, Session, Unknown
@@ -124,16 +124,14 @@ class _Interview:
         collections = self._collections()
         return Session(
             connection_status=self._command(
-                "connectionStatus", "connectionStatus", showPrivileges=True
+                "connectionStatus", self._admin, "connectionStatus", showPrivileges=True
             ),
             collections=collections,
-            replica_set=self._command("replSetGetStatus", _MONITOR.format("replSetGetStatus")),
+            replica_set=self._monitor("replSetGetStatus"),
             startup_warnings=self._startup_warnings(),
-            status=self._command("serverStatus", _MONITOR.format("serverStatus")),
-            host_info=self._command("hostInfo", _MONITOR.format("hostInfo")),
-            database_stats=self._ask(
-                "dbStats (role read)", lambda: self._database.command("dbStats")
-            ),
+            status=self._monitor("serverStatus"),
+            host_info=self._monitor("hostInfo"),
+            database_stats=self._command("dbStats (role read)", self._database, "dbStats"),
             operations=operations,
             only_own_user=only_own_user,
             clients=self._rows(_MONITOR.format("inprog"), self._admin, CLIENTS),
@@ -154,13 +152,24 @@ class _Interview:
                 return question()
         except OperationFailure as exc:
             return Unknown(_refused(exc, privilege))
+        except ServerSelectionTimeoutError:
+            return Unknown("there is no primary to ask")
         except PyMongoError as exc:
             return Unknown(_TOO_LATE if exc.timeout else "the connection failed")
         except DataLayerError as exc:
             return Unknown(str(exc))
 
-    def _command(self, name: str, privilege: str, **options: Any) -> Answer[Document]:
-        return self._ask(privilege, lambda: self._admin.command(name, **options))
+    def _command(
+        self, privilege: str, database: Database[Any], name: str, value: Any = 1, **options: Any
+    ) -> Answer[Document]:
+        return self._ask(
+            privilege,
+            # A command does not take over its database's read preference.
+            lambda: database.command(name, value, read_preference=_ANY_SERVER, **options),
+        )
+
+    def _monitor(self, name: str, value: Any = 1) -> Answer[Document]:
+        return self._command(_MONITOR.format(name), self._admin, name, value)
 
     def _rows(
         self, privilege: str, source: Database[Any] | Collection[Any], pipeline: Pipeline
@@ -177,18 +186,21 @@ class _Interview:
         return True, self._rows(privilege, self._admin, own)
 
     def _collections(self) -> Answer[tuple[Document, ...]]:
-        return self._ask(
+        answer = self._command(
             "listCollections (role read)",
-            lambda: tuple(
-                self._database.list_collections(nameOnly=True, authorizedCollections=True)
-            ),
+            self._database,
+            "listCollections",
+            nameOnly=True,
+            authorizedCollections=True,
+            cursor={"batchSize": _MOST_COLLECTIONS},
         )
+        if isinstance(answer, Unknown):
+            return answer
+        return tuple(answer["cursor"]["firstBatch"])
 
     def _startup_warnings(self) -> Answer[tuple[str, ...]]:
-        return self._ask(
-            _MONITOR.format("getLog"),
-            lambda: tuple(self._admin.command("getLog", "startupWarnings")["log"]),
-        )
+        answer = self._monitor("getLog", "startupWarnings")
+        return answer if isinstance(answer, Unknown) else tuple(answer["log"])
 
     def _differences(self) -> Answer[tuple[CollectionDiff, ...]]:
         alias = self._settings.alias
@@ -207,7 +219,7 @@ class _Interview:
         if isinstance(collections, Unknown):
             return collections
         found: list[Document] = []
-        for each in collections[:_MOST_COLLECTIONS]:
+        for each in collections:
             name = each["name"]
             if each["type"] == "collection" and not name.startswith("system."):
                 source = self._database[name]

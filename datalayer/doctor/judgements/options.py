@@ -92,11 +92,12 @@ def _fit(facts: AliasFacts, hello: Document) -> Iterator[Remark]:
         )
     members = hello.get("hosts", [])
     if present and options.get("directConnection") == "true":
-        yield warning(
-            f"directConnection=true, and the server is one of {len(members)} in a replica set: "
-            "there is no fail-over, and writing ends when another becomes primary",
-            "remove directConnection and name the set with replicaSet=" + str(present),
+        saw = (
+            "directConnection=true, and the server is a member of a replica set: there is no "
+            "fail-over, and writing ends when another member becomes primary"
         )
+        advice = f"remove directConnection and name the set with replicaSet={present}"
+        yield warning(saw, advice) if len(members) > 1 else note(saw, advice)
     elif present and len(members) > 1 and len(facts.settings.hosts) == 1 and not facts.uri.srv:
         yield note(
             f"the URI names one of {len(members)} members: while that one is down, no new "
