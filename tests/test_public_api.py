@@ -16,6 +16,7 @@ from datalayer import errors
 PUBLIC_MODULES = (
     "datalayer",
     "datalayer.db",
+    "datalayer.doctor",
     "datalayer.documents",
     "datalayer.embedded",
     "datalayer.errors",

@@ -53,7 +53,7 @@ def examine(
         findings = _examine(known, timeout, processes)
     order = list(CHECKS)
     findings.sort(key=lambda finding: order.index(finding.check))
-    return Report(tuple(map(_redacted, findings)), monotonic() - started)
+    return Report(tuple(map(_cleaned, findings)), monotonic() - started)
 
 
 def _read(source: Source | None) -> Settings:
@@ -109,9 +109,11 @@ def _of(check: str, remarks: Iterable[tuple[str | None, Remark]]) -> list[Findin
     return [Finding(check, alias, *remark) for alias, remark in remarks]
 
 
-def _redacted(finding: Finding) -> Finding:
-    """No text should hold a secret by now; this makes sure of those in URIs.
+def _cleaned(finding: Finding) -> Finding:
+    """Without what could disturb a terminal, a server's names may hold it, and without the
+    credentials of URIs, of which none should be there by now.
 
     Advice is ours, and holds examples of URIs.
     """
-    return replace(finding, saw=redact(finding.saw))
+    printable = "".join(letter if letter.isprintable() else "?" for letter in finding.saw)
+    return replace(finding, saw=redact(printable))

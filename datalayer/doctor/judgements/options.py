@@ -71,11 +71,6 @@ def _timeouts(settings: DatabaseSettings, options: dict[str, str]) -> Iterator[R
             f"server selection may take {settings.server_selection_timeout_ms} ms, but the "
             f"operation deadline ends it after {deadline} ms"
         )
-    if settings.retry_max_seconds * 1000 < settings.server_selection_timeout_ms:
-        yield note(
-            f"connecting is given up after {settings.retry_max_seconds:g} s, before even one "
-            f"attempt has its {settings.server_selection_timeout_ms} ms"
-        )
     if int(options.get("heartbeatFrequencyMS", "0")) > _LONGEST_HEARTBEAT_MS:
         yield note("heartbeatFrequencyMS is above a minute: servers that fail are noticed late")
 
