@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import mongoengine
+import pymongo
 from mongoengine import connection as mongoengine_connection
 from mongoengine.base.common import _get_documents_by_db
 from pymongo import MongoClient
@@ -33,6 +34,8 @@ __all__ = ["Connection", "Registry", "client", "database", "registry"]
 logger = logging.getLogger("datalayer.core")
 
 DEFAULT_ALIAS = "default"
+_CLOSE_SECONDS = 1.0
+"""Closing ends the server's sessions first, and would wait for a server that is away."""
 
 
 class Connection:
@@ -93,7 +96,8 @@ class Connection:
         with self._lock:
             opened, self._client = self._client, None
         if opened is not None:
-            opened.close()
+            with pymongo.timeout(_CLOSE_SECONDS):
+                opened.close()
 
     def after_fork(self) -> None:
         """Let go of the parent's client, in a child."""
@@ -224,7 +228,8 @@ class Registry:
                 return
             # MongoEngine's disconnect closes the client and detaches the documents' collections.
             connection.monitors.topology.stop_watching()
-            mongoengine.disconnect(alias)
+            with pymongo.timeout(_CLOSE_SECONDS):
+                mongoengine.disconnect(alias)
             connection.close()
             self._release_embedded()
 

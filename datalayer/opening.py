@@ -28,7 +28,6 @@ __all__ = ["ask_version", "establish", "ping", "prepare", "stay_unavailable"]
 
 logger = logging.getLogger("datalayer.opening")
 
-_WARM_UP_ROUNDS = 25
 _WARM_UP_SECONDS = 2.0
 
 
@@ -133,19 +132,21 @@ def prepare(connection: Connection) -> str | None:
 def _warm_up(connection: Connection) -> None:
     """Learn the server's version and open the pool's minimum now.
 
-    The driver fills the pool too, but up to a second later. Commands sent at the same moment
-    each need a connection of their own. One may come back before the next is asked for, hence
-    the rounds; what is still missing then is left to the driver.
+    The driver fills the pool too, but up to a second later. Operations that hold their
+    connections at the same moment make it open as many; what fails here is left to the driver.
     """
+    wanted = connection.settings.min_pool_size
+    ask = partial(ask_version, connection, _WARM_UP_SECONDS)
+    if wanted < 2 or connection.settings.kind == "mongomock":
+        ask()
+        return
     calls: dict[str, Callable[[], object]] = {
         f"warm-up-{number}": partial(ping, connection, _WARM_UP_SECONDS)
-        for number in range(1, connection.settings.min_pool_size)
+        for number in range(1, wanted)
     }
-    calls["version"] = partial(ask_version, connection, _WARM_UP_SECONDS)
-    for _ in range(_WARM_UP_ROUNDS):
+    calls["version"] = ask
+    with connection.monitors.pool.together(wanted, _WARM_UP_SECONDS):
         side_by_side(calls)
-        if connection.monitors.pool.open_connections() >= connection.settings.min_pool_size:
-            return
 
 
 def _tell_retry(connection: Connection, state: RetryCallState) -> None:

@@ -415,3 +415,16 @@ def test_a_child_that_ran_no_fork_handlers_is_noticed_by_its_process_id(
     with db.database.client as parents:
         monkeypatch.setattr(registry, "_pid", os.getpid() + 1)
         assert db.database.client is not parents
+
+
+def test_closing_does_not_wait_for_a_server_that_is_gone() -> None:
+    with EmbeddedMongo() as server:
+        uris = {"default": server.uri_for("shop"), "database1": server.uri_for("events")}
+        db.connect_all(Settings(databases=uris))
+        for alias, uri in uris.items():
+            db.get(alias).client[uri.rpartition("/")[2][:4]].things.find_one()
+        server.kill(0)
+        started = time.monotonic()
+        db.disconnect_all()
+        assert time.monotonic() - started < 3.0
+    assert registry.aliases() == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pymongo.monitoring import (
@@ -48,10 +50,21 @@ class PoolMonitor(ConnectionPoolListener):
         self._started = self._checked_out = self._checked_in = 0
         self._failed = self._timeouts = self._cleared = 0
         self._checkouts = Histogram()
+        self._meeting: threading.Barrier | None = None
 
     def open_connections(self) -> int:
         """The number of connections that exist now, also those still being set up."""
         return self._created - self._closed
+
+    @contextmanager
+    def together(self, operations: int, timeout_seconds: float) -> Iterator[None]:
+        """Let the next ``operations`` check-outs wait for each other, so that each has a
+        connection of its own; none waits longer than ``timeout_seconds``."""
+        self._meeting = threading.Barrier(operations, timeout=timeout_seconds)
+        try:
+            yield
+        finally:
+            self._meeting = None
 
     def snapshot(self) -> dict[str, Any]:
         """The figures for ``status()``: sizes in connections, durations in milliseconds."""
@@ -82,6 +95,10 @@ class PoolMonitor(ConnectionPoolListener):
         with self._lock:
             self._checked_out += 1
             self._checkouts.record(event.duration or 0.0)
+        meeting = self._meeting
+        if meeting is not None:
+            with suppress(threading.BrokenBarrierError):
+                meeting.wait()
 
     def connection_check_out_failed(self, event: ConnectionCheckOutFailedEvent) -> None:
         """An operation got no connection: none was free in time, or none could be made."""
