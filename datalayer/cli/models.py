@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from datalayer.cli.failures import UsageError
-from datalayer.cli.parser import Parser
+from datalayer.cli.options import Parser
 
 __all__ = ["load_models", "models_option"]
 

@@ -1,48 +1,23 @@
-"""The command line's grammar. A command's module adds its own part in ``add_to``."""
+"""The command line's grammar, put together from what each command's module adds in ``add_to``."""
 
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn, TypeAlias
 
 import datalayer
-from datalayer.cli.failures import UsageError
-from datalayer.settings import Settings
+from datalayer.cli.commands import config, demo, doctor, indexes, ping, status, top
+from datalayer.cli.options import Parser, common_options
 
-__all__ = [
-    "Commands",
-    "Parser",
-    "build_parser",
-    "common_options",
-    "connection_options",
-    "count",
-    "seconds",
-    "settings_of",
-    "settings_options",
-]
+__all__ = ["build_parser"]
 
-_DAY_SECONDS = 86_400
 _EPILOG = """\
 exit codes: 0 ok; 1 failure; 2 wrong command line or settings; 3 a database is unhealthy, or
 work is pending; 130 after Ctrl-C. With --json, standard output holds one JSON document;
 messages and progress are on standard error."""
 
 
-class Parser(argparse.ArgumentParser):
-    """An ``ArgumentParser`` that raises ``UsageError`` instead of ending the process."""
-
-    def error(self, message: str) -> NoReturn:
-        """Called by argparse for a command line that it can't read."""
-        raise UsageError(message, self.format_usage())
-
-
-Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
-
-
 def build_parser() -> Parser:
     """The parser of the whole command line; ``options.run(output, options)`` does the work."""
-    from datalayer.cli.commands import config, demo, doctor, indexes, ping, status, top
-
     parser = Parser(
         prog="datalayer",
         description="MongoEngine documents over several MongoDB databases.",
@@ -56,63 +31,3 @@ def build_parser() -> Parser:
     for command in (demo, status, ping, doctor, config, indexes, top):
         command.add_to(commands)
     return parser
-
-
-def common_options() -> Parser:
-    """``--json`` and ``--verbose``, for before and after the command's name."""
-    options = Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    options.add_argument("--json", action="store_true", help="the result as one JSON document")
-    options.add_argument(
-        "-v", "--verbose", action="store_true", help="log lines, and tracebacks of errors"
-    )
-    return options
-
-
-def settings_options() -> Parser:
-    """The settings that a command line may give itself; ``settings_of`` reads them."""
-    options = Parser(add_help=False, parents=[common_options()])
-    options.add_argument(
-        "--uri",
-        help="instead of MONGODB_URI (prefer the variable where it holds a password: others on "
-        "this machine can see a command line)",
-    )
-    options.add_argument("--database1-uri", metavar="URI", help="instead of DATABASE1_URI")
-    return options
-
-
-def connection_options(*, timeout: float) -> Parser:
-    """Where to connect, and how long to wait, for the commands that do."""
-    options = Parser(add_help=False, parents=[settings_options()])
-    options.add_argument(
-        "--timeout",
-        type=seconds,
-        default=timeout,
-        metavar="SECONDS",
-        help="how long to wait for a server (default: %(default)g)",
-    )
-    return options
-
-
-def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings from the command line, the environment and ``.env``.
-
-    Raises:
-        ConfigurationError: with all problems at once.
-    """
-    return Settings.from_env(mongodb_uri=options.uri, database1_uri=options.database1_uri)
-
-
-def seconds(text: str) -> float:
-    """A number of seconds, from 0.1 to a day."""
-    value = float(text)
-    if not 0.1 <= value <= _DAY_SECONDS:
-        raise ValueError(text)
-    return value
-
-
-def count(text: str) -> int:
-    """A whole number, at least 1."""
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from datalayer.cli.failures import ExitCode
+from datalayer.cli.options import Commands, settings_of, settings_options
 from datalayer.cli.output import Output
-from datalayer.cli.parser import Commands, settings_of, settings_options
 from datalayer.cli.tables import Styled, Table
 from datalayer.settings import Settings
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datalayer.cli.failures import UsageError
+from datalayer.cli.options import Commands, common_options
 from datalayer.cli.output import Output
-from datalayer.cli.parser import Commands, common_options
 
 __all__ = ["add_to", "demo"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from datalayer.cli.failures import ExitCode
 from datalayer.cli.models import load_models, models_option
+from datalayer.cli.options import Commands, connection_options, count, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.parser import Commands, connection_options, count, settings_of
 from datalayer.cli.tables import Cell, Styled, Table
 from datalayer.doctor import CHECKS, Finding, Source, examine
 

@@ -12,8 +12,8 @@ from datalayer import indexes
 from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode, UsageError
 from datalayer.cli.models import load_models, models_option
+from datalayer.cli.options import Commands, Parser, connection_options, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.parser import Commands, Parser, connection_options, settings_of
 from datalayer.cli.tables import Cell, Styled, Table
 from datalayer.indexes import CollectionDiff, Index
 from datalayer.settings import Settings

@@ -7,8 +7,8 @@ from typing import Any
 
 from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode
+from datalayer.cli.options import Commands, connection_options, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.parser import Commands, connection_options, settings_of
 from datalayer.cli.tables import Table, state_cell
 from datalayer.health import verdict
 from datalayer.settings import Settings

@@ -17,8 +17,8 @@ from pymongo.errors import PyMongoError
 from datalayer.cli.commands.status import code_for, status_table
 from datalayer.cli.connecting import Databases, opened
 from datalayer.cli.failures import ExitCode
+from datalayer.cli.options import Commands, connection_options, count, seconds, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.parser import Commands, connection_options, count, seconds, settings_of
 from datalayer.cli.tables import Table
 from datalayer.core import Connection, registry
 from datalayer.settings import Settings
