@@ -72,7 +72,10 @@ def status(timeout: float = 2.0) -> dict[str, Any]:
     The pings run side by side and end after ``timeout`` seconds. Before ``connect_all`` it
     tells of ``default`` and ``database1`` as disconnected.
     """
-    services: dict[str, DatabaseService] = dict(registry.services)
+    shown = {database.alias, database1.alias, *(registry.settings or ()), *registry.aliases()}
+    services: dict[str, DatabaseService] = {
+        alias: service for alias, service in registry.services.items() if alias in shown
+    }
     answers = side_by_side(
         {
             alias: partial(service.status, timeout * _SHARE_FOR_THE_PING)

@@ -117,6 +117,8 @@ def test_further_aliases_are_connected_too(
     assert list(status) == ["default", "database1", "archive", "search"]
     assert db.get("archive").name == f"{database_name}_archive"
     assert status["search"]["pool"]["max_size"] == 3
+    db.disconnect_all()
+    assert list(db.status()) == ["default", "database1"]
 
 
 def test_an_unknown_alias_is_refused_with_those_that_exist() -> None:

@@ -262,7 +262,14 @@ def test_without_rich_the_command_prints_plain_lines(
     # In front of the real one: as if rich were not installed.
     (tmp_path / "rich.py").write_text("raise ImportError('no rich')\n")
     done = subprocess.run(
-        ["datalayer", "demo", "--scale", "0.01", "--uri", mongod.uri],
+        [
+            str(Path(sys.executable).with_name("datalayer")),
+            "demo",
+            "--scale",
+            "0.01",
+            "--uri",
+            mongod.uri,
+        ],
         check=False,
         capture_output=True,
         text=True,
