@@ -6,6 +6,7 @@ A server starts when the first test asks for it and lives until the end of the r
 from __future__ import annotations
 
 import secrets
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -14,6 +15,11 @@ from credentials import APP_USER
 from pymongo import MongoClient
 
 from datalayer.embedded import EmbeddedMongo
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts its background jobs with Ctrl-C ignored, and their children inherit that;
+    # tests that interrupt a child need the usual way.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
