@@ -34,7 +34,7 @@ __all__ = ["Connection", "Registry", "client", "database", "registry"]
 logger = logging.getLogger("datalayer.core")
 
 DEFAULT_ALIAS = "default"
-_CLOSE_SECONDS = 1.0
+_CLOSE_SECONDS = 0.5
 """Closing ends the server's sessions first, and would wait for a server that is away."""
 
 
