@@ -196,7 +196,7 @@ class Registry:
         return list(self._connections)
 
     def publish(self, connection: Connection) -> None:
-        """Make ``connection`` the one that documents of its alias use.
+        """Make ``connection`` the one that documents of its alias use; close it if it can't be.
 
         Raises:
             ConfigurationError: when other code has connected MongoEngine to that alias.
@@ -212,6 +212,8 @@ class Registry:
                         mongo_client_class=connection.client_for_mongoengine,
                     )
                 except mongoengine_connection.ConnectionFailure as exc:
+                    connection.close()
+                    self._release_embedded()
                     raise ConfigurationError(
                         f"the alias {connection.alias!r} was already connected by a direct call "
                         "of mongoengine.connect(); leave connecting to datalayer, or use another "
@@ -226,11 +228,8 @@ class Registry:
             connection = self._connections.pop(alias, None)
             if connection is None:
                 return
-            # MongoEngine's disconnect closes the client and detaches the documents' collections.
-            connection.monitors.topology.stop_watching()
-            with pymongo.timeout(_CLOSE_SECONDS):
-                mongoengine.disconnect(alias)
             connection.close()
+            mongoengine.disconnect(alias)  # detaches the documents' collections
             self._release_embedded()
 
     def uri_for(self, settings: DatabaseSettings) -> str:

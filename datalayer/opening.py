@@ -17,7 +17,6 @@ from datalayer.concurrency import side_by_side
 from datalayer.core import Connection, registry
 from datalayer.driver_errors import connect_error, is_transient
 from datalayer.errors import (
-    ConfigurationError,
     ConnectError,
     DataLayerError,
     IndexBuildError,
@@ -109,12 +108,7 @@ def prepare(connection: Connection) -> str | None:
     Returns what went wrong with the indexes of an optional database; a required one is closed
     again and the error raised. A model whose indexes are missing refuses to write either way.
     """
-    try:
-        registry.publish(connection)
-    except ConfigurationError:
-        connection.close()
-        registry.release_unused()
-        raise
+    registry.publish(connection)
     problem: str | None = None
     try:
         indexes.build(connection.alias)
