@@ -13,7 +13,7 @@ from typing import Any
 import mongoengine
 import pytest
 from bson import Decimal128, ObjectId
-from fresh_databases import drop, emptied, model_registry, settings_for
+from fresh_databases import connected, emptied, model_registry, settings_for
 from mongoengine import signals
 from mongoengine.errors import FieldDoesNotExist, NotUniqueError, ValidationError
 from mongoengine.fields import (
@@ -99,12 +99,8 @@ def disconnected() -> None:
 
 @pytest.fixture(scope="module")
 def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    made = settings_for(mongod)
-    db.disconnect_all()
-    db.connect_all(made)
-    yield made
-    db.disconnect_all()
-    drop(made)
+    with connected(settings_for(mongod)) as made:
+        yield made
 
 
 @pytest.fixture

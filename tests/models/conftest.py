@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fresh_databases import drop, emptied, settings_for
+from fresh_databases import connected, emptied, settings_for
 
 from datalayer import db
 from datalayer.embedded import EmbeddedMongo
@@ -20,12 +20,8 @@ def disconnected() -> None:
 
 @pytest.fixture(scope="module")
 def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    made = settings_for(mongod)
-    db.disconnect_all()
-    db.connect_all(made)
-    yield made
-    db.disconnect_all()
-    drop(made)
+    with connected(settings_for(mongod)) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
