@@ -14,14 +14,17 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from pymongo import MongoClient
+from pymongo.monitoring import CommandListener
 
 from datalayer import Settings, db
 from datalayer.embedded import EmbeddedMongo
@@ -47,6 +50,16 @@ class Figure:
         return self.value <= self.bound
 
 
+class Empty(CommandListener):
+    """Hears everything and does nothing."""
+
+    def started(self, event: Any) -> None: ...
+
+    def succeeded(self, event: Any) -> None: ...
+
+    def failed(self, event: Any) -> None: ...
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40, help="rounds of each figure (40)")
@@ -57,8 +70,10 @@ def main() -> int:
             import_time("import datalayer", max(arguments.rounds // 2, 5), bound=1.15),
             import_time("from datalayer import db", max(arguments.rounds // 2, 5), bound=1.3),
             connecting(server, arguments.rounds),
+            connecting_warm(server, arguments.rounds),
             status(server, arguments.rounds),
             command_listener(server, arguments.rounds),
+            command_listener_itself(server, arguments.rounds),
             all_listeners(server, arguments.rounds),
         ]
     print_table(figures)
@@ -99,28 +114,55 @@ def imported_in_seconds(statement: str, bytecode: str) -> float:
 
 def connecting(server: EmbeddedMongo, rounds: int) -> Figure:
     """``connect_all`` on two databases against two bare clients, one after the other."""
+    return connect_ratio("connect_all / two bare clients", server, rounds, bare_client)
+
+
+def connecting_warm(server: EmbeddedMongo, rounds: int) -> Figure:
+    """The same against clients that do as much: a warm pool and the server's version known."""
+    return connect_ratio("connect_all / two warm bare clients", server, rounds, warm_client)
+
+
+def connect_ratio(
+    name: str,
+    server: EmbeddedMongo,
+    rounds: int,
+    connect: Callable[[str, int], MongoClient[Any]],
+) -> Figure:
     uris = {"default": server.uri_for("shop"), "database1": server.uri_for("database1")}
     settings = Settings(databases=uris)
 
     def ours() -> float:
-        start = time.perf_counter()
-        db.connect_all(settings)
-        taken = time.perf_counter() - start
+        taken = timed(partial(db.connect_all, settings))
         db.disconnect_all()
         return taken
 
     def bare() -> float:
         start = time.perf_counter()
-        clients: list[MongoClient[Any]] = []
-        for uri in uris.values():
-            clients.append(MongoClient(uri))
-            clients[-1].admin.command("ping")
+        clients = [connect(uri, settings[alias].min_pool_size) for alias, uri in uris.items()]
         taken = time.perf_counter() - start
         for client in clients:
             client.close()
         return taken
 
-    return ratio("connect_all / two bare clients", *interleaved(rounds, ours, bare), bound=1.3)
+    return ratio(name, *interleaved(rounds, ours, bare), bound=1.3)
+
+
+def bare_client(uri: str, _min_pool_size: int) -> MongoClient[Any]:
+    client: MongoClient[Any] = MongoClient(uri)
+    client.admin.command("ping")
+    return client
+
+
+def warm_client(uri: str, min_pool_size: int) -> MongoClient[Any]:
+    """A client that is verified, filled to its minimum by the driver's own pool, and whose
+    server's version is known."""
+    client = bare_client(uri, min_pool_size)
+    threads = [threading.Thread(target=client.server_info) for _ in range(min_pool_size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return client
 
 
 def status(server: EmbeddedMongo, rounds: int) -> Figure:
@@ -150,6 +192,15 @@ def command_listener(server: EmbeddedMongo, rounds: int) -> Figure:
     return find_one_cost("command listener, share of find_one", server, rounds, monitors.commands)
 
 
+def command_listener_itself(server: EmbeddedMongo, rounds: int) -> Figure:
+    """The part of it that is ours: against an empty listener, for which the driver makes and
+    hands over the same events."""
+    monitors = Monitors("default", 100, lambda name, facts: None)
+    return find_one_cost(
+        "the same beyond an empty listener", server, rounds, monitors.commands, beyond=[Empty()]
+    )
+
+
 def all_listeners(server: EmbeddedMongo, rounds: int) -> Figure:
     """The same with the pool and topology listeners too: what an application pays in all."""
     monitors = Monitors("default", 100, lambda name, facts: None)
@@ -158,10 +209,18 @@ def all_listeners(server: EmbeddedMongo, rounds: int) -> Figure:
 
 
 def find_one_cost(
-    name: str, server: EmbeddedMongo, rounds: int, *listeners: Any, bound: float = 0.05
+    name: str,
+    server: EmbeddedMongo,
+    rounds: int,
+    *listeners: Any,
+    beyond: Sequence[Any] = (),
+    bound: float = 0.05,
 ) -> Figure:
     uri = server.uri_for("shop")
-    with MongoClient(uri, event_listeners=listeners) as heard, MongoClient(uri) as unheard:
+    with (
+        MongoClient(uri, event_listeners=listeners) as heard,
+        MongoClient(uri, event_listeners=beyond) as unheard,
+    ):
         for client in (heard, unheard):
             client.shop.small.replace_one({"_id": 1}, {"_id": 1, "name": "x" * 20}, upsert=True)
 

@@ -265,7 +265,8 @@ def test_nothing_is_kept_of_a_command_that_has_ended(emitted: Emitted) -> None:
     monitor = CommandMonitor("default", 100, emitted)
     run(monitor, {"find": "user"})
     run(monitor, {"find": "user"}, fails=True)
-    assert monitor._under_way == {}
+    assert monitor._thread.started is None
+    assert monitor.snapshot()["total"] == 2
 
 
 def test_a_forked_child_starts_from_zero(emitted: Emitted, pool: PoolMonitor) -> None:
