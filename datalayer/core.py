@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 import os
-import ssl
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,8 +15,9 @@ import pymongo
 from mongoengine import connection as mongoengine_connection
 from mongoengine.base.common import _get_documents_by_db
 from pymongo import MongoClient
-from pymongo.driver_info import DriverInfo
 
+from datalayer.breaker import CircuitBreaker
+from datalayer.clients import open_client
 from datalayer.concurrency import SingleFlight
 from datalayer.errors import ConfigurationError, NotConnectedError
 from datalayer.monitoring import Monitors
@@ -53,6 +53,10 @@ class Connection:
         self.server_version: str | None = None
         self.verified_ms: float | None = None
         """How long the ping took that verified the connection."""
+        self.breaker = None if settings.required else CircuitBreaker(settings.alias)
+        """Refuses calls to an optional database that is away."""
+        self.closed = False
+        """Whether it was disconnected: operations that still hold it end."""
         self.prepared: set[tuple[type[mongoengine.Document], str]] = set()
         """The models, with their collection, whose indexes were built over this connection."""
         self.preparing: dict[str, SingleFlight[None]] = {}
@@ -72,7 +76,7 @@ class Connection:
         """What MongoEngine calls instead of building a client from its own options."""
         with self._lock:
             if self._client is None:
-                self._client = self._open()
+                self._client = open_client(self.settings, self._uri, self.monitors)
             return self._client
 
     @property
@@ -92,6 +96,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the client of this process. Nothing happens when there is none."""
+        self.closed = True
         self.monitors.topology.stop_watching()
         with self._lock:
             opened, self._client = self._client, None
@@ -104,47 +109,12 @@ class Connection:
         self._lock = threading.Lock()
         self.preparing = {}
         self.monitors.reset()
+        if self.breaker is not None:
+            self.breaker.reset()
         if self._client is not None:
             # Kept, so that the collector can't close sockets that the parent also holds.
             self._inherited.append(self._client)
             self._client = None
-
-    def _open(self) -> MongoClient[Any]:
-        options = {**self.settings.client_kwargs(), "host": self._uri}
-        if self.settings.kind == "mongomock":
-            return _open_mongomock(options)
-        try:
-            opened: MongoClient[Any] = MongoClient(
-                **options,
-                event_listeners=self.monitors.listeners(),
-                driver=DriverInfo("datalayer"),
-            )
-        except ssl.SSLError as exc:
-            raise ConfigurationError(
-                f"a TLS file of {self.alias!r} can't be used ({exc.reason}); check tlsCAFile, "
-                "tlsCertificateKeyFile and its passphrase",
-                alias=self.alias,
-            ) from exc
-        self.monitors.topology.follow(lambda: opened.topology_description)
-        return opened
-
-
-def _open_mongomock(options: dict[str, Any]) -> MongoClient[Any]:
-    try:
-        import mongomock
-    except ImportError as exc:
-        raise ConfigurationError(
-            'a mongomock:// URI needs the extra: pip install "datalayer[mongomock]"'
-        ) from exc
-    logger.warning(
-        "%s runs on mongomock: no transactions or sessions, no $merge, no TTL or time-series "
-        "collections, and no commands but ping; use it for simple tests only",
-        options.get("appname", "a database"),
-        extra={"event": "mongomock"},
-    )
-    known = {name: options[name] for name in ("host", "tz_aware") if name in options}
-    mock: MongoClient[Any] = mongomock.MongoClient(**known)
-    return mock
 
 
 class _Service(Protocol):

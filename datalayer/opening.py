@@ -98,6 +98,8 @@ def stay_unavailable(connection: Connection, error: DataLayerError) -> bool:
         registry.release_unused()
         return False
     registry.publish(connection)
+    if connection.breaker is not None:
+        connection.breaker.open()
     connection.monitors.topology.watch(usable=False)
     return True
 

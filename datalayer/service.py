@@ -235,6 +235,12 @@ class DatabaseService:
         return True
 
     def _on_driver_event(self, name: str, facts: Mapping[str, Any]) -> None:
+        connection = registry.find(self.alias)
+        if connection is not None and connection.breaker is not None:
+            if name == "unavailable":
+                connection.breaker.open()
+            elif name == "recovered":
+                connection.breaker.reset()
         self._events.post(Event(name, self.alias, facts))
 
     def _note_unavailable(self, event: Event) -> None:

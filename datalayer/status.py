@@ -48,6 +48,7 @@ def disconnected_status(alias: str, state: str, last_error: str | None) -> dict[
         "connected_since": None,
         "uri": None,
         "last_error": last_error,
+        "circuit_breaker": None,
         "pool": {"max_size": None, "min_size": None, **_NO_POOL},
         "commands": dict(_NO_COMMANDS),
     }
@@ -75,6 +76,7 @@ def status_of(
         "connected_since": None if since is None else since.isoformat(timespec="milliseconds"),
         "uri": settings.redacted_uri,
         "last_error": last_error,
+        "circuit_breaker": None if connection.breaker is None else connection.breaker.state,
         "pool": {
             "max_size": settings.max_pool_size,
             "min_size": settings.min_pool_size,

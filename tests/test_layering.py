@@ -12,11 +12,12 @@ PACKAGE = Path(__file__).parent.parent / "datalayer"
 
 # From the ground up. A module may import modules of lower floors, and of its own room (package).
 FLOORS = (
-    ("errors", "concurrency", "driver_errors", "events"),
+    ("errors", "concurrency", "driver_errors", "operation_errors", "events"),
     ("settings", "embedded"),
-    ("retry", "monitoring", "logs"),
+    ("retry", "monitoring", "logs", "bounded_pool", "breaker"),
+    ("clients",),
     ("core",),
-    ("indexes", "status"),
+    ("indexes", "status", "operations"),
     ("documents",),
     ("opening",),
     ("service", "models"),

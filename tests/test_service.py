@@ -14,7 +14,6 @@ import mongoengine
 import pytest
 from faulty_proxy import FaultyProxy
 from mongoengine import connection as mongoengine_connection
-from pymongo.errors import PyMongoError
 
 from datalayer import db
 from datalayer.core import registry
@@ -24,6 +23,7 @@ from datalayer.errors import (
     ConfigurationError,
     ConnectError,
     NotConnectedError,
+    PoolExhaustedError,
     UnavailableError,
 )
 from datalayer.events import Event
@@ -426,7 +426,7 @@ def test_an_exhausted_pool_is_counted_and_told(
 
         cursor = collection.find(cursor_type=CursorType.EXHAUST, batch_size=1, session=session)
         next(cursor)
-        with pytest.raises(PyMongoError):
+        with pytest.raises(PoolExhaustedError):
             collection.find_one()
         cursor.close()
     heard.wait_for("pool_exhausted")

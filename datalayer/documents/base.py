@@ -13,8 +13,8 @@ from mongoengine.fields import ObjectIdField
 
 from datalayer import indexes
 from datalayer.core import registry
+from datalayer.documents.collection import collection_of
 from datalayer.documents.fields import UTCDateTimeField
-from datalayer.documents.guard import collection_of
 from datalayer.documents.inputs import accepted
 from datalayer.documents.queryset import QuerySet
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets

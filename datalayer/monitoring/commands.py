@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -18,12 +18,25 @@ from pymongo.monitoring import (
 from datalayer.monitoring.emit import Emit
 from datalayer.monitoring.histogram import Histogram
 
-__all__ = ["CommandMonitor"]
+__all__ = ["CommandMonitor", "Traffic"]
 
 logger = logging.getLogger("datalayer.commands")
 
 _BATCH = 256  # durations are counted this many at a time, or when somebody asks
 _SENT_DOCUMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
+
+
+class Traffic(NamedTuple):
+    """What one thread has sent so far, and how much of it got no reply."""
+
+    sent: int
+    unanswered: int
+
+
+class _Thread(threading.local):
+    started: CommandStartedEvent | None = None
+    sent = 0
+    unanswered = 0
 
 
 class CommandMonitor(CommandListener):
@@ -48,8 +61,8 @@ class CommandMonitor(CommandListener):
         # Durations in microseconds that are still to be counted: appending needs no lock, and
         # counting many at once costs a fraction of counting each.
         self._uncounted: deque[int] = deque()
-        # Each thread's command under way: only looked into when it turns out slow.
-        self._thread = threading.local()
+        # Each thread's counts, and its command under way: only looked into when it is slow.
+        self._thread = _Thread()
 
     def snapshot(self) -> dict[str, Any]:
         """The figures for ``status()``; durations in milliseconds."""
@@ -65,9 +78,16 @@ class CommandMonitor(CommandListener):
                 "p99_ms": p99,
             }
 
+    def traffic(self) -> Traffic:
+        """What the present thread has sent so far over this client."""
+        thread = self._thread
+        return Traffic(thread.sent, thread.unanswered)
+
     def started(self, event: CommandStartedEvent) -> None:
         """A command is about to be sent."""
-        self._thread.started = event
+        thread = self._thread
+        thread.started = event
+        thread.sent += 1
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
         """A command was answered."""
@@ -82,6 +102,8 @@ class CommandMonitor(CommandListener):
 
     def failed(self, event: CommandFailedEvent) -> None:
         """A command got an error for an answer, or none."""
+        if "errtype" in event.failure:  # the driver's own note, rather than a server's reply
+            self._thread.unanswered += 1
         self._uncounted.append(event.duration_micros)
         with self._lock:
             self._failed += 1
@@ -118,7 +140,7 @@ class CommandMonitor(CommandListener):
     def _command_of(
         self, event: CommandSucceededEvent | CommandFailedEvent
     ) -> Mapping[str, Any] | None:
-        started: CommandStartedEvent | None = getattr(self._thread, "started", None)
+        started = self._thread.started
         if started is None or started.request_id != event.request_id:
             return None
         return started.command

@@ -110,7 +110,13 @@ class TopologyMonitor(ServerHeartbeatListener):
         self._compare()
 
     def failed(self, event: ServerHeartbeatFailedEvent) -> None:
-        """A server did not answer its heartbeat."""
+        """A server did not answer its heartbeat.
+
+        One that the driver itself broke off says nothing about the server: it does so to check
+        anew after a network error, and when the process ends.
+        """
+        if type(event.reply).__name__ == "_OperationCancelled":
+            return
         with self._lock:
             self._heartbeats += 1
             self._heartbeats_failed += 1

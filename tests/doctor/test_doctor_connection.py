@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from doctor_facts import HELLO, SESSION, facts, host, session, settings, severities, worst
+from pymongo.common import MIN_SUPPORTED_WIRE_VERSION
 
 from datalayer.doctor.facts import Address, Network, Refusal, Unknown
 from datalayer.doctor.judgements.authentication import judge_authentication
@@ -265,8 +266,8 @@ def test_one_host_of_three_in_the_uri_is_a_note() -> None:
 @pytest.mark.parametrize(
     ("versions", "told"),
     [
-        ({"maxWireVersion": 8}, ["error"]),
-        ({"maxWireVersion": 9}, []),
+        ({"maxWireVersion": MIN_SUPPORTED_WIRE_VERSION - 1}, ["error"]),
+        ({"maxWireVersion": MIN_SUPPORTED_WIRE_VERSION}, []),
         ({"minWireVersion": 99, "maxWireVersion": 99}, ["error"]),
     ],
 )

@@ -1,0 +1,81 @@
+"""Lets calls to a database that is away fail at once, instead of each waiting for a time-out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+from typing import Literal
+
+from datalayer.errors import UnavailableError
+
+__all__ = ["CircuitBreaker"]
+
+FAILURES_TO_OPEN = 3
+COOL_DOWN_SECONDS = 5.0
+
+
+class CircuitBreaker:
+    """Counts failures in a row and refuses calls while a database is known to be away.
+
+    It opens when the driver's monitoring has lost the last usable server, and closes when it has
+    found one again: that costs no call anything. A server that hangs looks alive to the
+    monitoring for a while, so ``FAILURES_TO_OPEN`` unanswered calls in a row open it too; after
+    ``COOL_DOWN_SECONDS`` one call is let through, and its end decides.
+
+    Not pybreaker: that one knows only of calls, so each recovery would have to be found out by
+    an application's thread that waits for a time-out.
+    """
+
+    def __init__(self, alias: str, clock: Callable[[], float] = monotonic) -> None:
+        self._alias = alias
+        self._clock = clock
+        self.reset()
+
+    def reset(self) -> None:
+        """Close: the database was reached, or the process was forked."""
+        self._lock = threading.Lock()  # guards the fields below
+        self._away = False
+        self._failures = 0
+        self._try_again_at: float | None = None
+
+    @property
+    def state(self) -> Literal["closed", "open"]:
+        """``open`` while calls are refused."""
+        return "open" if self._away or self._try_again_at is not None else "closed"
+
+    def open(self) -> None:
+        """Refuse all calls until ``reset``: no server can be used."""
+        self._away = True
+
+    def check(self) -> None:
+        """Let a call pass, or raise ``UnavailableError`` at once."""
+        if not self._away and self._try_again_at is None:
+            return
+        with self._lock:
+            if not self._away:
+                now = self._clock()
+                if self._try_again_at is None:
+                    return
+                if now >= self._try_again_at:
+                    self._try_again_at = now + COOL_DOWN_SECONDS  # this call tries, others wait
+                    return
+        raise UnavailableError(
+            f"{self._alias!r} is away, and calls to it fail at once until it is back; "
+            f"db.get({self._alias!r}).status() tells the last error",
+            alias=self._alias,
+        )
+
+    def failed(self) -> None:
+        """Count a call that the database left unanswered."""
+        with self._lock:
+            self._failures += 1
+            if self._failures >= FAILURES_TO_OPEN:
+                self._try_again_at = self._clock() + COOL_DOWN_SECONDS
+
+    def succeeded(self) -> None:
+        """The database has answered a call."""
+        if self._failures:
+            with self._lock:
+                self._failures = 0
+                self._try_again_at = None

@@ -1,0 +1,64 @@
+"""Opens the driver's client for the settings of one database."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from functools import partial
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.driver_info import DriverInfo
+
+from datalayer.bounded_pool import BoundedPool
+from datalayer.errors import ConfigurationError
+from datalayer.monitoring import Monitors
+from datalayer.settings import DatabaseSettings
+
+__all__ = ["open_client"]
+
+logger = logging.getLogger("datalayer.clients")
+
+
+def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> MongoClient[Any]:
+    """A client for ``uri`` with the options of ``settings``, heard by ``monitors``.
+
+    Raises:
+        ConfigurationError: for a TLS file that can't be used, or a missing mongomock.
+    """
+    options = {**settings.client_kwargs(), "host": uri}
+    if settings.kind == "mongomock":
+        return _open_mongomock(options)
+    try:
+        client: MongoClient[Any] = MongoClient(
+            **options,
+            event_listeners=monitors.listeners(),
+            driver=DriverInfo("datalayer"),
+            _pool_class=partial(BoundedPool, alias=settings.alias),
+        )
+    except ssl.SSLError as exc:
+        raise ConfigurationError(
+            f"a TLS file of {settings.alias!r} can't be used ({exc.reason}); check tlsCAFile, "
+            "tlsCertificateKeyFile and its passphrase",
+            alias=settings.alias,
+        ) from exc
+    monitors.topology.follow(lambda: client.topology_description)
+    return client
+
+
+def _open_mongomock(options: dict[str, Any]) -> MongoClient[Any]:
+    try:
+        import mongomock
+    except ImportError as exc:
+        raise ConfigurationError(
+            'a mongomock:// URI needs the extra: pip install "datalayer[mongomock]"'
+        ) from exc
+    logger.warning(
+        "%s runs on mongomock: no transactions or sessions, no $merge, no TTL or time-series "
+        "collections, and no commands but ping; use it for simple tests only",
+        options.get("appname", "a database"),
+        extra={"event": "mongomock"},
+    )
+    known = {name: options[name] for name in ("host", "tz_aware") if name in options}
+    mock: MongoClient[Any] = mongomock.MongoClient(**known)
+    return mock

@@ -1,0 +1,199 @@
+"""The collection that a model's operations go through: the driver's, with datalayer's errors, and
+with the model's indexes built before the first write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
+from typing import Any
+
+from pymongo.collection import Collection
+from pymongo.command_cursor import CommandCursor, RawBatchCommandCursor
+from pymongo.cursor import Cursor, RawBatchCursor
+from pymongo.errors import PyMongoError
+
+from datalayer import indexes, operations
+from datalayer.core import Connection
+from datalayer.operation_errors import Effect
+
+__all__ = ["ModelCollection", "collection_of"]
+
+
+def collection_of(model: Any, connection: Connection) -> Collection[Any]:
+    """The collection of ``model`` on ``connection``; asks no server.
+
+    As long as the model's indexes were not built there, its writing methods see to them first:
+    so no way of writing through the model (save, querysets of any class, the collection itself)
+    passes them by. Reading and deleting need no indexes and build none; duplicates can be
+    deleted that way.
+    """
+    name = model._get_collection_name()
+    if connection.settings.kind == "mongomock":
+        indexes.ensure(model, connection.alias, name)  # in memory
+        return connection.database[name]
+    collection = ModelCollection(connection.database, name)
+    is_prepared = (model, name) in connection.prepared
+    return collection._for(connection, None if is_prepared else model)
+
+
+class ModelCollection(Collection[Any]):
+    """PyMongo's collection, whose operations raise datalayer's errors for a server that is away.
+
+    Its cursors do too. What the server says about the operation itself passes through.
+    """
+
+    _connection: Connection
+    _unprepared: Any
+
+    def _for(self, connection: Connection, unprepared: Any) -> ModelCollection:
+        self._connection = connection
+        self._unprepared = unprepared
+        return self
+
+    def with_options(
+        self,
+        codec_options: Any = None,
+        read_preference: Any = None,
+        write_concern: Any = None,
+        read_concern: Any = None,
+    ) -> Any:
+        """Like PyMongo's; stays a collection of the model."""
+        other = ModelCollection(
+            self.database,
+            self.name,
+            codec_options=codec_options or self.codec_options,
+            read_preference=read_preference or self.read_preference,
+            write_concern=write_concern or self.write_concern,
+            read_concern=read_concern or self.read_concern,
+        )
+        return other._for(self._connection, self._unprepared)
+
+    def find(self, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's."""
+        return _ModelCursor(self, *args, **kwargs)
+
+    def find_raw_batches(self, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's."""
+        return _ModelRawBatchCursor(self, *args, **kwargs)
+
+    def aggregate(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's."""
+        run = partial(super().aggregate, pipeline, *args, **kwargs)
+        cursor = _performed(self, run, "aggregate", _effect_of(pipeline))
+        cursor.__class__ = _ModelCommandCursor  # the driver lets no one choose the class
+        return cursor
+
+    def aggregate_raw_batches(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's."""
+        run = partial(super().aggregate_raw_batches, pipeline, *args, **kwargs)
+        cursor = _performed(self, run, "aggregate", _effect_of(pipeline))
+        cursor.__class__ = _ModelRawBatchCommandCursor
+        return cursor
+
+    def _ensure_indexes(self) -> None:
+        model = self._unprepared
+        indexes.ensure(model, self._connection.alias, self.name)
+        if isinstance(model._collection, ModelCollection):
+            model._disconnect()  # the next one knows that they stand
+
+
+def _performed(
+    collection: ModelCollection, run: Callable[[], Any], name: str, effect: Effect
+) -> Any:
+    connection = collection._connection
+    before = operations.begin(connection)
+    try:
+        result = run()
+    except PyMongoError as exc:
+        error = operations.failed(connection, exc, name, collection.name, effect, before)
+        if error is None:
+            raise
+        raise error from exc
+    operations.succeeded(connection)
+    return result
+
+
+def _operation(name: str, effect: Effect, *, needs_indexes: bool = False) -> Callable[..., Any]:
+    @wraps(getattr(Collection, name))
+    def perform(self: ModelCollection, *args: Any, **kwargs: Any) -> Any:
+        if needs_indexes and self._unprepared is not None:
+            self._ensure_indexes()
+        run = partial(getattr(super(ModelCollection, self), name), *args, **kwargs)
+        return _performed(self, run, name, effect)
+
+    return perform
+
+
+_READS = (
+    "count_documents",
+    "distinct",
+    "estimated_document_count",
+    "index_information",
+    "list_indexes",
+)
+_WRITES_ONE = (
+    "find_one_and_replace",
+    "find_one_and_update",
+    "insert_one",
+    "replace_one",
+    "update_one",
+)
+_WRITES_MANY = ("bulk_write", "insert_many", "update_many")
+_DELETES_ONE = ("delete_one", "find_one_and_delete")
+_CHANGES = (
+    "create_index",
+    "create_indexes",
+    "delete_many",
+    "drop",
+    "drop_index",
+    "drop_indexes",
+)
+for _name in _READS:
+    setattr(ModelCollection, _name, _operation(_name, "none"))
+for _name in _WRITES_ONE:
+    setattr(ModelCollection, _name, _operation(_name, "one", needs_indexes=True))
+for _name in _WRITES_MANY:
+    setattr(ModelCollection, _name, _operation(_name, "many", needs_indexes=True))
+for _name in _DELETES_ONE:
+    setattr(ModelCollection, _name, _operation(_name, "one"))
+for _name in _CHANGES:
+    setattr(ModelCollection, _name, _operation(_name, "many"))
+
+
+class _Batches:
+    """Gets each batch of a cursor as an operation of its model's collection."""
+
+    def _refresh(self) -> int:
+        collection: ModelCollection = self._collection  # type: ignore[attr-defined]
+        connection = collection._connection
+        before = operations.begin(connection)
+        try:
+            count: int = super()._refresh()  # type: ignore[misc]
+        except PyMongoError as exc:
+            error = operations.failed(connection, exc, "find", collection.name, "none", before)
+            if error is None:
+                raise
+            raise error from exc
+        operations.succeeded(connection)
+        return count
+
+
+class _ModelCursor(_Batches, Cursor[Any]):
+    pass
+
+
+class _ModelRawBatchCursor(_Batches, RawBatchCursor[Any]):
+    pass
+
+
+class _ModelCommandCursor(_Batches, CommandCursor[Any]):
+    pass
+
+
+class _ModelRawBatchCommandCursor(_Batches, RawBatchCommandCursor[Any]):
+    pass
+
+
+def _effect_of(pipeline: Sequence[Mapping[str, Any]]) -> Effect:
+    writes = any(stage in ("$merge", "$out") for each in pipeline for stage in each)
+    return "many" if writes else "none"

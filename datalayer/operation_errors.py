@@ -1,0 +1,151 @@
+"""Turns what the driver raises for an operation on documents into datalayer's errors, and tells
+writes that had no effect from those that may have had one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    InvalidOperation,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WriteConcernError,
+)
+
+from datalayer.errors import (
+    DataLayerError,
+    DeadlineExceededError,
+    NotConnectedError,
+    OutcomeUnknownError,
+    UnavailableError,
+)
+
+__all__ = ["Effect", "Operation", "is_absence", "operation_error"]
+
+Effect = Literal["none", "one", "many"]
+"""What an operation changes: nothing, one document as a whole, or several one after the other."""
+
+# Refused before anything was done (the server's error_codes.yml): NotWritablePrimary,
+# NotPrimaryNoSecondaryOk, and LegacyNotPrimary.
+_REFUSED_AS_SECONDARY = frozenset({10107, 13435, 10058})
+_OUT_OF_DISK_SPACE = 14031
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation that failed, and what the driver's events told of it."""
+
+    name: str
+    collection: str
+    alias: str
+    hosts: Iterable[str]
+    effect: Effect
+    sent: int
+    """How many commands it had sent."""
+    unanswered: int
+    """How many of them got no reply."""
+    closed: bool
+    """Whether the connection was closed meanwhile."""
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.collection} of {self.alias!r} at {', '.join(self.hosts)}"
+
+
+def operation_error(exc: PyMongoError, operation: Operation) -> DataLayerError | None:
+    """The error to raise in the place of ``exc``; ``None`` where ``exc`` itself is the answer.
+
+    What the server says about the operation itself (duplicate keys, refused documents) stays as
+    it is: MongoEngine knows those errors. No text comes from the driver.
+    """
+    if isinstance(exc, OperationFailure) and not _is_timeout(exc):
+        return _refused(exc, operation)
+    if exc.has_error_label("TransientTransactionError"):
+        return _unavailable(exc, operation, "inside a transaction, which will be rolled back")
+    if not isinstance(exc, (ConnectionFailure, OperationFailure)):
+        return _not_connected(operation) if _is_closed(exc, operation) else None
+    if operation.effect != "none" and not _had_no_effect(exc, operation):
+        return OutcomeUnknownError(
+            f"{operation} got no reply that can be relied on ({type(exc).__name__}): it may have "
+            "happened, or a part of it; read before writing again",
+            alias=operation.alias,
+        )
+    if operation.closed:
+        return _not_connected(operation)
+    if exc.timeout and not isinstance(exc, ServerSelectionTimeoutError):
+        return DeadlineExceededError(
+            f"{operation} did not end before its deadline and had no effect; make it cheaper, or "
+            "allow more time with db.deadline(seconds)",
+            alias=operation.alias,
+        )
+    return _unavailable(exc, operation, "it had no effect, and can be tried again")
+
+
+def is_absence(exc: PyMongoError) -> bool:
+    """Whether ``exc`` means that no server answered, rather than that one said no."""
+    return isinstance(exc, ConnectionFailure) and not isinstance(exc, NotPrimaryError)
+
+
+def _refused(exc: OperationFailure, operation: Operation) -> DataLayerError | None:
+    if _only_write_concern_failed(exc):
+        return OutcomeUnknownError(
+            f"{operation} was written, but not confirmed by as many members as the write concern "
+            "asks for: it may exist, and may be rolled back after a fail-over; check rs.status() "
+            "for members that are down or lag behind",
+            alias=operation.alias,
+        )
+    if exc.code == _OUT_OF_DISK_SPACE:
+        return _unavailable(exc, operation, "the server's disk is full; make room there")
+    return None
+
+
+def _only_write_concern_failed(exc: OperationFailure) -> bool:
+    if isinstance(exc, BulkWriteError):
+        details = exc.details
+        return bool(details.get("writeConcernErrors")) and not details.get("writeErrors")
+    return isinstance(exc, WriteConcernError)
+
+
+def _had_no_effect(exc: PyMongoError, operation: Operation) -> bool:
+    if not operation.sent:
+        return True
+    if operation.unanswered or (operation.effect == "many" and operation.sent > 1):
+        return False
+    if isinstance(exc, NotPrimaryError):
+        # The others may have interrupted it after it was done, before it was replicated.
+        details = exc.details
+        return isinstance(details, Mapping) and details.get("code") in _REFUSED_AS_SECONDARY
+    # No server was found for it, or the server gave up at the deadline; and one document is
+    # written wholly or not at all.
+    knows = isinstance(exc, (OperationFailure, ServerSelectionTimeoutError))
+    return knows and operation.effect == "one"
+
+
+def _is_timeout(exc: OperationFailure) -> bool:
+    return exc.timeout and not isinstance(exc, WriteConcernError)
+
+
+def _is_closed(exc: PyMongoError, operation: Operation) -> bool:
+    # The pool's error has a class of its own, but no public one.
+    is_pool_closed = type(exc).__name__ == "_PoolClosedError"
+    return operation.closed and (is_pool_closed or isinstance(exc, InvalidOperation))
+
+
+def _not_connected(operation: Operation) -> NotConnectedError:
+    return NotConnectedError(
+        f"{operation} did not run: the database was disconnected meanwhile; call "
+        "db.disconnect_all() only when the work has ended",
+        alias=operation.alias,
+    )
+
+
+def _unavailable(exc: PyMongoError, operation: Operation, remark: str) -> UnavailableError:
+    return UnavailableError(
+        f"{operation} failed: the server is not available ({type(exc).__name__}); {remark}",
+        alias=operation.alias,
+    )
