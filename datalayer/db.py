@@ -20,6 +20,7 @@ from datalayer.core import registry
 from datalayer.database import database
 from datalayer.database1 import database1
 from datalayer.errors import ConfigurationError
+from datalayer.retry import retry
 from datalayer.service import DatabaseService
 from datalayer.settings import Settings
 
@@ -31,6 +32,7 @@ __all__ = [
     "deadline",
     "disconnect_all",
     "get",
+    "retry",
     "status",
 ]
 

@@ -1,11 +1,16 @@
 """The one retry policy of datalayer: capped exponential backoff with full jitter, a limit on
-the attempts and one total deadline."""
+the attempts and one total deadline; and the decorator that puts it on an application's work."""
 
 from __future__ import annotations
 
+import functools
+import logging
 import threading
 from collections.abc import Callable
+from time import monotonic
+from typing import ParamSpec, TypeVar, overload
 
+import pymongo
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -17,7 +22,14 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
-__all__ = ["FIRST_WAIT_SECONDS", "LONGEST_WAIT_SECONDS", "retrying"]
+from datalayer.errors import OutcomeUnknownError, UnavailableError
+
+__all__ = ["FIRST_WAIT_SECONDS", "LONGEST_WAIT_SECONDS", "retry", "retrying"]
+
+logger = logging.getLogger("datalayer.retry")
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 FIRST_WAIT_SECONDS = 0.25
 LONGEST_WAIT_SECONDS = 5.0
@@ -48,4 +60,83 @@ def retrying(
         sleep=sleep_using_event(cancelled),
         before_sleep=before_sleep,
         reraise=True,
+    )
+
+
+@overload
+def retry(function: Callable[Arguments, Result], /) -> Callable[Arguments, Result]: ...
+
+
+@overload
+def retry(
+    *, attempts: int = 5, max_seconds: float = 20.0, repeatable: bool = False
+) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]: ...
+
+
+def retry(
+    function: Callable[Arguments, Result] | None = None,
+    /,
+    *,
+    attempts: int = 5,
+    max_seconds: float = 20.0,
+    repeatable: bool = False,
+) -> (
+    Callable[Arguments, Result]
+    | Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]
+):
+    """Run a function again while the database is away.
+
+        @db.retry
+        def find_user(email): ...
+
+        @db.retry(attempts=3, repeatable=True)
+        def set_status(user_id, status): ...
+
+    Tried again are operations that had no effect (``UnavailableError``), so the function must
+    be one whose other effects may happen twice. After a write whose outcome is unknown it is
+    tried again only if you call it ``repeatable``: doing it twice does no more than doing it
+    once, as with ``set__`` and an ``_id`` of your own, and unlike ``inc__`` and ``push__``.
+
+    At most ``attempts`` times, with pauses of up to 5 seconds drawn at random, and at most
+    ``max_seconds`` in all: each attempt's operations have what is left of that for a deadline.
+    The last error is raised as it is. Do not use it around single calls that the driver retries
+    anyway (``save()``, one query): it rides through a fail-over by itself.
+    """
+    again = (UnavailableError, OutcomeUnknownError) if repeatable else (UnavailableError,)
+
+    def decorate(call: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        @functools.wraps(call)
+        def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            ends = monotonic() + max_seconds
+
+            def attempt() -> Result:
+                with pymongo.timeout(max(ends - monotonic(), 0.001)):
+                    return call(*args, **kwargs)
+
+            policy = retrying(
+                attempts=attempts,
+                max_seconds=max_seconds,
+                retryable=lambda exc: isinstance(exc, again),
+                cancelled=threading.Event(),
+                before_sleep=functools.partial(_tell, call.__qualname__),
+            )
+            return policy(attempt)
+
+        return run
+
+    return decorate if function is None else decorate(function)
+
+
+def _tell(name: str, state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    logger.warning(
+        "%s is tried again after %s",
+        name,
+        type(error).__name__,
+        extra={
+            "alias": getattr(error, "alias", None),
+            "event": "retry",
+            "attempt": state.attempt_number,
+            "elapsed": round(state.seconds_since_start or 0.0, 3),
+        },
     )

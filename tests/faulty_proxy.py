@@ -94,14 +94,17 @@ class FaultyProxy:
         """Forward each message only after ``seconds``, in both directions."""
         self._delay_seconds = seconds
 
-    def swallow_reply(self, to: str, nth: int = 1, *, cut: bool = True) -> threading.Event:
+    def swallow_reply(
+        self, to: str, nth: int = 1, *, times: int = 1, cut: bool = True
+    ) -> threading.Event:
         """Lose the reply to the ``nth`` command ``to`` from now on: the server has done it.
 
-        The client's connection is reset too, unless ``cut`` is false: then the client waits.
-        Returns an event that is set when the reply has been lost.
+        And to those that follow it, ``times`` in all. The client's connection is reset too,
+        unless ``cut`` is false: then the client waits. Returns an event that is set when the
+        last of the replies has been lost.
         """
         with self._lock:
-            self._lost = _LostReply(to.encode(), nth, cut)
+            self._lost = _LostReply(to.encode(), nth, times, cut)
             return self._lost.happened
 
     def close(self) -> None:
@@ -154,11 +157,12 @@ class FaultyProxy:
             with self._lock:
                 lost = self._lost if self._lost and self._lost.is_meant(client, message) else None
                 if lost:
-                    self._lost = None
+                    lost.note_lost()
+                    if lost.happened.is_set():
+                        self._lost = None
             if not lost:
                 client.sendall(message)
                 continue
-            lost.happened.set()
             if lost.cut:
                 return
 
@@ -172,24 +176,31 @@ class FaultyProxy:
 
 
 class _LostReply:
-    """Which reply to lose: that to the ``nth`` command of a name."""
+    """Which replies to lose: those to the ``nth`` command of a name and the following ones."""
 
-    def __init__(self, command: bytes, nth: int, cut: bool) -> None:
+    def __init__(self, command: bytes, nth: int, times: int, cut: bool) -> None:
         self.cut = cut
         self.happened = threading.Event()
         self._command = command + b"\0"
-        self._left = nth
-        self._request: tuple[socket.socket, int] | None = None
+        self._before = nth - 1
+        self._times = times
+        self._requests: set[tuple[socket.socket, int]] = set()
 
     def note_request(self, client: socket.socket, message: bytes) -> None:
         _, request_id, _, operation = _HEADER.unpack_from(message)
         if operation == _OP_MSG and message.startswith(self._command, _NAME_AT):
-            self._left -= 1
-            if self._left == 0:
-                self._request = (client, request_id)
+            if self._before:
+                self._before -= 1
+            else:
+                self._requests.add((client, request_id))
 
     def is_meant(self, client: socket.socket, message: bytes) -> bool:
-        return self._request == (client, _HEADER.unpack_from(message)[2])
+        return (client, _HEADER.unpack_from(message)[2]) in self._requests
+
+    def note_lost(self) -> None:
+        self._times -= 1
+        if not self._times:
+            self.happened.set()
 
 
 def _listen_somewhere() -> tuple[socket.socket, int]:
