@@ -97,7 +97,7 @@ class Connection:
     def close(self) -> None:
         """Close the client of this process. Nothing happens when there is none."""
         self.closed = True
-        self.monitors.topology.stop_watching()
+        self.monitors.stop()
         with self._lock:
             opened, self._client = self._client, None
         if opened is not None:

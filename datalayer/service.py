@@ -208,7 +208,9 @@ class DatabaseService:
         self._cancelled.clear()
         started = monotonic()
         self._events.publish(Event("connecting", self.alias))
-        monitors = Monitors(self.alias, settings.slow_ms, self._on_driver_event)
+        monitors = Monitors(
+            self.alias, settings.slow_ms, self._on_driver_event, settings.leak_warning_ms
+        )
         connection = Connection(settings, monitors, registry.uri_for(settings))
         try:
             establish(connection, self._cancelled)

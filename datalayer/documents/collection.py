@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from datalayer import indexes, operations
 from datalayer.core import Connection
+from datalayer.documents.storable import check_call
 from datalayer.operation_errors import Effect
 
 __all__ = ["ModelCollection", "collection_of"]
@@ -92,7 +93,8 @@ class ModelCollection(Collection[Any]):
 
     def _ensure_indexes(self) -> None:
         model = self._unprepared
-        indexes.ensure(model, self._connection.alias, self.name)
+        ensure = partial(indexes.ensure, model, self._connection.alias, self.name)
+        _performed(self, ensure, "building the indexes", "none")
         if isinstance(model._collection, ModelCollection):
             model._disconnect()  # the next one knows that they stand
 
@@ -116,8 +118,10 @@ def _performed(
 def _operation(name: str, effect: Effect, *, needs_indexes: bool = False) -> Callable[..., Any]:
     @wraps(getattr(Collection, name))
     def perform(self: ModelCollection, *args: Any, **kwargs: Any) -> Any:
-        if needs_indexes and self._unprepared is not None:
-            self._ensure_indexes()
+        if needs_indexes:
+            check_call(name, args, kwargs, self.name)
+            if self._unprepared is not None:
+                self._ensure_indexes()
         run = partial(getattr(super(ModelCollection, self), name), *args, **kwargs)
         return _performed(self, run, name, effect)
 

@@ -9,8 +9,17 @@ from __future__ import annotations
 from datalayer.monitoring.commands import CommandMonitor
 from datalayer.monitoring.emit import Emit
 from datalayer.monitoring.histogram import Histogram
+from datalayer.monitoring.leaks import LeakMonitor
 from datalayer.monitoring.monitors import Monitors
 from datalayer.monitoring.pool import PoolMonitor
 from datalayer.monitoring.topology import TopologyMonitor
 
-__all__ = ["CommandMonitor", "Emit", "Histogram", "Monitors", "PoolMonitor", "TopologyMonitor"]
+__all__ = [
+    "CommandMonitor",
+    "Emit",
+    "Histogram",
+    "LeakMonitor",
+    "Monitors",
+    "PoolMonitor",
+    "TopologyMonitor",
+]

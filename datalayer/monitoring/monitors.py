@@ -6,6 +6,7 @@ from typing import Any
 
 from datalayer.monitoring.commands import CommandMonitor
 from datalayer.monitoring.emit import Emit
+from datalayer.monitoring.leaks import LeakMonitor
 from datalayer.monitoring.pool import PoolMonitor
 from datalayer.monitoring.topology import TopologyMonitor
 
@@ -15,17 +16,27 @@ __all__ = ["Monitors"]
 class Monitors:
     """Pool, command and topology listeners of one connection, with their figures."""
 
-    def __init__(self, alias: str, slow_ms: int, emit: Emit) -> None:
+    def __init__(self, alias: str, slow_ms: int, emit: Emit, leak_warning_ms: int = 0) -> None:
         self.pool = PoolMonitor(emit)
         self.commands = CommandMonitor(alias, slow_ms, emit)
         self.topology = TopologyMonitor(emit)
+        self.leaks = LeakMonitor(alias, leak_warning_ms / 1000) if leak_warning_ms else None
 
     def listeners(self) -> list[Any]:
         """What goes into ``MongoClient(event_listeners=…)``."""
-        return [self.pool, self.commands, self.topology]
+        always = [self.pool, self.commands, self.topology]
+        return always if self.leaks is None else [*always, self.leaks]
 
     def reset(self) -> None:
         """Start from zero in a forked child."""
         self.pool.reset()
         self.commands.reset()
         self.topology.reset()
+        if self.leaks is not None:
+            self.leaks.reset()
+
+    def stop(self) -> None:
+        """Be silent from now on: the client is about to be closed."""
+        self.topology.stop_watching()
+        if self.leaks is not None:
+            self.leaks.stop()

@@ -48,6 +48,7 @@ class DatabaseSettings:
     retry_attempts: int
     retry_max_seconds: float
     allow_unacknowledged: bool = False
+    leak_warning_ms: int = 0
 
     def __post_init__(self) -> None:
         uri, problems = parse(self.uri)

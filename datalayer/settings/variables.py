@@ -218,6 +218,16 @@ DATABASE_VARIABLES: tuple[Variable, ...] = (
         lowest=0,
         highest=DAY_MS,
     ),
+    Variable(
+        "LEAK_WARNING_MS",
+        "whole",
+        "A connection that an operation or cursor holds this long is logged, with the place in "
+        "the code that took it; 0 switches it off. For finding leaks: it slows each operation.",
+        default=0,
+        unit="milliseconds",
+        lowest=0,
+        highest=DAY_MS,
+    ),
     Variable("AUTO_INDEX", "boolean", "Build the indexes of the models at connect.", default=True),
     Variable(
         "AUTO_CREATE", "boolean", "Create the collections of the models at connect.", default=True
