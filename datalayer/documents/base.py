@@ -18,6 +18,7 @@ from datalayer.documents.fields import UTCDateTimeField
 from datalayer.documents.inputs import accepted
 from datalayer.documents.queryset import QuerySet
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
+from datalayer.documents.storable import check_path_to_change
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps
 
@@ -146,6 +147,8 @@ class Document(_Exchange, mongoengine.Document):
 
     def _get_update_doc(self) -> dict[str, Any]:
         update: dict[str, Any] = super()._get_update_doc()
+        for path in [path for paths in update.values() for path in paths if "." in path]:
+            check_path_to_change(self.to_mongo(), path, self._get_collection_name())
         if update and keeps(type(self), "updated_at"):
             key = self._fields["updated_at"].db_field
             if key not in update.get("$set", {}) and key not in update.get("$unset", {}):
