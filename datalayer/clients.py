@@ -1,4 +1,4 @@
-"""Opens the driver's client for the settings of one database."""
+"""Opens the driver's client for the settings of one database; abandons a parent's in a child."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from datalayer.errors import ConfigurationError
 from datalayer.monitoring import Monitors
 from datalayer.settings import DatabaseSettings
 
-__all__ = ["open_client"]
+__all__ = ["abandon_client", "open_client"]
 
 logger = logging.getLogger("datalayer.clients")
 
@@ -44,6 +44,19 @@ def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> Mon
         ) from exc
     monitors.topology.follow(lambda: client.topology_description)
     return client
+
+
+def abandon_client(client: MongoClient[Any]) -> None:
+    """Keep the driver from waiting for the parent's threads when this child ends.
+
+    After a fork that ran no handlers, Python takes them for alive, and the driver would wait a
+    second for each. Where the handlers ran there are none left.
+    """
+    executors = [client._kill_cursors_executor]
+    for server in client._topology._servers.values():
+        executors += [server._monitor._executor, server._monitor._rtt_monitor._executor]
+    for executor in executors:
+        executor._thread = None
 
 
 def _open_mongomock(options: dict[str, Any]) -> MongoClient[Any]:

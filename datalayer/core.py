@@ -17,7 +17,7 @@ from mongoengine.base.common import _get_documents_by_db
 from pymongo import MongoClient
 
 from datalayer.breaker import CircuitBreaker
-from datalayer.clients import open_client
+from datalayer.clients import abandon_client, open_client
 from datalayer.concurrency import SingleFlight
 from datalayer.errors import ConfigurationError, NotConnectedError
 from datalayer.monitoring import Monitors
@@ -112,6 +112,8 @@ class Connection:
         if self.breaker is not None:
             self.breaker.reset()
         if self._client is not None:
+            if self.settings.kind != "mongomock":
+                abandon_client(self._client)
             # Kept, so that the collector can't close sockets that the parent also holds.
             self._inherited.append(self._client)
             self._client = None
@@ -135,6 +137,7 @@ class Registry:
         self._connections: dict[str, Connection] = {}
         self._embedded: EmbeddedMongo | None = None
         self._pid = os.getpid()
+        self._noticing_fork = threading.Lock()  # one thread of a child replaces its registry
         # Guards the fields above and MongoEngine's registry. Re-entrant: publishing may need
         # the client, and an index build started under it may open another alias.
         self._lock = threading.RLock()
@@ -232,11 +235,12 @@ class Registry:
     def check_process(self) -> None:
         """Notice a fork that ran no handlers (uWSGI forks so), at the price of a system call."""
         if os.getpid() != self._pid:
-            self.after_fork()
+            with self._noticing_fork:
+                if os.getpid() != self._pid:
+                    self.after_fork()
 
     def after_fork(self) -> None:
         """Give the child a registry whose connections open clients of their own."""
-        self._pid = os.getpid()
         self._lock = threading.RLock()
         self.connecting = SingleFlight()
         for connection in self._connections.values():
@@ -244,6 +248,7 @@ class Registry:
             _forget_client(connection.alias)
         for service in self.services.values():
             service.after_fork()
+        self._pid = os.getpid()  # last: another thread of the child waits for all of it
 
 
 def _forget_client(alias: str) -> None:

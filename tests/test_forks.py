@@ -1,0 +1,157 @@
+"""Processes that were forked after connecting: each works with a pool of its own, and its parent
+goes on undisturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from pymongo import MongoClient
+from running_servers import PROGRAMS, Running, installed, running, wait_until
+
+from datalayer.embedded import EmbeddedMongo
+
+START_SECONDS = 30.0
+FORKS = 200
+
+Report = dict[str, Any]
+
+
+@pytest.fixture
+def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
+    return {
+        "MONGODB_URI": mongod.uri_for(database_name),
+        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
+        "PYTHONWARNINGS": "error",
+    }
+
+
+def report_of(program: str, environment: dict[str, str], *words: str) -> Any:
+    """What a program prints. It has to end well, without a warning."""
+    done = subprocess.run(
+        # Python 3.12 and later warn of every fork in a process with threads.
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", program, *words],
+        cwd=PROGRAMS,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def assert_parted(reports: Sequence[Report]) -> None:
+    """No id twice, and nothing that two processes have in common."""
+    ids = [id for report in reports for id in report["ids"]]
+    assert len(set(ids)) == len(ids)
+    random_part_of: dict[int, set[bytes]] = {}
+    process_of: dict[int, set[int]] = {}
+    for report in reports:
+        parts = {ObjectId(id).binary[4:9] for id in report["ids"]}
+        random_part_of.setdefault(report["pid"], set()).update(parts)
+        for connection in report["connections"]:
+            process_of.setdefault(connection, set()).add(report["pid"])
+    # The driver draws five random bytes for the ids of each process.
+    assert {len(parts) for parts in random_part_of.values()} == {1}
+    assert len(set().union(*random_part_of.values())) == len(random_part_of)
+    assert {len(pids) for pids in process_of.values()} == {1}
+
+
+def stored(environment: dict[str, str]) -> int:
+    """How many documents there are."""
+    count = 0
+    for variable, collection in (("MONGODB_URI", "deeds"), ("DATABASE1_URI", "traces")):
+        with MongoClient[dict[str, Any]](environment[variable]) as client:
+            count += client.get_default_database()[collection].count_documents({})
+    return count
+
+
+# Processes of the application's own
+
+
+@pytest.mark.slow
+def test_200_forks_under_4_busy_threads(environment: dict[str, str]) -> None:
+    report = report_of("forking.py", environment, str(FORKS))
+    children = report["children"]
+    assert (len(children), children.count(None)) == (FORKS, 0)
+    assert [child for child in children if "failed" in child] == []
+    assert len({child["pid"] for child in children}) == FORKS
+    assert_parted(children + report["parent"])
+    assert stored(environment) == sum(len(each["ids"]) for each in children + report["parent"])
+    assert report["errors"] == []
+    assert (report["closed"], report["failed"]) == ([0, 0], [0, 0])
+    assert report["connected"] == [True, True]
+
+
+def test_a_pool_of_multiprocessing(environment: dict[str, str]) -> None:
+    report = report_of("pooled.py", environment)
+    parents = {each["pid"] for each in report["parent"]}
+    children = {each["pid"] for each in report["children"]}
+    assert (len(parents), len(children), parents & children) == (1, 4, set())
+    assert_parted(report["parent"] + report["children"])
+
+
+# Application servers
+
+
+def gunicorn(*options: str) -> Any:
+    def words(port: int) -> list[str]:
+        line = ["-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "3", "--threads"]
+        return [sys.executable, *line, "2", *options, "wsgi_application:application"]
+
+    return words
+
+
+def uwsgi(*options: str) -> Any:
+    program = installed("uwsgi")
+    if not program.exists():
+        pytest.skip("uWSGI is not installed; it is built from source and needs a C compiler")
+
+    def words(port: int) -> list[str]:
+        line = [str(program), "--http-socket", f"127.0.0.1:{port}", "--master", "--processes", "3"]
+        line += ["--home", sys.prefix, "--wsgi-file", "wsgi_application.py", "--die-on-term"]
+        return [*line, "--need-app", *options]
+
+    return words
+
+
+SERVERS = {
+    "gunicorn": gunicorn,
+    "gunicorn --preload": lambda: gunicorn("--preload"),
+    "uwsgi": uwsgi,
+    "uwsgi --enable-threads": lambda: uwsgi("--enable-threads", "--threads", "2"),
+    "uwsgi --lazy-apps": lambda: uwsgi("--enable-threads", "--lazy-apps"),
+    "uwsgi --py-call-uwsgi-fork-hooks": lambda: uwsgi(
+        "--enable-threads", "--py-call-uwsgi-fork-hooks"
+    ),
+}
+
+
+@pytest.fixture(params=SERVERS)
+def server(
+    request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: Path
+) -> Iterator[Running]:
+    with running(SERVERS[request.param](), environment, tmp_path) as server:
+        wait_until(server.answers, START_SECONDS, f"{request.param} does not answer")
+        yield server
+
+
+def test_the_workers_of_a_server_part(server: Running) -> None:
+    with ThreadPoolExecutor(8) as callers:
+        reports = list(callers.map(server.ask, ["/work"] * 200))
+    assert len({report["pid"] for report in reports}) == 3
+    assert_parted(reports)
+    took = server.stop()
+    assert "arning" not in server.said
+    assert "Traceback" not in server.said
+    assert took < 5
