@@ -23,6 +23,7 @@ from datalayer.errors import ConfigurationError
 from datalayer.retry import retry
 from datalayer.service import DatabaseService
 from datalayer.settings import Settings
+from datalayer.transactions import on_commit, session, transaction, transactional
 
 __all__ = [
     "connect_all",
@@ -32,8 +33,12 @@ __all__ = [
     "deadline",
     "disconnect_all",
     "get",
+    "on_commit",
     "retry",
+    "session",
     "status",
+    "transaction",
+    "transactional",
 ]
 
 logger = logging.getLogger("datalayer.db")

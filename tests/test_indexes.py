@@ -20,7 +20,7 @@ from datalayer import db, indexes, models
 from datalayer.core import client, database, registry
 from datalayer.documents import AnalyticsDocument, BusinessDocument, Document, utc_now
 from datalayer.embedded import EmbeddedMongo
-from datalayer.errors import IndexBuildError, NotConnectedError
+from datalayer.errors import IndexBuildError, NotConnectedError, UnavailableError
 from datalayer.indexes import Action, Index, compare
 from datalayer.monitoring import Monitors
 from datalayer.settings import Settings
@@ -764,7 +764,7 @@ def test_a_server_that_is_away_is_told_as_for_any_write(
     thing = unique_thing()
     with monkeypatch.context() as away:
         away.setattr("pymongo.collection.Collection.create_indexes", lose)
-        with pytest.raises(AutoReconnect):
+        with pytest.raises(UnavailableError):
             thing(code="a").save()
         with pytest.raises(IndexBuildError, match="can't be reached"):
             indexes.build("default")

@@ -18,6 +18,7 @@ FLOORS = (
     ("clients",),
     ("core",),
     ("indexes", "status", "operations"),
+    ("transactions",),
     ("documents",),
     ("opening",),
     ("service", "models"),

@@ -3,7 +3,7 @@ before the first write, carry their id and time stamps into it, and keep secrets
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import mongoengine
@@ -11,13 +11,14 @@ from bson import ObjectId, json_util
 from mongoengine.context_managers import set_write_concern
 from mongoengine.fields import ObjectIdField
 
-from datalayer import indexes
+from datalayer import indexes, transactions
 from datalayer.core import registry
 from datalayer.documents.collection import collection_of
 from datalayer.documents.fields import UTCDateTimeField
-from datalayer.documents.inputs import accepted
+from datalayer.documents.inputs import accepted, assign
 from datalayer.documents.queryset import QuerySet
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
+from datalayer.documents.snapshots import snapshot
 from datalayer.documents.storable import check_path_to_change
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps
@@ -38,7 +39,8 @@ class _Exchange:
 
         For request data: other keys are left out, so that nobody sets a field that you didn't
         think of. A mapping or a list for a field that takes a single value is refused, so that
-        an operator (``{"$ne": None}``) never stands for a value. ``"address.city"`` allows
+        an operator (``{"$ne": None}``) never stands for a value; so is what the database can't
+        store, and a key ``_cls``, which would name a class to load. ``"address.city"`` allows
         one field of an embedded document. Nothing is saved or validated beyond that.
 
         Raises:
@@ -46,6 +48,19 @@ class _Exchange:
             FieldDoesNotExist: for a name in ``allow`` that the model lacks.
         """
         return cls(**accepted(cls, data, allow))
+
+    def update_from_input(self, data: Mapping[str, Any], *, allow: Iterable[str]) -> None:
+        """Set the fields named in ``allow`` to the values of ``data``, as ``from_input`` does.
+
+        All or none of them; nothing is saved. Of an embedded document that is there,
+        ``"address.city"`` changes that field and leaves the others; lists and mappings are
+        replaced as a whole.
+
+        Raises:
+            ValidationError: with all fields that don't fit in ``errors``.
+            FieldDoesNotExist: for a name in ``allow`` that the model lacks.
+        """
+        assign(self, data, allow)
 
     def to_json(self, *args: Any, **kwargs: Any) -> str:
         """MongoDB's relaxed Extended JSON, without the fields marked secret.
@@ -99,11 +114,18 @@ class Document(_Exchange, mongoengine.Document):
 
     @classmethod
     def _get_db(cls) -> Database[Any]:
-        return registry.connection(indexes.alias_of(cls)).database
+        connection = registry.connection(indexes.alias_of(cls))
+        begun = transactions.current()
+        if begun is not None and begun.carries(connection):
+            return begun.connection.client[connection.settings.database]
+        return connection.database
 
     @classmethod
     def _get_collection(cls) -> Collection[Any]:
         connection = registry.connection(indexes.alias_of(cls))
+        begun = transactions.current()
+        if begun is not None and begun.carries(connection):
+            return collection_of(cls, connection)
         collection: Collection[Any] | None = cls._collection
         if collection is None or collection.database.client is not connection.client:
             collection = cls._collection = collection_of(cls, connection)
@@ -114,6 +136,33 @@ class Document(_Exchange, mongoengine.Document):
         """Drop the collection; the next write builds it and its indexes again."""
         super().drop_collection()
         indexes.forget(cls)
+
+    def save(self, *args: Any, **kwargs: Any) -> Self:
+        """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
+        self._note_in_transaction()
+        return super().save(*args, **kwargs)  # type: ignore[no-any-return] # it has no types
+
+    def modify(self, *args: Any, **kwargs: Any) -> bool:
+        """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
+        self._note_in_transaction()
+        return super().modify(*args, **kwargs)  # type: ignore[no-any-return] # it has no types
+
+    def reload(self, *args: Any, **kwargs: Any) -> Self:
+        """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
+        self._note_in_transaction()
+        return super().reload(*args, **kwargs)  # type: ignore[no-any-return] # it has no types
+
+    def _mark_as_changed(self, key: str) -> None:
+        self._note_in_transaction()
+        super()._mark_as_changed(key)
+
+    def _note_in_transaction(self) -> None:
+        begun = transactions.current()
+        if begun is not None:
+            begun.remember(self)
+
+    def _snapshot(self) -> Callable[[], object]:
+        return snapshot(self)
 
     def _prepare_insert(self) -> None:
         """Give a new document its id and time stamps.

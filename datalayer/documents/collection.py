@@ -12,7 +12,7 @@ from pymongo.command_cursor import CommandCursor, RawBatchCommandCursor
 from pymongo.cursor import Cursor, RawBatchCursor
 from pymongo.errors import PyMongoError
 
-from datalayer import indexes, operations
+from datalayer import indexes, operations, transactions
 from datalayer.core import Connection
 from datalayer.documents.storable import check_call
 from datalayer.operation_errors import Effect
@@ -29,6 +29,11 @@ def collection_of(model: Any, connection: Connection) -> Collection[Any]:
     deleted that way.
     """
     name = model._get_collection_name()
+    begun = transactions.current()
+    if begun is not None and begun.carries(connection):
+        # Through the client that carries the transaction: a session belongs to one client.
+        database = begun.connection.client[connection.settings.database]
+        return ModelCollection(database, name)._for(begun.connection, None)
     if connection.settings.kind == "mongomock":
         indexes.ensure(model, connection.alias, name)  # in memory
         return connection.database[name]
@@ -91,6 +96,15 @@ class ModelCollection(Collection[Any]):
         cursor.__class__ = _ModelRawBatchCommandCursor
         return cursor
 
+    def estimated_document_count(self, *args: Any, **kwargs: Any) -> int:
+        """Like PyMongo's; counts in a transaction, which takes no estimates."""
+        begun = transactions.current()
+        if begun is not None and begun.connection is self._connection:
+            return int(self.count_documents({}, *args, **kwargs))
+        run = partial(super().estimated_document_count, *args, **kwargs)
+        count: int = _performed(self, run, "estimated_document_count", "none")
+        return count
+
     def _ensure_indexes(self) -> None:
         model = self._unprepared
         ensure = partial(indexes.ensure, model, self._connection.alias, self.name)
@@ -100,6 +114,19 @@ class ModelCollection(Collection[Any]):
 
 
 def _performed(
+    collection: ModelCollection, run: Callable[[], Any], name: str, effect: Effect
+) -> Any:
+    bound = transactions.bound()
+    if bound is None:
+        return _attempted(collection, run, name, effect)
+    if bound is collection._connection:
+        # In a transaction nothing has an effect before the commit.
+        return _attempted(collection, run, name, "none" if transactions.current() else effect)
+    with transactions.outside(collection._connection):
+        return _attempted(collection, run, name, effect)
+
+
+def _attempted(
     collection: ModelCollection, run: Callable[[], Any], name: str, effect: Effect
 ) -> Any:
     connection = collection._connection
@@ -131,7 +158,6 @@ def _operation(name: str, effect: Effect, *, needs_indexes: bool = False) -> Cal
 _READS = (
     "count_documents",
     "distinct",
-    "estimated_document_count",
     "index_information",
     "list_indexes",
 )
@@ -164,38 +190,30 @@ for _name in _CHANGES:
     setattr(ModelCollection, _name, _operation(_name, "many"))
 
 
-class _Batches:
-    """Gets each batch of a cursor as an operation of its model's collection."""
-
-    def _refresh(self) -> int:
-        collection: ModelCollection = self._collection  # type: ignore[attr-defined]
-        connection = collection._connection
-        before = operations.begin(connection)
-        try:
-            count: int = super()._refresh()  # type: ignore[misc]
-        except PyMongoError as exc:
-            error = operations.failed(connection, exc, "find", collection.name, "none", before)
-            if error is None:
-                raise
-            raise error from exc
-        operations.succeeded(connection)
+def _guarded_batches(cursor_class: Any) -> Callable[[Any], int]:
+    def _refresh(self: Any) -> int:
+        """Get the next batch, as an operation of the model's collection."""
+        run = partial(cursor_class._refresh, self)
+        count: int = _performed(self._collection, run, "find", "none")
         return count
 
-
-class _ModelCursor(_Batches, Cursor[Any]):
-    pass
+    return _refresh
 
 
-class _ModelRawBatchCursor(_Batches, RawBatchCursor[Any]):
-    pass
+class _ModelCursor(Cursor[Any]):
+    _refresh = _guarded_batches(Cursor)
 
 
-class _ModelCommandCursor(_Batches, CommandCursor[Any]):
-    pass
+class _ModelRawBatchCursor(RawBatchCursor[Any]):
+    _refresh = _guarded_batches(RawBatchCursor)
 
 
-class _ModelRawBatchCommandCursor(_Batches, RawBatchCommandCursor[Any]):
-    pass
+class _ModelCommandCursor(CommandCursor[Any]):
+    _refresh = _guarded_batches(CommandCursor)
+
+
+class _ModelRawBatchCommandCursor(RawBatchCommandCursor[Any]):
+    _refresh = _guarded_batches(RawBatchCommandCursor)
 
 
 def _effect_of(pipeline: Sequence[Mapping[str, Any]]) -> Effect:
