@@ -155,3 +155,14 @@ def test_the_workers_of_a_server_part(server: Running) -> None:
     assert "arning" not in server.said
     assert "Traceback" not in server.said
     assert took < 5
+
+
+def test_embedded_servers_of_a_server_that_embeds_python(tmp_path: Path) -> None:
+    environment = {"MONGODB_URI": "embedded://app", "PYTHONWARNINGS": "error"}
+    environment["TMPDIR"] = str(tmp_path / "servers")
+    (tmp_path / "servers").mkdir()
+    with running(uwsgi(), environment, tmp_path) as server:
+        wait_until(server.answers, START_SECONDS, "uWSGI does not answer")
+        assert_parted([server.ask("/work") for _ in range(20)])
+        server.stop()
+    wait_until(lambda: not list((tmp_path / "servers").iterdir()), 5, "the server's files stay")

@@ -123,7 +123,7 @@ def _start_guardian(
     channel: socket.socket, directory: Path, owner: int
 ) -> subprocess.Popen[bytes]:
     # -I and -S: the user's site-packages and variables have no part in it.
-    line = [sys.executable, "-I", "-S", str(_GUARDIAN), str(directory), str(owner)]
+    line = [find_python(), "-I", "-S", str(_GUARDIAN), str(directory), str(owner)]
     return subprocess.Popen(  # noqa: S603 - our own script, no shell
         line,
         stdin=channel.fileno(),
@@ -131,6 +131,22 @@ def _start_guardian(
         stderr=subprocess.DEVNULL,
         cwd="/",
         start_new_session=True,
+    )
+
+
+def find_python() -> str:
+    """The Python of this process, as a program.
+
+    In a server that embeds Python (uWSGI, mod_wsgi), ``sys.executable`` names that server.
+    """
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    beside = (Path(prefix, "bin", name) for prefix in (sys.exec_prefix, sys.base_exec_prefix))
+    for candidate in (Path(sys.executable), *beside):
+        if candidate.name.startswith(("python", "pypy")) and os.access(candidate, os.X_OK):
+            return str(candidate)
+    raise EmbeddedError(
+        f"no Python program was found in {sys.exec_prefix} for the embedded server's keeper; "
+        f"put {name} into its directory bin"
     )
 
 
