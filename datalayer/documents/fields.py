@@ -15,6 +15,7 @@ from mongoengine.base import BaseField
 from mongoengine.fields import DateTimeField, Decimal128Field, EmailField, StringField
 
 from datalayer.documents.money import CURRENCIES
+from datalayer.documents.storable import RawMapping
 from datalayer.documents.times import in_utc
 
 __all__ = [
@@ -161,6 +162,7 @@ class RawDictField(_Typed):
     """A mapping that is stored and loaded as it is: no references, no classes, no look inside.
 
     ``max_bytes`` limits its size as BSON. A change inside it isn't noticed: assign it anew.
+    Unlike elsewhere, keys may hold dots and begin with a dollar sign; such can't be queried.
     """
 
     def __init__(self, *, max_bytes: int | None = None, **kwargs: Any) -> None:
@@ -173,7 +175,15 @@ class RawDictField(_Typed):
             self.error("must be a mapping")
         try:
             size = len(BSON.encode(value))
-        except (BSONError, OverflowError, TypeError, ValueError) as exc:
+        except (BSONError, OverflowError, RecursionError, TypeError, ValueError) as exc:
             self.error(f"holds something that BSON can't: {type(exc).__name__}")
         if self.max_bytes is not None and size > self.max_bytes:
             self.error(f"takes {size} bytes, more than {self.max_bytes}")
+
+    def to_mongo(self, value: Any) -> Any:
+        """The same, marked as a mapping whose keys are its own affair."""
+        return RawMapping(value) if isinstance(value, Mapping) else value
+
+    def prepare_query_value(self, op: str | None, value: Any) -> Any:
+        """The same, for updates."""
+        return self.to_mongo(super().prepare_query_value(op, value))

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mongoengine import EmbeddedDocument
 from mongoengine.base import BaseField
 from mongoengine.base.fields import ComplexBaseField, GeoJsonBaseField
 from mongoengine.errors import FieldDoesNotExist, ValidationError
-from mongoengine.fields import DynamicField, EmbeddedDocumentField
+from mongoengine.fields import DictField, DynamicField, EmbeddedDocumentField
 
 from datalayer.documents.fields import RawDictField
+from datalayer.documents.storable import check_document
 
-__all__ = ["accepted"]
+__all__ = ["accepted", "assign", "values_of"]
 
-_HOLD_MAPPINGS = (ComplexBaseField, DynamicField, GeoJsonBaseField, RawDictField)
+_HOLD_MAPPINGS = (DynamicField, GeoJsonBaseField, RawDictField)
+_Names = dict[str, list[str] | None]
 
 
 def accepted(model: Any, data: Mapping[str, Any], allow: Iterable[str]) -> dict[str, Any]:
@@ -24,8 +27,8 @@ def accepted(model: Any, data: Mapping[str, Any], allow: Iterable[str]) -> dict[
     name of the whole allows all of its fields.
 
     Raises:
-        ValidationError: for a mapping or a list where the field takes a single value, with all
-            such fields in ``errors``.
+        ValidationError: for a mapping or a list where the field takes a single value, and for
+            what the database can't store, with all such fields in ``errors``.
         FieldDoesNotExist: for a name in ``allow`` that the model lacks.
     """
     if not isinstance(data, Mapping):
@@ -38,7 +41,7 @@ def accepted(model: Any, data: Mapping[str, Any], allow: Iterable[str]) -> dict[
             raise FieldDoesNotExist(f"{model.__name__} has no field {name!r} to allow")
         if name in data:
             try:
-                values[name] = _value(field, data[name], inner)
+                values[name] = _value(field, _given(field, data, name), inner)
             except ValidationError as exc:
                 errors[name] = exc
     if errors:
@@ -46,11 +49,33 @@ def accepted(model: Any, data: Mapping[str, Any], allow: Iterable[str]) -> dict[
     return values
 
 
-def _nested(allow: Iterable[str]) -> dict[str, list[str] | None]:
+def assign(document: Any, data: Mapping[str, Any], allow: Iterable[str]) -> None:
+    """Set the fields of ``document`` named in ``allow`` to the values of ``data``.
+
+    All or none: as ``accepted``, before the first one is set. Of an embedded document that is
+    there, a dotted name changes that field and leaves the others.
+    """
+    names = _nested(allow)
+    for name, value in accepted(type(document), data, allow).items():
+        inner, present = names[name], document._data.get(name)
+        if inner is not None and isinstance(present, EmbeddedDocument):
+            assign(present, data[name], inner)
+        else:
+            setattr(document, name, value)
+
+
+def values_of(data: Mapping[str, Any], name: str) -> list[Any]:
+    """All values under ``name``: the multi-dicts of web frameworks hold several of them, and
+    give one or the other without a word."""
+    getlist = getattr(data, "getlist", None)
+    return list(getlist(name)) if callable(getlist) else [data[name]]
+
+
+def _nested(allow: Iterable[str]) -> _Names:
     """The names, each with those allowed inside it; ``None`` stands for all."""
     if isinstance(allow, str):
         raise TypeError("allow is a list of field names, not one string")
-    nested: dict[str, list[str] | None] = {}
+    nested: _Names = {}
     for name in allow:
         outer, _, inner = name.partition(".")
         if not inner:
@@ -62,21 +87,60 @@ def _nested(allow: Iterable[str]) -> dict[str, list[str] | None]:
     return nested
 
 
+def _given(field: BaseField, data: Mapping[str, Any], name: str) -> Any:
+    values = values_of(data, name)
+    if len(values) == 1:
+        return values[0]
+    if isinstance(field, ComplexBaseField):
+        return values
+    return field.error("takes a single value, and was given several")
+
+
 def _value(field: BaseField, value: Any, inner: list[str] | None) -> Any:
     if isinstance(field, EmbeddedDocumentField):
-        if value is None:
+        if value is None and inner is None:
             return None
         embedded = field.document_type
-        names = list(embedded._fields) if inner is None else inner
+        # Never its class: the document would be loaded as another one.
+        names = [name for name in embedded._fields if name != "_cls"] if inner is None else inner
         return embedded(**accepted(embedded, value, names))
-    if isinstance(field, ComplexBaseField) and isinstance(field.field, EmbeddedDocumentField):
-        if isinstance(value, Mapping):
-            return {key: _value(field.field, each, inner) for key, each in value.items()}
-        return [_value(field.field, each, inner) for each in value or ()]
-    if isinstance(value, (Mapping, list, tuple, set)) and not isinstance(field, _HOLD_MAPPINGS):
+    if isinstance(field, ComplexBaseField):
+        return _members(field, value, inner)
+    if isinstance(field, _HOLD_MAPPINGS):
+        return _contents(field, value)
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)):
         field.error("takes a single value")
-    if isinstance(field, ComplexBaseField) and field.field is not None:
-        items = value.values() if isinstance(value, Mapping) else value or ()
-        for each in items if not isinstance(items, str) else ():
-            _value(field.field, each, inner)
     return value
+
+
+def _members(field: ComplexBaseField, value: Any, inner: list[str] | None) -> Any:
+    """The value of a field that holds a list or a mapping."""
+    if isinstance(value, Mapping) and not isinstance(field, DictField):
+        field.error("takes a list")
+    if isinstance(value, (list, tuple)) and isinstance(field, DictField):
+        field.error("takes a mapping")
+    if field.field is None:
+        return _contents(field, value)
+    if isinstance(value, Mapping):
+        _contents(field, dict.fromkeys(value))  # the keys
+        return {key: _value(field.field, each, inner) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_value(field.field, each, inner) for each in value]
+    return value
+
+
+def _contents(field: BaseField, value: Any) -> Any:
+    """``value`` as it is, unless it holds what can't be stored, or what names a class."""
+    if isinstance(value, Mapping):
+        check_document(value, field.name)
+    elif isinstance(value, (list, tuple)):
+        check_document({"": value}, field.name)
+    if not isinstance(field, RawDictField) and _names_a_class(value):
+        field.error("holds a key _cls, for which MongoEngine would load a document of that class")
+    return value
+
+
+def _names_a_class(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return "_cls" in value or any(map(_names_a_class, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_names_a_class, value))

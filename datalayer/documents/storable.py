@@ -19,8 +19,10 @@ from bson.raw_bson import RawBSONDocument
 from mongoengine.errors import ValidationError
 
 __all__ = [
+    "ENCODING",
     "LARGEST_BYTES",
     "MOST_LEVELS",
+    "RawMapping",
     "check_call",
     "check_document",
     "check_path_to_change",
@@ -33,15 +35,20 @@ __all__ = [
 LARGEST_BYTES = 16 * 1024 * 1024
 MOST_LEVELS = 100
 
+ENCODING: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
+
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # BSON's int64, https://bsonspec.org/spec.html
 _SMALL = frozenset({NoneType, bool, float, datetime, ObjectId, Decimal128, UUID})
 _BYTES_PER_MEMBER = 32  # more than the type, an index as a key, lengths and any small value take
-_OPTIONS: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 _MOST_PARTS_SHOWN = 8
 _POSITION = re.compile(r"\$(\[\w*\])?")
 _STORING = frozenset(
     {"$addToSet", "$inc", "$max", "$min", "$mul", "$push", "$set", "$setOnInsert"}
 )
+
+
+class RawMapping(dict[str, Any]):
+    """A mapping whose keys may hold dots and begin with a dollar sign."""
 
 
 class _Misfit(Exception):
@@ -59,7 +66,8 @@ def check_document(document: Mapping[str, Any], where: str) -> None:
     means a path and a dollar an operator, so that they can't be queried, indexed or updated
     (https://www.mongodb.com/docs/manual/core/dot-dollar-considerations/).
 
-    A ``RawBSONDocument`` is taken as it is: it was BSON before.
+    A ``RawBSONDocument`` is taken as it is: it was BSON before. So are the dots and dollar signs
+    of a ``RawMapping``, which holds what is not looked into.
 
     Raises:
         ValidationError: with the dotted path of the field in ``errors``; never with its value.
@@ -149,7 +157,7 @@ def _check(members: Mapping[str, Any], where: str, weigh: Callable[[], int]) -> 
 
 
 def _check_size(members: Mapping[str, Any], where: str) -> None:
-    size = len(bson.encode(members, codec_options=_OPTIONS))
+    size = len(bson.encode(members, codec_options=ENCODING))
     if size > LARGEST_BYTES:
         sizes = {key: _encoded_size(value) for key, value in members.items()}
         largest = max(sizes, key=sizes.__getitem__)
@@ -183,6 +191,9 @@ def _weigh(value: Any, level: int) -> int:
         return len(value.raw)
     if isinstance(value, Mapping):
         _check_level(level)
+        if isinstance(value, RawMapping):
+            _check_level(level - 1 + _levels(value))
+            return _encoded_size(value)
         return _check_keys(value) + _weigh_members(value.items(), level + 1)
     if isinstance(value, (list, tuple)):
         _check_level(level)
@@ -234,6 +245,14 @@ def _check_level(level: int) -> None:
         raise _Misfit(f"lies deeper than {MOST_LEVELS} levels")
 
 
+def _levels(value: Any) -> int:
+    """How deep ``value`` is; it has been found to be encodable, so that it ends."""
+    if isinstance(value, (Mapping, list, tuple)):
+        members = value.values() if isinstance(value, Mapping) else value
+        return 1 + max(map(_levels, members), default=0)
+    return 0
+
+
 def _check_keys(members: Mapping[str, Any]) -> int:
     try:
         text = "".join(members)
@@ -279,6 +298,6 @@ def _encoded(text: str) -> bytes:
 
 def _encoded_size(value: Any) -> int:
     try:
-        return len(bson.encode({"": value}, codec_options=_OPTIONS))
+        return len(bson.encode({"": value}, codec_options=ENCODING))
     except (BSONError, OverflowError, RecursionError, TypeError, ValueError):
         raise _Misfit(f"is a {type(value).__name__} that BSON can't hold") from None

@@ -138,8 +138,18 @@ def test_strange_extras_are_stored_as_text(log: logging.Logger, handler: MongoLo
     log.info("b", extra={"loud": Loud()})
     handler.flush()
     assert messages() == ["a"]
-    assert LogEntry.objects.get().context == {"big": str(2**100), "items": "[1, {2}]", "a.b": 1}
+    assert LogEntry.objects.get().context == {"big": str(2**100), "items": "[1, {2}]", "a_b": 1}
     assert handler.dropped == 1
+
+
+def test_what_is_no_unicode_stops_no_other_record(
+    log: logging.Logger, handler: MongoLogHandler
+) -> None:
+    log.info("a \ud800", extra={"file": "b\udcff", "c\udcff": 1})
+    log.info("after")
+    assert handler.flush() is True
+    assert messages() == ["a \\ud800", "after"]
+    assert LogEntry.objects.first().context == {"file": "b\\udcff", "c\\udcff": 1}
 
 
 def test_long_messages_are_cut(log: logging.Logger, handler: MongoLogHandler) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from pymongo.errors import BulkWriteError
 
 from datalayer.documents import redact
+from datalayer.documents.storable import check_document
 from datalayer.models.analytics.log_entry import LogEntry
 
 __all__ = ["MongoLogHandler"]
@@ -189,7 +190,9 @@ class MongoLogHandler(logging.Handler):
         documents = []
         for entry in batch:
             try:
-                documents.append(self.model(**entry).to_mongo())
+                document = self.model(**entry).to_mongo()
+                check_document(document, self.model._get_collection_name())
+                documents.append(document)
             except Exception:  # noqa: BLE001 - one bad record must not stop the others
                 self._dropped += 1
         return documents
@@ -212,26 +215,35 @@ class MongoLogHandler(logging.Handler):
 
 def _entry_of(record: logging.LogRecord) -> dict[str, Any]:
     facts = {
-        name: _simple(value)
+        _key(name): _simple(value)
         for name, value in vars(record).items()
         if name not in _STANDARD_FIELDS and not name.startswith("$") and value is not None
     }
     alias = facts.pop("alias", None)
     traceback = None
     if record.exc_info:
-        traceback = logging.Formatter().formatException(record.exc_info)
+        traceback = _text(logging.Formatter().formatException(record.exc_info))
     return {
         "logged_at": datetime.fromtimestamp(record.created, UTC),
         "level": record.levelname[:20],
-        "logger": record.name[:200],
-        "message": redact(record.getMessage())[:_LONGEST_MESSAGE] or "-",
-        "alias": None if alias is None else str(alias)[:100],
+        "logger": _text(record.name)[:200],
+        "message": _text(record.getMessage())[:_LONGEST_MESSAGE] or "-",
+        "alias": None if alias is None else _text(alias)[:100],
         "context": dict(list(facts.items())[:_MOST_VALUES]),
-        "traceback": traceback and redact(traceback)[-_LONGEST_TRACEBACK:],
+        "traceback": traceback and traceback[-_LONGEST_TRACEBACK:],
     }
 
 
 def _simple(value: Any) -> Any:
     if isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 2**63):
         return value
-    return redact(str(value))[:_LONGEST_VALUE]
+    return _text(value)[:_LONGEST_VALUE]
+
+
+def _text(value: object) -> str:
+    """``value`` as text that can be stored: a surrogate without its pair stands as its escape."""
+    return redact(str(value)).encode(errors="backslashreplace").decode()
+
+
+def _key(name: str) -> str:
+    return _text(name).replace(".", "_").replace("\0", "_")  # neither can be stored in a key
