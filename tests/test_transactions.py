@@ -3,8 +3,11 @@ can help."""
 
 from __future__ import annotations
 
+import contextvars
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import mongoengine
@@ -98,11 +101,66 @@ def test_nobody_else_sees_it_before_the_commit(databases: Settings) -> None:
     seen: list[list[str]] = []
     with db.transaction():
         Purse(owner="a").save()
-        other = threading.Thread(target=lambda: seen.append(owners()))
-        other.start()
-        other.join(10)
+        in_another_thread(lambda: seen.append(owners()))
         seen.append(owners())
     assert seen == [[], ["a"]]
+
+
+def test_a_thread_started_inside_is_refused_until_the_end(databases: Settings) -> None:
+    errors: list[BaseException | None] = []
+    may_go_on = threading.Event()
+
+    def work() -> None:
+        errors.append(error_of(Purse(owner="thread").save))
+        errors.append(error_of(Note(text="another alias").save))
+        may_go_on.wait(10)
+        errors.append(error_of(Purse(owner="after").save))
+
+    with db.transaction():
+        Purse(owner="a").save()
+        worker = threading.Thread(target=work)
+        worker.start()
+        until(lambda: len(errors) == 2)
+    may_go_on.set()
+    worker.join(10)
+    assert [type(error) for error in errors] == [TransactionError, type(None), type(None)]
+    assert owners() == ["a", "after"]
+
+
+def test_an_executors_task_submitted_inside_is_refused(databases: Settings) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(Purse.objects.count).result(10)  # its thread is older
+        with db.transaction():
+            task = executor.submit(Purse(owner="a").save)
+            assert isinstance(task.exception(10), TransactionError)
+        executor.submit(Purse(owner="b").save).result(10)
+    assert owners() == ["b"]
+
+
+def test_threads_started_elsewhere_work_meanwhile(databases: Settings) -> None:
+    with db.transaction():
+        Purse(owner="a").save()
+        in_another_thread(lambda: Purse(owner="b").save())
+        raise_nothing = Purse.objects.count()
+    assert (raise_nothing, owners()) == (1, ["a", "b"])
+
+
+def test_a_generator_closed_in_another_thread_is_rolled_back_and_told(
+    databases: Settings,
+) -> None:
+    def leaking() -> Iterator[int]:
+        with db.transaction():
+            Purse(owner="a").save()
+            yield 1
+
+    steps = leaking()
+    contextvars.copy_context().run(next, steps)
+    with pytest.raises(TransactionError, match="thread that began it"):
+        steps.close()
+    assert owners() == []
+    with db.transaction():
+        Purse(owner="b").save()
+    assert owners() == ["b"]
 
 
 def test_everything_that_writes_takes_part(databases: Settings) -> None:
@@ -403,11 +461,7 @@ def test_the_effect_happens_once_however_often_a_reply_is_lost(
                 Purse.objects(pk=purse.pk).update_one(inc__balance=1)
 
             proxy.swallow_reply(command, times=lost)
-            error = None
-            try:
-                move(purse)
-            except DataLayerError as exc:
-                error = exc
+            error = error_of(lambda: move(purse))
             proxy.restore()
             stored = {each.owner: each.balance for each in Purse.objects}
     if error is None:
@@ -471,6 +525,30 @@ def meddle(settings: Settings, pk: object) -> None:
                 {"_id": pk}, {"$inc": {"notes.changes": 1}}
             )
 
-    other = threading.Thread(target=change)
+    in_another_thread(change)
+
+
+def in_another_thread(call: Callable[[], object]) -> None:
+    """Run ``call`` in a thread that knows nothing of the present transaction."""
+    contextvars.Context().run(_run_in_thread, call)
+
+
+def _run_in_thread(call: Callable[[], object]) -> None:
+    other = threading.Thread(target=call)
     other.start()
     other.join(10)
+
+
+def error_of(call: Callable[[], object]) -> BaseException | None:
+    try:
+        call()
+    except DataLayerError as exc:
+        return exc
+    return None
+
+
+def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it did not happen in time"
+        time.sleep(0.005)

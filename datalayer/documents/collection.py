@@ -116,7 +116,7 @@ class ModelCollection(Collection[Any]):
 def _performed(
     collection: ModelCollection, run: Callable[[], Any], name: str, effect: Effect
 ) -> Any:
-    bound = transactions.bound()
+    bound = transactions.bound(collection._connection)
     if bound is None:
         return _attempted(collection, run, name, effect)
     if bound is collection._connection:

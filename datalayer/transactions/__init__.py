@@ -1,0 +1,28 @@
+"""Transactions over the documents of one database, or of several on one cluster.
+
+A transaction belongs to the context (a thread, mostly) that began it; documents and querysets
+used there take part by themselves.
+"""
+
+from __future__ import annotations
+
+from datalayer.transactions.running import transaction, transactional
+from datalayer.transactions.unit import (
+    Transaction,
+    bound,
+    current,
+    on_commit,
+    outside,
+    session,
+)
+
+__all__ = [
+    "Transaction",
+    "bound",
+    "current",
+    "on_commit",
+    "outside",
+    "session",
+    "transaction",
+    "transactional",
+]
