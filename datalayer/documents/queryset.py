@@ -11,6 +11,7 @@ from bson import json_util
 from mongoengine.queryset import QuerySet as _QuerySet
 from mongoengine.queryset import QuerySetNoCache as _QuerySetNoCache
 
+from datalayer.documents.near import countable
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.timestamps import stamped_update
 
@@ -42,6 +43,15 @@ class _Writes:
             if hasattr(document, "_prepare_insert"):
                 document._prepare_insert()
         return super().insert(doc_or_docs, load_bulk, **options)  # type: ignore[misc]
+
+    def count(self, with_limit_and_skip: bool = False) -> Any:
+        """Like MongoEngine's; counts what is near a point, too."""
+        query: Any = self._query  # type: ignore[attr-defined]
+        counted: Any = self
+        if (without_order := countable(query)) != query:
+            counted = self.clone()  # type: ignore[attr-defined]
+            counted._mongo_query = without_order
+        return super(_Writes, counted).count(with_limit_and_skip)  # type: ignore[misc]
 
     def to_json(self, *args: Any, **kwargs: Any) -> str:
         """The documents as one JSON array, without their secrets."""

@@ -50,6 +50,19 @@ def test_profiles_within_ten_kilometres_come_nearest_first() -> None:
     ]  # fmt: skip
 
 
+def test_profiles_nearby_are_counted_as_they_are_found() -> None:
+    for name, place in (("bonn", BONN), ("deutz", DEUTZ), ("cologne", COLOGNE)):
+        profile(name, location=place)
+    profile("nowhere")
+    for kilometres in (0.5, 10, 30, 50_000):
+        found = Profile.near(*COLOGNE, kilometres=kilometres)
+        assert found.count() == len(list(found))
+    assert Profile.near(*COLOGNE, kilometres=30).filter(display_name="bonn").count() == 1
+    assert Profile.near(*COLOGNE, kilometres=30).limit(2).count(with_limit_and_skip=True) == 2
+    far = Profile.objects(location__near=COLOGNE, location__min_distance=10_000)
+    assert [far.count(), len(list(far))] == [1, 1]
+
+
 def test_searching_by_place_uses_the_geo_index() -> None:
     profile("deutz", location=DEUTZ)
     assert indexes_used(Profile.near(*COLOGNE, kilometres=10)) == {"location_2dsphere"}
