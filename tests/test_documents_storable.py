@@ -155,8 +155,8 @@ READS_FIRST = (save_changed, modify_document)
 
 MISFITS = {
     "an oversize document": ("text", CANARY * 1_600_000, "text"),
-    "too many levels": ("anything", nested(100), "anything.a.a"),
-    "far too many levels": ("anything", nested(400), "anything.a.a"),
+    "too many levels": ("anything", nested(100), "anything.a.a.a.a.a.a.a..."),
+    "far too many levels": ("anything", nested(400), "anything.a.a.a.a.a.a.a..."),
     "too large an int": ("anything", {"n": 2**63}, "anything.n"),
     "too small an int": ("anything", [0, -(2**63) - 1], "anything.1"),
     "too large an int in an IntField": ("number", 2**70, "number"),
@@ -169,7 +169,8 @@ MISFITS = {
     "a dollar in an embedded document": ("part", {"more": {"k": {"$gt": 1}}}, "part.more.k.$gt"),
     "a dot": ("notes", {"a.b": CANARY}, "notes.'a.b'"),
     "a dot in a map": ("counts", {"a.b": 1}, "counts.'a.b'"),
-    "a dot in a raw mapping": ("raw", {"k": [{"a.b": CANARY}]}, "raw.k.0.'a.b'"),
+    "too many levels in a raw mapping": ("raw", nested(100), "raw"),
+    "too large an int in a raw mapping": ("raw", {"k": 2**63}, "raw"),
     "a key that is a number": ("anything", {"k": {1: CANARY}}, "anything.k"),
     "an object": ("anything", {"k": Settings}, "anything.k"),
 }
@@ -189,9 +190,10 @@ def test_what_can_not_be_stored_is_refused_before_anything_is_sent(
         way(field, value)
     assert sent() == before
     assert list(Thing.objects.scalar("text")) == ["there"]
-    # MongoEngine's own refusals name the field, or the one of the embedded document.
-    (name,) = caught.value.errors
-    assert name == path or name in path.split(".") or name.startswith("anything.a.a.a")
+    (name,) = caught.value.errors or [caught.value.field_name]
+    assert name.split(".")[0] in path.split(".")  # "more", from MongoEngine, for "part.more"
+    if way is insert_one:  # MongoEngine itself checks nothing
+        assert name == path
     assert CANARY not in str(caught.value) + repr(caught.value)
     assert caught.value.__cause__ is None
 
@@ -199,20 +201,26 @@ def test_what_can_not_be_stored_is_refused_before_anything_is_sent(
 # What may be stored
 
 FITTING = {
-    "the largest document": ("text", "x" * (LARGEST_BYTES - 200)),
     "a hundred levels": ("anything", nested(99)),
     "the largest ints": ("anything", [2**63 - 1, -(2**63), Int64(2**62), True]),
     "text in any script": ("text", "\U0001f600 äß \0"),
     "an empty key": ("anything", {"": 1}),
+    "dots and dollars in a raw mapping": ("raw", {"$set": [{"a.b": nested(96)}]}),
     "a dollar and a minus inside a key": ("anything", {"a$b-c": 1}),
 }
 
 
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("kind", FITTING)
-def test_what_can_be_stored_is_not_refused(settings: Settings, kind: str) -> None:
+def test_what_can_be_stored_is_not_refused(
+    settings: Settings, kind: str, way: Callable[[str, Any], None]
+) -> None:
+    if way is bulk and kind == "dots and dollars in a raw mapping":
+        pytest.skip("the raw collection knows no fields")
     field, value = FITTING[kind]
-    thing = Thing(**{field: value}).save()
-    assert Thing.objects.as_pymongo().get(id=thing.pk)[field] == value
+    Thing(text="there").save()
+    way(field, value)
+    assert value in [stored.get(field) for stored in Thing.objects.as_pymongo()]
 
 
 def test_a_document_of_exactly_the_limit_fits_and_one_byte_more_does_not(
