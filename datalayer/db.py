@@ -19,6 +19,7 @@ from datalayer.concurrency import side_by_side
 from datalayer.core import registry
 from datalayer.database import database
 from datalayer.database1 import database1
+from datalayer.documents.filters import safe_filter
 from datalayer.errors import ConfigurationError
 from datalayer.retry import retry
 from datalayer.service import DatabaseService
@@ -35,6 +36,7 @@ __all__ = [
     "get",
     "on_commit",
     "retry",
+    "safe_filter",
     "session",
     "status",
     "transaction",
