@@ -24,9 +24,8 @@ def explain(exc: BaseException, connection: Connection) -> None:
         ) from exc
     if _is_transient(exc):
         raise rolled_back(connection.alias) from exc
-    code = next(
-        (code_of(each) for each in _chain(exc) if isinstance(each, OperationFailure)), None
-    )
+    codes = [each.code for each in _chain(exc) if isinstance(each, OperationFailure)]
+    code = codes[0] if codes else None
     if code in (20, 263):  # IllegalOperation, OperationNotSupportedInTransaction
         raise TransactionError(
             f"the server of {connection.alias!r} refuses this in a transaction (error {code}): "
