@@ -23,7 +23,7 @@ STOP_SECONDS = 15.0
 
 
 def wait_until(holds: Callable[[], object], seconds: float, what: str) -> None:
-    """Ask again and again until it holds; fail after ``seconds``, saying ``what`` did not."""
+    """Ask again and again until it holds; fail after ``seconds`` with ``what``."""
     ends = monotonic() + seconds
     while not holds():
         assert monotonic() < ends, f"{what} within {seconds:g} seconds"

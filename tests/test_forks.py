@@ -101,6 +101,14 @@ def test_a_pool_of_multiprocessing(environment: dict[str, str]) -> None:
     assert_parted(report["parent"] + report["children"])
 
 
+def test_a_fork_that_runs_no_handlers_is_noticed_by_threads_that_come_at_once(
+    environment: dict[str, str],
+) -> None:
+    report = report_of("forking_bare.py", environment)
+    assert len({child["pid"] for child in report["children"]}) == 10
+    assert_parted(report["parent"] + report["children"])
+
+
 # Application servers
 
 
@@ -155,6 +163,48 @@ def test_the_workers_of_a_server_part(server: Running) -> None:
     assert "arning" not in server.said
     assert "Traceback" not in server.said
     assert took < 5
+
+
+def test_a_request_under_way_is_answered_when_gunicorn_is_told_to_end(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with running(gunicorn("--preload"), environment, tmp_path) as server:
+        wait_until(server.answers, START_SECONDS, "gunicorn does not answer")
+        with ThreadPoolExecutor(1) as caller, MongoClient(environment["MONGODB_URI"]) as client:
+            answer = caller.submit(server.ask, "/slow")
+            running_now = {"active": True, "command.find": "deeds"}
+            wait_until(
+                lambda: list(
+                    client.admin.aggregate([{"$currentOp": {}}, {"$match": running_now}])
+                ),
+                START_SECONDS,
+                "the slow request does not begin",
+            )
+            assert server.stop() < 5
+            assert answer.result() == {"found": 3}
+        assert server.process.returncode == 0
+        assert "Traceback" not in server.said
+
+
+def test_the_workers_of_celery_part(environment: dict[str, str], tmp_path: Path) -> None:
+    environment["CELERY_DIRECTORY"] = str(tmp_path)
+    for name in ("messages", "control", "results"):
+        (tmp_path / name).mkdir()
+    line = [sys.executable, "-m", "celery", "--app", "celery_application", "worker"]
+    line += ["--pool", "prefork", "--concurrency", "3", "--without-gossip"]
+    line += ["--without-mingle", "--loglevel", "INFO"]
+    # It warns of being run by root, as continuous integration does.
+    quiet = {**environment, "PYTHONWARNINGS": "error,ignore::Warning:celery.platforms"}
+    with running(lambda _: line, quiet, tmp_path) as server:
+        wait_until(lambda: "ready." in server.said, START_SECONDS, "Celery does not start")
+        reports = report_of("celery_calls.py", environment, "60")
+        assert len({report["pid"] for report in reports}) == 3
+        assert_parted(reports)
+        assert stored(environment) == sum(len(report["ids"]) for report in reports)
+        assert server.stop() < 10
+        assert server.process.returncode == 0
+        assert "arning" not in server.said
+        assert "Traceback" not in server.said
 
 
 def test_embedded_servers_of_a_server_that_embeds_python(tmp_path: Path) -> None:
