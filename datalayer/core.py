@@ -4,6 +4,8 @@ replaced after a fork and closed here, and nothing else calls MongoEngine's ``co
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
 import os
 import threading
@@ -23,6 +25,7 @@ from datalayer.errors import ConfigurationError, NotConnectedError
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.topology import Reach, reach_of
 from datalayer.settings import DatabaseSettings, Settings
+from datalayer.shutdown import flush
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -194,6 +197,9 @@ class Registry:
                         alias=connection.alias,
                     ) from exc
                 self._connections[connection.alias] = connection
+                # Each time anew, so that it comes before the end of a private server.
+                atexit.unregister(self._close_at_exit)
+                atexit.register(self._close_at_exit)
 
     def remove(self, alias: str) -> None:
         """Close the connection of ``alias`` and take it out. Nothing happens if there is none."""
@@ -204,6 +210,12 @@ class Registry:
             connection.close()
             mongoengine.disconnect(alias)  # detaches the documents' collections
             self._release_embedded()
+
+    def _close_at_exit(self) -> None:
+        flush()
+        for alias in reversed(self.aliases()):
+            with contextlib.suppress(Exception):  # nobody is left to tell
+                self.remove(alias)
 
     def uri_for(self, settings: DatabaseSettings) -> str:
         """The URI to open: the configured one, or that of the private server, started if need be.

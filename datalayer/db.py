@@ -24,6 +24,7 @@ from datalayer.errors import ConfigurationError
 from datalayer.retry import retry
 from datalayer.service import DatabaseService
 from datalayer.settings import Settings
+from datalayer.shutdown import flush, graceful_shutdown
 from datalayer.transactions import on_commit, session, transaction, transactional
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "deadline",
     "disconnect_all",
     "get",
+    "graceful_shutdown",
     "on_commit",
     "retry",
     "safe_filter",
@@ -67,9 +69,11 @@ def connect_all(settings: Settings | None = None) -> dict[str, Any]:
 def disconnect_all() -> None:
     """Close every database, the one connected last first. Idempotent.
 
-    All are closed even if one fails; the failure is logged.
+    What log handlers hold is stored first. All are closed even if one fails; the failure is
+    logged. Databases that are still open when the interpreter ends are closed then.
     """
     registry.connecting.wait()
+    flush()
     for alias in reversed(registry.aliases()):
         _disconnect(get(alias))
     registry.settings = None

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "datalayer"
 FLOORS = (
     ("errors", "concurrency", "driver_errors", "operation_errors", "events"),
     ("settings", "embedded"),
-    ("retry", "monitoring", "logs", "bounded_pool", "breaker"),
+    ("retry", "monitoring", "logs", "bounded_pool", "breaker", "shutdown"),
     ("clients",),
     ("core",),
     ("indexes", "status", "operations"),
