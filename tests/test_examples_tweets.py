@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -70,16 +71,19 @@ def lines_in(archive: Path) -> Iterator[bytes]:
 
 
 def run_script(archive: Path, kind: str, uris: dict[str, str]) -> dict[str, Any]:
+    environ = {
+        **os.environ,
+        "DATALAYER_TEST_DATA": str(archive),
+        "MONGODB_URI": uris["default"],
+        "DATABASE1_URI": uris["database1"],
+    }
     done = subprocess.run(
-        [
-            *(sys.executable, EXAMPLES / "tweets.py", "--json"),
-            *("--data", archive, "--limit", str(LIMITS[kind])),
-            *("--uri", uris["default"], "--database1-uri", uris["database1"]),
-        ],
+        [sys.executable, EXAMPLES / "tweets.py", str(LIMITS[kind])],
         check=True,
         capture_output=True,
         text=True,
         timeout=110,
+        env=environ,
     )
     report: dict[str, Any] = json.loads(done.stdout)
     return report
