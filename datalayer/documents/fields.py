@@ -63,13 +63,16 @@ class UTCDateTimeField(_ConvertingField, DateTimeField):
         return self._moment(value)
 
     def _moment(self, value: Any) -> datetime | None:
-        if isinstance(value, str):
-            try:
+        try:
+            if isinstance(value, str):
                 return in_utc(datetime.fromisoformat(value.strip()))
-            except ValueError:
-                pass
+        except (OverflowError, ValueError):
+            pass
         moment = super().to_mongo(value)
-        return in_utc(moment) if isinstance(moment, datetime) else None
+        try:
+            return in_utc(moment) if isinstance(moment, datetime) else None
+        except OverflowError:  # before the year 1 or after 9999, in UTC
+            return None
 
 
 class SecretField(_Typed, StringField):

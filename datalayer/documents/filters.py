@@ -68,8 +68,8 @@ def safe_filter(
     which matches everything.
 
     Values are single values of the field's type, or text that stands for one; lists only for
-    ``in``, ``nin`` and ``all``. Of a multi-dict (Django, Flask) those take all values of a key;
-    elsewhere a key that comes twice is refused.
+    ``in``, ``nin`` and ``all``. Of a multi-dict (Django, Flask) these take all values of a key;
+    for the others a key that comes twice is refused.
 
     Raises:
         ValidationError: for input that doesn't fit, with all such keys in ``errors``.
