@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,6 +23,7 @@ from datalayer.cli.output import Output
 from datalayer.cli.tables import Table
 from datalayer.core import Connection, registry
 from datalayer.settings import Settings
+from datalayer.shutdown import graceful_shutdown
 
 __all__ = ["add_to", "top"]
 
@@ -67,11 +69,16 @@ def top(
 ) -> ExitCode:
     """Show a view every ``interval`` seconds, ``views`` times or until Ctrl-C.
 
-    The exit code is that of ``status`` for the last view, and 0 after Ctrl-C.
+    The exit code is that of ``status`` for the last view, and 0 after Ctrl-C. SIGTERM raises
+    ``SystemExit``, so that the terminal gets its screen back.
     """
     pause = threading.Event()
     meters: dict[str, _Meter] = {alias: _Meter() for alias in settings}
-    with opened(settings, timeout=timeout) as databases, output.frames() as show:
+    with (
+        graceful_shutdown(0, signals=[signal.SIGTERM]),
+        opened(settings, timeout=timeout) as databases,
+        output.frames() as show,
+    ):
         try:
             for number in counting(1):
                 report = _view(databases, meters, timeout)
