@@ -1,18 +1,24 @@
 """Whatever URIs and variables hold: valid settings that the driver takes, or ConfigurationError.
+Nothing else, no secret in it, and no I/O.
 
-URIs come from a grammar and are then damaged. DATALAYER_TEST_EXAMPLES sets how many cases each
-property tries; without it they are few, and the same in each run.
+URIs come from a grammar and are then damaged: more than 20,000 in each run, always the same ones.
+With DATALAYER_TEST_EXAMPLES each property tries that many examples, other ones in each run.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import socket
+import sys
 import traceback
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from random import Random
 
-from hypothesis import HealthCheck, event, given
+import pytest
+from hypothesis import HealthCheck, event, given, note
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from pymongo import MongoClient
@@ -25,13 +31,20 @@ from datalayer.settings.variables import DATABASE_VARIABLES, GLOBAL_VARIABLES
 CANARY = "Zq7XwKv93Jp"
 PIECES = {CANARY[at : at + 4] for at in range(len(CANARY) - 3)}
 EXAMPLES = os.environ.get("DATALAYER_TEST_EXAMPLES")
-many = profile(
-    max_examples=int(EXAMPLES or 600),
-    derandomize=EXAMPLES is None,
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+DAMAGED_EACH = 11  # making a URI takes Hypothesis longer than checking it
+
+
+def examples(count: int) -> profile:
+    return profile(
+        max_examples=int(EXAMPLES or count),
+        derandomize=EXAMPLES is None,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+many = examples(400)
 
 
 def shows(text: str, pieces: Iterable[str] = PIECES) -> list[str]:
@@ -40,7 +53,8 @@ def shows(text: str, pieces: Iterable[str] = PIECES) -> list[str]:
 
 # Grammar
 
-marks = st.sampled_from([*"@:/?#[]%&=;,. \t\n\"'<>\\+*|$\0\udcffé", "%40", "%2F", "%ff"])
+MARKS = [*"@:/?#[]%&=;,. \t\n\"'<>\\+*|$\0\udcffé", "%40", "%2F", "%ff"]
+marks = st.sampled_from(MARKS)
 password = st.one_of(
     st.just(CANARY),
     st.builds(lambda mark: CANARY[:6] + mark + CANARY[6:], marks),
@@ -110,20 +124,18 @@ serverless = st.builds(
 )
 
 
-@st.composite
-def damaged(draw: st.DrawFn) -> str:
-    text = draw(grammar_made)
-    for _ in range(draw(st.integers(1, 3))):
+def damaged(text: str, choose: Random) -> str:
+    for _ in range(choose.randint(1, 3)):
         joints = [at for at, character in enumerate(text) if character in "@:/?&="]
-        anywhere = st.integers(0, len(text))
-        at = draw(st.one_of(anywhere, st.sampled_from(joints)) if joints else anywhere)
-        kind = draw(st.sampled_from(["insert", "delete", "replace", "double", "swap"]))
+        at = choose.choice([choose.randint(0, len(text)), *choose.choices(joints or [0])])
+        mark = choose.choice(MARKS)
+        kind = choose.choice(["insert", "delete", "replace", "double", "swap"])
         if kind == "insert":
-            text = text[:at] + draw(marks) + text[at:]
+            text = text[:at] + mark + text[at:]
         elif kind == "delete":
             text = text[:at] + text[at + 1 :]
         elif kind == "replace":
-            text = text[:at] + draw(marks) + text[at + 1 :]
+            text = text[:at] + mark + text[at + 1 :]
         elif kind == "double":
             text = text[:at] + text[at : at + 9] + text[at:]
         else:
@@ -131,7 +143,7 @@ def damaged(draw: st.DrawFn) -> str:
     return text
 
 
-uri = st.one_of(*[grammar_made] * 5, damaged(), damaged(), serverless, st.text(max_size=30))
+uri = st.one_of(*[grammar_made] * 7, serverless, st.text(max_size=30))
 good_uri = st.sampled_from(
     [f"mongodb://app:{CANARY}@localhost/shop", "mongodb://localhost/shop", "embedded://shop"]
 )
@@ -139,9 +151,33 @@ good_uri = st.sampled_from(
 # What must hold
 
 
+@contextmanager
+def no_input_or_output() -> Iterator[None]:
+    """Fails when files or sockets are touched inside."""
+    touched: list[str] = []
+    _watchers.append(touched)
+    try:
+        yield
+    finally:
+        _watchers.remove(touched)
+    assert touched == []
+
+
+_watchers: list[list[str]] = []
+
+
+def _watch(name: str, arguments: tuple[object, ...]) -> None:
+    if _watchers and (name.startswith(("socket.", "os.", "subprocess.")) or name == "open"):
+        _watchers[-1].append(f"{name} {arguments!r}")
+
+
+Settings.from_env({"MONGODB_URI": "mongodb://localhost/shop"})  # imports what it needs
+sys.addaudithook(_watch)  # stays; idle without watchers
+
+
 def check(environ: dict[str, str]) -> None:
     try:
-        with warnings.catch_warnings():
+        with no_input_or_output(), warnings.catch_warnings():
             warnings.simplefilter("error")
             found = Settings.from_env(environ)
     except ConfigurationError as error:
@@ -190,10 +226,19 @@ def check_accepted_by_driver(one: DatabaseSettings) -> None:
     assert redact(one.uri) == one.redacted_uri
 
 
-@many
-@given(uri)
-def test_any_uri_gives_settings_or_a_configuration_error(text: str) -> None:
-    check({"MONGODB_URI": text})
+def test_the_watch_notices_files_and_sockets() -> None:
+    for touch in (lambda: open(os.devnull).close(), lambda: socket.socket().close()):
+        with pytest.raises(AssertionError), no_input_or_output():
+            touch()
+
+
+@pytest.mark.slow
+@examples(1700)
+@given(uri, st.randoms(use_true_random=False))
+def test_any_uri_gives_settings_or_a_configuration_error(made: str, choose: Random) -> None:
+    for text in (made, *(damaged(made, choose) for _ in range(DAMAGED_EACH))):
+        note(f"MONGODB_URI={text!r}")
+        check({"MONGODB_URI": text})
 
 
 @many
