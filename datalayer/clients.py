@@ -10,6 +10,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.driver_info import DriverInfo
 
+from datalayer import replica_lag
 from datalayer.bounded_pool import BoundedPool
 from datalayer.errors import ConfigurationError
 from datalayer.monitoring import Monitors
@@ -34,6 +35,7 @@ def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> Mon
             **options,
             event_listeners=monitors.listeners(),
             driver=DriverInfo("datalayer"),
+            server_selector=replica_lag.selector(lambda: monitors.topology.description),
             _pool_class=partial(BoundedPool, alias=settings.alias),
         )
     except ssl.SSLError as exc:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -136,6 +137,8 @@ class Registry:
         self.services: dict[str, Any] = {}
         self.settings: Settings | None = None
         """What the facade connected last; ``None`` when it has disconnected."""
+        self.router: Callable[[Any], str | None] | None = None
+        """Says the alias of an operation on a model; set through ``db.router``."""
         self.connecting: SingleFlight[dict[str, Any]] = SingleFlight()
         self._connections: dict[str, Connection] = {}
         self._embedded: EmbeddedMongo | None = None

@@ -22,6 +22,7 @@ from datalayer.database1 import database1
 from datalayer.documents.filters import safe_filter
 from datalayer.errors import ConfigurationError
 from datalayer.retry import retry
+from datalayer.routing import read_from, router, using
 from datalayer.service import DatabaseService
 from datalayer.settings import Settings
 from datalayer.shutdown import flush, graceful_shutdown
@@ -37,12 +38,15 @@ __all__ = [
     "get",
     "graceful_shutdown",
     "on_commit",
+    "read_from",
     "retry",
+    "router",
     "safe_filter",
     "session",
     "status",
     "transaction",
     "transactional",
+    "using",
 ]
 
 logger = logging.getLogger("datalayer.db")

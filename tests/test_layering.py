@@ -12,13 +12,13 @@ PACKAGE = Path(__file__).parent.parent / "datalayer"
 
 # From the ground up. A module may import modules of lower floors, and of its own room (package).
 FLOORS = (
-    ("errors", "concurrency", "driver_errors", "operation_errors", "events"),
+    ("errors", "concurrency", "driver_errors", "operation_errors", "events", "replica_lag"),
     ("settings", "embedded"),
     ("retry", "monitoring", "logs", "bounded_pool", "breaker", "shutdown"),
     ("clients",),
     ("core",),
     ("indexes", "status", "operations"),
-    ("transactions",),
+    ("transactions", "routing"),
     ("documents",),
     ("opening",),
     ("service", "models"),

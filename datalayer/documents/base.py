@@ -11,8 +11,8 @@ from bson import ObjectId, json_util
 from mongoengine.context_managers import set_write_concern
 from mongoengine.fields import ObjectIdField
 
-from datalayer import indexes, transactions
-from datalayer.core import registry
+from datalayer import indexes, routing, transactions
+from datalayer.core import Connection, registry
 from datalayer.documents.collection import collection_of
 from datalayer.documents.fields import UTCDateTimeField
 from datalayer.documents.inputs import accepted, assign
@@ -95,6 +95,7 @@ class Document(_Exchange, mongoengine.Document):
 
     An ordinary MongoEngine document, with these keys of ``meta`` besides MongoEngine's:
     ``auto_index`` (build the indexes at connect; default true), ``timestamps`` (default true),
+    ``read_from`` (the read preference of its reads, such as ``"secondaryPreferred"``),
     and for the collection ``timeseries``, ``collation``, ``validator``, ``validation_level`` and
     ``validation_action``. Without a connection every access raises ``NotConnectedError``.
 
@@ -114,7 +115,7 @@ class Document(_Exchange, mongoengine.Document):
 
     @classmethod
     def _get_db(cls) -> Database[Any]:
-        connection = registry.connection(indexes.alias_of(cls))
+        connection = registry.connection(routing.alias_for(cls))
         begun = transactions.current()
         if begun is not None and begun.carries(connection):
             return begun.connection.client[connection.settings.database]
@@ -122,9 +123,20 @@ class Document(_Exchange, mongoengine.Document):
 
     @classmethod
     def _get_collection(cls) -> Collection[Any]:
-        connection = registry.connection(indexes.alias_of(cls))
+        connection = registry.connection(routing.alias_for(cls))
         begun = transactions.current()
         if begun is not None and begun.carries(connection):
+            return collection_of(cls, connection)
+        collection = cls._own_collection(connection)
+        if begun is None:
+            preference = routing.read_preference_for(cls, connection)
+            if preference is not None:
+                return collection.with_options(read_preference=preference)
+        return collection
+
+    @classmethod
+    def _own_collection(cls, connection: Connection) -> Collection[Any]:
+        if connection.alias != indexes.alias_of(cls):
             return collection_of(cls, connection)
         collection: Collection[Any] | None = cls._collection
         if collection is None or collection.database.client is not connection.client:
