@@ -1,5 +1,6 @@
 """The driver's connection pool, with a limit on waiting for a connection that also holds where
-the operation itself may take longer."""
+the operation itself may take longer, and without background attempts to log in where the server
+has not accepted the credentials."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import threading
 from time import monotonic
 from typing import Any, NoReturn
 
-from pymongo.errors import WaitQueueTimeoutError
+from pymongo.errors import OperationFailure, WaitQueueTimeoutError
 from pymongo.synchronous.pool import Pool
 
 from datalayer.errors import PoolExhaustedError
@@ -22,14 +23,35 @@ class BoundedPool(Pool):
     exhausted pool waits for the whole deadline (Client Side Operations Timeout specification,
     section "Deprecations"). It would also try a read again, and wait as long once more: the
     error raised here is none of the driver's, so it reaches the caller at once.
+
+    The driver fills a pool up to its minimum in the background, once a second. With credentials
+    that the server refuses, it would try them for ever: some servers lock the account then. So
+    that waits until a connection for an operation has been accepted, and again after one was
+    refused.
     """
 
     def __init__(self, *args: Any, alias: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._alias = alias
         self._waiting = threading.local()
+        self._accepted = False  # whether the server accepted the last connection
         self.size_cond = _Condition(self.lock, self._waiting)
         self._max_connecting_cond = _Condition(self.lock, self._waiting)
+
+    def connect(self, *args: Any, **kwargs: Any) -> Any:
+        """Like the driver's."""
+        try:
+            connection = super().connect(*args, **kwargs)
+        except OperationFailure:
+            self._accepted = False
+            raise
+        self._accepted = True
+        return connection
+
+    def remove_stale_sockets(self, reference_generation: int) -> None:
+        """Like the driver's, which calls it once a second."""
+        if self._accepted:
+            super().remove_stale_sockets(reference_generation)
 
     def _get_conn(self, *args: Any, **kwargs: Any) -> Any:
         limit = self.opts.wait_queue_timeout

@@ -19,10 +19,19 @@ from pymongo.topology_description import TopologyDescription
 
 from datalayer.errors import AuthenticationError, ConfigurationError, ConnectError, DataLayerError
 
-__all__ = ["Diagnosis", "connect_error", "diagnose", "is_transient"]
+__all__ = [
+    "AUTHENTICATION_CODES",
+    "UNAUTHORIZED",
+    "Diagnosis",
+    "connect_error",
+    "diagnose",
+    "is_transient",
+    "no_privilege",
+]
 
 # Server error codes: UserNotFound, Unauthorized, AuthenticationFailed, Atlas' own "bad auth".
-AUTHENTICATION_CODES = frozenset({11, 13, 18, 8000})
+UNAUTHORIZED = 13
+AUTHENTICATION_CODES = frozenset({11, UNAUTHORIZED, 18, 8000})
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,21 @@ def connect_error(
         reason=diagnosis.reason,
         elapsed=elapsed,
     )
+
+
+def no_privilege(
+    *, alias: str, hosts: Iterable[str], database: str, logged_in: bool, elapsed: float = 0.0
+) -> AuthenticationError:
+    """The error for a user that may do nothing in its database, or for one that isn't there."""
+    place = f"in the database {database!r} ({alias!r} at {', '.join(hosts)}, error {UNAUTHORIZED})"
+    message = (
+        f"the server lets the user in, who may do nothing {place}; grant it readWrite there: "
+        "`datalayer doctor --print-roles` prints the commands"
+        if logged_in
+        else f"the server lets nobody do anything without credentials {place}, and the URI holds "
+        "none; write mongodb://user:password@host/database"
+    )
+    return AuthenticationError(message, alias=alias, reason="rejected", elapsed=elapsed)
 
 
 def _rejected(exc: OperationFailure, alias: str, where: str, elapsed: float) -> ConnectError:

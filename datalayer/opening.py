@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
+from typing import Any
 
 import pymongo
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from tenacity import RetryCallState
 
 from datalayer import indexes
 from datalayer.concurrency import side_by_side
 from datalayer.core import Connection, registry
-from datalayer.driver_errors import connect_error, is_transient
+from datalayer.driver_errors import UNAUTHORIZED, connect_error, is_transient, no_privilege
 from datalayer.errors import (
     ConnectError,
     DataLayerError,
@@ -23,7 +24,15 @@ from datalayer.errors import (
 )
 from datalayer.retry import retrying
 
-__all__ = ["ask_version", "establish", "ping", "prepare", "stay_unavailable"]
+__all__ = [
+    "ask_version",
+    "check_again",
+    "establish",
+    "ping",
+    "prepare",
+    "refusal",
+    "stay_unavailable",
+]
 
 logger = logging.getLogger("datalayer.opening")
 
@@ -51,6 +60,40 @@ def ask_version(connection: Connection, timeout_seconds: float) -> None:
             logger.debug("%s did not tell its version", connection.alias)
 
 
+def _check_privileges(connection: Connection, timeout_seconds: float) -> None:
+    """Refuse a user that may do nothing in its database: a ping takes no privilege.
+
+    Raises:
+        AuthenticationError: for such a user, and where the server wants one and got none.
+        PyMongoError: when no answer comes in time.
+    """
+    settings = connection.settings
+    if settings.kind == "mongomock":
+        return
+    with pymongo.timeout(timeout_seconds):
+        try:
+            connection.database.command(
+                "listCollections", filter={"name": "datalayer"}, nameOnly=True
+            )
+        except OperationFailure as exc:
+            if exc.code != UNAUTHORIZED:
+                return  # servers that imitate MongoDB have their own ways
+            logged_in = connection.database.command("connectionStatus", showPrivileges=True)
+            info = logged_in["authInfo"]
+            if not _may_do_something(info, settings.database):
+                raise no_privilege(
+                    alias=connection.alias,
+                    hosts=settings.hosts,
+                    database=settings.database,
+                    logged_in=bool(info["authenticatedUsers"]),
+                ) from exc
+
+
+def _may_do_something(info: Mapping[str, Any], database: str) -> bool:
+    resources = [each["resource"] for each in info["authenticatedUserPrivileges"]]
+    return any(each.get("anyResource") or each.get("db") in ("", database) for each in resources)
+
+
 def establish(connection: Connection, cancelled: threading.Event) -> None:
     """Verify a connection by a ping, retried while waiting can help, and warm it up.
 
@@ -65,6 +108,7 @@ def establish(connection: Connection, cancelled: threading.Event) -> None:
         remaining = settings.retry_max_seconds - (monotonic() - started)
         timeout = min(settings.server_selection_timeout_ms / 1000, remaining)
         connection.verified_ms = ping(connection, max(timeout, 0.05))
+        _check_privileges(connection, max(timeout, 0.05))
 
     policy = retrying(
         attempts=settings.retry_attempts,
@@ -76,14 +120,36 @@ def establish(connection: Connection, cancelled: threading.Event) -> None:
     try:
         policy(attempt)
     except PyMongoError as exc:
-        raise connect_error(
-            exc,
-            alias=connection.alias,
-            hosts=settings.hosts,
-            description=connection.monitors.topology.description,
-            elapsed=monotonic() - started,
-        ) from exc
+        raise refusal(connection, exc, monotonic() - started) from exc
     _warm_up(connection)
+
+
+def check_again(connection: Connection, timeout_seconds: float) -> None:
+    """See to it that a server that has come back lets the user in.
+
+    Raises:
+        ConnectError: where it says no. ``AuthenticationError`` for the credentials and the
+            privileges.
+    """
+    started = monotonic()
+    try:
+        ping(connection, timeout_seconds)
+        _check_privileges(connection, timeout_seconds)
+    except OperationFailure as exc:
+        raise refusal(connection, exc, monotonic() - started) from exc
+    except PyMongoError:
+        logger.debug("%s does not answer yet", connection.alias)  # the monitoring's news lag
+
+
+def refusal(connection: Connection, exc: PyMongoError, elapsed: float) -> DataLayerError:
+    """datalayer's error for what the driver raised while a database was being reached."""
+    return connect_error(
+        exc,
+        alias=connection.alias,
+        hosts=connection.settings.hosts,
+        description=connection.monitors.topology.description,
+        elapsed=elapsed,
+    )
 
 
 def stay_unavailable(connection: Connection, error: DataLayerError) -> bool:

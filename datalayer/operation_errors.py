@@ -16,9 +16,12 @@ from pymongo.errors import (
     PyMongoError,
     ServerSelectionTimeoutError,
     WriteConcernError,
+    WriteError,
 )
 
+from datalayer.driver_errors import AUTHENTICATION_CODES, UNAUTHORIZED
 from datalayer.errors import (
+    AuthenticationError,
     DataLayerError,
     DeadlineExceededError,
     NotConnectedError,
@@ -35,6 +38,7 @@ Effect = Literal["none", "one", "many"]
 # NotPrimaryNoSecondaryOk, and LegacyNotPrimary.
 _REFUSED_AS_SECONDARY = frozenset({10107, 13435, 10058})
 _OUT_OF_DISK_SPACE = 14031
+_DONE = ("nInserted", "nUpserted", "nModified", "nRemoved")
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,52 @@ def _refused(exc: OperationFailure, operation: Operation) -> DataLayerError | No
             "for members that are down or lag behind",
             alias=operation.alias,
         )
-    if exc.code == _OUT_OF_DISK_SPACE:
-        return _unavailable(exc, operation, "the server's disk is full; make room there")
+    if _code_of(exc) == _OUT_OF_DISK_SPACE:
+        return _disk_full(exc, operation)
+    if exc.code in AUTHENTICATION_CODES:
+        why = (
+            "the user may not do that; `datalayer doctor --print-roles` prints what it needs"
+            if exc.code == UNAUTHORIZED
+            else "the server does not accept the credentials any more"
+        )
+        return AuthenticationError(
+            f"{operation} was refused (error {exc.code}): {why}",
+            alias=operation.alias,
+            reason="rejected",
+        )
     return None
+
+
+def _code_of(exc: OperationFailure) -> int | None:
+    """The server's code; for a bulk write, that of the first write that failed."""
+    if isinstance(exc, BulkWriteError):
+        failed = exc.details.get("writeErrors") or [{}]
+        code: int | None = failed[0].get("code")
+        return code
+    return exc.code
+
+
+def _disk_full(exc: OperationFailure, operation: Operation) -> DataLayerError:
+    what = f"{operation} was refused: the server's disk is full"
+    if _may_be_done_in_part(exc, operation):
+        return OutcomeUnknownError(
+            f"{what}, and a part of it may have happened; make room there, and read before "
+            "writing again",
+            alias=operation.alias,
+        )
+    return UnavailableError(
+        f"{what}; it had no effect, and can be tried again when there is room",
+        alias=operation.alias,
+    )
+
+
+def _may_be_done_in_part(exc: OperationFailure, operation: Operation) -> bool:
+    if isinstance(exc, BulkWriteError):
+        failed = exc.details["writeErrors"][0].get("op", {})
+        return any(map(exc.details.get, _DONE)) or bool(failed.get("multi"))
+    # A command that was refused as a whole raises no WriteError.
+    several = isinstance(exc, WriteError) or operation.sent > 1
+    return operation.effect == "many" and several
 
 
 def _only_write_concern_failed(exc: OperationFailure) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 from collections.abc import Mapping
@@ -10,14 +9,27 @@ from time import monotonic
 from typing import Any
 
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.concurrency import SingleFlight
 from datalayer.core import Connection, registry
-from datalayer.errors import ConfigurationError, DataLayerError, UnavailableError
+from datalayer.errors import (
+    ConfigurationError,
+    ConnectError,
+    DataLayerError,
+    UnavailableError,
+)
 from datalayer.events import Callback, Event, EventBus
 from datalayer.monitoring import Monitors
-from datalayer.opening import ask_version, establish, ping, prepare, stay_unavailable
+from datalayer.opening import (
+    ask_version,
+    check_again,
+    establish,
+    ping,
+    prepare,
+    refusal,
+    stay_unavailable,
+)
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.status import disconnected_status, status_of
 
@@ -133,10 +145,14 @@ class DatabaseService:
         Raises:
             NotConnectedError: before ``connect``.
             UnavailableError: when no answer comes within ``timeout`` seconds.
+            AuthenticationError: when the server no longer accepts the credentials.
         """
         connection = registry.connection(self.alias)
+        started = monotonic()
         try:
             return ping(connection, timeout)
+        except OperationFailure as exc:
+            raise refusal(connection, exc, monotonic() - started) from exc
         except PyMongoError as exc:
             raise UnavailableError(
                 f"{self.alias!r} at {', '.join(connection.settings.hosts)} did not answer a ping "
@@ -224,6 +240,10 @@ class DatabaseService:
                 extra={"alias": self.alias, "event": "unavailable"},
             )
             return True
+        except BaseException:  # Ctrl-C, say
+            connection.close()
+            registry.release_unused()
+            raise
         self._last_error = prepare(connection)
         elapsed = monotonic() - started
         logger.info(
@@ -258,16 +278,27 @@ class DatabaseService:
         connection = registry.find(self.alias)
         if connection is None:
             return
-        with contextlib.suppress(PyMongoError):
-            ping(connection, _RECOVERY_SECONDS)  # the driver's own picture may lag a moment
+        late = connection.connected_since is None
+        try:
+            check_again(connection, _RECOVERY_SECONDS)
+        except ConnectError as exc:
+            self._note_refused(exc, late=late)
+            return
         logger.info(
             "%s is available again", self.alias, extra={"alias": self.alias, "event": event.name}
         )
         connection.server_version = None  # it may have come back upgraded
-        late = connection.connected_since is None
         self._last_error = prepare(connection) if late else None
         if late:
             self._events.post(Event("connected", self.alias))
+
+    def _note_refused(self, exc: ConnectError, *, late: bool) -> None:
+        """A database that was away at start says no: like at start, it is not tried again."""
+        self._last_error = str(exc)
+        logger.error("%s", exc, extra={"alias": self.alias, "event": "refused"})
+        if late:
+            registry.remove(self.alias)
+            self._events.post(Event("disconnected", self.alias))
 
     def after_fork(self) -> None:
         """Replace locks and threads, in a child."""

@@ -10,7 +10,7 @@ from typing import Any
 from pymongo.collection import Collection
 from pymongo.command_cursor import CommandCursor, RawBatchCommandCursor
 from pymongo.cursor import Cursor, RawBatchCursor
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer import indexes, operations, transactions
 from datalayer.core import Connection
@@ -137,7 +137,8 @@ def _attempted(
         error = operations.failed(connection, exc, name, collection.name, effect, before)
         if error is None:
             raise
-        raise error from exc
+        # What a server says may hold a document's values: it stays out of tracebacks.
+        raise error from (None if isinstance(exc, OperationFailure) else exc)
     operations.succeeded(connection)
     return result
 
