@@ -4,7 +4,7 @@ and told with the field's name. Pure functions."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from types import NoneType
@@ -72,7 +72,7 @@ def check_document(document: Mapping[str, Any], where: str) -> None:
     Raises:
         ValidationError: with the dotted path of the field in ``errors``; never with its value.
     """
-    if isinstance(document, Mapping):
+    if isinstance(document, (dict, Mapping)):
         _check(document, where, partial(_weigh, document, 1))
 
 
@@ -185,19 +185,23 @@ def _error(path: str, reason: str, where: str) -> ValidationError:
 
 def _weigh(value: Any, level: int) -> int:
     """The weight of one value; ``level`` is how deep a container at its place lies."""
+    if isinstance(value, (list, tuple)):
+        _check_level(level)
+        return _weigh_members(enumerate(value), level + 1)
     if isinstance(value, str):
         return len(_encoded(value))
     if isinstance(value, RawBSONDocument):
         return len(value.raw)
+    if isinstance(value, RawMapping):
+        _check_level(level - 1 + _levels(value))
+        return _encoded_size(value)
+    if isinstance(value, dict):
+        _check_level(level)
+        # Past SON, whose own methods keep an order that doesn't matter here, and are slow.
+        return _check_keys(dict.keys(value)) + _weigh_members(dict.items(value), level + 1)
     if isinstance(value, Mapping):
         _check_level(level)
-        if isinstance(value, RawMapping):
-            _check_level(level - 1 + _levels(value))
-            return _encoded_size(value)
-        return _check_keys(value) + _weigh_members(value.items(), level + 1)
-    if isinstance(value, (list, tuple)):
-        _check_level(level)
-        return _weigh_members(enumerate(value), level + 1)
+        return _check_keys(value.keys()) + _weigh_members(value.items(), level + 1)
     if isinstance(value, bytes):
         return len(value)
     if isinstance(value, int):
@@ -253,13 +257,13 @@ def _levels(value: Any) -> int:
     return 0
 
 
-def _check_keys(members: Mapping[str, Any]) -> int:
+def _check_keys(keys: Collection[str]) -> int:
     try:
-        text = "".join(members)
+        text = "".join(keys)
     except TypeError:
         raise _Misfit("has a key that is not a string") from None
     if not text.isascii() or "\0" in text or "." in text or "$" in text:
-        for key in members:
+        for key in keys:
             try:
                 _check_key(key)
             except _Misfit as misfit:
