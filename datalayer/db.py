@@ -16,6 +16,7 @@ from typing import Any
 import pymongo
 
 from datalayer.concurrency import side_by_side
+from datalayer.contents import without_contents
 from datalayer.core import registry
 from datalayer.database import database
 from datalayer.database1 import database1
@@ -181,9 +182,10 @@ def _service_for(alias: str) -> DatabaseService:
 def _disconnect(service: DatabaseService) -> None:
     try:
         service.disconnect()
-    except Exception:
-        logger.exception(
+    except Exception as exc:
+        logger.error(
             "%s did not close cleanly",
             service.alias,
+            exc_info=without_contents(exc),
             extra={"alias": service.alias, "event": "disconnect_failed"},
         )

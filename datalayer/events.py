@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, TypeAlias
 
+from datalayer.contents import without_contents
+
 __all__ = ["EVENTS", "Callback", "Event", "EventBus"]
 
 logger = logging.getLogger("datalayer.events")
@@ -73,10 +75,11 @@ class EventBus:
         for callback in callbacks:
             try:
                 callback(event)
-            except Exception:
-                logger.exception(
+            except Exception as exc:
+                logger.error(
                     "a callback for %r failed",
                     event.name,
+                    exc_info=without_contents(exc),
                     extra={"alias": event.alias, "event": event.name},
                 )
 

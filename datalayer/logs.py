@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import IO, Any
 
+from datalayer.contents import traceback_without_contents
 from datalayer.settings import redact
 
 __all__ = ["configure_logging"]
@@ -22,7 +23,10 @@ def configure_logging(
 
     For scripts and the command line; an application configures logging itself. ``json=True``
     gives one JSON object a line. Calling it again replaces what it set up before. Credentials
-    of MongoDB URIs are taken out of messages and tracebacks.
+    of MongoDB URIs are taken out of messages and tracebacks, and so is what the driver and
+    MongoEngine say about an error, since it may hold values of documents.
+
+    PyMongo's own loggers are left alone: at DEBUG they write whole commands, with the documents.
     """
     logger = logging.getLogger("datalayer")
     for handler in list(logger.handlers):
@@ -39,7 +43,14 @@ class _OwnHandler(logging.StreamHandler[Any]):
     """Marks the handler that ``configure_logging`` may replace."""
 
 
-class _PlainLines(logging.Formatter):
+class _Discreet(logging.Formatter):
+    """Tracebacks without what may hold values of documents."""
+
+    def formatException(self, ei: Any) -> str:
+        return traceback_without_contents(ei[1]) if ei[1] else ""
+
+
+class _PlainLines(_Discreet):
     """Time, level, logger and message; no credentials."""
 
     def __init__(self) -> None:
@@ -49,7 +60,7 @@ class _PlainLines(logging.Formatter):
         return redact(super().format(record))
 
 
-class _JsonLines(logging.Formatter):
+class _JsonLines(_Discreet):
     """One JSON object a line: the record's usual facts and its ``extra`` fields."""
 
     def format(self, record: logging.LogRecord) -> str:

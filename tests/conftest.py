@@ -5,12 +5,14 @@ A server starts when the first test asks for it and lives until the end of the r
 
 from __future__ import annotations
 
+import logging
 import secrets
 import signal
 import sys
 from collections.abc import Iterator
 
 import pytest
+from canaries import Guard
 from credentials import APP_USER
 from pymongo import MongoClient
 
@@ -20,6 +22,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs with Ctrl-C ignored, and their children inherit that;
     # tests that interrupt a child need the usual way.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def guarded_logs() -> Iterator[Guard]:
+    """The whole suite logs at DEBUG, and what it logs is searched for canaries."""
+    logger = logging.getLogger("datalayer")
+    guard, before = Guard(), logger.level
+    logger.addHandler(guard)
+    logger.setLevel(logging.DEBUG)
+    yield guard
+    logger.removeHandler(guard)
+    logger.setLevel(before)
+
+
+@pytest.fixture(autouse=True)
+def no_secret_is_logged(guarded_logs: Guard) -> Iterator[None]:
+    """No log line of datalayer's holds a password or a document's value, in any test."""
+    yield
+    assert guarded_logs.taken() == []
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +67,7 @@ def replset(shared_replset: EmbeddedMongo) -> Iterator[EmbeddedMongo]:
 @pytest.fixture(scope="session")
 def auth_mongod() -> Iterator[EmbeddedMongo]:
     """One server with access control; its user is ``APP_USER``."""
-    with EmbeddedMongo(auth=APP_USER) as server:
+    with EmbeddedMongo(auth=APP_USER, test_commands=True) as server:
         yield server
 
 

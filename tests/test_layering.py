@@ -12,7 +12,15 @@ PACKAGE = Path(__file__).parent.parent / "datalayer"
 
 # From the ground up. A module may import modules of lower floors, and of its own room (package).
 FLOORS = (
-    ("errors", "concurrency", "driver_errors", "operation_errors", "events", "replica_lag"),
+    (
+        "errors",
+        "concurrency",
+        "contents",
+        "driver_errors",
+        "operation_errors",
+        "events",
+        "replica_lag",
+    ),
     ("settings", "embedded"),
     ("retry", "monitoring", "logs", "bounded_pool", "breaker", "shutdown"),
     ("clients",),

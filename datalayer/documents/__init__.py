@@ -3,6 +3,7 @@ the indexes and the care for secrets that datalayer adds."""
 
 from __future__ import annotations
 
+from datalayer.contents import traceback_without_contents
 from datalayer.documents.base import (
     AnalyticsDocument,
     BusinessDocument,
@@ -43,6 +44,7 @@ __all__ = [
     "exact_amount",
     "minor_units",
     "redact",
+    "traceback_without_contents",
     "utc_now",
     "without_secrets",
 ]

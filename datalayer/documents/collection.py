@@ -13,6 +13,7 @@ from pymongo.cursor import Cursor, RawBatchCursor
 from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer import indexes, operations, transactions
+from datalayer.contents import without_values
 from datalayer.core import Connection
 from datalayer.documents.storable import check_call
 from datalayer.operation_errors import Effect
@@ -135,6 +136,8 @@ def _attempted(
         result = run()
     except PyMongoError as exc:
         error = operations.failed(connection, exc, name, collection.name, effect, before)
+        if error is None and isinstance(exc, OperationFailure):
+            raise without_values(exc) from None
         if error is None:
             raise
         # What a server says may hold a document's values: it stays out of tracebacks.

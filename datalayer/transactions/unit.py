@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pymongo.client_session import ClientSession
 
+from datalayer.contents import without_contents
 from datalayer.core import DEFAULT_ALIAS, Connection, registry
 from datalayer.errors import TransactionError
 
@@ -87,9 +88,10 @@ class Transaction:
         for function in self._after:
             try:
                 function()
-            except Exception:
-                logger.exception(
+            except Exception as exc:
+                logger.error(
                     "a function called after the commit failed",
+                    exc_info=without_contents(exc),
                     extra={"alias": self.connection.alias, "event": "on_commit_failed"},
                 )
 

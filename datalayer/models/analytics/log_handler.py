@@ -12,7 +12,7 @@ from typing import Any
 
 from pymongo.errors import BulkWriteError
 
-from datalayer.documents import redact
+from datalayer.documents import redact, traceback_without_contents
 from datalayer.documents.storable import check_document
 from datalayer.models.analytics.log_entry import LogEntry
 
@@ -221,8 +221,8 @@ def _entry_of(record: logging.LogRecord) -> dict[str, Any]:
     }
     alias = facts.pop("alias", None)
     traceback = None
-    if record.exc_info:
-        traceback = _text(logging.Formatter().formatException(record.exc_info))
+    if record.exc_info and record.exc_info[1]:
+        traceback = _text(traceback_without_contents(record.exc_info[1]))
     return {
         "logged_at": datetime.fromtimestamp(record.created, UTC),
         "level": record.levelname[:20],
