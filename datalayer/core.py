@@ -72,13 +72,19 @@ class Connection:
 
     @property
     def client(self) -> MongoClient[Any]:
-        """The client of this process, opened at the first use."""
+        """The client of this process, opened at the first use.
+
+        Raises:
+            NotConnectedError: after ``close``.
+        """
         opened = self._client
         return opened if opened is not None else self.client_for_mongoengine()
 
     def client_for_mongoengine(self, **_options: Any) -> MongoClient[Any]:
         """What MongoEngine calls instead of building a client from its own options."""
         with self._lock:
+            if self.closed:  # an operation still holds what was disconnected meanwhile
+                raise _not_connected(self.alias)
             if self._client is None:
                 self._client = open_client(self.settings, self._uri, self.monitors)
             return self._client
@@ -100,10 +106,10 @@ class Connection:
 
     def close(self) -> None:
         """Close the client of this process. Nothing happens when there is none."""
-        self.closed = True
-        self.monitors.stop()
         with self._lock:
+            self.closed = True
             opened, self._client = self._client, None
+        self.monitors.stop()
         if opened is not None:
             with pymongo.timeout(_CLOSE_SECONDS):
                 opened.close()
@@ -158,11 +164,7 @@ class Registry:
         try:
             return self._connections[alias]
         except KeyError:
-            raise NotConnectedError(
-                f"the database {alias!r} is not connected; call db.connect_all() at start-up "
-                "and db.disconnect_all() only at the end",
-                alias=alias,
-            ) from None
+            raise _not_connected(alias) from None
 
     def find(self, alias: str) -> Connection | None:
         """The connection of ``alias``, or ``None``."""
@@ -264,6 +266,14 @@ class Registry:
         for service in self.services.values():
             service.after_fork()
         self._pid = os.getpid()  # last: another thread of the child waits for all of it
+
+
+def _not_connected(alias: str) -> NotConnectedError:
+    return NotConnectedError(
+        f"the database {alias!r} is not connected; call db.connect_all() at start-up "
+        "and db.disconnect_all() only at the end",
+        alias=alias,
+    )
 
 
 def _forget_client(alias: str) -> None:
