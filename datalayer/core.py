@@ -145,6 +145,8 @@ class Registry:
         """What the facade connected last; ``None`` when it has disconnected."""
         self.router: Callable[[Any], str | None] | None = None
         """Says the alias of an operation on a model; set through ``db.router``."""
+        self.relays: dict[str, Any] = {}
+        """The threads that deliver from outboxes, by alias."""
         self.connecting: SingleFlight[dict[str, Any]] = SingleFlight()
         self._connections: dict[str, Connection] = {}
         self._embedded: EmbeddedMongo | None = None
@@ -259,6 +261,7 @@ class Registry:
     def after_fork(self) -> None:
         """Give the child a registry whose connections open clients of their own."""
         self._lock = threading.RLock()
+        self.relays = {}
         self.connecting = SingleFlight()
         for connection in self._connections.values():
             connection.after_fork()

@@ -15,6 +15,7 @@ from typing import Any
 
 import pymongo
 
+from datalayer import outbox
 from datalayer.concurrency import side_by_side
 from datalayer.contents import without_contents
 from datalayer.core import registry
@@ -39,6 +40,7 @@ __all__ = [
     "get",
     "graceful_shutdown",
     "on_commit",
+    "outbox",
     "read_from",
     "retry",
     "router",
@@ -79,6 +81,8 @@ def disconnect_all() -> None:
     """
     registry.connecting.wait()
     flush()
+    for alias in list(registry.relays):
+        outbox.stop(alias)
     for alias in reversed(registry.aliases()):
         _disconnect(get(alias))
     registry.settings = None

@@ -29,7 +29,7 @@ FLOORS = (
     ("transactions", "routing"),
     ("documents",),
     ("opening",),
-    ("service", "models"),
+    ("service", "models", "outbox"),
     ("database", "database1"),
     ("db",),
 )

@@ -22,6 +22,7 @@ PUBLIC_MODULES = (
     "datalayer.errors",
     "datalayer.indexes",
     "datalayer.models",
+    "datalayer.outbox",
     "datalayer.settings",
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import datalayer
-from datalayer.cli.commands import config, demo, doctor, indexes, ping, status, top
+from datalayer.cli.commands import config, demo, doctor, indexes, outbox, ping, status, top
 from datalayer.cli.options import Parser, common_options
 
 __all__ = ["build_parser"]
@@ -28,6 +28,6 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=datalayer.__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (demo, status, ping, doctor, config, indexes, top):
+    for command in (demo, status, ping, doctor, config, indexes, outbox, top):
         command.add_to(commands)
     return parser

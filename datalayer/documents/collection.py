@@ -18,7 +18,7 @@ from datalayer.core import Connection
 from datalayer.documents.storable import check_call
 from datalayer.operation_errors import Effect
 
-__all__ = ["ModelCollection", "collection_of"]
+__all__ = ["ModelCollection", "collection_of", "plain_collection"]
 
 
 def collection_of(model: Any, connection: Connection) -> Collection[Any]:
@@ -41,6 +41,16 @@ def collection_of(model: Any, connection: Connection) -> Collection[Any]:
     collection = ModelCollection(connection.database, name)
     is_prepared = (model, name) in connection.prepared
     return collection._for(connection, None if is_prepared else model)
+
+
+def plain_collection(connection: Connection, name: str) -> Collection[Any]:
+    """A collection without a model, whose operations raise datalayer's errors and take part in
+    the present transaction."""
+    begun = transactions.current()
+    if begun is not None and begun.carries(connection):
+        database = begun.connection.client[connection.settings.database]
+        return ModelCollection(database, name)._for(begun.connection, None)
+    return ModelCollection(connection.database, name)._for(connection, None)
 
 
 class ModelCollection(Collection[Any]):

@@ -1,0 +1,90 @@
+"""``datalayer outbox``: deliver what waits in the outbox, and tell what waits."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from datalayer import db
+from datalayer.cli.connecting import opened
+from datalayer.cli.failures import ExitCode
+from datalayer.cli.options import Commands, connection_options, settings_of
+from datalayer.cli.output import Output
+from datalayer.cli.tables import Table
+from datalayer.errors import DataLayerError
+from datalayer.settings import Settings
+
+__all__ = ["add_to", "run", "show"]
+
+_INTERVAL_SECONDS = 0.5
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``outbox run`` and ``outbox show`` to the command line."""
+    parser = commands.add_parser(
+        "outbox",
+        help="deliver documents that transactions left for other databases",
+        description="Documents that db.outbox.add wrote down, and their delivery.",
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    runs = actions.add_parser(
+        "run",
+        help="deliver what comes in, until SIGTERM or Ctrl-C",
+        parents=[connection_options(timeout=20.0)],
+    )
+    _add_source(runs)
+    runs.add_argument("--once", action="store_true", help="deliver what waits now, and end")
+    runs.set_defaults(
+        run=lambda output, options: run(
+            output, settings_of(options), source=options.source, once=options.once
+        )
+    )
+    shows = actions.add_parser(
+        "show",
+        help="how much waits; exit code 3 when something does",
+        parents=[connection_options(timeout=20.0)],
+    )
+    _add_source(shows)
+    shows.set_defaults(
+        run=lambda output, options: show(output, settings_of(options), source=options.source)
+    )
+
+
+def run(output: Output, settings: Settings, *, source: str, once: bool = False) -> ExitCode:
+    """Deliver once, or until the process is told to end. Exit code 3 when something is refused."""
+    with db.graceful_shutdown() as stopping, opened(settings, timeout=20.0, required=True):
+        delivered = failed = 0
+        while True:
+            try:
+                done = db.outbox.deliver(source)
+            except DataLayerError as exc:
+                if once:
+                    raise
+                output.message(str(exc))
+            else:
+                delivered, failed = delivered + done.delivered, done.failed
+            if once or stopping.wait(_INTERVAL_SECONDS):
+                break
+    report = {"delivered": delivered, "refused": failed}
+    output.show(report, [_table(report)])
+    return ExitCode.PENDING if failed else ExitCode.OK
+
+
+def show(output: Output, settings: Settings, *, source: str) -> ExitCode:
+    """Tell how many documents wait and how old the oldest is."""
+    with opened(settings, timeout=20.0, required=True):
+        found = db.outbox.waiting(source)
+    report = {"waiting": found.entries, "oldest_seconds": found.oldest_seconds}
+    output.show(report, [_table(report)])
+    return ExitCode.PENDING if found.entries else ExitCode.OK
+
+
+def _table(report: dict[str, Any]) -> Table:
+    columns = tuple(name.replace("_", " ") for name in report)
+    return Table(columns=columns, rows=[tuple(report.values())])
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--source", default="default", metavar="ALIAS", help="whose outbox (default: default)"
+    )

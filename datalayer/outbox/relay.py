@@ -1,0 +1,88 @@
+"""A thread that delivers what comes into the outbox, while the databases are connected."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+
+from datalayer.core import DEFAULT_ALIAS, registry
+from datalayer.errors import DataLayerError, NotConnectedError
+from datalayer.outbox.delivery import deliver
+
+__all__ = ["running", "start", "stop"]
+
+logger = logging.getLogger("datalayer.outbox")
+
+_LONGEST_PAUSE_SECONDS = 30.0
+_STOP_SECONDS = 5.0
+
+
+class _Relay:
+    """The thread of one process and one outbox."""
+
+    def __init__(self, source: str, interval_seconds: float) -> None:
+        self.pid = os.getpid()
+        self._source = source
+        self._interval = interval_seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name=f"datalayer-outbox-{source}", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self.pid == os.getpid() and threading.current_thread() is not self._thread:
+            self._thread.join(_STOP_SECONDS)
+
+    @property
+    def alive(self) -> bool:
+        return self.pid == os.getpid() and self._thread.is_alive()
+
+    def _run(self) -> None:
+        pause = self._interval
+        while not self._stopping.wait(pause):
+            try:
+                deliver(self._source)
+                pause = self._interval
+            except NotConnectedError:
+                return
+            except DataLayerError as exc:
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                logger.warning(
+                    "the outbox is tried again in %.1f s: %s",
+                    pause,
+                    exc,
+                    extra={"alias": exc.alias, "event": "outbox_waits"},
+                )
+            except Exception:
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                logger.exception("delivering from the outbox failed", extra={"event": "outbox"})
+
+
+def start(source: str = DEFAULT_ALIAS, *, interval_seconds: float = 0.5) -> None:
+    """Deliver from now on, in a thread, until ``stop`` or ``disconnect``. Idempotent.
+
+    Any number of processes may do so at the same time; a forked child starts its own. While a
+    server is away the thread tries again, with pauses of up to 30 seconds.
+
+    Raises:
+        NotConnectedError: before ``connect``.
+    """
+    registry.connection(source)
+    if not running(source):
+        registry.relays[source] = _Relay(source, interval_seconds)
+
+
+def stop(source: str = DEFAULT_ALIAS) -> None:
+    """End the thread, after the pass that it is in. Idempotent."""
+    relay = registry.relays.pop(source, None)
+    if relay is not None:
+        relay.stop()
+
+
+def running(source: str = DEFAULT_ALIAS) -> bool:
+    """Whether a thread of this process delivers."""
+    relay = registry.relays.get(source)
+    return relay is not None and relay.alive
