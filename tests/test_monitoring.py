@@ -185,9 +185,12 @@ def run(
     fails: bool = False,
 ) -> None:
     name = next(iter(command))
-    took = timedelta(milliseconds=milliseconds)
+    took = timedelta(hours=1)  # by the driver's clock, which may have jumped
     started = CommandStartedEvent(command, "shop", 7, SERVER, 7)
     monitor.started(started)
+    clock = monitor._clock
+    assert isinstance(clock, Clock)
+    clock.now += milliseconds / 1000
     if fails:
         monitor.failed(CommandFailedEvent(took, {"ok": 0}, name, 7, SERVER, 7))
     else:
@@ -195,7 +198,7 @@ def run(
 
 
 def test_commands_are_counted_and_timed(emitted: Emitted) -> None:
-    monitor = CommandMonitor("default", 100, emitted)
+    monitor = CommandMonitor("default", 100, emitted, Clock())
     run(monitor, {"find": "user"}, milliseconds=2)
     run(monitor, {"find": "user"}, milliseconds=2, fails=True)
     figures = monitor.snapshot()
@@ -223,7 +226,7 @@ def test_a_slow_command_is_named_with_its_collection_and_number_of_documents(
     documents: int | None,
     emitted: Emitted,
 ) -> None:
-    run(CommandMonitor("default", 100, emitted), command, milliseconds=150, reply=reply)
+    run(CommandMonitor("default", 100, emitted, Clock()), command, milliseconds=150, reply=reply)
     assert emitted.events == [
         (
             "slow_command",
@@ -242,7 +245,7 @@ def test_the_slow_command_log_shows_nothing_of_the_documents(
     emitted: Emitted, caplog: pytest.LogCaptureFixture
 ) -> None:
     canary = "canary-4711"
-    monitor = CommandMonitor("default", 100, emitted)
+    monitor = CommandMonitor("default", 100, emitted, Clock())
     with caplog.at_level(logging.DEBUG, logger="datalayer"):
         run(monitor, {"insert": "user", "documents": [{canary: canary}]}, milliseconds=150)
         run(monitor, {"find": "user", "filter": {canary: canary}}, milliseconds=150, fails=True)
@@ -257,12 +260,12 @@ def test_the_slow_command_log_shows_nothing_of_the_documents(
 
 def test_a_fast_command_is_not_logged(emitted: Emitted, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="datalayer"):
-        run(CommandMonitor("default", 100, emitted), {"find": "user"}, milliseconds=99)
+        run(CommandMonitor("default", 100, emitted, Clock()), {"find": "user"}, milliseconds=99)
     assert (caplog.records, emitted.events) == ([], [])
 
 
 def test_nothing_is_kept_of_a_command_that_has_ended(emitted: Emitted) -> None:
-    monitor = CommandMonitor("default", 100, emitted)
+    monitor = CommandMonitor("default", 100, emitted, Clock())
     run(monitor, {"find": "user"})
     run(monitor, {"find": "user"}, fails=True)
     assert monitor._thread.started is None
@@ -270,7 +273,7 @@ def test_nothing_is_kept_of_a_command_that_has_ended(emitted: Emitted) -> None:
 
 
 def test_a_forked_child_starts_from_zero(emitted: Emitted, pool: PoolMonitor) -> None:
-    commands = CommandMonitor("default", 100, emitted)
+    commands = CommandMonitor("default", 100, emitted, Clock())
     run(commands, {"find": "user"})
     check_out(pool, 1)
     commands.reset()

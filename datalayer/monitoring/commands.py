@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any, NamedTuple
 
 from pymongo.monitoring import (
@@ -35,6 +36,7 @@ class Traffic(NamedTuple):
 
 class _Thread(threading.local):
     started: CommandStartedEvent | None = None
+    began = 0.0
     sent = 0
     unanswered = 0
 
@@ -46,7 +48,10 @@ class CommandMonitor(CommandListener):
     documents, and never anything of their contents.
     """
 
-    def __init__(self, alias: str, slow_ms: int, emit: Emit) -> None:
+    def __init__(
+        self, alias: str, slow_ms: int, emit: Emit, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._clock = clock
         self._alias = alias
         self._slow_microseconds = slow_ms * 1000
         self._emit = emit
@@ -88,13 +93,14 @@ class CommandMonitor(CommandListener):
         thread = self._thread
         thread.started = event
         thread.sent += 1
+        thread.began = self._clock()
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
         """A command was answered."""
-        microseconds = event.duration_micros
+        microseconds = self._duration()
         self._uncounted.append(microseconds)
         if microseconds >= self._slow_microseconds:
-            self._report_slow(event, event.reply)
+            self._report_slow(event, microseconds, event.reply)
         self._thread.started = None  # a large insert's documents needn't stay in memory
         if len(self._uncounted) >= _BATCH:
             with self._lock:
@@ -104,13 +110,21 @@ class CommandMonitor(CommandListener):
         """A command got an error for an answer, or none."""
         if "errtype" in event.failure:  # the driver's own note, rather than a server's reply
             self._thread.unanswered += 1
-        self._uncounted.append(event.duration_micros)
+        microseconds = self._duration()
+        self._uncounted.append(microseconds)
         with self._lock:
             self._failed += 1
             self._count()
-        if event.duration_micros >= self._slow_microseconds:
-            self._report_slow(event, None)
+        if microseconds >= self._slow_microseconds:
+            self._report_slow(event, microseconds, None)
         self._thread.started = None
+
+    def _duration(self) -> int:
+        """The microseconds that the thread's command took.
+
+        Not the event's figure: PyMongo before 4.18 takes it from the wall clock, which may jump.
+        """
+        return int((self._clock() - self._thread.began) * 1_000_000)
 
     def _count(self) -> None:
         uncounted, record = self._uncounted, self._latencies.record
@@ -118,7 +132,12 @@ class CommandMonitor(CommandListener):
             record(uncounted.popleft() / 1_000_000)
             self._total += 1
 
-    def _report_slow(self, event: CommandSucceededEvent | CommandFailedEvent, reply: Any) -> None:
+    def _report_slow(
+        self,
+        event: CommandSucceededEvent | CommandFailedEvent,
+        microseconds: int,
+        reply: Any,
+    ) -> None:
         with self._lock:
             self._slow += 1
         name, command = event.command_name, self._command_of(event)
@@ -126,7 +145,7 @@ class CommandMonitor(CommandListener):
             "alias": self._alias,
             "collection": _collection_of(name, command),
             "command": name,
-            "ms": round(event.duration_micros / 1000, 1),
+            "ms": round(microseconds / 1000, 1),
             "documents": _documents_in(name, command, reply),
         }
         logger.warning(
