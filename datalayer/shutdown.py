@@ -197,5 +197,7 @@ def flush() -> None:
     for handler in dict.fromkeys(handler for each in loggers for handler in each.handlers):
         try:
             handler.flush()
+        except (OSError, ValueError):
+            pass  # its stream is closed: there is nothing to flush, as logging.shutdown has it
         except Exception:
             logger.exception("a log handler could not be flushed", extra={"event": "flush_failed"})

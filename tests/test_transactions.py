@@ -4,10 +4,14 @@ can help."""
 from __future__ import annotations
 
 import contextvars
+import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import mongoengine
@@ -28,6 +32,9 @@ from datalayer.errors import (
     UnavailableError,
 )
 from datalayer.settings import Settings
+
+
+WRITING_PAIRS = Path(__file__).parent / "programs" / "writing_pairs.py"
 
 
 class Address(EmbeddedDocument):
@@ -291,6 +298,30 @@ def test_two_databases_of_one_cluster_are_rolled_back_together(databases: Settin
     roll_back(change, "default", "database1")
     assert counted == [1]
     assert (owners(), Note.objects.count()) == ([], 0)
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_both_databases_alike(
+    mongod: EmbeddedMongo, databases: Settings
+) -> None:
+    chance = random.Random(3)
+    uris = [databases[alias].uri for alias in ("default", "database1")]
+    for _ in range(10):
+        with subprocess.Popen(
+            [sys.executable, WRITING_PAIRS, *uris], stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(chance.random() * 0.1)  # the moment of the kill, rather than a wait
+            process.kill()
+    with MongoClient[dict[str, Any]](mongod.uri) as client:
+        left = client[databases["default"].database].left.distinct("_id")
+        numbers = [
+            [each["number"] for each in client[databases[alias].database][name].find()]
+            for alias, name in (("default", "left"), ("database1", "right"))
+        ]
+    assert len(left) > 10
+    assert sorted(numbers[0]) == sorted(numbers[1])
 
 
 def test_databases_of_two_clusters_are_refused(
