@@ -72,6 +72,15 @@ def auth_mongod() -> Iterator[EmbeddedMongo]:
 
 
 @pytest.fixture
+def short_lived_transactions(mongod: EmbeddedMongo) -> Iterator[None]:
+    """A killed process's transaction is dropped after two seconds, rather than a minute."""
+    with MongoClient[dict[str, object]](mongod.uri) as client:
+        client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=2)
+        yield
+        client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=60)
+
+
+@pytest.fixture
 def database_name(mongod: EmbeddedMongo) -> Iterator[str]:
     """The name of a database on ``mongod`` for one test; it and those whose names begin with
     it are dropped afterwards."""

@@ -11,13 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import IntField, StringField, ValidationError
-from pymongo import MongoClient
 
 from datalayer import db
 from datalayer.core import registry
@@ -226,15 +224,6 @@ def test_a_lost_reply_doubles_nothing(
             until(lambda: db.outbox.deliver() and db.outbox.waiting().entries == 0)
             assert happened.is_set()
             assert arrived("a") == list(range(5))
-
-
-@pytest.fixture
-def short_lived_transactions(mongod: EmbeddedMongo) -> Iterator[None]:
-    """A killed process's transaction is dropped after two seconds, rather than a minute."""
-    with MongoClient[Any](mongod.uri) as client:
-        client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=2)
-        yield
-        client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=60)
 
 
 @pytest.mark.slow

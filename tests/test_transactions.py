@@ -33,7 +33,6 @@ from datalayer.errors import (
 )
 from datalayer.settings import Settings
 
-
 WRITING_PAIRS = Path(__file__).parent / "programs" / "writing_pairs.py"
 
 
@@ -302,7 +301,7 @@ def test_two_databases_of_one_cluster_are_rolled_back_together(databases: Settin
 
 @pytest.mark.slow
 def test_a_killed_process_leaves_both_databases_alike(
-    mongod: EmbeddedMongo, databases: Settings
+    short_lived_transactions: None, mongod: EmbeddedMongo, databases: Settings
 ) -> None:
     chance = random.Random(3)
     uris = [databases[alias].uri for alias in ("default", "database1")]
