@@ -21,6 +21,8 @@ from datalayer.embedded import EmbeddedMongo
 
 START_SECONDS = 30.0
 FORKS = 200
+# Python 3.12 and later warn of every fork in a process with threads.
+WARNINGS = "error,ignore:This process:DeprecationWarning"
 
 Report = dict[str, Any]
 
@@ -30,15 +32,14 @@ def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
     return {
         "MONGODB_URI": mongod.uri_for(database_name),
         "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "PYTHONWARNINGS": "error",
+        "PYTHONWARNINGS": WARNINGS,
     }
 
 
 def report_of(program: str, environment: dict[str, str], *words: str) -> Any:
     """What a program prints. It has to end well, without a warning."""
     done = subprocess.run(
-        # Python 3.12 and later warn of every fork in a process with threads.
-        [sys.executable, "-W", "ignore:This process:DeprecationWarning", program, *words],
+        [sys.executable, program, *words],
         cwd=PROGRAMS,
         env={**os.environ, **environment},
         capture_output=True,
@@ -99,6 +100,22 @@ def test_a_pool_of_multiprocessing(environment: dict[str, str]) -> None:
     children = {each["pid"] for each in report["children"]}
     assert (len(parents), len(children), parents & children) == (1, 4, set())
     assert_parted(report["parent"] + report["children"])
+
+
+def test_a_child_is_told_when_its_database_goes_away() -> None:
+    with EmbeddedMongo() as server:
+        environment = {**os.environ, "MONGODB_URI": server.uri_for("app")}
+        with subprocess.Popen(
+            [sys.executable, "telling.py", "unavailable"],
+            cwd=PROGRAMS,
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            server.kill(0)
+            assert process.stdout.readline() == "unavailable\n"
 
 
 def test_a_fork_that_runs_no_handlers_is_noticed_by_threads_that_come_at_once(
@@ -194,7 +211,7 @@ def test_the_workers_of_celery_part(environment: dict[str, str], tmp_path: Path)
     line += ["--pool", "prefork", "--concurrency", "3", "--without-gossip"]
     line += ["--without-mingle", "--loglevel", "INFO"]
     # It warns of being run by root, as continuous integration does.
-    quiet = {**environment, "PYTHONWARNINGS": "error,ignore::Warning:celery.platforms"}
+    quiet = {**environment, "PYTHONWARNINGS": f"{WARNINGS},ignore::Warning:celery.platforms"}
     with running(lambda _: line, quiet, tmp_path) as server:
         wait_until(lambda: "ready." in server.said, START_SECONDS, "Celery does not start")
         reports = report_of("celery_calls.py", environment, "60")
@@ -208,7 +225,7 @@ def test_the_workers_of_celery_part(environment: dict[str, str], tmp_path: Path)
 
 
 def test_embedded_servers_of_a_server_that_embeds_python(tmp_path: Path) -> None:
-    environment = {"MONGODB_URI": "embedded://app", "PYTHONWARNINGS": "error"}
+    environment = {"MONGODB_URI": "embedded://app", "PYTHONWARNINGS": WARNINGS}
     environment["TMPDIR"] = str(tmp_path / "servers")
     (tmp_path / "servers").mkdir()
     with running(uwsgi(), environment, tmp_path) as server:

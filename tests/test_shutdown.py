@@ -42,7 +42,8 @@ def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
 def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """A program's run, with warnings as errors."""
     return subprocess.run(
-        [sys.executable, "-W", "error", *words],
+        # Python 3.12 and later warn of every fork in a process with threads.
+        [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", *words],
         cwd=PROGRAMS,
         env={**os.environ, **environment},
         capture_output=True,
@@ -225,6 +226,7 @@ def test_the_handlers_from_before_are_back_after_the_block() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_dies_of_its_signal_and_leaves_its_parent_alone() -> None:
     with graceful_shutdown() as stopping:
         child = os.fork()

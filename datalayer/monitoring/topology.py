@@ -38,15 +38,18 @@ class TopologyMonitor(ServerHeartbeatListener):
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
+        self._watching = False
+        self._was_usable = False
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the process was forked, and the child has a monitor of its own."""
+        """Forget what was seen: the process was forked, and the child's client looks anew.
+
+        The child tells about changes if its parent did.
+        """
         self._lock = threading.RLock()  # guards the fields below
         self._describe: Describe | None = None
         self._answering: dict[Address, bool] = {}
-        self._watching = False
-        self._was_usable = False
         self._heartbeats = self._heartbeats_failed = 0
         self._last_error: Exception | None = None
 
