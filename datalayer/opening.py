@@ -37,6 +37,9 @@ __all__ = [
 logger = logging.getLogger("datalayer.opening")
 
 _WARM_UP_SECONDS = 2.0
+_LAST_ATTEMPT_SECONDS = 0.1
+"""No attempt begins with less time left: the driver's search for a server takes up to half a
+second longer than its time-out, and connecting ends within half a second of its deadline."""
 
 
 def ping(connection: Connection, timeout_seconds: float) -> float:
@@ -112,7 +115,7 @@ def establish(connection: Connection, cancelled: threading.Event) -> None:
 
     policy = retrying(
         attempts=settings.retry_attempts,
-        max_seconds=settings.retry_max_seconds,
+        max_seconds=max(settings.retry_max_seconds - _LAST_ATTEMPT_SECONDS, 0),
         retryable=is_transient,
         cancelled=cancelled,
         before_sleep=partial(_tell_retry, connection),

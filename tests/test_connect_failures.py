@@ -96,6 +96,18 @@ def test_a_server_that_stays_down_is_told_within_the_deadline(
     assert caught.value.elapsed <= deadline + GRACE_SECONDS
 
 
+def test_no_attempt_begins_at_the_very_end(
+    proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver would look for a server for half a second after the deadline."""
+    monkeypatch.setattr("random.uniform", lambda shortest, longest: longest)
+    proxy.refuse()
+    with pytest.raises(ConnectError) as caught:
+        # The first attempt takes 0.5 s and the pause 0.25 s: 0.01 s are left for a second one.
+        connect(proxy.uri_for("shop"), retry_attempts=100, retry_max_seconds=0.76)
+    assert caught.value.elapsed < 0.76
+
+
 def test_a_server_that_starts_during_the_retries_is_connected(database_name: str) -> None:
     with EmbeddedMongo() as server:
         server.kill(0)
