@@ -29,7 +29,7 @@ from datalayer.errors import (
     UnavailableError,
 )
 
-__all__ = ["Effect", "Operation", "is_absence", "operation_error"]
+__all__ = ["OUT_OF_DISK_SPACE", "Effect", "Operation", "is_absence", "operation_error"]
 
 Effect = Literal["none", "one", "many"]
 """What an operation changes: nothing, one document as a whole, or several one after the other."""
@@ -37,7 +37,7 @@ Effect = Literal["none", "one", "many"]
 # Refused before anything was done (the server's error_codes.yml): NotWritablePrimary,
 # NotPrimaryNoSecondaryOk, and LegacyNotPrimary.
 _REFUSED_AS_SECONDARY = frozenset({10107, 13435, 10058})
-_OUT_OF_DISK_SPACE = 14031
+OUT_OF_DISK_SPACE = 14031
 _DONE = ("nInserted", "nUpserted", "nModified", "nRemoved")
 
 
@@ -103,7 +103,7 @@ def _refused(exc: OperationFailure, operation: Operation) -> DataLayerError | No
             "for members that are down or lag behind",
             alias=operation.alias,
         )
-    if _code_of(exc) == _OUT_OF_DISK_SPACE:
+    if _code_of(exc) == OUT_OF_DISK_SPACE:
         return _disk_full(exc, operation)
     if exc.code in AUTHENTICATION_CODES:
         why = (

@@ -14,6 +14,7 @@ from pymongo.errors import ConnectionFailure, NetworkTimeout, OperationFailure, 
 from datalayer.core import Connection
 from datalayer.errors import IndexBuildError
 from datalayer.indexes.declared import CollectionPlan
+from datalayer.operation_errors import OUT_OF_DISK_SPACE
 
 __all__ = ["explained"]
 
@@ -64,6 +65,11 @@ def _explain(
             f"the user may not create indexes for {where}: grant it readWrite, or set "
             "AUTO_INDEX and AUTO_CREATE to false and let another user run "
             "`datalayer indexes sync`"
+        )
+    elif isinstance(exc, OperationFailure) and exc.code == OUT_OF_DISK_SPACE:
+        message = (
+            f"{where} could not be built because the server's disk is full; make room there, "
+            "then connect again"
         )
     elif exc.timeout:
         message = (
