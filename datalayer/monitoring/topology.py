@@ -50,6 +50,7 @@ class TopologyMonitor(ServerHeartbeatListener):
         self._lock = threading.RLock()  # guards the fields below
         self._describe: Describe | None = None
         self._answering: dict[Address, bool] = {}
+        self._found = False  # whether a usable server was seen; a new client knows none
         self._heartbeats = self._heartbeats_failed = 0
         self._last_error: Exception | None = None
 
@@ -61,6 +62,7 @@ class TopologyMonitor(ServerHeartbeatListener):
     def follow(self, describe: Describe) -> None:
         """Look at the client whose description ``describe`` gives."""
         self._describe = describe
+        self._compare()  # a heartbeat may have come before
 
     @property
     def last_error(self) -> Exception | None:
@@ -70,7 +72,7 @@ class TopologyMonitor(ServerHeartbeatListener):
     def watch(self, *, usable: bool) -> None:
         """Tell about changes from now on, seen from a database that is ``usable`` or isn't."""
         with self._lock:
-            self._was_usable = usable
+            self._was_usable = self._found = usable
             self._watching = True
 
     def stop_watching(self) -> None:
@@ -132,7 +134,8 @@ class TopologyMonitor(ServerHeartbeatListener):
         members = description.server_descriptions() if description is not None else {}
         with self._lock:
             usable = any(self._answering.get(address, False) for address in members)
-            changed = self._watching and usable != self._was_usable
+            self._found = self._found or usable
+            changed = self._watching and self._found and usable != self._was_usable
             if changed:
                 self._was_usable = usable
         if changed:
