@@ -53,6 +53,10 @@ class Output:
             else:
                 self._write(("\n" if number else "") + as_plain_text(table))
 
+    def text(self, text: str) -> None:
+        """A result that is for another program to read, as it is."""
+        self._write(text.rstrip("\n"))
+
     def message(self, text: str) -> None:
         """Something to know besides the result."""
         self.stderr.write(f"{text}\n")

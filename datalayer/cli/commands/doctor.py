@@ -1,7 +1,9 @@
-"""``datalayer doctor``: what commonly goes wrong, what was seen of it, and what to do."""
+"""``datalayer doctor``: what commonly goes wrong, what was seen of it, and what to do; and the
+privileges that an application needs."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
 
 from datalayer.cli.failures import ExitCode
@@ -10,8 +12,10 @@ from datalayer.cli.options import Commands, connection_options, count, settings_
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Styled, Table
 from datalayer.doctor import CHECKS, Finding, Source, examine
+from datalayer.doctor.roles import as_commands, as_script, grants
+from datalayer.settings import Settings
 
-__all__ = ["add_to", "doctor"]
+__all__ = ["add_to", "doctor", "print_roles"]
 
 _STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red"}
 
@@ -33,15 +37,42 @@ def add_to(commands: Commands) -> None:
         metavar="N",
         help="how many processes share the servers, for the pool budget (default: 1)",
     )
-    parser.set_defaults(
-        run=lambda output, options: doctor(
-            output,
-            lambda: settings_of(options),
-            models=options.models or (),
-            timeout=options.timeout,
-            processes=options.processes,
-        )
+    parser.add_argument(
+        "--print-roles",
+        action="store_true",
+        help="connect to nothing, and print a script for mongosh (with --json, the commands) that "
+        "makes a user with the least privileges for each database",
     )
+    parser.add_argument(
+        "--with-monitoring",
+        action="store_true",
+        help="with --print-roles: also what shows the server's own figures",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(output: Output, options: argparse.Namespace) -> ExitCode:
+    if options.print_roles:
+        return print_roles(output, settings_of(options), monitoring=options.with_monitoring)
+    return doctor(
+        output,
+        lambda: settings_of(options),
+        models=options.models or (),
+        timeout=options.timeout,
+        processes=options.processes,
+    )
+
+
+def print_roles(output: Output, settings: Settings, *, monitoring: bool = False) -> ExitCode:
+    """Print what makes a user with the least privileges for each database of ``settings``."""
+    granted = grants(settings, monitoring=monitoring)
+    if output.as_json:
+        output.show(as_commands(granted), [])
+    else:
+        output.text(as_script(granted))
+    for alias in settings.keys() - {each.alias for each in granted}:
+        output.message(f"{alias}: runs on no server of its own, and needs no user")
+    return ExitCode.OK
 
 
 def doctor(
