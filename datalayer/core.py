@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import mongoengine
 import pymongo
+from bson import ObjectId
 from mongoengine import connection as mongoengine_connection
 from mongoengine.base.common import _get_documents_by_db
 from pymongo import MongoClient
@@ -268,6 +269,9 @@ class Registry:
             _forget_client(connection.alias)
         for service in self.services.values():
             service.after_fork()
+        # The driver draws a child's random part of ids at its first id; threads that make one at
+        # that moment get the parent's part, and ids that the parent gives as well. Draw it now.
+        ObjectId()
         self._pid = os.getpid()  # last: another thread of the child waits for all of it
 
 

@@ -118,10 +118,11 @@ def test_a_child_is_told_when_its_database_goes_away() -> None:
             assert process.stdout.readline() == "unavailable\n"
 
 
-def test_a_fork_that_runs_no_handlers_is_noticed_by_threads_that_come_at_once(
-    environment: dict[str, str],
+@pytest.mark.parametrize("way", ["with_handlers", "without_handlers"])
+def test_threads_of_a_child_that_begin_at_the_same_moment_share_nothing_with_the_parent(
+    environment: dict[str, str], way: str
 ) -> None:
-    report = report_of("forking_bare.py", environment)
+    report = report_of("forking_threads.py", environment, way)
     assert len({child["pid"] for child in report["children"]}) == 10
     assert_parted(report["parent"] + report["children"])
 

@@ -184,6 +184,7 @@ class Document(_Exchange, mongoengine.Document):
         """
         id_field = self._meta["id_field"]
         if self._data.get(id_field) is None and isinstance(self._fields[id_field], ObjectIdField):
+            registry.check_process()  # before a child's first id
             # Past __setattr__, which takes a document that gets an id for a saved one.
             self._data[id_field] = ObjectId()
         now = utc_now()

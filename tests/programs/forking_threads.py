@@ -1,11 +1,15 @@
-"""Forks as a server does that embeds Python: by the C library, without Python's handlers; prints
-the reports of the children's threads as JSON."""
+"""Forks children in which several threads begin to work at the same moment; prints their reports
+as JSON.
+
+forking_threads.py with_handlers|without_handlers
+"""
 
 from __future__ import annotations
 
 import ctypes
 import json
 import os
+import sys
 import threading
 from typing import Any
 
@@ -17,8 +21,11 @@ FORKS = 10
 THREADS = 4
 CHILD_SECONDS = 20.0
 
-# PyDLL keeps Python's own lock, as the C code of such a server does.
-fork = ctypes.PyDLL(None).fork
+FORK = {
+    "with_handlers": os.fork,
+    # As a server does that embeds Python, such as uWSGI. PyDLL keeps Python's own lock.
+    "without_handlers": ctypes.PyDLL(None).fork,
+}
 
 
 def at_once() -> list[dict[str, Any]]:
@@ -38,9 +45,9 @@ def at_once() -> list[dict[str, Any]]:
     return reports
 
 
-def in_a_child() -> list[dict[str, Any]]:
+def in_a_child(way: str) -> list[dict[str, Any]]:
     reading, writing = os.pipe()
-    if fork() == 0:
+    if FORK[way]() == 0:
         reports = at_once()
         os.write(writing, json.dumps(reports).encode())
         os._exit(0)
@@ -51,13 +58,13 @@ def in_a_child() -> list[dict[str, Any]]:
     return reports
 
 
-def main() -> None:
+def main(way: str) -> None:
     db.connect_all()
     before = work()
-    children = [report for _ in range(FORKS) for report in in_a_child()]
+    children = [report for _ in range(FORKS) for report in in_a_child(way)]
     print(json.dumps({"parent": [before, work()], "children": children}))
     db.disconnect_all()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])
