@@ -63,6 +63,8 @@ class BoundedPool(Pool):
         try:
             super()._raise_wait_queue_timeout(checkout_started_time)
         except WaitQueueTimeoutError as exc:
+            if self._waiting.last is self._max_connecting_cond:
+                raise  # the server accepts no new connections: not a matter of the pool's size
             host, port = self.address
             raise PoolExhaustedError(
                 f"no connection of {self._alias!r} to {host}:{port} became free within "
@@ -81,6 +83,7 @@ class _Condition(threading.Condition):
         self._limits = waiting
 
     def wait(self, timeout: float | None = None) -> bool:
+        self._limits.last = self
         until: float | None = getattr(self._limits, "until", None)
         if until is not None:
             remaining = max(until - monotonic(), 0)
