@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 from functools import partial
 from typing import Any
@@ -20,6 +21,10 @@ __all__ = ["abandon_client", "open_client"]
 
 logger = logging.getLogger("datalayer.clients")
 
+_PASSPHRASE = re.compile(
+    r"""(tlsCertificateKeyFilePassword=)('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.IGNORECASE
+)
+
 
 def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> MongoClient[Any]:
     """A client for ``uri`` with the options of ``settings``, heard by ``monitors``.
@@ -31,7 +36,7 @@ def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> Mon
     if settings.kind == "mongomock":
         return _open_mongomock(options)
     try:
-        client: MongoClient[Any] = MongoClient(
+        client: MongoClient[Any] = _Client(
             **options,
             event_listeners=monitors.listeners(),
             driver=DriverInfo("datalayer"),
@@ -46,6 +51,14 @@ def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> Mon
         ) from exc
     monitors.topology.follow(lambda: client.topology_description)
     return client
+
+
+class _Client(MongoClient[Any]):
+    """The driver's client, whose ``repr`` would show the passphrase of the key file; those of its
+    databases and collections hold the client's."""
+
+    def __repr__(self) -> str:
+        return _PASSPHRASE.sub(r"\1'***'", super().__repr__())
 
 
 def abandon_client(client: MongoClient[Any]) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from canaries import CANARY, Guard, found_in
@@ -321,6 +322,22 @@ def test_settings_and_services_show_no_secret(uris: dict[str, str]) -> None:
     pickles = [pickle.dumps(thing) for thing in things[:3]]
     assert [found_in(text) for text in texts] == [None] * 4
     assert [found_in(each.decode("latin1")) for each in pickles] == [None] * 3
+
+
+@pytest.mark.parametrize("ending", ["", "'", "'\""])
+def test_a_client_does_not_show_the_password_of_its_key_file(
+    ending: str, uris: dict[str, str], proxy: FaultyProxy, key_file: Callable[[str], str]
+) -> None:
+    proxy.refuse()
+    path, password = key_file(KEY_PASSWORD + ending), quote_plus(KEY_PASSWORD + ending)
+    tls = f"&tls=true&tlsCertificateKeyFile={path}&tlsCertificateKeyFilePassword={password}"
+    quick = {"retry_attempts": 1, "server_selection_timeout_ms": 100}
+    away = {"uri": uris["database1"] + tls, **quick}
+    db.connect_all(Settings(databases={"default": "mongomock://shop", "database1": away}))
+    client = db.database1.client
+    things = [client, client.people_1, client.people_1.things, LogEntry._get_collection()]
+    assert [found_in(repr(thing)) for thing in things] == [None] * 4
+    assert all("tlscertificatekeyfilepassword='***'" in repr(thing) for thing in things)
 
 
 COMMANDS = ("config", "status", "ping", "doctor", "top --once", "indexes diff", "indexes sync")
