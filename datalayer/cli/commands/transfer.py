@@ -1,0 +1,286 @@
+"""``datalayer transfer``: plans, runs, verifies and takes back moves of documents between
+databases."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from bson import json_util
+
+from datalayer import transfer
+from datalayer.cli.commands.transfer_options import add_commands
+from datalayer.cli.commands.transfer_progress import telling
+from datalayer.cli.connecting import opened
+from datalayer.cli.failures import ExitCode, UsageError
+from datalayer.cli.models import load_models
+from datalayer.cli.options import Commands, settings_of
+from datalayer.cli.output import Output
+from datalayer.cli.tables import Cell, Styled, Table
+from datalayer.errors import ConfigurationError
+from datalayer.settings import Settings
+from datalayer.transfer import Plan, Report
+from datalayer.transfer.planning import parse_filter
+
+__all__ = ["add_to"]
+
+_OWN_MODELS = "datalayer.models"
+_STATES = {"done": "green", "rolled_back": "green", "drifted": "bold red", "running": "yellow"}
+
+
+def add_to(commands: Commands) -> None:
+    """Add ``transfer`` to the command line."""
+    add_commands(
+        commands,
+        {
+            "plan": _plan,
+            "run": _run,
+            "resume": _resume,
+            "verify": _verify,
+            "rollback": _rollback,
+            "list": _list,
+            "show": _show,
+        },
+    )
+
+
+def _plan(output: Output, options: argparse.Namespace) -> ExitCode:
+    with _connected(options):
+        made = _planned(options)
+    output.show({"plan": made.as_dict()}, [_plan_table(made)])
+    output.message(
+        f"{made.count:,} documents would be {'moved' if made.move else 'copied'}; "
+        "nothing was written"
+    )
+    return ExitCode.OK
+
+
+def _run(output: Output, options: argparse.Namespace) -> ExitCode:
+    with _connected(options), telling(output.stderr) as tell:
+        if options.recipe:
+            report = transfer.run_recipe(
+                options.recipe, on_progress=tell, **_recipe_options(options)
+            )
+            if report is None:
+                output.message("nothing is due")
+                output.show({"transfer": None}, [])
+                return ExitCode.OK
+            return _tell(output, report)
+        made = _planned(options)
+        if not _confirmed(output, made, yes=options.yes):
+            output.message("nothing was written")
+            return ExitCode.FAILURE
+        return _tell(output, transfer.run(made, on_progress=tell))
+
+
+def _resume(output: Output, options: argparse.Namespace) -> ExitCode:
+    with _found(options), telling(output.stderr) as tell:
+        return _tell(
+            output,
+            transfer.resume(
+                options.name, target=options.to, wait_seconds=options.wait, on_progress=tell
+            ),
+        )
+
+
+def _verify(output: Output, options: argparse.Namespace) -> ExitCode:
+    with _found(options), telling(output.stderr) as tell:
+        return _tell(
+            output,
+            transfer.verify(
+                options.name, target=options.to, wait_seconds=options.wait, on_progress=tell
+            ),
+        )
+
+
+def _rollback(output: Output, options: argparse.Namespace) -> ExitCode:
+    with _found(options), telling(output.stderr) as tell:
+        return _tell(
+            output,
+            transfer.rollback(
+                options.name,
+                target=options.to,
+                force=options.force,
+                wait_seconds=options.wait,
+                on_progress=tell,
+            ),
+        )
+
+
+def _list(output: Output, options: argparse.Namespace) -> ExitCode:
+    settings = settings_of(options)
+    with opened(settings, timeout=options.timeout, required=True):
+        found = transfer.transfers()
+    columns = ("name", "state", "from", "to", "documents", "begun", "at work")
+    rows: list[tuple[Cell, ...]] = [
+        (
+            each.name,
+            _state_cell(each),
+            each.source,
+            each.target,
+            each.copied,
+            f"{each.created_at:%Y-%m-%d %H:%M}",
+            each.holder if each.seconds_left else None,
+        )
+        for each in found
+    ]
+    output.show({"transfers": [each.as_dict() for each in found]}, [Table(columns, rows)])
+    return ExitCode.OK
+
+
+def _show(output: Output, options: argparse.Namespace) -> ExitCode:
+    with _found(options) as plan:
+        report = transfer.show(options.name, target=options.to)
+    document = {"transfer": report.as_dict(), "plan": plan.as_dict()}
+    output.show(document, [_report_table(report), _plan_table(plan)])
+    return _code(report)
+
+
+def _tell(output: Output, report: Report) -> ExitCode:
+    output.show({"transfer": report.as_dict()}, [_report_table(report)])
+    if report.state == "drifted":
+        output.message(
+            "the two sides are not the same; look at the counts, then run it again under "
+            "another name with --conflicts replace, or take it back: "
+            f"datalayer transfer rollback {report.name}"
+        )
+    return _code(report)
+
+
+def _code(report: Report) -> ExitCode:
+    return ExitCode.OK if report.complete else ExitCode.PENDING
+
+
+# From the command line to a plan
+
+
+@contextmanager
+def _connected(options: argparse.Namespace) -> Iterator[None]:
+    """The databases that a plan names, or all for a recipe; and the application's models."""
+    settings = settings_of(options)
+    load_models(options.models or (_OWN_MODELS,))
+    if not options.recipe and options.source and options.to:
+        settings = _chosen(settings, (options.source, options.to))
+    with opened(settings, timeout=options.timeout, required=True):
+        yield
+
+
+@contextmanager
+def _found(options: argparse.Namespace) -> Iterator[Plan]:
+    """The databases of the transfer that is named."""
+    settings = settings_of(options)
+    first = _chosen(settings, (options.to,)) if options.to else settings
+    with opened(first, timeout=options.timeout, required=True):
+        plan = transfer.find(options.name, options.to).plan
+        both = _chosen(settings, (plan.source, plan.target))
+        with opened(both, timeout=options.timeout, required=True):
+            yield plan
+
+
+def _chosen(settings: Settings, aliases: Sequence[str]) -> Settings:
+    unknown = [alias for alias in aliases if alias not in settings]
+    if unknown:
+        raise UsageError(
+            f"no database has the alias {unknown[0]!r}; there are {', '.join(settings)}"
+        )
+    return Settings(databases={alias: settings[alias] for alias in dict.fromkeys(aliases)})
+
+
+def _planned(options: argparse.Namespace) -> Plan:
+    if options.recipe:
+        return transfer.plan_recipe(options.recipe, **_recipe_options(options))
+    if not options.name or not options.to:
+        raise UsageError("name the transfer with --name, and the database to write to with --to")
+    return transfer.plan(
+        options.name,
+        source=options.source,
+        target=options.to,
+        models=options.model or (),
+        collections=dict(_pair(each, each) for each in options.collection or ()),
+        filter=options.filter,
+        move=options.move,
+        conflicts=options.conflicts,
+        method=options.method,
+        fields=dict(_pair(each, None) for each in options.field or ()),
+        constants=_constants(options.set),
+        transform=options.transform,
+        inverse=options.inverse,
+        carry_options=not options.no_options,
+        batch_size=options.batch_size,
+        rate=options.rate,
+        max_lag_seconds=options.max_lag,
+        lease_seconds=options.lease,
+    )
+
+
+def _pair(text: str, alone: str | None) -> tuple[str, Any]:
+    name, _, other = text.partition("=")
+    return name, other or alone
+
+
+def _constants(text: str | None) -> dict[str, Any]:
+    try:
+        return parse_filter(text)
+    except ConfigurationError as exc:
+        raise UsageError("--set takes Extended JSON, like '{\"archived\": true}'") from exc
+
+
+def _recipe_options(options: argparse.Namespace) -> dict[str, str]:
+    return dict(each.partition("=")[::2] for each in options.option or ())
+
+
+def _confirmed(output: Output, plan: Plan, *, yes: bool) -> bool:
+    """Whether a move may delete from the source; copies need no leave."""
+    if yes or not plan.move:
+        return True
+    if not (sys.stdin.isatty() and output.stderr.isatty()):
+        raise UsageError("a move deletes documents from the source; confirm it with --yes")
+    output.stderr.write(
+        f"move {plan.count:,} documents from {plan.source!r} to {plan.target!r}, and delete "
+        "them from the source once they are verified? [y/N] "
+    )
+    output.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+# Tables
+
+
+def _plan_table(plan: Plan) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (
+            f"{plan.source}.{part.source}",
+            f"{plan.target}.{part.target}",
+            part.count,
+            round(part.size_bytes / 2**20, 1),
+            json_util.dumps(part.filter) if part.filter else "all",
+            ", ".join(str(index["name"]) for index in part.indexes) or None,
+        )
+        for part in plan.parts
+    ]
+    columns = ("from", "to", "documents", "MiB", "filter", "indexes")
+    title = f"{plan.name}: {'move' if plan.move else 'copy'} by {plan.method}"
+    return Table(columns, rows, f"{title}, conflicts {plan.conflicts}")
+
+
+def _report_table(report: Report) -> Table:
+    shown = ("copied", "skipped", "replaced", "verified", "deleted")
+    wrong = ("missing", "differing", "gone", "new", "left")
+    rows: list[tuple[Cell, ...]] = [("state", _state_cell(report))]
+    rows += [("planned", f"{report.planned:,}")]
+    rows += [(name, f"{getattr(report, name):,}") for name in shown]
+    rows += [
+        (name, Styled(f"{getattr(report, name):,}", "bold red"))
+        for name in wrong
+        if getattr(report, name)
+    ]
+    if report.seconds_left:
+        rows.append(("at work", report.holder))
+    return Table(("transfer", report.name), rows)
+
+
+def _state_cell(report: Report) -> Styled:
+    return Styled(report.state, _STATES.get(report.state, ""))

@@ -1,0 +1,143 @@
+"""The grammar of ``datalayer transfer``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+
+from datalayer.cli.failures import ExitCode
+from datalayer.cli.models import models_option
+from datalayer.cli.options import Commands, Parser, connection_options, count, seconds
+from datalayer.cli.output import Output
+
+__all__ = ["add_commands"]
+
+Runs = Callable[[Output, argparse.Namespace], ExitCode]
+
+_EPILOG = (
+    "exit codes: 0 done, and both sides verified; 1 stopped, or refused; 2 wrong command line or "
+    "settings; 3 not finished, or the two sides differ"
+)
+
+
+def add_commands(commands: Commands, runs: Mapping[str, Runs]) -> None:
+    """Add ``transfer`` and its commands, carried out by ``runs``."""
+    group = commands.add_parser(
+        "transfer", help="move or copy documents between databases", epilog=_EPILOG
+    ).add_subparsers(metavar="COMMAND", required=True)
+    connecting = connection_options(timeout=10.0)
+    planning = [connecting, models_option(), _what(), _how()]
+    named = [connecting, _named()]
+    parsers = {
+        "plan": group.add_parser(
+            "plan", help="check what a run would do; writes nothing", parents=planning
+        ),
+        "run": group.add_parser(
+            "run", help="copy, verify, and for a move delete what was verified", parents=planning
+        ),
+        "resume": group.add_parser(
+            "resume", help="go on with a transfer that was interrupted", parents=named
+        ),
+        "verify": group.add_parser(
+            "verify", help="compare every document on both sides", parents=named
+        ),
+        "rollback": group.add_parser(
+            "rollback", help="take back what a transfer wrote", parents=named
+        ),
+        "list": group.add_parser("list", help="all transfers", parents=[connecting]),
+        "show": group.add_parser("show", help="one transfer and its plan", parents=named),
+    }
+    parsers["run"].add_argument(
+        "--yes", action="store_true", help="delete from the source without asking"
+    )
+    parsers["rollback"].add_argument(
+        "--force",
+        action="store_true",
+        help="take back also documents that have changed in the target since",
+    )
+    for name, parser in parsers.items():
+        parser.epilog = _EPILOG
+        parser.set_defaults(run=runs[name])
+
+
+def _what() -> Parser:
+    options = Parser(add_help=False)
+    options.add_argument(
+        "recipe", nargs="?", metavar="RECIPE", help="a recipe, like history-chat-messages"
+    )
+    options.add_argument(
+        "--option", action="append", metavar="NAME=VALUE", help="an option of the recipe"
+    )
+    options.add_argument("--name", help="what to call the transfer")
+    options.add_argument(
+        "--model", action="append", metavar="NAME", help="a model's documents (repeatable)"
+    )
+    options.add_argument(
+        "--collection",
+        action="append",
+        metavar="NAME[=TARGET]",
+        help="a collection, under another name in the target if given (repeatable)",
+    )
+    options.add_argument("--from", dest="source", metavar="ALIAS", help="where to read")
+    options.add_argument("--to", metavar="ALIAS", help="where to write")
+    options.add_argument("--filter", metavar="JSON", help="which documents, as Extended JSON")
+    return options
+
+
+def _how() -> Parser:
+    options = Parser(add_help=False)
+    kinds = options.add_mutually_exclusive_group()
+    kinds.add_argument("--move", action="store_true", help="delete from the source afterwards")
+    kinds.add_argument("--copy", dest="move", action="store_false", help="the default")
+    options.add_argument(
+        "--conflicts",
+        choices=("fail", "skip", "replace"),
+        default="fail",
+        help="about documents that the target has already (default: fail, it has to be empty)",
+    )
+    options.add_argument(
+        "--method",
+        choices=("merge", "copy"),
+        help="merge: by the server itself; copy: through this process (default: what is faster)",
+    )
+    options.add_argument(
+        "--field",
+        action="append",
+        metavar="NEW=OLD",
+        help="rename a field; NAME= leaves it out (repeatable)",
+    )
+    options.add_argument("--set", metavar="JSON", help="fields that every document gets")
+    options.add_argument(
+        "--transform", metavar="MODULE:FUNCTION", help="takes a document, gives the new one"
+    )
+    options.add_argument("--inverse", metavar="MODULE:FUNCTION", help="the way back")
+    options.add_argument(
+        "--no-options", action="store_true", help="leave out the source's options and indexes"
+    )
+    options.add_argument("--batch-size", type=count, default=5000, metavar="N")
+    options.add_argument("--rate", type=float, metavar="N", help="documents a second at most")
+    options.add_argument(
+        "--max-lag", type=seconds, metavar="SECONDS", help="of the target's secondaries"
+    )
+    options.add_argument(
+        "--lease",
+        type=seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long a runner that has died keeps others out (default: %(default)g)",
+    )
+    return options
+
+
+def _named() -> Parser:
+    options = Parser(add_help=False)
+    options.add_argument("name", metavar="NAME", help="the transfer")
+    options.add_argument("--to", metavar="ALIAS", help="the database that it writes to")
+    options.add_argument(
+        "--wait",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait for a runner that has died to lose its lease",
+    )
+    return options

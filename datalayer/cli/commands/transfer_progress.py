@@ -1,0 +1,79 @@
+"""The progress of a transfer on standard error: a bar for people, JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from time import monotonic
+from typing import IO
+
+from datalayer.progress import Advance, progress
+from datalayer.transfer import Progress
+
+__all__ = ["telling"]
+
+_SECONDS_BETWEEN_LINES = 1.0
+
+
+@contextmanager
+def telling(stream: IO[str]) -> Iterator[Callable[[Progress], None]]:
+    """What to give to a transfer as ``on_progress``, for a ``with`` block."""
+    teller = _Bars(stream) if stream.isatty() else _Lines(stream)
+    with teller.stack:
+        yield teller.tell
+
+
+class _Bars:
+    """A bar for each phase."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stack = ExitStack()
+        self._stream = stream
+        self._phase: str | None = None
+        self._advance: Advance | None = None
+        self._done = 0
+
+    def tell(self, news: Progress) -> None:
+        """Move the bar on."""
+        if news.phase != self._phase:
+            self.stack.close()
+            bar = progress(news.phase, news.total, stream=self._stream)
+            self._advance = self.stack.enter_context(bar)
+            self._phase, self._done = news.phase, 0
+        if self._advance is not None:
+            self._advance(news.done - self._done)
+        self._done = news.done
+
+
+class _Lines:
+    """A line of JSON at most every second, and at the end of each phase."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stack = ExitStack()
+        self._stream = stream
+        self._phase: str | None = None
+        self._began = self._told = 0.0
+        self._before = 0
+
+    def tell(self, news: Progress) -> None:
+        """Write a line if one is due."""
+        now = monotonic()
+        if news.phase != self._phase:
+            self._phase, self._began, self._told, self._before = news.phase, now, 0.0, news.done
+        if now - self._told < _SECONDS_BETWEEN_LINES and news.done < news.total:
+            return
+        self._told = now
+        passed = now - self._began
+        rate = (news.done - self._before) / passed if passed > 0 else 0.0
+        left = (news.total - news.done) / rate if rate else None
+        line = {
+            "transfer": news.name,
+            "phase": news.phase,
+            "done": news.done,
+            "total": news.total,
+            "rate": round(rate),
+            "seconds_left": None if left is None else round(left, 1),
+        }
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()

@@ -1,0 +1,178 @@
+"""Writes one range of documents into the target, so that doing it again changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo import InsertOne, ReplaceOne
+from pymongo.errors import BulkWriteError, OperationFailure
+
+from datalayer.errors import TransferError
+from datalayer.transfer.exact import id_of, key_of
+from datalayer.transfer.journal import Journal, Range
+from datalayer.transfer.places import Place
+from datalayer.transfer.plan import Part, Plan
+from datalayer.transfer.reading import Batch, by_id
+from datalayer.transfer.shaping import Shape
+
+__all__ = ["Copier", "replacement"]
+
+_DUPLICATE = 11000
+
+
+@dataclass(frozen=True)
+class Copier:
+    """Copies the ranges of one part."""
+
+    plan: Plan
+    part: Part
+    number: int
+    origin: Place
+    destination: Place
+    shape: Shape
+    journal: Journal
+
+    def range_of(self, batch: Batch, number: int) -> Range:
+        """What to enter in the journal before ``batch`` is written.
+
+        Looks for documents that the target has already, and keeps those to be replaced.
+        """
+        present: list[Any] = []
+        if self.plan.conflicts != "fail":
+            found = self.destination.collection(self.part.target).find(
+                {"_id": {"$in": list(batch.ids)}}, {"_id": True}
+            )
+            present = [document["_id"] for document in found]
+        if self.plan.conflicts == "skip":
+            return Range(self.number, number, batch.ids, skipped=present)
+        self.keep(present)
+        return Range(self.number, number, batch.ids, replaced=present)
+
+    def keep(self, ids: Sequence[Any]) -> None:
+        """Store the target's documents of ``ids`` beside the journal, as they are."""
+        if ids:
+            originals = by_id(self.destination, self.part.target, ids, None)
+            self.destination.raw(self.journal.side("originals", self.number)).bulk_write(
+                [replacement(raw) for raw in originals], ordered=False
+            )
+
+    def write(self, each: Range, batch: Batch | None) -> Range:
+        """Write the range and return it as copied; ``batch`` is ``None`` when it is done again.
+
+        Documents that somebody else has put into the target meanwhile stay, as skipped ones.
+
+        Raises:
+            TransferError: when a unique index of the target is in the way.
+        """
+        again = batch is None
+        documents = None if batch is None else batch.documents
+        skipped = {key_of(one) for one in each.skipped}
+        foreign: list[Any] = []
+        if self.plan.method == "merge":
+            ids = [one for one in each.ids if key_of(one) not in skipped]
+            foreign = self._merge([one for one in ids if one is not None], again=again)
+            # The one _id that $merge doesn't take.
+            documents = by_id(self.origin, self.part.source, [None], None) if None in ids else []
+        elif documents is None:
+            documents = by_id(self.origin, self.part.source, each.ids, None)
+        wanted = [raw for raw in documents or () if key_of(id_of(raw)) not in skipped]
+        foreign += self._insert(each, [self.shape(raw) for raw in wanted], again=again)
+        return each.now("copied", skipped=[*each.skipped, *foreign])
+
+    def _insert(self, each: Range, documents: Sequence[bytes], *, again: bool) -> list[Any]:
+        if again and "timeseries" in self.part.options:
+            documents = self._without_present(documents)
+        if not documents:
+            return []
+        collection = self.destination.raw(self.part.target)
+        replaced = {key_of(one) for one in each.replaced}
+        try:
+            if replaced:
+                collection.bulk_write(
+                    [
+                        replacement(raw)
+                        if key_of(id_of(raw)) in replaced
+                        else InsertOne(RawBSONDocument(raw))
+                        for raw in documents
+                    ],
+                    ordered=False,
+                )
+            else:
+                collection.insert_many(map(RawBSONDocument, documents), ordered=False)
+        except BulkWriteError as exc:
+            errors = exc.details["writeErrors"]
+            only_duplicates = all(error["code"] == _DUPLICATE for error in errors)
+            if not only_duplicates or exc.details.get("writeConcernErrors"):
+                raise
+            for error in errors:
+                self._check_index(error)
+            return self._foreign([id_of(raw) for raw in documents], again=again)
+        return []
+
+    def _merge(self, ids: Sequence[Any], *, again: bool) -> list[Any]:
+        if self.plan.conflicts == "replace":
+            self._merge_when_matched("replace", ids)
+        elif again:
+            self._merge_when_matched("keepExisting", ids)
+        else:
+            try:
+                self._merge_when_matched("fail", ids)
+            except OperationFailure as exc:
+                if exc.code != _DUPLICATE:
+                    raise
+                self._check_index(exc.details or {})
+                foreign = self._foreign(ids, again=False)
+                self._merge_when_matched("keepExisting", ids)
+                return foreign
+        return []
+
+    def _merge_when_matched(self, when_matched: str, ids: Sequence[Any]) -> None:
+        into = {"db": self.destination.connection.settings.database, "coll": self.part.target}
+        merge = {"into": into, "on": "_id", "whenMatched": when_matched}
+        self.origin.collection(self.part.source).aggregate(
+            [{"$match": {"_id": {"$in": list(ids)}}}, {"$merge": merge}]
+        )
+
+    def _foreign(self, ids: Sequence[Any], *, again: bool) -> list[Any]:
+        """The ids of documents in the target that are not what this range writes.
+
+        An earlier attempt may have written an older state of a document; verification tells.
+        """
+        if again:
+            return []
+        expected = {
+            key_of(id_of(raw)): self.shape(raw)
+            for raw in by_id(self.origin, self.part.source, ids, None)
+        }
+        present = by_id(self.destination, self.part.target, ids, None)
+        return [
+            identifier
+            for raw in present
+            if expected.get(key_of(identifier := id_of(raw)), raw) != raw
+        ]
+
+    def _check_index(self, error: Mapping[str, Any]) -> None:
+        keys = error.get("keyPattern", {"_id": 1})
+        if "_id" not in keys:
+            raise TransferError(
+                f"{self.part.target!r} on {self.plan.target!r} has a unique index on "
+                f"{', '.join(keys)}, which documents of the source would break; remove the "
+                "duplicates, then resume, or roll back",
+                alias=self.plan.target,
+            )
+
+    def _without_present(self, documents: Sequence[bytes]) -> list[bytes]:
+        """Leave out what an earlier attempt wrote, where the server itself does not refuse it."""
+        found = self.destination.collection(self.part.target).find(
+            {"_id": {"$in": [id_of(raw) for raw in documents]}}, {"_id": True}
+        )
+        present = {key_of(document["_id"]) for document in found}
+        return [raw for raw in documents if key_of(id_of(raw)) not in present]
+
+
+def replacement(raw: bytes) -> ReplaceOne[RawBSONDocument]:
+    """What puts a document into the place of the one with its ``_id``, or adds it."""
+    return ReplaceOne({"_id": id_of(raw)}, RawBSONDocument(raw), upsert=True)

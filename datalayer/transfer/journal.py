@@ -1,0 +1,336 @@
+"""The journal of transfers, in the target database: each one's plan, how far it has got, and who
+is at work on it. Every entry is made by the runner whose token is the latest, or not at all."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from pymongo import ASCENDING, ReplaceOne
+from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
+
+from datalayer.errors import ConfigurationError, TransferError
+from datalayer.transfer.places import MAJORITY, Place
+from datalayer.transfer.plan import Plan
+
+__all__ = ["RANGES", "TRANSFERS", "Entry", "Journal", "Range", "RangeState", "entries", "entry"]
+
+TRANSFERS = "datalayer_transfers"
+RANGES = "datalayer_transfer_ranges"
+
+RangeState = Literal["copying", "copied", "verified", "deleting", "deleted", "restoring"]
+_COUNTS = ("count", "missing", "differing", "gone", "here")
+_UNTIL = {"$expr": {"$gt": ["$until", "$$NOW"]}}
+
+
+@dataclass(frozen=True)
+class Range:
+    """Some documents of one part, next to each other in the order of ``_id``.
+
+    It is in the journal before any of them is written, with the ids of them all: what a run
+    wrote is known exactly, whatever else is written to the target.
+    """
+
+    part: int
+    number: int
+    ids: Sequence[Any]
+    state: RangeState = "copying"
+    skipped: Sequence[Any] = ()
+    """Ids that the target held before, and that were left as they are."""
+    replaced: Sequence[Any] = ()
+    """Ids that the target held before; their documents are kept in a collection beside."""
+    left: Sequence[Any] = ()
+    """Ids that a move has left in the source, because they had changed."""
+    digest: str | None = None
+    """Of the documents in the target, as they were verified."""
+    count: int = 0
+    missing: int = 0
+    differing: int = 0
+    gone: int = 0
+    """How many are no longer in the source, or no longer selected."""
+    here: int = 0
+    """How many are in the source."""
+
+    def now(self, state: RangeState, **changes: Any) -> Range:
+        """The range in its next state."""
+        return replace(self, state=state, **changes)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the journal says of one transfer."""
+
+    plan: Plan
+    state: str
+    """``new``, ``running``, ``drifted``, ``done``, ``rolling_back`` or ``rolled_back``."""
+    progress: Mapping[str, Any]
+    holder: str | None
+    seconds_left: float
+    """How long the holder may go on without renewing its lease; 0 where nobody is at work."""
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.state in ("done", "rolled_back")
+
+
+class Journal:
+    """One transfer's entry and ranges, written by one runner at a time."""
+
+    def __init__(self, place: Place, name: str) -> None:
+        self.place = place
+        self.name = name
+        self.token = 0
+        self._transfers = place.collection(TRANSFERS)
+        self._ranges = place.collection(RANGES)
+
+    def create(self, plan: Plan) -> None:
+        """Enter ``plan``.
+
+        Raises:
+            TransferError: when there is a transfer of that name.
+        """
+        self._prepare()
+        try:
+            self._transfers.update_one(
+                {"_id": self.name, "token": {"$exists": False}},
+                [
+                    {
+                        "$set": {
+                            "plan": {"$literal": plan.to_json()},
+                            "checksum": plan.checksum,
+                            "recipe": plan.recipe,
+                            "state": "new",
+                            "progress": {"$literal": {}},
+                            "token": 0,
+                            "holder": None,
+                            "until": None,
+                            "created_at": "$$NOW",
+                            "updated_at": "$$NOW",
+                        }
+                    }
+                ],
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            raise TransferError(
+                f"there is a transfer {self.name!r} on {self.place.alias!r} already; go on with "
+                f"it by `datalayer transfer resume {self.name}`, or choose another name",
+                alias=self.place.alias,
+            ) from None
+
+    def acquire(self, seconds: float) -> None:
+        """Become the runner of this transfer for ``seconds``, by the server's clock.
+
+        Raises:
+            TransferError: while another runner holds it.
+        """
+        taken = self._transfers.find_one_and_update(
+            {"_id": self.name, "$expr": {"$lte": ["$until", "$$NOW"]}},
+            [
+                {
+                    "$set": {
+                        "token": {"$add": ["$token", 1]},
+                        "holder": f"{socket.gethostname()}:{os.getpid()}",
+                        "until": _from_now(seconds),
+                        "updated_at": "$$NOW",
+                    }
+                }
+            ],
+            return_document=True,
+        )
+        if taken is None:
+            held = entry(self.place, self.name)
+            raise TransferError(
+                f"{held.holder} is at work on the transfer {self.name!r}; should it have died, "
+                f"its lease runs out in {held.seconds_left:.0f} s: try again then, or wait with "
+                "--wait",
+                alias=self.place.alias,
+            )
+        self.token = taken["token"]
+
+    def renew(self, seconds: float) -> bool:
+        """Prolong the lease; ``False`` when it has run out or another runner has it."""
+        renewed = self._transfers.find_one_and_update(
+            {"_id": self.name, "token": self.token, **_UNTIL},
+            [{"$set": {"until": _from_now(seconds)}}],
+            projection={"_id": True},
+        )
+        return renewed is not None
+
+    def release(self) -> None:
+        """Let others in at once."""
+        self._transfers.update_one(
+            {"_id": self.name, "token": self.token}, {"$set": {"until": None, "holder": None}}
+        )
+
+    def write(
+        self,
+        ranges: Iterable[Range] = (),
+        state: str | None = None,
+        progress: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Note the new states of ``ranges`` and of the transfer, all of it or nothing.
+
+        Raises:
+            TransferError: when the lease has run out: this runner has to stop.
+        """
+        changes = {f"progress.{key}": value for key, value in (progress or {}).items()}
+        if state is not None:
+            changes["state"] = state
+        writes = [self._replace(each) for each in ranges]
+
+        def apply(session: ClientSession) -> None:
+            # The token is compared in the same transaction: a runner that was overtaken while
+            # it slept writes none of this.
+            mine = self._transfers.find_one_and_update(
+                {"_id": self.name, "token": self.token, **_UNTIL},
+                {"$set": changes, "$currentDate": {"updated_at": True}},
+                projection={"_id": True},
+                session=session,
+            )
+            if mine is None:
+                raise self.lost()
+            if writes:
+                self._ranges.bulk_write(writes, session=session)
+
+        with self.place.client.start_session() as session:
+            session.with_transaction(apply, write_concern=MAJORITY)
+
+    def lost(self) -> TransferError:
+        """What to raise when the lease is gone."""
+        return TransferError(
+            f"this runner has lost its lease of the transfer {self.name!r} (it was stopped, or "
+            "cut off from the target, for too long) and has stopped; `datalayer transfer show "
+            f"{self.name}` tells who is at work now",
+            alias=self.place.alias,
+        )
+
+    def ranges(self, part: int, *states: RangeState) -> Iterator[Range]:
+        """The ranges of a part in one of ``states`` (default: all), in order."""
+        query: dict[str, Any] = {
+            "_id": {"$gte": f"{self.name}/{part}/", "$lt": f"{self.name}/{part}0"}
+        }
+        if states:
+            query["state"] = {"$in": list(states)}
+        for stored in self._ranges.find(query).sort("_id", ASCENDING):
+            yield _range_of(stored)
+
+    def last(self, part: int) -> Range | None:
+        """The range that was entered last."""
+        query = {"_id": {"$gte": f"{self.name}/{part}/", "$lt": f"{self.name}/{part}0"}}
+        stored = self._ranges.find_one(query, sort=[("_id", -1)])
+        return None if stored is None else _range_of(stored)
+
+    def totals(self, part: int | None = None) -> dict[str, int]:
+        """Sums over all ranges, or those of one part."""
+        prefix = self.name if part is None else f"{self.name}/{part}"
+        sums: dict[str, Any] = {
+            name: {"$sum": {"$size": f"${name}"}} for name in ("ids", "skipped", "replaced")
+        }
+        sums["left"] = {"$sum": {"$size": {"$setDifference": ["$left", "$skipped"]}}}
+        sums |= {name: {"$sum": f"${name}"} for name in _COUNTS}
+        sums |= {
+            state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, {"$size": "$ids"}, 0]}}
+            for state in ("copying", "copied", "verified", "deleting", "deleted")
+        }
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"_id": {"$gte": f"{prefix}/", "$lt": f"{prefix}0"}}},
+            {"$group": {"_id": None, **sums}},
+            {"$project": {"_id": 0}},
+        ]
+        found = list(self._ranges.aggregate(pipeline))
+        return dict(found[0]) if found else dict.fromkeys(sums, 0)
+
+    def progress(self) -> dict[str, Any]:
+        """What was noted with ``write``."""
+        stored = self._transfers.find_one({"_id": self.name}, {"progress": True})
+        return {} if stored is None else dict(stored["progress"])
+
+    def forget_ranges(self) -> None:
+        """Drop the ranges of a transfer that was taken back."""
+        self._ranges.delete_many({"_id": {"$gte": f"{self.name}/", "$lt": f"{self.name}0"}})
+
+    def side(self, kind: str, part: int) -> str:
+        """The name of a collection for documents that this transfer keeps."""
+        return f"datalayer_transfer_{kind}.{self.name}.{part}"
+
+    def _replace(self, each: Range) -> ReplaceOne[dict[str, Any]]:
+        identifier = f"{self.name}/{each.part}/{each.number:09d}"
+        document = {
+            "_id": identifier,
+            "token": self.token,
+            "state": each.state,
+            "ids": list(each.ids),
+            "skipped": list(each.skipped),
+            "replaced": list(each.replaced),
+            "left": list(each.left),
+            "digest": each.digest,
+            **{name: getattr(each, name) for name in _COUNTS},
+        }
+        return ReplaceOne({"_id": identifier}, document, upsert=True)
+
+    def _prepare(self) -> None:
+        """Create the collections outside the transaction, which has to wait for none then."""
+        present = self.place.database.list_collection_names(
+            filter={"name": {"$in": [TRANSFERS, RANGES]}}
+        )
+        for name in {TRANSFERS, RANGES} - set(present):
+            self.place.database.create_collection(name, check_exists=False)
+
+
+def entries(place: Place) -> list[Entry]:
+    """All transfers into ``place``, the latest first."""
+    return list(_found(place, {}))
+
+
+def entry(place: Place, name: str) -> Entry:
+    """What the journal says of the transfer ``name``.
+
+    Raises:
+        ConfigurationError: where there is none of that name.
+    """
+    found = next(_found(place, {"_id": name}), None)
+    if found is None:
+        raise ConfigurationError(
+            f"{place.alias!r} knows no transfer {name!r}; `datalayer transfer list` shows all",
+            alias=place.alias,
+        )
+    return found
+
+
+def _found(place: Place, query: Mapping[str, Any]) -> Iterator[Entry]:
+    # The server's clock tells how long a lease has left: that of this machine may be off.
+    pipeline: list[dict[str, Any]] = [
+        {"$match": dict(query)},
+        {"$sort": {"created_at": -1, "_id": -1}},
+        {"$set": {"left": {"$max": [0, {"$subtract": ["$until", "$$NOW"]}]}}},
+    ]
+    for stored in place.collection(TRANSFERS).aggregate(pipeline):
+        plan = Plan.from_json(stored["plan"])
+        yield Entry(
+            plan=plan,
+            state=stored["state"],
+            progress=stored["progress"],
+            holder=stored["holder"],
+            seconds_left=(stored["left"] or 0) / 1000,
+            created_at=stored["created_at"],
+            updated_at=stored["updated_at"],
+        )
+
+
+def _from_now(seconds: float) -> dict[str, Any]:
+    return {"$add": ["$$NOW", round(seconds * 1000)]}
+
+
+def _range_of(stored: Mapping[str, Any]) -> Range:
+    _, part, number = stored["_id"].rsplit("/", 2)
+    values = {name: value for name, value in stored.items() if name not in ("_id", "token")}
+    return Range(part=int(part), number=int(number), **values)

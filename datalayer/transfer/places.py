@@ -1,0 +1,73 @@
+"""The two databases of a transfer, read and written in a way that is fixed here and not left to
+the options of their URIs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient, ReadPreference, WriteConcern
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.read_concern import ReadConcern
+
+from datalayer.core import Connection, registry
+from datalayer.transfer.exact import DECODED, RAW
+
+__all__ = ["MAJORITY", "Place", "share_a_cluster"]
+
+MAJORITY = WriteConcern("majority")
+"""Journal and documents outlive a fail-over: what was noted as done was done."""
+_COMMITTED = ReadConcern("majority")
+
+
+@dataclass(frozen=True)
+class Place:
+    """One side of a transfer."""
+
+    connection: Connection
+
+    @classmethod
+    def of(cls, alias: str) -> Place:
+        """The database of ``alias``; raises ``NotConnectedError`` where it isn't connected."""
+        return cls(registry.connection(alias))
+
+    @property
+    def alias(self) -> str:
+        """What the application calls it."""
+        return self.connection.alias
+
+    @property
+    def client(self) -> MongoClient[Any]:
+        """The driver's client."""
+        return self.connection.client
+
+    @property
+    def database(self) -> Database[dict[str, Any]]:
+        """The database: the primary's committed data, and writes confirmed by a majority."""
+        return self.client.get_database(
+            self.connection.settings.database,
+            codec_options=DECODED,
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=_COMMITTED,
+            write_concern=MAJORITY,
+        )
+
+    def collection(self, name: str) -> Collection[dict[str, Any]]:
+        """A collection whose documents are decoded."""
+        return self.database[name]
+
+    def raw(self, name: str) -> Collection[RawBSONDocument]:
+        """The same collection with its documents as bytes."""
+        return self.database[name].with_options(codec_options=RAW)
+
+
+def share_a_cluster(one: Place, other: Place) -> bool:
+    """Whether both are on the same servers, by the addresses that the servers give themselves."""
+    return one.client is other.client or bool(_members(one) & _members(other))
+
+
+def _members(place: Place) -> set[tuple[str | None, tuple[str, int | None]]]:
+    servers = place.client.topology_description.server_descriptions().values()
+    return {(server.replica_set_name, host) for server in servers for host in server.all_hosts}

@@ -1,0 +1,344 @@
+"""Makes plans: resolves names, asks both databases, and refuses what could not end well. Writes
+nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+import mongoengine
+from bson import json_util
+from mongoengine.base.common import _document_registry
+from mongoengine.errors import MongoEngineException
+from pymongo.errors import OperationFailure, PyMongoError
+
+from datalayer.errors import ConfigurationError, DataLayerError, NotConnectedError
+from datalayer.transfer import checks
+from datalayer.transfer.exact import EXTENDED_JSON
+from datalayer.transfer.failures import explained
+from datalayer.transfer.places import Place, share_a_cluster
+from datalayer.transfer.plan import Conflicts, Method, Part, Plan
+from datalayer.transfer.shaping import function_of
+
+__all__ = ["parse_filter", "plan"]
+
+Model = type[mongoengine.Document]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+_OWN = "datalayer_transfer"
+_LEAST_LEASE_SECONDS = 0.5
+
+
+def plan(
+    name: str,
+    *,
+    source: str | None = None,
+    target: str,
+    models: Iterable[str | Model] = (),
+    collections: Iterable[str] | Mapping[str, str] = (),
+    filter: str | Mapping[str, Any] | None = None,
+    move: bool = False,
+    conflicts: Conflicts = "fail",
+    method: Method | None = None,
+    fields: Mapping[str, str | None] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    transform: str | None = None,
+    inverse: str | None = None,
+    carry_options: bool = True,
+    batch_size: int = 5000,
+    rate: float | None = None,
+    max_lag_seconds: float | None = None,
+    lease_seconds: float = 30.0,
+    recipe: str | None = None,
+) -> Plan:
+    """A checked plan for the transfer ``name``. Writes nothing anywhere.
+
+    Arguments:
+        source: the alias to read from; default: that of the models.
+        target: the alias to write to.
+        models: classes, or their names, whose collections are transferred.
+        collections: names, or a mapping of names in the source to names in the target.
+        filter: which documents, as a mapping or as Extended JSON; default: all.
+        move: delete from the source what was verified in the target.
+        conflicts: what to do with documents that the target has already: ``fail`` (it must
+            hold no documents at all), ``skip`` or ``replace``.
+        method: ``merge`` or ``copy``; default: ``merge`` within a cluster where documents keep
+            their form.
+        fields: for a field of the target, the source's field, or ``None`` to leave it out.
+        constants: fields that every document gets.
+        transform: ``module:function``; takes a document and gives the one to store. It keeps
+            ``_id`` and gives the same for the same document, as verification runs it again.
+        inverse: ``module:function``, the way back. Without it, a move that changes documents
+            keeps the originals beside the journal.
+        carry_options: create the target with the source's options and indexes.
+        batch_size: documents in a range, the unit of work.
+        rate: at most so many documents a second.
+        max_lag_seconds: pause while a secondary of the target is further behind.
+        lease_seconds: how long a runner that died keeps others out.
+
+    Raises:
+        ConfigurationError: for names, filters and combinations that are wrong in themselves.
+        TransferError: for databases that are not in a state for it, privileges and space.
+    """
+    pairs, model_filters, source = _resolved(models, collections, source)
+    _check_values(name, conflicts, method, batch_size, rate, max_lag_seconds, lease_seconds)
+    origin, destination = _place(source), _place(target)
+    given = parse_filter(filter)
+    for function in filter_none(transform, inverse):
+        function_of(function)
+    reshapes = bool(fields or constants or transform)
+    _check_shape(fields or {}, constants or {}, inverse, reshapes=reshapes)
+    one_cluster = share_a_cluster(origin, destination)
+    if one_cluster and _database(origin) == _database(destination):
+        for old, new in pairs.items():
+            if old == new:
+                raise ConfigurationError(
+                    f"the collection {old!r} of {source!r} and of {target!r} is the same one; "
+                    "name another target",
+                    alias=target,
+                )
+    if method == "merge" and (reshapes or not one_cluster):
+        raise ConfigurationError(
+            "the server can copy by itself (merge) only within a cluster, and only documents "
+            "that keep their form; leave the method to datalayer, or take copy"
+        )
+    with explained(f"planning {name!r}"):
+        parts = tuple(
+            _part(origin, old, new, _both(given, model_filters.get(old)))
+            for old, new in pairs.items()
+        )
+        made = Plan(
+            name=name,
+            source=source,
+            target=target,
+            parts=parts,
+            move=move,
+            conflicts=conflicts,
+            method=method or _best_method(parts, one_cluster=one_cluster, reshapes=reshapes),
+            fields=fields or {},
+            constants=constants or {},
+            transform=transform,
+            inverse=inverse,
+            carry_options=carry_options,
+            batch_size=batch_size,
+            rate=rate,
+            max_lag_seconds=max_lag_seconds,
+            lease_seconds=lease_seconds,
+            recipe=recipe,
+        )
+        checks.check(made, origin, destination)
+    return made
+
+
+def filter_none(*values: str | None) -> list[str]:
+    """Those that are given."""
+    return [value for value in values if value is not None]
+
+
+def parse_filter(given: str | Mapping[str, Any] | None) -> dict[str, Any]:
+    """A filter from Extended JSON or a mapping.
+
+    Raises:
+        ConfigurationError: where it is neither.
+    """
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        return dict(given)
+    try:
+        parsed = json_util.loads(given, json_options=EXTENDED_JSON)
+    except (ValueError, TypeError) as exc:
+        raise ConfigurationError(
+            f"the filter is no Extended JSON ({type(exc).__name__}); write it like "
+            """'{"sent_at": {"$lt": {"$date": "2025-01-01T00:00:00Z"}}}'"""
+        ) from exc
+    if not isinstance(parsed, dict):
+        raise ConfigurationError("the filter is no JSON object; {} selects all documents")
+    return parsed
+
+
+def _resolved(
+    models: Iterable[str | Model],
+    collections: Iterable[str] | Mapping[str, str],
+    source: str | None,
+) -> tuple[dict[str, str], dict[str, dict[str, Any]], str]:
+    """Names in the source with those in the target, the filters of models, and the source."""
+    classes = [_model(model) for model in models]
+    pairs = {each._get_collection_name(): each._get_collection_name() for each in classes}
+    filters = {each._get_collection_name(): _own_documents(each) for each in classes}
+    given = collections if isinstance(collections, Mapping) else {c: c for c in collections}
+    pairs |= dict(given)
+    aliases = {each._meta.get("db_alias", "default") for each in classes}
+    if source is None:
+        if len(aliases) != 1:
+            raise ConfigurationError("name the alias to read from (--from)")
+        source = str(aliases.pop())
+    if not pairs:
+        raise ConfigurationError("name the models or the collections to transfer")
+    if len(set(pairs.values())) < len(pairs):
+        raise ConfigurationError("two collections can't go into the same one in one transfer")
+    own = [each for pair in pairs.items() for each in pair if each.startswith(_OWN)]
+    if own:
+        raise ConfigurationError(f"{own[0]!r} belongs to the journal of transfers")
+    return pairs, filters, source
+
+
+def _model(model: str | Model) -> Model:
+    if not isinstance(model, str):
+        return model
+    try:
+        found: Model = (
+            mongoengine.get_document(model)
+            if hasattr(mongoengine, "get_document")
+            else _document_registry[model]
+        )
+    except (KeyError, MongoEngineException):
+        known = sorted(
+            each
+            for each, cls in _document_registry.items()
+            if issubclass(cls, mongoengine.Document) and not cls._meta.get("abstract")
+        )
+        raise ConfigurationError(
+            f"there is no model {model!r}; known are {', '.join(known) or 'none'} (--models "
+            "imports the module that defines yours)"
+        ) from None
+    return found
+
+
+def _own_documents(model: Model) -> dict[str, Any]:
+    """What tells a subclass's documents from the others of its collection."""
+    inherits = "." in str(model._class_name) and model._meta.get("allow_inheritance")
+    return {"_cls": {"$in": list(model._subclasses)}} if inherits else {}
+
+
+def _both(given: dict[str, Any], of_model: dict[str, Any] | None) -> dict[str, Any]:
+    if not of_model:
+        return given
+    return {"$and": [given, of_model]} if given else of_model
+
+
+def _check_values(
+    name: str,
+    conflicts: str,
+    method: str | None,
+    batch_size: int,
+    rate: float | None,
+    max_lag_seconds: float | None,
+    lease_seconds: float,
+) -> None:
+    problems = []
+    if not _NAME.fullmatch(name):
+        problems.append(
+            f"a transfer's name has up to 80 letters, digits, - and _, unlike {name!r}"
+        )
+    if conflicts not in get_args(Conflicts):
+        problems.append(f"conflicts is fail, skip or replace, not {conflicts!r}")
+    if method is not None and method not in get_args(Method):
+        problems.append(f"the method is merge or copy, not {method!r}")
+    if not 1 <= batch_size <= 50_000:
+        problems.append(f"the batch size is from 1 to 50,000, not {batch_size}")
+    for what, value in (("rate", rate), ("max_lag_seconds", max_lag_seconds)):
+        if value is not None and not value > 0:
+            problems.append(f"{what} is more than 0, not {value}")
+    if lease_seconds < _LEAST_LEASE_SECONDS:
+        problems.append(f"lease_seconds is at least {_LEAST_LEASE_SECONDS}, not {lease_seconds}")
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def _check_shape(
+    fields: Mapping[str, str | None],
+    constants: Mapping[str, Any],
+    inverse: str | None,
+    *,
+    reshapes: bool,
+) -> None:
+    if "_id" in fields or "_id" in fields.values() or "_id" in constants:
+        raise ConfigurationError("documents keep their _id: it can't be mapped or set")
+    dotted = [name for name in (*fields, *filter_none(*fields.values())) if "." in name]
+    if dotted:
+        raise ConfigurationError(
+            f"only whole fields can be mapped, not {dotted[0]!r}; use a transform for parts"
+        )
+    if inverse and not reshapes:
+        raise ConfigurationError("an inverse needs a transform that it takes back")
+
+
+def _place(alias: str) -> Place:
+    try:
+        place = Place.of(alias)
+    except NotConnectedError as exc:
+        from datalayer.core import registry
+
+        if alias in registry.aliases():
+            raise
+        known = ", ".join(registry.aliases())
+        raise ConfigurationError(
+            f"no connected database has the alias {alias!r}; there are {known or 'none'}",
+            alias=alias,
+        ) from exc
+    if place.connection.settings.kind == "mongomock":
+        raise ConfigurationError(
+            f"{alias!r} is on mongomock, which has no transactions to keep a journal with; use "
+            "embedded:// instead",
+            alias=alias,
+        )
+    return place
+
+
+def _database(place: Place) -> str:
+    return place.connection.settings.database
+
+
+def _part(origin: Place, old: str, new: str, query: dict[str, Any]) -> Part:
+    found = next(iter(origin.database.list_collections(filter={"name": old})), None)
+    if found is None:
+        raise ConfigurationError(
+            f"{origin.alias!r} has no collection {old!r}; look at the spelling",
+            alias=origin.alias,
+        )
+    if found["type"] == "view":
+        raise ConfigurationError(
+            f"{old!r} on {origin.alias!r} is a view; transfer the collection it shows",
+            alias=origin.alias,
+        )
+    collection = origin.collection(old)
+    count = _count(origin, old, query)
+    return Part(
+        source=old,
+        target=new,
+        filter=query,
+        count=count,
+        size_bytes=count * _average_bytes(origin, old),
+        options=found.get("options", {}),
+        indexes=tuple(
+            dict(index) for index in collection.list_indexes() if index["name"] != "_id_"
+        ),
+    )
+
+
+def _count(origin: Place, name: str, query: dict[str, Any]) -> int:
+    collection = origin.collection(name)
+    try:
+        return collection.count_documents(query) if query else collection.count_documents({})
+    except OperationFailure as exc:
+        if exc.code in checks.NOT_PERMITTED or exc.timeout:
+            raise
+        raise ConfigurationError(
+            f"the server refuses the filter for {name!r} (error {exc.code}); $where, $near and "
+            "$text can't be used here",
+            alias=origin.alias,
+        ) from exc
+
+
+def _average_bytes(origin: Place, name: str) -> int:
+    try:
+        return int(origin.database.command("collStats", name).get("avgObjSize", 0))
+    except (OperationFailure, PyMongoError, DataLayerError):
+        return 0  # a guess less: only the check of the space needs it
+
+
+def _best_method(parts: tuple[Part, ...], *, one_cluster: bool, reshapes: bool) -> Method:
+    special = any("timeseries" in part.options for part in parts)
+    return "merge" if one_cluster and not reshapes and not special else "copy"

@@ -1,0 +1,166 @@
+"""Reads the source in the order of ``_id``, ahead of the writers, in batches of bounded size."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Empty, Full, Queue
+from typing import Any, cast
+
+from datalayer.transfer.exact import id_of, key_of, split
+from datalayer.transfer.places import Place
+from datalayer.transfer.plan import Part, Plan
+
+__all__ = ["Batch", "batches", "by_id", "raw_by_id"]
+
+_MOST_BYTES = 8 * 2**20
+"""What a batch may hold besides its last document: four are in memory at once."""
+_MOST_ID_BYTES = 2**20
+_AHEAD = 2
+_PATIENCE_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some documents of the source next to each other; only their ids where the server copies."""
+
+    ids: Sequence[Any]
+    documents: Sequence[bytes] | None
+
+
+@contextmanager
+def batches(place: Place, part: Part, plan: Plan, after: Any = None) -> Iterator[Iterator[Batch]]:
+    """The documents of ``part`` behind the id ``after``, in a ``with`` block, read by a thread."""
+    reader = _Ahead(_read(place, part, plan, after))
+    try:
+        yield reader.received()
+    finally:
+        reader.stop()
+
+
+class _Ahead:
+    """Takes batches in a thread, so that reading goes on while writers work."""
+
+    def __init__(self, source: Iterator[Batch]) -> None:
+        self._source = source
+        self._queue: Queue[Batch | BaseException | None] = Queue(_AHEAD)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="datalayer-reader", daemon=True)
+        self._thread.start()
+
+    def received(self) -> Iterator[Batch]:
+        """The batches, as they come; raises what reading raised."""
+        while True:
+            try:
+                item = self._queue.get(timeout=_PATIENCE_SECONDS)
+            except Empty:
+                continue  # so that Ctrl-C is heard
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def stop(self) -> None:
+        """End reading."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for batch in self._source:
+                if not self._put(batch):
+                    return
+            self._put(None)
+        except BaseException as exc:  # noqa: BLE001 - raised again by the thread that waits
+            self._put(exc)
+
+    def _put(self, item: Batch | BaseException | None) -> bool:
+        while not self._ended.is_set():
+            try:
+                self._queue.put(item, timeout=_PATIENCE_SECONDS)
+            except Full:
+                continue
+            return True
+        return False
+
+
+def by_id(place: Place, collection: str, ids: Sequence[Any], part: Part | None) -> list[bytes]:
+    """The documents of ``ids`` that are there, in the order of ``_id``; with ``part``, only
+    those that its filter selects."""
+    return list(split(raw_by_id(place, collection, ids, part)))
+
+
+def raw_by_id(
+    place: Place, collection: str, ids: Sequence[Any], part: Part | None
+) -> Iterator[bytes]:
+    """The same, as the server packs them."""
+    query: dict[str, Any] = {"_id": {"$in": list(ids)}}
+    if part is not None and part.filter:
+        query = {"$and": [part.filter, query]}
+    cursor = place.collection(collection).find_raw_batches(
+        query, sort=[("_id", 1)], batch_size=len(ids) + 1
+    )
+    yield from cast(Iterable[bytes], cursor)
+
+
+def _read(place: Place, part: Part, plan: Plan, after: Any) -> Iterator[Batch]:
+    query = dict(part.filter)
+    if after is not None:
+        # In an expression, an id is compared with ids of every type; in a query, only with
+        # those of its own, so that some would never be read.
+        behind = {"$expr": {"$gt": ["$_id", {"$literal": after}]}}
+        query = {"$and": [query, behind]} if query else behind
+    if plan.method == "merge":
+        yield from _read_ids(place, part, plan, query)
+    else:
+        yield from _read_documents(place, part, plan, query)
+
+
+def _read_ids(place: Place, part: Part, plan: Plan, query: dict[str, Any]) -> Iterator[Batch]:
+    cursor = place.collection(part.source).find(
+        query, {"_id": True}, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
+    )
+    ids: list[Any] = []
+    size = 0
+    with cursor:
+        for document in cursor:
+            ids.append(document["_id"])
+            size += _id_bytes(ids[-1])
+            if len(ids) == plan.batch_size or size > _MOST_ID_BYTES:
+                yield Batch(ids, None)
+                ids, size = [], 0
+    if ids:
+        yield Batch(ids, None)
+
+
+def _read_documents(
+    place: Place, part: Part, plan: Plan, query: dict[str, Any]
+) -> Iterator[Batch]:
+    cursor = place.collection(part.source).find_raw_batches(
+        query, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
+    )
+    ids: list[Any] = []
+    documents: list[bytes] = []
+    size = id_size = 0
+    with cursor:
+        for raw in split(cast(Iterable[bytes], cursor)):
+            ids.append(id_of(raw))
+            documents.append(raw)
+            size += len(raw)
+            id_size += _id_bytes(ids[-1])
+            if len(ids) == plan.batch_size or size > _MOST_BYTES or id_size > _MOST_ID_BYTES:
+                yield Batch(ids, documents)
+                ids, documents, size, id_size = [], [], 0, 0
+    if ids:
+        yield Batch(ids, documents)
+
+
+def _id_bytes(identifier: Any) -> int:
+    return len(identifier) if isinstance(identifier, (str, bytes)) else _usual_size(identifier)
+
+
+def _usual_size(identifier: Any) -> int:
+    return len(key_of(identifier)) if isinstance(identifier, dict) else 16

@@ -1,0 +1,231 @@
+"""Carries out a plan: copies range by range, builds the indexes, verifies, and deletes what was
+moved. Each step is in the journal before and after, so that it can go on from anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from datalayer.errors import TransferError
+from datalayer.transfer import carrying
+from datalayer.transfer.copy import Copier
+from datalayer.transfer.journal import Entry, Journal, Range
+from datalayer.transfer.lease import Lease
+from datalayer.transfer.moving import Mover
+from datalayer.transfer.pace import Pace
+from datalayer.transfer.places import Place
+from datalayer.transfer.plan import Part, Plan
+from datalayer.transfer.reading import Batch, batches
+from datalayer.transfer.shaping import shape_of
+from datalayer.transfer.verify import Verifier
+
+__all__ = ["OnProgress", "Progress", "Runner"]
+
+_WORKERS = 2
+_NOTED_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one phase of a transfer is: ``copy``, ``verify``, ``delete`` or ``roll back``."""
+
+    name: str
+    phase: str
+    done: int
+    total: int
+
+
+OnProgress: TypeAlias = Callable[[Progress], None]
+Work: TypeAlias = Callable[[Range, "Batch | None"], Range]
+
+
+class Runner:
+    """Works on one transfer while it holds the lease."""
+
+    def __init__(self, entry: Entry, journal: Journal, lease: Lease, tell: OnProgress) -> None:
+        self.entry = entry
+        self.plan: Plan = entry.plan
+        self.journal = journal
+        self.lease = lease
+        self.tell = tell
+        self.origin = Place.of(self.plan.source)
+        self.destination = Place.of(self.plan.target)
+        self.shape = shape_of(self.plan)
+        self.pace = Pace(self.plan.rate, self.plan.max_lag_seconds, self.destination)
+        self._done = 0
+
+    def run(self) -> None:
+        """Do what is left to do."""
+        self._check_skipped()
+        self._note(state="running")
+        self._begin(self.journal.totals()["copied"])
+        for number, part in enumerate(self.plan.parts):
+            self._prepare(number, part)
+            self._copy(number, part)
+        for number, part in enumerate(self.plan.parts):
+            with self.lease.time():
+                indexes = self._progress_of(number).get("indexes", [])
+            carrying.build_indexes(part, indexes, self.destination)
+        self._begin(0)
+        for number, part in enumerate(self.plan.parts):
+            self._verify(number, part, ("copied", "verified"))
+        self._begin(0)
+        if self.plan.move:
+            for number, part in enumerate(self.plan.parts):
+                self._delete(number, part)
+        self.judge()
+
+    def verify(self) -> None:
+        """Compare everything again that was copied."""
+        self._begin(0)
+        for number, part in enumerate(self.plan.parts):
+            self._verify(number, part, ("copied", "verified", "deleting", "deleted"))
+        if self.entry.state in ("done", "drifted"):
+            self.judge()
+
+    def judge(self) -> None:
+        """Note whether both sides are as the plan wants them."""
+        found = self.journal.totals()
+        drifted = any(found[name] for name in ("missing", "differing", "gone", "left"))
+        drifted = drifted or any(
+            self._progress_of(n).get("new") for n in range(len(self.plan.parts))
+        )
+        self._note(state="drifted" if drifted else "done")
+
+    # Steps
+
+    def _prepare(self, number: int, part: Part) -> None:
+        if not self._progress_of(number):
+            facts = {
+                "created": not carrying.exists(self.destination, part.target),
+                "indexes": carrying.missing_indexes(self.plan, part, self.destination),
+                "read": False,
+            }
+            self._note(progress={str(number): facts})
+        with self.lease.time():
+            carrying.create(self.plan, part, self.destination)
+
+    def _copy(self, number: int, part: Part) -> None:
+        copier = Copier(
+            self.plan, part, number, self.origin, self.destination, self.shape, self.journal
+        )
+
+        def write(each: Range, batch: Batch | None) -> Range:
+            return copier.write(each, batch)
+
+        unfinished = [(each, None) for each in self.journal.ranges(number, "copying")]
+        self._advance("copy", unfinished, write, ahead=True)
+        if self._progress_of(number)["read"]:
+            return
+        last = self.journal.last(number)
+        after = None if last is None else last.ids[-1]
+        following = 0 if last is None else last.number + 1
+        with batches(self.origin, part, self.plan, after) as read:
+            self._advance("copy", self._entered(copier, read, following), write, ahead=True)
+        self._note(progress={f"{number}.read": True})
+
+    def _entered(
+        self, copier: Copier, read: Iterator[Batch], following: int
+    ) -> Iterator[tuple[Range, Batch | None]]:
+        for number, batch in enumerate(read, following):
+            self.pace.wait(len(batch.ids))
+            with self.lease.time():
+                each = copier.range_of(batch, number)
+            yield each, batch
+
+    def _verify(self, number: int, part: Part, states: Iterable[Any]) -> None:
+        verifier = Verifier(self.plan, part, self.origin, self.destination, self.shape)
+        items = ((each, None) for each in self.journal.ranges(number, *states))
+        self._advance("verify", items, lambda each, _: verifier.verify(each), ahead=False)
+        with self.lease.time():
+            selected = self.origin.collection(part.source).count_documents(dict(part.filter))
+        new = max(selected - self.journal.totals(number)["here"], 0)
+        self._note(progress={f"{number}.new": new})
+
+    def _delete(self, number: int, part: Part) -> None:
+        mover = Mover(
+            self.plan, part, number, self.origin, self.destination, self.shape, self.journal
+        )
+        items = (
+            (each.now("deleting"), None)
+            for each in self.journal.ranges(number, "verified", "deleting")
+        )
+        self._advance("delete", items, lambda each, _: mover.delete(each), ahead=True)
+
+    # Ranges in flight
+
+    def _advance(
+        self,
+        phase: str,
+        items: Iterable[tuple[Range, Batch | None]],
+        work: Work,
+        *,
+        ahead: bool,
+    ) -> None:
+        """Do ``work`` on each range, several at a time; with ``ahead``, each is in the journal
+        before its work begins."""
+        flying: set[Future[Range]] = set()
+        landed: list[Range] = []
+
+        def do(each: Range, batch: Batch | None) -> Range:
+            with self.lease.time():
+                return work(each, batch)
+
+        with ThreadPoolExecutor(_WORKERS, "datalayer-transfer") as pool:
+            try:
+                for each, batch in items:
+                    if ahead:
+                        landed = self._note_ranges(phase, [*landed, each])
+                    flying.add(pool.submit(do, each, batch))
+                    if len(flying) >= _WORKERS:
+                        flying = _collect(flying, landed)
+                    if len(landed) >= _NOTED_AT_ONCE:
+                        landed = self._note_ranges(phase, landed)
+                while flying:
+                    flying = _collect(flying, landed)
+                self._note_ranges(phase, landed)
+            except BaseException:
+                # What has ended well in spite of it is not to be done again.
+                ended = [one.result() for one in wait(flying).done if one.exception() is None]
+                with contextlib.suppress(Exception):
+                    self.journal.write([*landed, *ended])
+                raise
+
+    def _note_ranges(self, phase: str, ranges: list[Range]) -> list[Range]:
+        with self.lease.time():
+            self.journal.write(ranges)
+        finished = [each for each in ranges if each.state not in ("copying", "deleting")]
+        self._done += sum(len(each.ids) for each in finished)
+        self.tell(Progress(self.plan.name, phase, self._done, max(self.plan.count, self._done)))
+        if self.plan.conflicts == "fail" and any(each.skipped for each in finished):
+            self._check_skipped()
+        return []
+
+    def _check_skipped(self) -> None:
+        if self.plan.conflicts == "fail" and self.journal.totals()["skipped"]:
+            raise TransferError(
+                f"the target {self.plan.target!r} got documents of the same _id from somebody "
+                "else during the transfer; they were left as they are. Look into them, then "
+                f"take back what was written: `datalayer transfer rollback {self.plan.name}`",
+                alias=self.plan.target,
+            )
+
+    def _begin(self, done: int) -> None:
+        self._done = done
+
+    def _note(self, state: str | None = None, progress: dict[str, Any] | None = None) -> None:
+        with self.lease.time():
+            self.journal.write(state=state, progress=progress)
+
+    def _progress_of(self, number: int) -> dict[str, Any]:
+        found: dict[str, Any] = self.journal.progress().get(str(number), {})
+        return found
+
+
+def _collect(flying: set[Future[Range]], landed: list[Range]) -> set[Future[Range]]:
+    done, still = wait(flying, return_when=FIRST_COMPLETED)
+    landed += [future.result() for future in done]
+    return still

@@ -1,0 +1,104 @@
+"""Compares documents on both sides, byte by byte, and keeps a digest of each range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from datalayer.transfer.exact import digest_of, id_of, key_of, split
+from datalayer.transfer.journal import Range
+from datalayer.transfer.places import Place
+from datalayer.transfer.plan import Part, Plan
+from datalayer.transfer.reading import raw_by_id
+from datalayer.transfer.shaping import Shape
+
+__all__ = ["Verifier", "written_ids"]
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Compares the ranges of one part."""
+
+    plan: Plan
+    part: Part
+    origin: Place
+    destination: Place
+    shape: Shape
+
+    def verify(self, each: Range) -> Range:
+        """The range as verified, with what was found of differences.
+
+        Of a range that was deleted from the source, the target's documents are compared with
+        the digest taken before, and the source has to be without them.
+        """
+        if each.state in ("deleting", "deleted"):
+            return self._verify_deleted(each)
+        there = b"".join(raw_by_id(self.destination, self.part.target, each.ids, None))
+        here = b"".join(raw_by_id(self.origin, self.part.source, each.ids, self.part))
+        if not self.plan.reshapes and here == there and not each.skipped:
+            count = _count(there)
+            gone = len(each.ids) - count  # on both sides
+            return each.now(
+                "verified",
+                digest=digest_of([there]),
+                count=count,
+                missing=0,
+                differing=0,
+                gone=gone,
+                here=count,
+            )
+        return self._compared(each, _by_key(split([here])), _by_key(split([there])))
+
+    def _compared(
+        self, each: Range, here: Mapping[bytes, bytes], there: Mapping[bytes, bytes]
+    ) -> Range:
+        skipped = {key_of(one) for one in each.skipped}
+        missing = differing = same = gone = 0
+        for identifier in each.ids:
+            key = key_of(identifier)
+            original, copied = here.get(key), there.get(key)
+            if original is None:
+                gone += 1
+            elif copied is None:
+                missing += 1
+            elif self.shape(original) == copied:
+                same += 1
+            elif key not in skipped:
+                differing += 1
+        mine = (raw for key, raw in there.items() if key not in skipped)
+        return each.now(
+            "verified",
+            digest=digest_of(mine),
+            count=same,
+            missing=missing,
+            differing=differing,
+            gone=gone,
+            here=len(each.ids) - gone,
+        )
+
+    def _verify_deleted(self, each: Range) -> Range:
+        digest = self.digest(each)
+        left = {key_of(one) for one in each.left}
+        deleted = [one for one in each.ids if key_of(one) not in left]
+        back = _count(b"".join(raw_by_id(self.origin, self.part.source, deleted, None)))
+        differing = 0 if digest == each.digest else len(each.ids)
+        return each.now(each.state, differing=max(differing, back))
+
+    def digest(self, each: Range) -> str:
+        """Of what the run wrote of this range, as it is in the target now."""
+        return digest_of(raw_by_id(self.destination, self.part.target, written_ids(each), None))
+
+
+def written_ids(each: Range) -> list[Any]:
+    """The ids of the documents that the run wrote into the target."""
+    skipped = {key_of(one) for one in each.skipped}
+    return [one for one in each.ids if key_of(one) not in skipped] if skipped else list(each.ids)
+
+
+def _by_key(documents: Any) -> dict[bytes, bytes]:
+    return {key_of(id_of(raw)): raw for raw in documents}
+
+
+def _count(documents: bytes) -> int:
+    return sum(1 for _ in split([documents]))
