@@ -267,7 +267,7 @@ def test_a_log_handler_that_fails_does_not_keep_the_others_from_being_flushed(
         def flush(self) -> None:
             flushed.append(self.name or "")
             if self.name == "bad":
-                raise OSError("the disk is full")
+                raise RuntimeError("it is broken")
 
     named = logging.getLogger("test.flushing")
     handlers = [Recording(), Recording()]

@@ -20,6 +20,7 @@ from datalayer import db
 
 CHILD_SECONDS = 20.0
 THREADS = 4
+AT_ONCE = 4
 
 
 class Busy:
@@ -49,8 +50,8 @@ class Busy:
                 self.errors.append(repr(exc))
 
 
-def forked(*, ends_quickly: bool) -> dict[str, Any] | None:
-    """What a child of this process reports; ``None`` for one that hangs.
+def forked(*, ends_quickly: bool) -> tuple[int, int]:
+    """A child that reports to a pipe: its process id, and the pipe's end to read from.
 
     It ends as the children of ``multiprocessing`` do, or the usual way.
     """
@@ -63,26 +64,35 @@ def forked(*, ends_quickly: bool) -> dict[str, Any] | None:
             os._exit(0)
         sys.exit()
     os.close(writing)
+    return child, reading
+
+
+def report_of(child: int, reading: int) -> dict[str, Any] | None:
+    """What a child says; ``None`` for one that hangs."""
     ends = select.poll()
     ends.register(reading)
     said = b""
-    while ends.poll(CHILD_SECONDS * 1000):
-        data = os.read(reading, 65536)
-        if not data:
-            os.close(reading)
-            code = os.waitpid(child, 0)[1]
-            return json.loads(said) if code == 0 else {"failed": code}
-        said += data
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    os.close(reading)
-    return None
+    try:
+        while ends.poll(CHILD_SECONDS * 1000):
+            data = os.read(reading, 65536)
+            if not data:
+                code = os.waitpid(child, 0)[1]
+                return json.loads(said) if code == 0 else {"failed": code}
+            said += data
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return None
+    finally:
+        os.close(reading)
 
 
 def main(forks: int) -> None:
     db.connect_all()
     with Busy() as busy:
-        children = [forked(ends_quickly=number % 10 != 0) for number in range(forks)]
+        children = []
+        for first in range(0, forks, AT_ONCE):
+            batch = [forked(ends_quickly=(first + each) % 10 != 0) for each in range(AT_ONCE)]
+            children += [report_of(*child) for child in batch]
     status = db.status()
     print(
         json.dumps(
