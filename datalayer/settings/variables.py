@@ -295,6 +295,7 @@ FOREIGN_VARIABLES: Mapping[str, str] = MappingProxyType(
         "DATALAYER_MONGOD": "The mongod that the embedded server starts.",
         "DATALAYER_TEST_DATA": "Where the package's own tests find the benchmarks' documents.",
         "DATALAYER_TEST_EXAMPLES": "How many examples the package's own property tests try.",
+        "DATALAYER_SOAK_MINUTES": "How long the package's own soak runs.",
         "DATALAYER_TEST_SHARDED_URI": "A sharded cluster for the package's own tests.",
     }
 )
