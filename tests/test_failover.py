@@ -25,6 +25,7 @@ from datalayer import db
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (
+    DataLayerError,
     DeadlineExceededError,
     OutcomeUnknownError,
     UnavailableError,
