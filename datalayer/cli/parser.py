@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 
 import datalayer
-from datalayer.cli.commands import config, demo, doctor, indexes, outbox, ping, status, top
+from datalayer.cli.commands import (
+    config,
+    demo,
+    doctor,
+    indexes,
+    outbox,
+    ping,
+    status,
+    top,
+    transfer,
+)
 from datalayer.cli.options import Parser, common_options
 
 __all__ = ["build_parser"]
@@ -28,6 +38,6 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=datalayer.__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (demo, status, ping, doctor, config, indexes, outbox, top):
+    for command in (demo, status, ping, doctor, config, indexes, outbox, transfer, top):
         command.add_to(commands)
     return parser
