@@ -49,6 +49,15 @@ class _Discreet(logging.Formatter):
     def formatException(self, ei: Any) -> str:
         return traceback_without_contents(ei[1]) if ei[1] else ""
 
+    def format(self, record: logging.LogRecord) -> str:
+        """Like the base class's, which would take another formatter's traceback from the record
+        and leave its own there."""
+        others, record.exc_text = record.exc_text, None
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = others
+
 
 class _PlainLines(_Discreet):
     """Time, level, logger and message; no credentials."""

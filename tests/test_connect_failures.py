@@ -149,8 +149,21 @@ def test_an_optional_database_joins_by_itself_with_its_indexes(
 # A server that refuses the user
 
 
+PLACE = "test_connect_failures"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "auth_mongod" in request.fixturenames:
+        with MongoClient[dict[str, Any]](request.getfixturevalue("auth_mongod").uri) as client:
+            for database in (PLACE, "other"):
+                client[database].command("dropAllUsersFromDatabase")
+                client.drop_database(database)
+
+
 def uri_of(server: EmbeddedMongo, user: str, password: str, options: str = "") -> str:
-    return f"mongodb://{user}:{password}@{server.hosts[0]}/shop?{options}"
+    return f"mongodb://{user}:{password}@{server.hosts[0]}/{PLACE}?{options}"
 
 
 def user_in(server: EmbeddedMongo, database: str, *roles: str) -> str:
@@ -178,12 +191,12 @@ def attempts(server: EmbeddedMongo) -> Iterator[dict[str, int]]:
 WRONG: dict[str, Callable[[EmbeddedMongo], str]] = {
     "password": lambda server: uri_of(server, APP_USER[0], PASSWORD, "authSource=admin"),
     "authSource": lambda server: uri_of(
-        server, user_in(server, "shop", "readWrite"), PASSWORD, "authSource=other"
+        server, user_in(server, PLACE, "readWrite"), PASSWORD, "authSource=other"
     ),
     "user": lambda server: uri_of(server, "nobody", PASSWORD),
 }
 POWERLESS: dict[str, Callable[[EmbeddedMongo], str]] = {
-    "no role": lambda server: uri_of(server, user_in(server, "shop"), PASSWORD),
+    "no role": lambda server: uri_of(server, user_in(server, PLACE), PASSWORD),
     "a role elsewhere": lambda server: uri_of(
         server, user_in(server, "other", "readWrite"), PASSWORD, "authSource=other"
     ),
@@ -232,10 +245,10 @@ def check_it_is_refused_once(
 
 
 def test_a_user_without_a_role_is_told_what_to_grant(auth_mongod: EmbeddedMongo) -> None:
-    name = user_in(auth_mongod, "shop")
+    name = user_in(auth_mongod, PLACE)
     with pytest.raises(AuthenticationError, match="grant it readWrite") as caught:
         connect(uri_of(auth_mongod, name, PASSWORD))
-    assert "may do nothing in the database 'shop'" in str(caught.value)
+    assert f"may do nothing in the database {PLACE!r}" in str(caught.value)
     assert name not in str(caught.value)
 
 
@@ -249,7 +262,7 @@ def test_a_uri_without_credentials_is_told_that_the_server_wants_some(
 def test_a_user_that_may_only_read_is_told_when_the_indexes_are_built(
     auth_mongod: EmbeddedMongo,
 ) -> None:
-    uri = uri_of(auth_mongod, user_in(auth_mongod, "shop", "read"), PASSWORD)
+    uri = uri_of(auth_mongod, user_in(auth_mongod, PLACE, "read"), PASSWORD)
     with pytest.raises(IndexBuildError, match="may not create indexes for 'order'"):
         connect(uri)
 
@@ -257,7 +270,7 @@ def test_a_user_that_may_only_read_is_told_when_the_indexes_are_built(
 def test_a_user_that_may_only_read_reads_and_is_refused_when_it_writes(
     auth_mongod: EmbeddedMongo,
 ) -> None:
-    uri = uri_of(auth_mongod, user_in(auth_mongod, "shop", "read"), PASSWORD)
+    uri = uri_of(auth_mongod, user_in(auth_mongod, PLACE, "read"), PASSWORD)
     connect(uri, auto_index=False, auto_create=False)
     assert Order.objects(number="1").first() is None
     with pytest.raises(AuthenticationError, match="the user may not do that") as caught:
@@ -268,10 +281,10 @@ def test_a_user_that_may_only_read_reads_and_is_refused_when_it_writes(
 def test_a_password_that_changes_while_connected_is_told_and_not_tried_in_the_background(
     auth_mongod: EmbeddedMongo,
 ) -> None:
-    name = user_in(auth_mongod, "shop", "readWrite")
+    name = user_in(auth_mongod, PLACE, "readWrite")
     connect(uri_of(auth_mongod, name, PASSWORD, "heartbeatFrequencyMS=500"), min_pool_size=5)
     with MongoClient[dict[str, Any]](auth_mongod.uri) as client:
-        client.shop.command("updateUser", name, pwd=f"{PASSWORD}-new")
+        client[PLACE].command("updateUser", name, pwd=f"{PASSWORD}-new")
     for server in registry.connection().client._topology._servers.values():
         server.pool.reset()  # as after a fail-over: all connections are made anew
         server.pool.ready()

@@ -428,6 +428,19 @@ def test_a_traceback_in_the_log_holds_no_value(as_json: bool, guarded_logs: Guar
     assert found_in(text.getvalue()) is None
 
 
+@pytest.mark.usefixtures("logging_as_before")
+def test_another_handler_of_the_application_changes_nothing(guarded_logs: Guard) -> None:
+    """Formatters leave their tracebacks on the record, for the next one to use."""
+    theirs, ours = io.StringIO(), io.StringIO()
+    logger = logging.getLogger("datalayer")
+    logger.addHandler(logging.StreamHandler(theirs))
+    configure_logging(stream=ours)
+    logger.error("it failed", exc_info=OperationError(VALUE))
+    guarded_logs.taken()
+    assert VALUE in theirs.getvalue()
+    assert found_in(ours.getvalue()) is None
+
+
 @pytest.mark.usefixtures("connected")
 def test_a_callback_that_fails_is_logged_without_the_values(
     caplog: pytest.LogCaptureFixture,
