@@ -18,7 +18,11 @@ from datalayer import db
 from datalayer.cli.parser import build_parser
 from datalayer.doctor import CHECKS
 from datalayer.embedded import EmbeddedMongo
-from datalayer.settings.variables import DATABASE_VARIABLES, GLOBAL_VARIABLES
+from datalayer.settings.variables import (
+    DATABASE_VARIABLES,
+    FOREIGN_VARIABLES,
+    GLOBAL_VARIABLES,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -116,8 +120,7 @@ def test_the_readme_begins_with_the_demo_and_the_tests() -> None:
 
 
 def test_the_variables_named_in_the_pages_exist() -> None:
-    names = {variable.name for variable in GLOBAL_VARIABLES} | {"DATALAYER_MONGOD"}
-    names |= {"DATALAYER_TEST_SHARDED_URI", "DATALAYER_TEST_DATA"}
+    names = {variable.name for variable in GLOBAL_VARIABLES} | set(FOREIGN_VARIABLES)
     endings = "|".join(variable.name for variable in DATABASE_VARIABLES)
     for page in PAGES:
         for name in re.findall(
