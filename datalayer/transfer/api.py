@@ -160,7 +160,9 @@ def rollback(
     with _working(name, target, wait_seconds) as (found, journal, lease):
         if found.state != "rolled_back":
             tell = on_progress or _silent
-            Rollback(found.plan, journal, lease, tell, force=force).run()
+            # One that has begun was checked then, and differs by its own doing since.
+            begun = found.state == "rolling_back"
+            Rollback(found.plan, journal, lease, tell, force=force or begun).run()
     return show(name, target=found.plan.target)
 
 
@@ -263,7 +265,7 @@ def _report(found: Entry) -> Report:
         skipped=totals["skipped"],
         replaced=totals["replaced"],
         verified=totals["count"],
-        deleted=totals["deleted"] - totals["left"],
+        deleted=totals["deleted"] - totals["stayed"],
         missing=totals["missing"],
         differing=totals["differing"],
         gone=totals["gone"],

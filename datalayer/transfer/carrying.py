@@ -63,7 +63,7 @@ def take_back(part: Part, place: Place, *, created: bool, indexes: list[str]) ->
 
 def _model(index: Mapping[str, Any], part: Part) -> IndexModel:
     options = {name: value for name, value in index.items() if name not in ("key", "v", "ns")}
-    if "collation" in part.options and not {"text", "2d"} & set(index["key"].values()):
+    if "collation" in part.options:
         # The server leaves the simple collation unsaid, and gives the collection's to an index
         # that is created without one.
         options.setdefault("collation", {"locale": "simple"})

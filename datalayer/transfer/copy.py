@@ -21,6 +21,7 @@ from datalayer.transfer.shaping import Shape
 __all__ = ["Copier", "replacement"]
 
 _DUPLICATE = 11000
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ class Copier:
 
     def _insert(self, each: Range, documents: Sequence[bytes], *, again: bool) -> list[Any]:
         if again and "timeseries" in self.part.options:
-            documents = self._without_present(documents)
+            # Here the server itself would take a document twice.
+            absent = {key_of(one) for one in self._absent([id_of(raw) for raw in documents])}
+            documents = [raw for raw in documents if key_of(id_of(raw)) in absent]
         if not documents:
             return []
         collection = self.destination.raw(self.part.target)
@@ -115,19 +118,22 @@ class Copier:
     def _merge(self, ids: Sequence[Any], *, again: bool) -> list[Any]:
         if self.plan.conflicts == "replace":
             self._merge_when_matched("replace", ids)
-        elif again:
-            self._merge_when_matched("keepExisting", ids)
-        else:
+            return []
+        foreign: list[Any] = []
+        # Never with keepExisting: it would write the fields of new documents in another order.
+        wanted = self._absent(ids) if again else list(ids)
+        for attempt in range(_ATTEMPTS):
             try:
-                self._merge_when_matched("fail", ids)
+                self._merge_when_matched("fail", wanted)
             except OperationFailure as exc:
-                if exc.code != _DUPLICATE:
+                if exc.code != _DUPLICATE or attempt == _ATTEMPTS - 1:
                     raise
                 self._check_index(exc.details or {})
-                foreign = self._foreign(ids, again=False)
-                self._merge_when_matched("keepExisting", ids)
-                return foreign
-        return []
+                foreign += self._foreign(wanted, again=again)
+                wanted = self._absent(wanted)
+            else:
+                break
+        return foreign
 
     def _merge_when_matched(self, when_matched: str, ids: Sequence[Any]) -> None:
         into = {"db": self.destination.connection.settings.database, "coll": self.part.target}
@@ -164,13 +170,13 @@ class Copier:
                 alias=self.plan.target,
             )
 
-    def _without_present(self, documents: Sequence[bytes]) -> list[bytes]:
-        """Leave out what an earlier attempt wrote, where the server itself does not refuse it."""
+    def _absent(self, ids: Sequence[Any]) -> list[Any]:
+        """Those that the target does not hold."""
         found = self.destination.collection(self.part.target).find(
-            {"_id": {"$in": [id_of(raw) for raw in documents]}}, {"_id": True}
+            {"_id": {"$in": list(ids)}}, {"_id": True}
         )
         present = {key_of(document["_id"]) for document in found}
-        return [raw for raw in documents if key_of(id_of(raw)) not in present]
+        return [one for one in ids if key_of(one) not in present]
 
 
 def replacement(raw: bytes) -> ReplaceOne[RawBSONDocument]:

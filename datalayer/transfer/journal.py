@@ -11,11 +11,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pymongo import ASCENDING, ReplaceOne
-from pymongo.client_session import ClientSession
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from datalayer.errors import ConfigurationError, TransferError
-from datalayer.transfer.places import MAJORITY, Place
+from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan
 
 __all__ = ["RANGES", "TRANSFERS", "Entry", "Journal", "Range", "RangeState", "entries", "entry"]
@@ -25,6 +24,7 @@ RANGES = "datalayer_transfer_ranges"
 
 RangeState = Literal["copying", "copied", "verified", "deleting", "deleted", "restoring"]
 _COUNTS = ("count", "missing", "differing", "gone", "here")
+_DUPLICATE = 11000
 _UNTIL = {"$expr": {"$gt": ["$until", "$$NOW"]}}
 
 
@@ -75,11 +75,6 @@ class Entry:
     created_at: datetime
     updated_at: datetime
 
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.state in ("done", "rolled_back")
-
 
 class Journal:
     """One transfer's entry and ranges, written by one runner at a time."""
@@ -97,7 +92,6 @@ class Journal:
         Raises:
             TransferError: when there is a transfer of that name.
         """
-        self._prepare()
         try:
             self._transfers.update_one(
                 {"_id": self.name, "token": {"$exists": False}},
@@ -177,7 +171,7 @@ class Journal:
         state: str | None = None,
         progress: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note the new states of ``ranges`` and of the transfer, all of it or nothing.
+        """Note the new states of ``ranges`` and of the transfer.
 
         Raises:
             TransferError: when the lease has run out: this runner has to stop.
@@ -185,24 +179,24 @@ class Journal:
         changes = {f"progress.{key}": value for key, value in (progress or {}).items()}
         if state is not None:
             changes["state"] = state
+        mine = self._transfers.find_one_and_update(
+            {"_id": self.name, "token": self.token, **_UNTIL},
+            {"$set": changes, "$currentDate": {"updated_at": True}},
+            projection={"_id": True},
+        )
+        if mine is None:
+            raise self.lost()
+        # Not in one transaction with the above: one that a killed runner leaves open would keep
+        # the next from the journal for a minute. Each range is written as a whole, and only if
+        # no later runner has written it.
         writes = [self._replace(each) for each in ranges]
-
-        def apply(session: ClientSession) -> None:
-            # The token is compared in the same transaction: a runner that was overtaken while
-            # it slept writes none of this.
-            mine = self._transfers.find_one_and_update(
-                {"_id": self.name, "token": self.token, **_UNTIL},
-                {"$set": changes, "$currentDate": {"updated_at": True}},
-                projection={"_id": True},
-                session=session,
-            )
-            if mine is None:
-                raise self.lost()
-            if writes:
-                self._ranges.bulk_write(writes, session=session)
-
-        with self.place.client.start_session() as session:
-            session.with_transaction(apply, write_concern=MAJORITY)
+        if writes:
+            try:
+                self._ranges.bulk_write(writes, ordered=False)
+            except BulkWriteError as exc:
+                if any(error["code"] == _DUPLICATE for error in exc.details["writeErrors"]):
+                    raise self.lost() from None
+                raise
 
     def lost(self) -> TransferError:
         """What to raise when the lease is gone."""
@@ -235,6 +229,7 @@ class Journal:
         sums: dict[str, Any] = {
             name: {"$sum": {"$size": f"${name}"}} for name in ("ids", "skipped", "replaced")
         }
+        sums["stayed"] = {"$sum": {"$size": "$left"}}
         sums["left"] = {"$sum": {"$size": {"$setDifference": ["$left", "$skipped"]}}}
         sums |= {name: {"$sum": f"${name}"} for name in _COUNTS}
         sums |= {
@@ -275,15 +270,9 @@ class Journal:
             "digest": each.digest,
             **{name: getattr(each, name) for name in _COUNTS},
         }
-        return ReplaceOne({"_id": identifier}, document, upsert=True)
-
-    def _prepare(self) -> None:
-        """Create the collections outside the transaction, which has to wait for none then."""
-        present = self.place.database.list_collection_names(
-            filter={"name": {"$in": [TRANSFERS, RANGES]}}
+        return ReplaceOne(
+            {"_id": identifier, "token": {"$lte": self.token}}, document, upsert=True
         )
-        for name in {TRANSFERS, RANGES} - set(present):
-            self.place.database.create_collection(name, check_exists=False)
 
 
 def entries(place: Place) -> list[Entry]:

@@ -1,5 +1,5 @@
-"""Deletes from one collection what is the same in another, each batch in one transaction: a
-document that changes at that moment stays."""
+"""Deletes from one collection what is the same in another. A document that changes at that moment
+stays."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
-from pymongo import ReplaceOne
-from pymongo.client_session import ClientSession
-from pymongo.read_concern import ReadConcern
+from pymongo import DeleteOne, ReplaceOne
 
 from datalayer.transfer.exact import id_of, key_of
 from datalayer.transfer.journal import Journal, Range
-from datalayer.transfer.places import MAJORITY, Place
+from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.reading import by_id
 from datalayer.transfer.shaping import Shape, unshape_of
@@ -22,8 +20,6 @@ from datalayer.transfer.shaping import Shape, unshape_of
 __all__ = ["Mover", "delete_expected"]
 
 _AT_ONCE = 1000
-"""Documents that one transaction deletes; the server advises no more than that."""
-_SNAPSHOT = ReadConcern("snapshot")
 
 
 @dataclass(frozen=True)
@@ -41,7 +37,7 @@ class Mover:
     def delete(self, each: Range) -> Range:
         """Delete the range's documents that are the same in the target; the range as deleted.
 
-        What has changed since it was copied, or is no longer selected, is left and noted.
+        What has changed since it was copied is left and noted.
         """
         unshape = unshape_of(self.plan)
         left: list[Any] = []
@@ -58,7 +54,7 @@ class Mover:
                 return unshape is None or unshape(copied) == raw
 
             keep = self._keep if unshape is None else None
-            left += delete_expected(self.origin, self.part.source, ids, is_there, keep, self.part)
+            left += delete_expected(self.origin, self.part.source, ids, is_there, keep)
         return each.now("deleted", left=left, here=len(left))
 
     def _keep(self, documents: Sequence[bytes]) -> None:
@@ -78,43 +74,31 @@ def delete_expected(
     ids: Sequence[Any],
     is_expected: Callable[[bytes], bool],
     keep: Callable[[Sequence[bytes]], None] | None = None,
-    part: Part | None = None,
 ) -> list[Any]:
-    """Delete the documents of ``ids`` that are as expected; returns the ids of the others there.
+    """Delete the documents of ``ids`` that are as expected; returns the ids of those that stay.
 
-    What is compared is what is deleted: the transaction fails, and begins anew, where somebody
-    changes one of them meanwhile. ``keep`` gets them before they are deleted.
+    The server compares each document as it deletes it with what was compared here: one that
+    somebody changes meanwhile stays. ``keep`` gets the documents before. (A transaction would
+    do too, but one that a killed process leaves open locks its documents for a minute.)
     """
-    raw = place.raw(collection)
-    query: dict[str, Any] = {"_id": {"$in": list(ids)}}
-
-    def apply(session: ClientSession) -> list[Any]:
-        found = [bytes(each.raw) for each in raw.find(query, session=session)]
-        expected = [each for each in found if is_expected(each)]
-        if expected and part is not None and part.filter:
-            chosen = {
-                key_of(each["_id"])
-                for each in place.collection(collection).find(
-                    {"$and": [part.filter, query]}, {"_id": True}, session=session
-                )
-            }
-            expected = [each for each in expected if key_of(id_of(each)) in chosen]
-        gone = [id_of(each) for each in expected]
-        if expected:
-            if keep is not None:
-                keep(expected)
-            raw.delete_many({"_id": {"$in": gone}}, session=session)
-        keys = {key_of(one) for one in gone}
-        return [one for each in found if key_of(one := id_of(each)) not in keys]
-
-    with place.client.start_session() as session:
-        left: list[Any] = session.with_transaction(
-            apply, read_concern=_SNAPSHOT, write_concern=MAJORITY
+    found = by_id(place, collection, ids, None)
+    expected = [raw for raw in found if is_expected(raw)]
+    if expected:
+        if keep is not None:
+            keep(expected)
+        place.collection(collection).bulk_write(
+            [_deletion(raw) for raw in expected], ordered=False
         )
-    return left
+    remaining = place.collection(collection).find({"_id": {"$in": list(ids)}}, {"_id": True})
+    return [each["_id"] for each in remaining]
+
+
+def _deletion(raw: bytes) -> DeleteOne:
+    same = {"$eq": ["$$ROOT", {"$literal": RawBSONDocument(raw)}]}
+    return DeleteOne({"_id": id_of(raw), "$expr": same})
 
 
 def chunks(ids: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """The ids in pieces that one transaction can take."""
+    """The ids in smaller pieces."""
     for start in range(0, len(ids), _AT_ONCE):
         yield ids[start : start + _AT_ONCE]

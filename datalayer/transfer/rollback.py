@@ -16,7 +16,7 @@ from datalayer.transfer.copy import replacement
 from datalayer.transfer.exact import id_of, key_of
 from datalayer.transfer.journal import Journal, Range
 from datalayer.transfer.lease import Lease
-from datalayer.transfer.moving import chunks, delete_expected
+from datalayer.transfer.moving import chunks
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.reading import by_id
@@ -125,10 +125,7 @@ class Rollback:
         if "timeseries" in part.options:
             return  # dropped as a whole in the end
         for piece in chunks(ids):
-            if part.options.get("capped"):
-                self.destination.collection(part.target).delete_many({"_id": {"$in": list(piece)}})
-            else:
-                delete_expected(self.destination, part.target, piece, lambda raw: True)
+            self.destination.collection(part.target).delete_many({"_id": {"$in": list(piece)}})
         if each.replaced:
             side = self.journal.side("originals", number)
             originals = by_id(self.destination, side, each.replaced, None)

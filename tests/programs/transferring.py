@@ -1,0 +1,90 @@
+"""Runs transfers, each in a child of its own that kills itself at a given write command: just
+before it is sent, or just after it was answered.
+
+Reads a line of JSON for each: the databases' URIs, the transfer's options (none to resume), and
+the number of the command. Answers with a line: the number of commands, or null after a kill.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from pymongo import monitoring
+
+from datalayer import Settings, db, transfer
+
+WRITES = {
+    "aggregate", "bulkWrite", "commitTransaction", "create", "createIndexes", "delete", "drop",
+    "findAndModify", "insert", "update",
+}  # fmt: skip
+
+
+class Fate(monitoring.CommandListener):
+    """Counts write commands, and ends the process at one of them."""
+
+    def __init__(self, end_at: int | None, *, answered: bool) -> None:
+        self.end_at = end_at
+        self.answered = answered
+        self.seen = itertools.count()
+        self.count = 0
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if not self.answered:
+            self.meet(event.command_name)
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        if self.answered:
+            self.meet(event.command_name)
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Nothing was written."""
+
+    def meet(self, name: str) -> None:
+        if name in WRITES:
+            number = next(self.seen)
+            self.count = number + 1
+            if number == self.end_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work(order: dict[str, Any]) -> int:
+    fate = Fate(order["end_at"], answered=order["answered"])
+    monitoring.register(fate)
+    databases = {
+        alias: {"uri": uri, "auto_index": False, "auto_create": False, "min_pool_size": 0}
+        for alias, uri in order["uris"].items()
+    }
+    with db.connected(Settings(databases=databases)):
+        if order["verb"] == "run":
+            plan = transfer.plan("t", **order["options"])
+            fate.seen, fate.count = itertools.count(), 0
+            transfer.run(plan)
+        else:
+            transfer.rollback("t")
+        return fate.count
+
+
+def main() -> None:
+    for line in sys.stdin:
+        answers, to_parent = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(to_parent, str(work(json.loads(line))).encode())
+            os._exit(0)
+        os.close(to_parent)
+        with os.fdopen(answers) as pipe:
+            said = pipe.read()
+        _, status = os.waitpid(child, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        answer = None if killed else int(said) if said else "failed"
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

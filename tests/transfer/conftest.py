@@ -1,0 +1,60 @@
+"""Three databases on two clusters, connected once for all tests here and emptied for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pymongo
+import pytest
+from fresh_databases import model_registry
+from moving import Databases
+
+from datalayer import db
+from datalayer.embedded import EmbeddedMongo
+from datalayer.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def disconnected() -> None:
+    """Unlike elsewhere, the tests here share a connection."""
+
+
+@pytest.fixture(scope="session")
+def one_cluster() -> Iterator[EmbeddedMongo]:
+    """A cluster of these tests' own, in memory: they wait for the disk again and again."""
+    with EmbeddedMongo(test_commands=True, in_memory=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def other_cluster() -> Iterator[EmbeddedMongo]:
+    with EmbeddedMongo(test_commands=True, in_memory=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shared(one_cluster: EmbeddedMongo, other_cluster: EmbeddedMongo) -> Iterator[Settings]:
+    settings = Settings(
+        databases={
+            "default": one_cluster.uri_for("test_transfer_default"),
+            "database1": one_cluster.uri_for("test_transfer_database1"),
+            "archive": other_cluster.uri_for("test_transfer_archive"),
+        }
+    )
+    with model_registry():
+        db.disconnect_all()
+        db.connect_all(settings)
+        yield settings
+        db.disconnect_all()
+    for alias in settings:
+        with pymongo.MongoClient(settings[alias].uri) as client:
+            client.drop_database(settings[alias].database)
+
+
+@pytest.fixture
+def databases(shared: Settings) -> Databases:
+    """``default`` and ``database1`` share a cluster, ``archive`` is on another."""
+    db.connect_all(shared)
+    made = Databases(shared)
+    made.empty()
+    return made
