@@ -38,8 +38,13 @@ def guarded_logs() -> Iterator[Guard]:
 
 @pytest.fixture(autouse=True)
 def no_secret_is_logged(guarded_logs: Guard) -> Iterator[None]:
-    """No log line of datalayer's holds a password or a document's value, in any test."""
+    """No log line of datalayer's holds a password or a document's value, in any test; and none
+    leaves the logging configured in another way, so that the guard goes on seeing all."""
+    logger = logging.getLogger("datalayer")
+    before = (list(logger.handlers), logger.level, logger.propagate)
     yield
+    logger.handlers[:], logger.propagate = before[0], before[2]
+    logger.setLevel(before[1])  # forgets what it remembered of the other level, too
     assert guarded_logs.taken() == []
 
 

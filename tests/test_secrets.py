@@ -353,7 +353,6 @@ def test_the_command_line_shows_no_secret(
     uris: dict[str, str],
     proxy: FaultyProxy,
     capsys: pytest.CaptureFixture[str],
-    logging_as_before: None,
 ) -> None:
     if away:
         proxy.refuse()
@@ -366,14 +365,6 @@ def test_the_command_line_shows_no_secret(
 
 
 # Logs
-
-
-@pytest.fixture
-def logging_as_before() -> Iterator[None]:
-    logger = logging.getLogger("datalayer")
-    before = (list(logger.handlers), logger.level, logger.propagate)
-    yield
-    logger.handlers[:], logger.level, logger.propagate = before
 
 
 def test_the_guard_of_the_suite_finds_canaries() -> None:
@@ -389,7 +380,7 @@ def test_the_guard_of_the_suite_finds_canaries() -> None:
     assert len(guard.taken()) == 3
 
 
-@pytest.mark.usefixtures("connected", "logging_as_before")
+@pytest.mark.usefixtures("connected")
 def test_slow_commands_are_logged_without_their_contents() -> None:
     text = io.StringIO()
     configure_logging(json=True, level=logging.DEBUG, stream=text)
@@ -400,7 +391,7 @@ def test_slow_commands_are_logged_without_their_contents() -> None:
     assert found_in(text.getvalue()) is None
 
 
-@pytest.mark.usefixtures("connected", "logging_as_before")
+@pytest.mark.usefixtures("connected")
 @pytest.mark.parametrize("as_json", [False, True])
 def test_logging_at_debug_leaves_the_drivers_own_lines_out(
     as_json: bool, capfd: pytest.CaptureFixture[str]
@@ -413,7 +404,7 @@ def test_logging_at_debug_leaves_the_drivers_own_lines_out(
     assert found_in(text.getvalue() + "".join(capfd.readouterr())) is None
 
 
-@pytest.mark.usefixtures("connected", "logging_as_before")
+@pytest.mark.usefixtures("connected")
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_traceback_in_the_log_holds_no_value(as_json: bool, guarded_logs: Guard) -> None:
     text = io.StringIO()
@@ -428,7 +419,6 @@ def test_a_traceback_in_the_log_holds_no_value(as_json: bool, guarded_logs: Guar
     assert found_in(text.getvalue()) is None
 
 
-@pytest.mark.usefixtures("logging_as_before")
 def test_another_handler_of_the_application_changes_nothing(guarded_logs: Guard) -> None:
     """Formatters leave their tracebacks on the record, for the next one to use."""
     theirs, ours = io.StringIO(), io.StringIO()
