@@ -50,6 +50,14 @@ class Databases:
             for alias in self.settings
         }
 
+    def journaled(self) -> list[str]:
+        """The names of all transfers."""
+        return [
+            each["_id"]
+            for alias in self.settings
+            for each in self[alias].datalayer_transfers.find()
+        ]
+
     def left_beside(self) -> list[str]:
         """The collections that transfers have for themselves, but the journal."""
         return sorted(

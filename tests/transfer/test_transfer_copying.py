@@ -57,8 +57,9 @@ def test_within_a_cluster_the_server_copies_by_itself(databases: Databases) -> N
 
 def test_only_what_the_filter_selects_is_moved(databases: Databases) -> None:
     databases.fill(50)
-    text = '{"number": {"$lt": {"$numberInt": "20"}}, "at": {"$lt": {"$date": "2026-01-01T00:00:00Z"}}}'
-    transfer.run(plan(filter=text, move=True))
+    early = '"at": {"$lt": {"$date": "2026-01-01T00:00:00Z"}}'
+    few = '"number": {"$lt": {"$numberInt": "20"}}'
+    transfer.run(plan(filter=f"{{{early}, {few}}}", move=True))
     assert databases["archive"].messages.distinct("number") == list(range(20))
     assert databases["default"].messages.distinct("number") == list(range(20, 50))
 
