@@ -24,6 +24,7 @@ PUBLIC_MODULES = (
     "datalayer.models",
     "datalayer.outbox",
     "datalayer.settings",
+    "datalayer.transfer",
 )
 
 TREE = {

@@ -1,0 +1,47 @@
+"""The commands of the page about transfers do what the page says, in its order."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from moving import Databases
+
+from datalayer import db
+from datalayer.cli import main
+from datalayer.models import ChatMessage, HistoryRecord
+
+PAGE = Path(__file__).parents[2] / "docs" / "transfer.md"
+
+
+def blocks(language: str) -> list[str]:
+    parts = PAGE.read_text(encoding="utf-8").split(f"```{language}\n")[1:]
+    return [part.partition("```")[0] for part in parts]
+
+
+def test_the_commands_of_the_page_run_in_order(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MONGODB_URI", databases.settings["default"].uri)
+    monkeypatch.setenv("DATABASE1_URI", databases.settings["database1"].uri)
+    db.disconnect_all()
+    exec(compile(blocks("python")[0], str(PAGE), "exec"), {})  # two users and their messages
+    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    deeds = []
+    for command in commands:
+        words = shlex.split(command)[1:]
+        if "shop.moves:old_events" not in words:
+            assert main(words) == 0, capsys.readouterr().err
+            deeds.append((words[1], ChatMessage.objects.count(), HistoryRecord.objects.count()))
+    assert deeds == [
+        ("plan", 3, 0),
+        ("run", 0, 3),
+        ("list", 0, 3),
+        ("verify", 0, 3),
+        ("show", 0, 3),
+        ("rollback", 3, 0),
+        ("plan", 3, 0),
+        ("run", 0, 0),
+        ("resume", 0, 0),
+    ]
