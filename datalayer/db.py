@@ -54,7 +54,8 @@ __all__ = [
 
 logger = logging.getLogger("datalayer.db")
 
-_SHARE_FOR_THE_PING = 0.9  # what is left is for the answer to get back to the caller in time
+_SHARE_FOR_THE_PING = 0.85
+_SHARE_FOR_ALL = 0.95  # what is left is for the answer to get back to the caller in time
 
 
 def connect_all(settings: Settings | None = None) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def status(timeout: float = 2.0) -> dict[str, Any]:
             alias: partial(service.status, timeout * _SHARE_FOR_THE_PING)
             for alias, service in services.items()
         },
-        timeout,
+        timeout * _SHARE_FOR_ALL,
     )
     return {
         alias: services[alias].status_unasked("the ping did not end in time")

@@ -119,11 +119,13 @@ def read_from(
 def router(function: Router | None) -> Router | None:
     """Have ``function(model)`` say the alias of each operation; ``None`` means the model's own.
 
+    For one database per tenant, say::
+
         @db.router
         def by_tenant(model):
             return f"tenant_{current_tenant()}" if model in TENANT_MODELS else None
 
-    For one database per tenant, say. Set it once at start-up; it is called for each operation,
+    Set it once at start-up; it is called for each operation,
     in the thread of the operation, and so must be quick. ``db.using`` goes before it.
     ``db.router(None)`` takes it away.
     """

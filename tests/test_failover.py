@@ -7,9 +7,10 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 import pytest
@@ -17,12 +18,11 @@ from bson import ObjectId
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import IntField
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from datalayer import db
-from datalayer.documents import Document
+from datalayer import BusinessDocument, db
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (
     DataLayerError,
@@ -34,33 +34,44 @@ from datalayer.settings import Settings
 
 pytestmark = pytest.mark.slow
 
+ROUNDS = 3
+DEADLINE_SECONDS = 2.0
+WriteOnce = Callable[[ObjectId], object]
 
-class Payment(Document):
-    writer = IntField()
+
+class Payment(BusinessDocument):
+    times = IntField(default=1)
+    """How often it was written."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One write: when it began and ended, which document it was, and what came of it."""
+    """One write: whose, of which document, when it began and ended, and what came of it."""
 
+    writer: int
     key: ObjectId
     began: float
     ended: float
     error: Exception | None
 
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
 
 @dataclass
 class Writers:
-    """Threads that write one document after the other until they are told to stop."""
+    """Threads, one for each of ``writes``, that write one document after the other."""
 
-    write: Callable[[ObjectId], object]
-    count: int = 4
+    writes: Sequence[WriteOnce]
     calls: list[Call] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
     def at_work(self) -> Iterator[Writers]:
-        threads = [threading.Thread(target=self._work) for _ in range(self.count)]
+        threads = [
+            threading.Thread(target=self._work, args=each) for each in enumerate(self.writes)
+        ]
         for thread in threads:
             thread.start()
         try:
@@ -71,22 +82,14 @@ class Writers:
                 thread.join(60)
                 assert not thread.is_alive(), "a writer hangs"
 
-    def _work(self) -> None:
+    def _work(self, writer: int, write: WriteOnce) -> None:
         while not self._stop.is_set():
             key, began, error = ObjectId(), time.monotonic(), None
             try:
-                self.write(key)
+                write(key)
             except (PyMongoError, DataLayerError) as exc:
                 error = exc
-            self.calls.append(Call(key, began, time.monotonic(), error))
-
-    def wait_for_successes(self, number: int) -> None:
-        """Until so many more writes have succeeded."""
-        wanted = number + len(self.succeeded)
-        ends = time.monotonic() + 60
-        while len(self.succeeded) < wanted:
-            assert time.monotonic() < ends, "the writers don't get on"
-            time.sleep(0.01)
+            self.calls.append(Call(writer, key, began, time.monotonic(), error))
 
     @property
     def succeeded(self) -> list[Call]:
@@ -96,100 +99,175 @@ class Writers:
     def failed(self) -> list[Call]:
         return [call for call in list(self.calls) if call.error is not None]
 
-    def gap(self) -> float:
-        """The longest time without an acknowledged write, in seconds."""
+    def succeed(self, number: int) -> None:
+        """Wait until each thread has written so many more."""
+        self._wait_for(number, lambda: self.succeeded)
+
+    def fail(self, number: int) -> None:
+        """Wait until each thread has met so many more errors."""
+        self._wait_for(number, lambda: self.failed)
+
+    def _wait_for(self, number: int, calls: Callable[[], list[Call]]) -> None:
+        since = time.monotonic()
+        ends = since + 60
+        while True:
+            new = Counter(call.writer for call in calls() if call.ended > since)
+            if all(new[writer] >= number for writer in range(len(self.writes))):
+                return
+            assert time.monotonic() < ends, f"the writers don't get on: {dict(new)}"
+            time.sleep(0.01)
+
+    def gap(self, since: float) -> float:
+        """The longest time without an acknowledged write from ``since`` on, in seconds."""
         ends = sorted(call.ended for call in self.succeeded)
-        return max(later - earlier for earlier, later in itertools.pairwise(ends))
+        return max(
+            later - earlier for earlier, later in itertools.pairwise(ends) if later >= since
+        )
+
+    def longest(self) -> float:
+        """The seconds that the longest call took."""
+        return max(call.seconds for call in self.calls)
+
+
+def save(key: ObjectId) -> None:
+    Payment(id=key).save(force_insert=True)
+
+
+def count_up(key: ObjectId) -> None:
+    """Writing it twice would show."""
+    Payment.objects(pk=key).update_one(upsert=True, inc__times=1)
+
+
+def within_the_deadline(write: WriteOnce) -> WriteOnce:
+    def call(key: ObjectId) -> None:
+        with db.deadline(DEADLINE_SECONDS):
+            write(key)
+
+    return call
+
+
+OURS = (save, save, count_up, count_up)
 
 
 @pytest.fixture
 def settings(replset: EmbeddedMongo) -> Iterator[Settings]:
     with model_registry(Payment), connected(settings_for(replset)) as settings:
-        Payment(writer=0).save()
+        save(ObjectId())
         yield settings
 
 
-def pay(key: ObjectId) -> None:
-    Payment(id=key, writer=1).save(force_insert=True)
+@contextmanager
+def at_work_beside_the_driver(
+    replset: EmbeddedMongo, settings: Settings, writes: Sequence[WriteOnce]
+) -> Iterator[tuple[Writers, Writers]]:
+    """Our writers, and as many with the bare driver, into another collection."""
+    with MongoClient[dict[str, Any]](replset.uri) as client:
+        collection = client[settings["default"].database].get_collection(
+            "plain", write_concern=WriteConcern("majority")
+        )
+        ours = Writers(writes)
+        plain = Writers([lambda key: collection.insert_one({"_id": key})] * len(writes))
+        with plain.at_work(), ours.at_work():
+            yield ours, plain
 
 
-def pay_within_two_seconds(key: ObjectId) -> None:
-    with db.deadline(2):
-        pay(key)
-
-
-def stored(replset: EmbeddedMongo, settings: Settings) -> Counter[ObjectId]:
-    """How often each document is there, as a majority of the members knows it."""
+def amiss(writers: Writers, replset: EmbeddedMongo, settings: Settings) -> dict[str, list[Call]]:
+    """The calls whose outcome is not what the caller was told, read from the primary as a
+    majority of the members knows it."""
     with MongoClient[dict[str, Any]](replset.uri) as client:
         payments = client[settings["default"].database].get_collection(
             "payment", read_concern=ReadConcern("majority")
         )
-        return Counter(each["_id"] for each in payments.find({}, {"_id": 1}))
+        there = {each["_id"]: each["times"] for each in payments.find({}, {"times": 1})}
+    denied = [call for call in writers.failed if not isinstance(call.error, OutcomeUnknownError)]
+    return {
+        "acknowledged and lost": [call for call in writers.succeeded if call.key not in there],
+        "written twice": [call for call in writers.calls if there.get(call.key, 0) > 1],
+        "denied and written": [call for call in denied if call.key in there],
+    }
 
 
-@contextmanager
-def plain_writers(replset: EmbeddedMongo, settings: Settings) -> Iterator[Writers]:
-    """The same with the bare driver, into another collection."""
-    with MongoClient[dict[str, Any]](replset.uri) as client:
-        plain = client[settings["default"].database].get_collection(
-            "plain", write_concern=WriteConcern("majority")
-        )
-        writers = Writers(lambda key: plain.insert_one({"_id": key}), count=2)
-        with writers.at_work():
-            yield writers
+NOTHING: dict[str, list[Call]] = {
+    "acknowledged and lost": [],
+    "written twice": [],
+    "denied and written": [],
+}
+
+
+def step_down(replset: EmbeddedMongo) -> None:
+    with MongoClient[Any](replset.member_uri(replset.primary), timeoutMS=20_000) as primary:
+        primary.admin.command("replSetStepDown", 5, secondaryCatchUpPeriodSecs=4)
+
+
+def step_up_another(replset: EmbeddedMongo, hanging: int) -> None:
+    """Have another member elected now: by themselves they take up to half a minute for it."""
+    other = (hanging + 1) % 3
+    with MongoClient[Any](replset.member_uri(other), timeoutMS=20_000) as secondary:
+        ends = time.monotonic() + 60
+        while replset.wait_for_primary() == hanging:
+            assert time.monotonic() < ends, "nobody was elected"
+            with suppress(OperationFailure):  # it has to notice first that there is need
+                secondary.admin.command("replSetStepUp")
 
 
 def test_a_killed_primary_loses_nothing_and_raises_nothing(
     replset: EmbeddedMongo, settings: Settings
 ) -> None:
-    ours = Writers(pay)
-    with plain_writers(replset, settings) as plain, ours.at_work():
-        for writers in (ours, plain):
-            writers.wait_for_successes(50)
-        replset.kill(replset.primary)
-        for writers in (ours, plain):
-            writers.wait_for_successes(50)
-    there = stored(replset, settings)
+    gaps: list[tuple[float, float]] = []
+    with at_work_beside_the_driver(replset, settings, OURS) as (ours, plain):
+        for _ in range(ROUNDS):
+            succeed(ours, plain)
+            killed, began = replset.primary, time.monotonic()
+            replset.kill(killed)
+            succeed(ours, plain)
+            gaps.append((ours.gap(began), plain.gap(began)))
+            replset.start(killed)
     assert [call.error for call in ours.failed] == []
-    assert [call.key for call in ours.succeeded if there[call.key] != 1] == []
-    assert ours.gap() <= 1.2 * plain.gap()
+    assert amiss(ours, replset, settings) == NOTHING
+    assert median(our for our, _ in gaps) <= 1.2 * median(plain for _, plain in gaps)
 
 
 def test_a_primary_that_steps_down_pauses_writes_for_a_moment(
     replset: EmbeddedMongo, settings: Settings
 ) -> None:
-    ours = Writers(pay)
-    with ours.at_work():
-        ours.wait_for_successes(50)
-        with MongoClient[Any](replset.hosts[replset.primary], directConnection=True) as primary:
-            primary.admin.command("replSetStepDown", 10, secondaryCatchUpPeriodSecs=5)
-        ours.wait_for_successes(50)
-    there = stored(replset, settings)
+    gaps: list[tuple[float, float]] = []
+    with at_work_beside_the_driver(replset, settings, OURS) as (ours, plain):
+        for _ in range(ROUNDS):
+            succeed(ours, plain)
+            began = time.monotonic()
+            step_down(replset)
+            succeed(ours, plain)
+            gaps.append((ours.gap(began), plain.gap(began)))
     assert [call.error for call in ours.failed] == []
-    assert [call.key for call in ours.succeeded if there[call.key] != 1] == []
-    assert ours.gap() <= 1.5
+    assert amiss(ours, replset, settings) == NOTHING
+    # On a machine that is busy with other things the driver's own pause is longer, too.
+    assert median(our for our, _ in gaps) <= max(1.5, 1.2 * median(plain for _, plain in gaps))
 
 
+@pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "resumed in time"])
 def test_a_hanging_primary_lets_no_call_outlast_its_deadline_and_no_error_lie(
-    replset: EmbeddedMongo, settings: Settings
+    replset: EmbeddedMongo, settings: Settings, replaced: bool
 ) -> None:
-    ours = Writers(pay_within_two_seconds, count=6)
+    ours = Writers([within_the_deadline(write) for write in OURS])
     with ours.at_work():
-        ours.wait_for_successes(50)
+        ours.succeed(10)
         hanging = replset.primary
         replset.pause(hanging)
-        ours.wait_for_successes(20)  # from the next primary
+        if replaced:
+            step_up_another(replset, hanging)
+            ours.succeed(5)
+        else:
+            ours.fail(1)
         replset.resume(hanging)
-        ours.wait_for_successes(50)
+        ours.succeed(10)
     replset.wait_for_primary()
-    there = stored(replset, settings)
-    assert max(call.ended - call.began for call in ours.calls) <= 2.5
-    assert [call.key for call in ours.succeeded if there[call.key] != 1] == []
-    no_effect = [call for call in ours.failed if not isinstance(call.error, OutcomeUnknownError)]
-    assert [call for call in no_effect if there[call.key]] == []
-    assert {type(call.error) for call in ours.failed} <= {
-        OutcomeUnknownError,
-        UnavailableError,
-        DeadlineExceededError,
-    }
-    assert ours.failed, "some calls must have met the hanging primary"
+    assert amiss(ours, replset, settings) == NOTHING
+    assert ours.longest() <= DEADLINE_SECONDS + 0.5
+    kinds = {type(call.error) for call in ours.failed}
+    assert OutcomeUnknownError in kinds, "the first calls have sent their writes"
+    assert kinds <= {OutcomeUnknownError, UnavailableError, DeadlineExceededError}
+
+
+def succeed(*all_writers: Writers) -> None:
+    for writers in all_writers:
+        writers.succeed(10)

@@ -363,7 +363,7 @@ def test_waiters_of_an_exhausted_pool_go_on_when_a_connection_comes_back(
 def test_a_held_connection_is_logged_with_where_it_was_taken(
     mongod: EmbeddedMongo, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with connected(settings_for(mongod, leak_warning_ms=50)) as settings:
+    with connected(settings_for(mongod, leak_warning_ms=500)) as settings:
         Account.objects.insert([Account(owner=str(number)) for number in range(300)])
         with (
             caplog.at_level(logging.WARNING, "datalayer.leaks"),

@@ -248,7 +248,8 @@ def test_members_that_lag_too_far_leave_the_reads_to_the_primary(members: Embedd
                 return server_of(Order) == primary_of(members)
 
         until(all_lag, 30)
-        assert time.monotonic() - started > 1
+        # The server tells its last write in whole seconds.
+        assert time.monotonic() - started > 0.5
         with db.read_from("secondaryPreferred"):
             assert server_of(Order) != primary_of(members)
 

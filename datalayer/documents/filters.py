@@ -54,6 +54,8 @@ def safe_filter(
 ) -> dict[str, Any]:
     """Keyword arguments for ``model.objects(...)`` from request data such as a query string.
 
+    In a view::
+
         Advertisement.objects(**db.safe_filter(
             Advertisement, request.args, allow=["category", "price__lte"], ignore=["page"]
         ))

@@ -103,6 +103,8 @@ def transactional(
 ) -> Callable[..., Any]:
     """Run a function in a transaction, again when it met another one or a fail-over.
 
+    For example::
+
         @db.transactional(attempts=3)
         def pay(account, amount):
             account.balance -= amount
