@@ -38,6 +38,7 @@ Effect = Literal["none", "one", "many"]
 # NotPrimaryNoSecondaryOk, and LegacyNotPrimary.
 _REFUSED_AS_SECONDARY = frozenset({10107, 13435, 10058})
 OUT_OF_DISK_SPACE = 14031
+_STEPPED_DOWN = 189
 _DONE = ("nInserted", "nUpserted", "nModified", "nRemoved")
 
 
@@ -103,8 +104,14 @@ def _refused(exc: OperationFailure, operation: Operation) -> DataLayerError | No
             "for members that are down or lag behind",
             alias=operation.alias,
         )
-    if _code_of(exc) == OUT_OF_DISK_SPACE:
-        return _disk_full(exc, operation)
+    code = _code_of(exc)
+    if code == OUT_OF_DISK_SPACE:
+        return _not_now(exc, operation, "the server's disk is full", "when there is room")
+    if code == _STEPPED_DOWN:
+        # Of an update or a delete alone, rather than of the command: the driver takes it for the
+        # operation's own fault, and doesn't look for the next primary.
+        why = "the server has ceased to be the primary"
+        return _not_now(exc, operation, why, "when there is a new one")
     if exc.code in AUTHENTICATION_CODES:
         why = (
             "the user may not do that; `datalayer doctor --print-roles` prints what it needs"
@@ -128,17 +135,15 @@ def _code_of(exc: OperationFailure) -> int | None:
     return exc.code
 
 
-def _disk_full(exc: OperationFailure, operation: Operation) -> DataLayerError:
-    what = f"{operation} was refused: the server's disk is full"
+def _not_now(exc: OperationFailure, operation: Operation, why: str, when: str) -> DataLayerError:
+    what = f"{operation} was refused: {why}"
     if _may_be_done_in_part(exc, operation):
         return OutcomeUnknownError(
-            f"{what}, and a part of it may have happened; make room there, and read before "
-            "writing again",
+            f"{what}, and a part of it may have happened; read before writing again {when}",
             alias=operation.alias,
         )
     return UnavailableError(
-        f"{what}; it had no effect, and can be tried again when there is room",
-        alias=operation.alias,
+        f"{what}; it had no effect, and can be tried again {when}", alias=operation.alias
     )
 
 
@@ -146,9 +151,10 @@ def _may_be_done_in_part(exc: OperationFailure, operation: Operation) -> bool:
     if isinstance(exc, BulkWriteError):
         failed = exc.details["writeErrors"][0].get("op", {})
         return any(map(exc.details.get, _DONE)) or bool(failed.get("multi"))
+    if operation.sent > 1 and operation.effect != "none":
+        return True  # the command before this one may have done it
     # A command that was refused as a whole raises no WriteError.
-    several = isinstance(exc, WriteError) or operation.sent > 1
-    return operation.effect == "many" and several
+    return operation.effect == "many" and isinstance(exc, WriteError)
 
 
 def _only_write_concern_failed(exc: OperationFailure) -> bool:

@@ -10,15 +10,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from statistics import median
+from types import NoneType
 from typing import Any
 
 import pytest
 from bson import ObjectId
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import IntField
+from observing import error_of, until
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -196,15 +199,39 @@ NOTHING: dict[str, list[Call]] = {
 
 def step_down(replset: EmbeddedMongo) -> None:
     with MongoClient[Any](replset.member_uri(replset.primary), timeoutMS=20_000) as primary:
-        primary.admin.command("replSetStepDown", 5, secondaryCatchUpPeriodSecs=4)
+        ends = time.monotonic() + 30
+        while True:
+            try:
+                primary.admin.command("replSetStepDown", 3, secondaryCatchUpPeriodSecs=2)
+            except OperationFailure:  # nobody has caught up, or may be elected again so soon
+                assert time.monotonic() < ends, "it does not step down"
+            else:
+                return
 
 
 def step_up_another(replset: EmbeddedMongo, hanging: int) -> None:
     """Have another member elected now: by themselves they take up to half a minute for it."""
-    other = (hanging + 1) % 3
-    with MongoClient[Any](replset.member_uri(other), timeoutMS=20_000) as secondary:
-        secondary.admin.command("replSetStepUp")
+    ends = time.monotonic() + 30
+    for other in cycle({0, 1, 2} - {hanging}):
+        with MongoClient[Any](replset.member_uri(other), timeoutMS=20_000) as secondary:
+            try:
+                secondary.admin.command("replSetStepUp")
+            except PyMongoError:  # it is behind the third, or lost its connections meanwhile
+                assert time.monotonic() < ends, "nobody is elected"
+            else:
+                break
     replset.wait_for_primary()
+
+
+@contextmanager
+def held_at(replset: EmbeddedMongo, fail_point: str) -> Iterator[MongoClient[Any]]:
+    """The primary, which stops each write at ``fail_point`` until the end of the block."""
+    with MongoClient[Any](replset.member_uri(replset.primary), timeoutMS=20_000) as primary:
+        primary.admin.command("configureFailPoint", fail_point, mode="alwaysOn")
+        try:
+            yield primary
+        finally:
+            primary.admin.command("configureFailPoint", fail_point, mode="off")
 
 
 def test_a_killed_primary_loses_nothing_and_raises_nothing(
@@ -239,6 +266,46 @@ def test_a_primary_that_steps_down_pauses_writes_for_a_moment(
     assert amiss(ours, replset, settings) == NOTHING
     # On a machine that is busy with other things the driver's own pause is longer, too.
     assert median(our for our, _ in gaps) <= max(1.5, 1.2 * median(plain for _, plain in gaps))
+
+
+CHANGES: dict[str, tuple[str, Callable[[], object], set[tuple[type[object], int]]]] = {
+    "update": (
+        "hangDuringBatchUpdate",
+        lambda: Payment.objects.update_one(inc__times=1),
+        # Of the whole command the server may say it, too: then the driver tries again by itself.
+        {(UnavailableError, 1), (NoneType, 2)},
+    ),
+    "update of several": (
+        "hangDuringBatchUpdate",
+        lambda: Payment.objects.update(inc__times=1),
+        {(OutcomeUnknownError, 1)},
+    ),
+    "delete of several": (
+        "hangDuringBatchRemove",
+        lambda: Payment.objects(times=1).delete(),
+        {(OutcomeUnknownError, 1)},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_the_server_holds_up_until_it_has_stepped_down_is_told_clearly(
+    replset: EmbeddedMongo, settings: Settings, change: str
+) -> None:
+    """The server says it of the single write, which the driver does not try again then."""
+    held_up, call, truthful = CHANGES[change]
+    errors: list[DataLayerError | None] = []
+    late = threading.Thread(target=lambda: errors.append(error_of(call)))
+    with held_at(replset, held_up) as primary:
+        late.start()
+        primary.admin.command("waitForFailPoint", held_up, timesEntered=1, maxTimeMS=20_000)
+        down = threading.Thread(target=step_down, args=[replset])
+        down.start()
+        until(lambda: not primary.admin.command("hello")["isWritablePrimary"])
+    for thread in (late, down):
+        thread.join(30)
+    [error] = errors
+    assert (type(error), Payment.objects.sum("times")) in truthful
 
 
 @pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "resumed in time"])

@@ -11,6 +11,7 @@ import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import model_registry
 from mongoengine import IntField
+from observing import error_of, until
 
 from datalayer import db
 from datalayer.documents import Document
@@ -114,18 +115,3 @@ def test_status_answers_in_time_and_the_application_stays_ready(
 
 def p99(milliseconds: list[float]) -> float:
     return quantiles(milliseconds, n=100)[98]
-
-
-def error_of(call: Callable[[], object]) -> DataLayerError | None:
-    try:
-        call()
-    except DataLayerError as exc:
-        return exc
-    return None
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.01)

@@ -4,18 +4,26 @@ itself when it is well again."""
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
+from urllib.parse import quote_plus
 
 import pytest
+from credentials import APP_USER
 from faulty_proxy import FaultyProxy
 from fresh_databases import model_registry
 from mongoengine import IntField
+from observing import error_of, seconds_of, until
 
 from datalayer import db
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
-from datalayer.errors import DataLayerError
+from datalayer.errors import (
+    DataLayerError,
+    DeadlineExceededError,
+    OutcomeUnknownError,
+    UnavailableError,
+)
 from datalayer.events import Event
 from datalayer.settings import Settings
 
@@ -39,20 +47,6 @@ def through(proxy: FaultyProxy, database_name: str) -> Iterator[FaultyProxy]:
         Signal(number=0).save()
         yield proxy
         proxy.restore()
-
-
-def error_of(call: Callable[[], object]) -> DataLayerError | None:
-    try:
-        call()
-    except DataLayerError as exc:
-        return exc
-    return None
-
-
-def seconds_of(call: Callable[[], object]) -> float:
-    started = time.monotonic()
-    call()
-    return time.monotonic() - started
 
 
 def test_after_a_cut_reads_and_writes_go_on(through: FaultyProxy) -> None:
@@ -88,6 +82,52 @@ def test_a_black_hole_ends_each_call_at_its_deadline(through: FaultyProxy) -> No
     assert seconds_of(lambda: db.status(timeout=1)) <= 1.1
     through.restore()
     assert error_of(Signal.objects.count) is None
+
+
+def test_a_black_hole_makes_no_error_lie(through: FaultyProxy) -> None:
+    """What it held up reaches the server when it is well again, long after the caller left."""
+    errors: dict[int, DataLayerError | None] = {}
+
+    def write(number: int) -> None:
+        with db.deadline(0.5):
+            errors[number] = error_of(Signal(number=number).save)
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(1, 13)]
+    through.hang()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    through.restore()
+    Signal(number=13).save()
+    unknown = {n for n, error in errors.items() if isinstance(error, OutcomeUnknownError)}
+    until(lambda: Signal.objects(number__in=unknown).count() == len(unknown))
+    assert unknown, "those that had a connection have sent their writes"
+    assert set(Signal.objects.scalar("number")) == {0, 13, *unknown}
+    assert {type(error) for error in errors.values()} <= {
+        OutcomeUnknownError,
+        UnavailableError,
+        DeadlineExceededError,
+    }
+
+
+def test_a_connection_that_hangs_while_logging_in_has_sent_no_write(
+    auth_mongod: EmbeddedMongo,
+) -> None:
+    user, password = APP_USER
+    with FaultyProxy(auth_mongod.hosts[0]) as proxy:
+        uri = proxy.uri_for("test_logging_in").replace("://", f"://{user}:{quote_plus(password)}@")
+        settings = Settings(databases={"default": f"{uri}&authSource=admin"})
+        with model_registry(Signal), db.connected(settings):
+            Signal(number=0).save()
+            proxy.swallow_reply("saslContinue", times=1000, cut=False)
+            proxy.cut()
+            until(lambda: db.status()["default"]["pool"]["cleared"] > 0)
+            with db.deadline(1):
+                error = error_of(Signal(number=1).save)
+            proxy.restore()
+            assert isinstance(error, (UnavailableError, DeadlineExceededError))
+            Signal.drop_collection()
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import IntField, ListField, StringField
+from observing import error_of, seconds_of, until
 from pymongo import MongoClient
 from pymongo.cursor import CursorType
 
@@ -22,7 +23,6 @@ from datalayer.core import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (
-    DataLayerError,
     DeadlineExceededError,
     NotConnectedError,
     OutcomeUnknownError,
@@ -70,14 +70,6 @@ def on_the_server(mongod: EmbeddedMongo, settings: Settings, **query: Any) -> li
     """The accounts that are really there, read around datalayer and the proxy."""
     with MongoClient[dict[str, Any]](mongod.uri) as client:
         return list(client[settings["default"].database].account.find(query))
-
-
-def error_of(call: Callable[[], object]) -> BaseException | None:
-    try:
-        call()
-    except DataLayerError as exc:
-        return exc
-    return None
 
 
 # Replies that get lost
@@ -449,16 +441,3 @@ def test_a_required_database_has_no_breaker(mongod: EmbeddedMongo) -> None:
     with connected(settings_for(mongod)):
         assert db.status()["default"]["circuit_breaker"] is None
         assert db.status()["database1"]["circuit_breaker"] == "closed"
-
-
-def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.005)
-
-
-def seconds_of(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import IntField, StringField, ValidationError
+from observing import until
 
 from datalayer import db
 from datalayer.core import registry
@@ -289,17 +290,3 @@ def test_the_thread_outlives_a_target_that_is_away(
 def test_without_a_connection_nothing_starts() -> None:
     with pytest.raises(NotConnectedError):
         db.outbox.start()
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    ends = time.monotonic() + seconds
-    while not _holds(condition):
-        assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.01)
-
-
-def _holds(condition: Callable[[], object]) -> bool:
-    try:
-        return bool(condition())
-    except UnavailableError:
-        return False

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fresh_databases import connected, drop, model_registry
 from mongoengine import IntField, StringField
+from observing import until
 from pymongo import MongoClient
 
 from datalayer import db
@@ -289,13 +290,6 @@ class stopped:
 
     def __exit__(self, *_: object) -> None:
         self._set("off")
-
-
-def until(condition: Callable[[], object], seconds: float) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def test_routes_of_a_model_without_a_connection_are_told_so() -> None:

@@ -19,13 +19,13 @@ import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import DictField, EmbeddedDocumentField, IntField, ListField, StringField
+from observing import error_of, until
 from pymongo import MongoClient
 
 from datalayer import db
 from datalayer.documents import Document, EmbeddedDocument
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (
-    DataLayerError,
     NotConnectedError,
     OutcomeUnknownError,
     TransactionError,
@@ -567,18 +567,3 @@ def _run_in_thread(call: Callable[[], object]) -> None:
     other = threading.Thread(target=call)
     other.start()
     other.join(10)
-
-
-def error_of(call: Callable[[], object]) -> BaseException | None:
-    try:
-        call()
-    except DataLayerError as exc:
-        return exc
-    return None
-
-
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.005)

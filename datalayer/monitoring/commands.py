@@ -24,11 +24,15 @@ __all__ = ["CommandMonitor", "Traffic"]
 logger = logging.getLogger("datalayer.commands")
 
 _BATCH = 256  # durations are counted this many at a time, or when somebody asks
+_LOGGING_IN = frozenset({"saslStart", "saslContinue", "authenticate"})
 _SENT_DOCUMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
 
 
 class Traffic(NamedTuple):
-    """What one thread has sent so far, and how much of it got no reply."""
+    """What one thread has sent so far, and how much of it got no reply.
+
+    Without what a new connection sends to log in: that is no part of the operation.
+    """
 
     sent: int
     unanswered: int
@@ -92,7 +96,8 @@ class CommandMonitor(CommandListener):
         """A command is about to be sent."""
         thread = self._thread
         thread.started = event
-        thread.sent += 1
+        if event.command_name not in _LOGGING_IN:
+            thread.sent += 1
         thread.began = self._clock()
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
@@ -108,7 +113,8 @@ class CommandMonitor(CommandListener):
 
     def failed(self, event: CommandFailedEvent) -> None:
         """A command got an error for an answer, or none."""
-        if "errtype" in event.failure:  # the driver's own note, rather than a server's reply
+        # The driver's own note, rather than a server's reply, holds the error's type.
+        if "errtype" in event.failure and event.command_name not in _LOGGING_IN:
             self._thread.unanswered += 1
         microseconds = self._duration()
         self._uncounted.append(microseconds)
