@@ -14,8 +14,9 @@ from datalayer.core import registry
 from datalayer.errors import ConfigurationError, TransferError
 from datalayer.transactions import current
 from datalayer.transfer import checks
+from datalayer.transfer.entries import Entry, entries, entry
 from datalayer.transfer.failures import explained
-from datalayer.transfer.journal import Entry, Journal, entries, entry
+from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease, held
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan

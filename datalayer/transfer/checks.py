@@ -10,8 +10,8 @@ from pymongo.errors import OperationFailure
 from datalayer.errors import TransferError
 from datalayer.indexes import Index, compare
 from datalayer.indexes.comparing import changed_options
+from datalayer.transfer.entries import RANGES, TRANSFERS
 from datalayer.transfer.failures import NOT_PERMITTED
-from datalayer.transfer.journal import RANGES, TRANSFERS
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 

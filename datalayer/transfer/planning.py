@@ -7,26 +7,20 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-import mongoengine
-from bson import json_util
-from mongoengine.base.common import _document_registry
-from mongoengine.errors import MongoEngineException
 from pymongo.errors import OperationFailure, PyMongoError
 
+from datalayer.core import registry
 from datalayer.errors import ConfigurationError, DataLayerError, NotConnectedError
 from datalayer.transfer import checks
-from datalayer.transfer.exact import EXTENDED_JSON
 from datalayer.transfer.failures import explained
 from datalayer.transfer.places import Place, share_a_cluster
 from datalayer.transfer.plan import Conflicts, Method, Part, Plan
+from datalayer.transfer.resolving import Model, both, parse_filter, resolved
 from datalayer.transfer.shaping import function_of
 
-__all__ = ["parse_filter", "plan"]
-
-Model = type[mongoengine.Document]
+__all__ = ["plan"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
-_OWN = "datalayer_transfer"
 _LEAST_LEASE_SECONDS = 0.5
 
 
@@ -81,7 +75,7 @@ def plan(
         ConfigurationError: for names, filters and combinations that are wrong in themselves.
         TransferError: for databases that are not in a state for it, privileges and space.
     """
-    pairs, model_filters, source = _resolved(models, collections, source)
+    pairs, model_filters, source = resolved(models, collections, source)
     _check_values(name, conflicts, method, batch_size, rate, max_lag_seconds, lease_seconds)
     origin, destination = _place(source), _place(target)
     given = parse_filter(filter)
@@ -105,7 +99,7 @@ def plan(
         )
     with explained(f"planning {name!r}"):
         parts = tuple(
-            _part(origin, old, new, _both(given, model_filters.get(old)))
+            _part(origin, old, new, both(given, model_filters.get(old)))
             for old, new in pairs.items()
         )
         made = Plan(
@@ -134,88 +128,6 @@ def plan(
 def filter_none(*values: str | None) -> list[str]:
     """Those that are given."""
     return [value for value in values if value is not None]
-
-
-def parse_filter(given: str | Mapping[str, Any] | None) -> dict[str, Any]:
-    """A filter from Extended JSON or a mapping.
-
-    Raises:
-        ConfigurationError: where it is neither.
-    """
-    if given is None:
-        return {}
-    if isinstance(given, Mapping):
-        return dict(given)
-    try:
-        parsed = json_util.loads(given, json_options=EXTENDED_JSON)
-    except (ValueError, TypeError) as exc:
-        raise ConfigurationError(
-            f"the filter is no Extended JSON ({type(exc).__name__}); write it like "
-            """'{"sent_at": {"$lt": {"$date": "2025-01-01T00:00:00Z"}}}'"""
-        ) from exc
-    if not isinstance(parsed, dict):
-        raise ConfigurationError("the filter is no JSON object; {} selects all documents")
-    return parsed
-
-
-def _resolved(
-    models: Iterable[str | Model],
-    collections: Iterable[str] | Mapping[str, str],
-    source: str | None,
-) -> tuple[dict[str, str], dict[str, dict[str, Any]], str]:
-    """Names in the source with those in the target, the filters of models, and the source."""
-    classes = [_model(model) for model in models]
-    pairs = {each._get_collection_name(): each._get_collection_name() for each in classes}
-    filters = {each._get_collection_name(): _own_documents(each) for each in classes}
-    given = collections if isinstance(collections, Mapping) else {c: c for c in collections}
-    pairs |= dict(given)
-    aliases = {each._meta.get("db_alias", "default") for each in classes}
-    if source is None:
-        if len(aliases) != 1:
-            raise ConfigurationError("name the alias to read from (--from)")
-        source = str(aliases.pop())
-    if not pairs:
-        raise ConfigurationError("name the models or the collections to transfer")
-    if len(set(pairs.values())) < len(pairs):
-        raise ConfigurationError("two collections can't go into the same one in one transfer")
-    own = [each for pair in pairs.items() for each in pair if each.startswith(_OWN)]
-    if own:
-        raise ConfigurationError(f"{own[0]!r} belongs to the journal of transfers")
-    return pairs, filters, source
-
-
-def _model(model: str | Model) -> Model:
-    if not isinstance(model, str):
-        return model
-    try:
-        found: Model = (
-            mongoengine.get_document(model)
-            if hasattr(mongoengine, "get_document")
-            else _document_registry[model]
-        )
-    except (KeyError, MongoEngineException):
-        known = sorted(
-            each
-            for each, cls in _document_registry.items()
-            if issubclass(cls, mongoengine.Document) and not cls._meta.get("abstract")
-        )
-        raise ConfigurationError(
-            f"there is no model {model!r}; known are {', '.join(known) or 'none'} (--models "
-            "imports the module that defines yours)"
-        ) from None
-    return found
-
-
-def _own_documents(model: Model) -> dict[str, Any]:
-    """What tells a subclass's documents from the others of its collection."""
-    inherits = "." in str(model._class_name) and model._meta.get("allow_inheritance")
-    return {"_cls": {"$in": list(model._subclasses)}} if inherits else {}
-
-
-def _both(given: dict[str, Any], of_model: dict[str, Any] | None) -> dict[str, Any]:
-    if not of_model:
-        return given
-    return {"$and": [given, of_model]} if given else of_model
 
 
 def _check_values(
@@ -269,8 +181,6 @@ def _place(alias: str) -> Place:
     try:
         place = Place.of(alias)
     except NotConnectedError as exc:
-        from datalayer.core import registry
-
         if alias in registry.aliases():
             raise
         known = ", ".join(registry.aliases())
@@ -321,7 +231,7 @@ def _part(origin: Place, old: str, new: str, query: dict[str, Any]) -> Part:
 def _count(origin: Place, name: str, query: dict[str, Any]) -> int:
     collection = origin.collection(name)
     try:
-        return collection.count_documents(query) if query else collection.count_documents({})
+        return collection.count_documents(query)
     except OperationFailure as exc:
         if exc.code in checks.NOT_PERMITTED or exc.timeout:
             raise

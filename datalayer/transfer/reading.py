@@ -123,13 +123,16 @@ def _read_ids(place: Place, part: Part, plan: Plan, query: dict[str, Any]) -> It
     cursor = place.collection(part.source).find(
         query, {"_id": True}, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
     )
+    # Verification reads the documents of a batch at once: of large ones, fewer.
+    average = part.size_bytes // part.count if part.count else 0
+    most = max(min(plan.batch_size, _MOST_BYTES // max(average, 1)), 1)
     ids: list[Any] = []
     size = 0
     with cursor:
         for document in cursor:
             ids.append(document["_id"])
             size += _id_bytes(ids[-1])
-            if len(ids) == plan.batch_size or size > _MOST_ID_BYTES:
+            if len(ids) == most or size > _MOST_ID_BYTES:
                 yield Batch(ids, None)
                 ids, size = [], 0
     if ids:

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 from datalayer.errors import TransferError
 from datalayer.transfer import carrying
 from datalayer.transfer.copy import Copier
-from datalayer.transfer.journal import Entry, Journal, Range
+from datalayer.transfer.entries import Entry
+from datalayer.transfer.journal import Journal, Range
 from datalayer.transfer.lease import Lease
 from datalayer.transfer.moving import Mover
 from datalayer.transfer.pace import Pace

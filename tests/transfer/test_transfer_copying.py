@@ -259,8 +259,10 @@ def test_a_time_series_collection_stays_one(databases: Databases) -> None:
     before = databases.state()
     report = transfer.run(plan(target="database1"))
     target = databases["database1"].messages
+    assert (nonzero(report), report.copied) == ({}, 90)
     assert (report.state, report.method, report.verified) == ("done", "copy", 90)
-    assert sorted(raw(target)) == sorted(raw(source))
+    # Unlike elsewhere, the server gives the fields back in any order.
+    assert list(target.find().sort("_id")) == list(source.find().sort("_id"))
     assert target.options() == source.options()
     transfer.rollback("t")
     assert databases.state() == before

@@ -23,7 +23,7 @@ from datalayer.cli.tables import Cell, Styled, Table
 from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
 from datalayer.transfer import Plan, Report
-from datalayer.transfer.planning import parse_filter
+from datalayer.transfer.resolving import parse_filter
 
 __all__ = ["add_to"]
 
