@@ -3,10 +3,20 @@ request. The journal is in the target, so that another process can go on with a 
 
 from __future__ import annotations
 
-from datalayer.transfer.api import Report, find, resume, rollback, run, show, transfers, verify
+from datalayer.transfer.api import (
+    cut_over,
+    find,
+    resume,
+    rollback,
+    run,
+    show,
+    transfers,
+    verify,
+)
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.planning import plan
 from datalayer.transfer.recipes import plan_recipe, run_recipe
+from datalayer.transfer.reports import Report
 from datalayer.transfer.running import Progress
 
 __all__ = [
@@ -14,6 +24,7 @@ __all__ = [
     "Plan",
     "Progress",
     "Report",
+    "cut_over",
     "find",
     "plan",
     "plan_recipe",

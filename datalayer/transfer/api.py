@@ -5,10 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import datetime
 from time import monotonic
-from typing import Any
 
 from datalayer.core import registry
 from datalayer.errors import ConfigurationError, TransferError
@@ -20,62 +17,14 @@ from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease, held
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan
+from datalayer.transfer.reports import Report, report_of
 from datalayer.transfer.rollback import Rollback
 from datalayer.transfer.running import OnProgress, Progress, Runner
 
-__all__ = ["Report", "find", "resume", "rollback", "run", "show", "transfers", "verify"]
+__all__ = ["cut_over", "find", "resume", "rollback", "run", "show", "transfers", "verify"]
 
 _ASK_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Report:
-    """How a transfer stands. Counts are of documents."""
-
-    name: str
-    state: str
-    """``new``, ``running``, ``drifted``, ``done``, ``rolling_back`` or ``rolled_back``."""
-    source: str
-    target: str
-    move: bool
-    method: str
-    planned: int
-    copied: int
-    skipped: int
-    """The target had them before; they stayed."""
-    replaced: int
-    verified: int
-    """The same on both sides when they were compared."""
-    deleted: int
-    """Gone from the source, by a move."""
-    missing: int
-    """In the source, and not in the target."""
-    differing: int
-    """Not the same on both sides, or changed since they were verified."""
-    gone: int
-    """Copied, and no longer in the source or no longer selected, without a move's doing."""
-    new: int
-    """In the source since they would have been copied."""
-    left: int
-    """Left in the source by a move, because they had changed."""
-    recipe: str | None
-    holder: str | None
-    """The runner at work, as host:process."""
-    seconds_left: float
-    """How long it keeps others out if it has died."""
-    created_at: datetime
-    updated_at: datetime
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is left to do or to look into."""
-        return self.state in ("done", "rolled_back")
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        shown = asdict(self) | {"complete": self.complete}
-        shown.update({name: shown[name].isoformat() for name in ("created_at", "updated_at")})
-        return shown
+_ENDED = frozenset({"done", "rolling_back", "rolled_back"})
 
 
 def run(plan: Plan, *, on_progress: OnProgress | None = None) -> Report:
@@ -89,7 +38,7 @@ def run(plan: Plan, *, on_progress: OnProgress | None = None) -> Report:
         _refuse_transaction()
         destination = Place.of(plan.target)
         checks.check(plan, Place.of(plan.source), destination)
-        Journal(destination, plan.name).create(plan)
+        Journal(destination, plan.name, followed=plan.follow).create(plan)
     return resume(plan.name, target=plan.target, on_progress=on_progress)
 
 
@@ -119,6 +68,48 @@ def resume(
         if found.state != "done":
             Runner(found, journal, lease, on_progress or _silent).run()
     return show(name, target=found.plan.target)
+
+
+def cut_over(
+    name: str,
+    *,
+    target: str | None = None,
+    wait_seconds: float = 60.0,
+    on_progress: OnProgress | None = None,
+) -> Report:
+    """End a followed transfer: carry over what is left, verify it, and for a move delete.
+
+    Stop the writers of the source before. The runner at work does the rest, and this waits for
+    it at most ``wait_seconds``; where nobody is at work, it is done here. Should the two sides
+    differ in the end, because something was still written, nothing is deleted, the state is
+    ``drifted``, and ``resume`` follows again.
+
+    Raises:
+        ConfigurationError: where no transfer has that name, or it isn't a followed one.
+        TransferError: when the runner has not finished in time, and for whatever stops it.
+    """
+    with explained(f"the cut-over of {name!r}"):
+        found = find(name, target)
+        if not found.plan.follow:
+            raise ConfigurationError(
+                f"the transfer {name!r} doesn't follow changes, so there is nothing to cut over; "
+                "only one that was begun with --follow does"
+            )
+        if found.state not in _ENDED:
+            place = Place.of(found.plan.target)
+            Journal(place, name).ask_for_cut_over()
+            _wait(place, name, wait_seconds)
+            found = entry(place, name)
+            if found.seconds_left:
+                raise TransferError(
+                    f"{found.holder} has not finished the cut-over of {name!r} in "
+                    f"{wait_seconds:g} s; it goes on, and `datalayer transfer show {name}` tells "
+                    "how far it is",
+                    alias=found.plan.target,
+                )
+        if found.progress.get("cut_over") != "asked":
+            return report_of(found)
+    return resume(name, target=target, on_progress=on_progress)
 
 
 def verify(
@@ -174,14 +165,16 @@ def show(name: str, *, target: str | None = None) -> Report:
         ConfigurationError: where no transfer has that name.
     """
     with explained(f"looking for the transfer {name!r}"):
-        return _report(find(name, target))
+        return report_of(find(name, target))
 
 
 def transfers() -> list[Report]:
     """All transfers into the connected databases, the latest first."""
     with explained("looking for transfers"):
         found = [each for alias in _aliases(None) for each in _into(alias)]
-        return [_report(each) for each in sorted(found, key=lambda e: e.created_at, reverse=True)]
+        return [
+            report_of(each) for each in sorted(found, key=lambda e: e.created_at, reverse=True)
+        ]
 
 
 def find(name: str, target: str | None = None) -> Entry:
@@ -231,7 +224,7 @@ def _working(
         found = find(name, target)
         place = Place.of(found.plan.target)
         _wait(place, name, wait_seconds)
-        journal = Journal(place, name)
+        journal = Journal(place, name, followed=found.plan.follow)
         with held(journal, found.plan.lease_seconds) as lease:
             yield entry(place, name), journal, lease
 
@@ -248,36 +241,6 @@ def _refuse_transaction() -> None:
         raise TransferError(
             "a transfer can't run inside a transaction: it has its own; call it outside"
         )
-
-
-def _report(found: Entry) -> Report:
-    plan = found.plan
-    journal = Journal(Place.of(plan.target), plan.name)
-    totals = journal.totals()
-    return Report(
-        name=plan.name,
-        state=found.state,
-        source=plan.source,
-        target=plan.target,
-        move=plan.move,
-        method=plan.method,
-        planned=plan.count,
-        copied=totals["ids"] - totals["copying"],
-        skipped=totals["skipped"],
-        replaced=totals["replaced"],
-        verified=totals["count"],
-        deleted=totals["deleted"] - totals["stayed"],
-        missing=totals["missing"],
-        differing=totals["differing"],
-        gone=totals["gone"],
-        new=sum(each.get("new", 0) for each in found.progress.values()),
-        left=totals["left"],
-        recipe=plan.recipe,
-        holder=found.holder,
-        seconds_left=found.seconds_left,
-        created_at=found.created_at,
-        updated_at=found.updated_at,
-    )
 
 
 def _silent(_: Progress) -> None:

@@ -19,6 +19,8 @@ __all__ = ["NOT_PERMITTED", "check", "lacks", "room_for"]
 
 _KIND = ("timeseries.timeField", "timeseries.metaField", "capped", "collation")
 _READS = frozenset({"find", "listIndexes"})
+_WATCHES = frozenset({"find", "changeStream"})
+_EVERY_COLLECTION = ""
 _WRITES = frozenset({"find", "insert", "update", "remove", "createIndex", "createCollection"})
 
 
@@ -28,7 +30,9 @@ def check(plan: Plan, origin: Place, destination: Place) -> None:
     Raises:
         TransferError: saying what is in the way.
     """
-    _check_replica_set(destination)
+    _check_replica_set(destination, "the journal needs transactions")
+    if plan.snapshot or plan.follow:
+        _check_replica_set(origin, "only a replica set has a past to read, and changes to follow")
     _check_privileges(plan, origin, destination)
     for part in plan.parts:
         _check_kind(plan, part)
@@ -36,12 +40,12 @@ def check(plan: Plan, origin: Place, destination: Place) -> None:
     _check_space(plan, destination)
 
 
-def _check_replica_set(place: Place) -> None:
+def _check_replica_set(place: Place, why: str) -> None:
     hello = place.client.admin.command("hello")
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise TransferError(
-            f"{place.alias!r} is a server on its own, and the journal needs transactions; run it "
-            "as a replica set (of one member, if need be)",
+            f"{place.alias!r} is a server on its own, and {why}; run it as a replica set (of one "
+            "member, if need be)",
             alias=place.alias,
         )
 
@@ -52,6 +56,18 @@ def _check_kind(plan: Plan, part: Part) -> None:
         raise TransferError(
             f"documents can't be deleted one by one from {part.source!r}, a capped or "
             "time-series collection: copy it instead of moving",
+            alias=plan.source,
+        )
+    if special and plan.follow:
+        raise TransferError(
+            f"the server doesn't tell of all changes to {part.source!r}, a capped or time-series "
+            "collection: it can't be followed",
+            alias=plan.source,
+        )
+    if part.options.get("capped") and plan.snapshot:
+        raise TransferError(
+            f"the server keeps no past of {part.source!r}, a capped collection: it can't be "
+            "copied from a snapshot",
             alias=plan.source,
         )
     if "timeseries" in part.options and (plan.conflicts != "fail" or plan.method == "merge"):
@@ -129,6 +145,7 @@ def _check_privileges(plan: Plan, origin: Place, destination: Place) -> None:
     reads = _READS | ({"remove", "insert"} if plan.move else set())
     for place, names, actions in (
         (origin, [part.source for part in plan.parts], reads),
+        (origin, [_EVERY_COLLECTION] if plan.follow else [], _WATCHES),
         (destination, [*(part.target for part in plan.parts), TRANSFERS, RANGES], _WRITES),
     ):
         try:
@@ -142,8 +159,9 @@ def _check_privileges(plan: Plan, origin: Place, destination: Place) -> None:
         for name in names:
             missing = lacks(info["authenticatedUserPrivileges"], database, name, actions)
             if missing:
+                where = repr(name) if name else "every collection"
                 raise TransferError(
-                    f"the user may not {', '.join(sorted(missing))} in {name!r} on "
+                    f"the user may not {', '.join(sorted(missing))} in {where} on "
                     f"{place.alias!r}; grant it that, readWrite say",
                     alias=place.alias,
                 )

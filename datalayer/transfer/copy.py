@@ -10,17 +10,17 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError, OperationFailure
 
-from datalayer.errors import TransferError
 from datalayer.transfer.exact import id_of, key_of
-from datalayer.transfer.journal import Journal, Range
+from datalayer.transfer.failures import DUPLICATE, index_in_the_way
+from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
+from datalayer.transfer.ranges import Range
 from datalayer.transfer.reading import Batch, by_id
 from datalayer.transfer.shaping import Shape
 
 __all__ = ["Copier", "replacement"]
 
-_DUPLICATE = 11000
 _ATTEMPTS = 3
 
 
@@ -107,7 +107,7 @@ class Copier:
                 collection.insert_many(map(RawBSONDocument, documents), ordered=False)
         except BulkWriteError as exc:
             errors = exc.details["writeErrors"]
-            only_duplicates = all(error["code"] == _DUPLICATE for error in errors)
+            only_duplicates = all(error["code"] == DUPLICATE for error in errors)
             if not only_duplicates or exc.details.get("writeConcernErrors"):
                 raise
             for error in errors:
@@ -126,7 +126,7 @@ class Copier:
             try:
                 self._merge_when_matched("fail", wanted)
             except OperationFailure as exc:
-                if exc.code != _DUPLICATE or attempt == _ATTEMPTS - 1:
+                if exc.code != DUPLICATE or attempt == _ATTEMPTS - 1:
                     raise
                 self._check_index(exc.details or {})
                 foreign += self._foreign(wanted, again=again)
@@ -161,14 +161,8 @@ class Copier:
         ]
 
     def _check_index(self, error: Mapping[str, Any]) -> None:
-        keys = error.get("keyPattern", {"_id": 1})
-        if "_id" not in keys:
-            raise TransferError(
-                f"{self.part.target!r} on {self.plan.target!r} has a unique index on "
-                f"{', '.join(keys)}, which documents of the source would break; remove the "
-                "duplicates, then resume, or roll back",
-                alias=self.plan.target,
-            )
+        if "_id" not in error.get("keyPattern", {"_id": 1}):
+            raise index_in_the_way(self.plan, self.part, error)
 
     def _absent(self, ids: Sequence[Any]) -> list[Any]:
         """Those that the target does not hold."""

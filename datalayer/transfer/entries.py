@@ -23,13 +23,20 @@ class Entry:
 
     plan: Plan
     state: str
-    """``new``, ``running``, ``drifted``, ``done``, ``rolling_back`` or ``rolled_back``."""
+    """``new``, ``running``, ``following``, ``drifted``, ``done``, ``rolling_back`` or
+    ``rolled_back``."""
     progress: Mapping[str, Any]
+    """What runners have noted."""
     holder: str | None
     seconds_left: float
     """How long the holder may go on without renewing its lease; 0 where nobody is at work."""
     created_at: datetime
     updated_at: datetime
+
+    def of_part(self, number: int) -> Mapping[str, Any]:
+        """What runners have noted about one part."""
+        found: Mapping[str, Any] = self.progress.get(str(number), {})
+        return found
 
 
 def entries(place: Place) -> list[Entry]:

@@ -3,19 +3,53 @@ it goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from datalayer.errors import TransferError
+from datalayer.transfer.plan import Part, Plan
 
-__all__ = ["NOT_PERMITTED", "explained"]
+__all__ = [
+    "DUPLICATE",
+    "NOT_PERMITTED",
+    "PAST_IS_GONE",
+    "explained",
+    "foreign_documents",
+    "index_in_the_way",
+]
 
 NOT_PERMITTED = frozenset({13, 8000})
 """Unauthorized, and Atlas' own code for it."""
+DUPLICATE = 11000
 _VALIDATION = 121
 _NO_SPACE = 14031
+PAST_IS_GONE = frozenset({239, 246})
+"""SnapshotTooOld, and SnapshotUnavailable: the collection or its indexes have changed since."""
+_HISTORY_IS_GONE = frozenset({280, 286})
+"""ChangeStreamFatalError and ChangeStreamHistoryLost."""
+
+
+def foreign_documents(plan: Plan) -> TransferError:
+    """What to raise when the target got documents of the same ``_id`` from somebody else."""
+    return TransferError(
+        f"the target {plan.target!r} got documents of the same _id from somebody else during the "
+        "transfer; they were left as they are. Look into them, then take back what was written: "
+        f"`datalayer transfer rollback {plan.name}`",
+        alias=plan.target,
+    )
+
+
+def index_in_the_way(plan: Plan, part: Part, error: Mapping[str, Any]) -> TransferError:
+    """What to raise when the server refuses a document for a unique index."""
+    return TransferError(
+        f"{part.target!r} on {plan.target!r} has a unique index on "
+        f"{', '.join(error.get('keyPattern', {}))}, which documents of the source would break; "
+        "remove the duplicates, then resume, or roll back",
+        alias=plan.target,
+    )
 
 
 @contextmanager
@@ -39,6 +73,17 @@ def _reason(exc: PyMongoError) -> str:
         return "a document does not pass the validator of the target"
     if code == _NO_SPACE:
         return "the target's disk is full"
+    if code in PAST_IS_GONE:
+        return (
+            "the source keeps its past for minSnapshotHistoryWindowInSeconds (300 by default), "
+            "and that of the snapshot is gone; take back what was copied, and give the server a "
+            "longer window, or follow the changes instead"
+        )
+    if code in _HISTORY_IS_GONE:
+        return (
+            "the oplog of the source no longer reaches back to the changes to be followed; take "
+            "back what was copied, and begin again with a larger oplog"
+        )
     if isinstance(exc, OperationFailure) and not exc.timeout:
         return f"the server refused an operation ({type(exc).__name__}, error {code})"
     return f"a server can't be reached, or did not answer in time ({type(exc).__name__})"

@@ -6,64 +6,33 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from pymongo import ASCENDING, ReplaceOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from datalayer.errors import TransferError
 from datalayer.transfer.entries import RANGES, TRANSFERS, entry
+from datalayer.transfer.exact import key_of
+from datalayer.transfer.failures import DUPLICATE
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan
+from datalayer.transfer.ranges import Range, RangeState
 
-__all__ = ["Journal", "Range", "RangeState"]
+__all__ = ["Journal"]
 
-RangeState = Literal["copying", "copied", "verified", "deleting", "deleted", "restoring"]
 _COUNTS = ("count", "missing", "differing", "gone", "here")
-_DUPLICATE = 11000
+_IDS_INDEX = "ids_of_followed"
 _UNTIL = {"$expr": {"$gt": ["$until", "$$NOW"]}}
-
-
-@dataclass(frozen=True)
-class Range:
-    """Some documents of one part, next to each other in the order of ``_id``.
-
-    It is in the journal before any of them is written, with the ids of them all: what a run
-    wrote is known exactly, whatever else is written to the target.
-    """
-
-    part: int
-    number: int
-    ids: Sequence[Any]
-    state: RangeState = "copying"
-    skipped: Sequence[Any] = ()
-    """Ids that the target held before, and that were left as they are."""
-    replaced: Sequence[Any] = ()
-    """Ids that the target held before; their documents are kept in a collection beside."""
-    left: Sequence[Any] = ()
-    """Ids that a move has left in the source, because they had changed."""
-    digest: str | None = None
-    """Of the documents in the target, as they were verified."""
-    count: int = 0
-    missing: int = 0
-    differing: int = 0
-    gone: int = 0
-    """How many are no longer in the source, or no longer selected."""
-    here: int = 0
-    """How many are in the source."""
-
-    def now(self, state: RangeState, **changes: Any) -> Range:
-        """The range in its next state."""
-        return replace(self, state=state, **changes)
 
 
 class Journal:
     """One transfer's entry and ranges, written by one runner at a time."""
 
-    def __init__(self, place: Place, name: str) -> None:
+    def __init__(self, place: Place, name: str, *, followed: bool = False) -> None:
         self.place = place
         self.name = name
+        self.followed = followed
         self.token = 0
         self._transfers = place.collection(TRANSFERS)
         self._ranges = place.collection(RANGES)
@@ -95,6 +64,10 @@ class Journal:
                 ],
                 upsert=True,
             )
+            if self.followed:
+                self._ranges.create_index(
+                    "ids", name=_IDS_INDEX, partialFilterExpression={"followed": True}
+                )
         except DuplicateKeyError:
             raise TransferError(
                 f"there is a transfer {self.name!r} on {self.place.alias!r} already; go on with "
@@ -176,7 +149,7 @@ class Journal:
             try:
                 self._ranges.bulk_write(writes, ordered=False)
             except BulkWriteError as exc:
-                if any(error["code"] == _DUPLICATE for error in exc.details["writeErrors"]):
+                if any(error["code"] == DUPLICATE for error in exc.details["writeErrors"]):
                     raise self.lost() from None
                 raise
 
@@ -191,18 +164,47 @@ class Journal:
 
     def ranges(self, part: int, *states: RangeState) -> Iterator[Range]:
         """The ranges of a part in one of ``states`` (default: all), in order."""
-        query: dict[str, Any] = {
-            "_id": {"$gte": f"{self.name}/{part}/", "$lt": f"{self.name}/{part}0"}
-        }
+        query = self._within(part)
         if states:
             query["state"] = {"$in": list(states)}
         for stored in self._ranges.find(query).sort("_id", ASCENDING):
             yield _range_of(stored)
 
+    def ask_for_cut_over(self) -> None:
+        """Let the runner know, whoever it is."""
+        self._transfers.update_one({"_id": self.name}, {"$set": {"progress.cut_over": "asked"}})
+
+    def touch(self, part: int, ids: Sequence[Any]) -> tuple[set[bytes], set[bytes]]:
+        """Have the ranges that hold some of ``ids`` verified again.
+
+        Returns:
+            the keys of the ids that are in ranges, and of those among them that were skipped.
+
+        Raises:
+            TransferError: when the lease has run out: this runner has to stop.
+        """
+        wanted = {"$literal": list(ids)}
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"ids": {"$in": list(ids)}, "followed": True, **self._within(part)}},
+            {
+                "$project": {
+                    "ids": {"$setIntersection": ["$ids", wanted]},
+                    "skipped": {"$setIntersection": ["$skipped", wanted]},
+                }
+            },
+        ]
+        found = list(self._ranges.aggregate(pipeline, hint=_IDS_INDEX))
+        self.write()
+        self._ranges.update_many(
+            {"_id": {"$in": [each["_id"] for each in found]}, "token": {"$lte": self.token}},
+            {"$set": {"state": "copied", "token": self.token}},
+        )
+        known = {key_of(one) for each in found for one in each["ids"]}
+        return known, {key_of(one) for each in found for one in each["skipped"]}
+
     def last(self, part: int) -> Range | None:
         """The range that was entered last."""
-        query = {"_id": {"$gte": f"{self.name}/{part}/", "$lt": f"{self.name}/{part}0"}}
-        stored = self._ranges.find_one(query, sort=[("_id", -1)])
+        stored = self._ranges.find_one(self._within(part), sort=[("_id", -1)])
         return None if stored is None else _range_of(stored)
 
     def totals(self, part: int | None = None) -> dict[str, int]:
@@ -239,19 +241,15 @@ class Journal:
         """The name of a collection for documents that this transfer keeps."""
         return f"datalayer_transfer_{kind}.{self.name}.{part}"
 
+    def _within(self, part: int) -> dict[str, Any]:
+        """Selects the ranges of a part."""
+        return {"_id": {"$gte": f"{self.name}/{part}/", "$lt": f"{self.name}/{part}0"}}
+
     def _replace(self, each: Range) -> ReplaceOne[dict[str, Any]]:
         identifier = f"{self.name}/{each.part}/{each.number:09d}"
-        document = {
-            "_id": identifier,
-            "token": self.token,
-            "state": each.state,
-            "ids": list(each.ids),
-            "skipped": list(each.skipped),
-            "replaced": list(each.replaced),
-            "left": list(each.left),
-            "digest": each.digest,
-            **{name: getattr(each, name) for name in _COUNTS},
-        }
+        document = {"_id": identifier, "token": self.token, **each.stored()}
+        if self.followed:
+            document["followed"] = True
         return ReplaceOne(
             {"_id": identifier, "token": {"$lte": self.token}}, document, upsert=True
         )
@@ -263,5 +261,4 @@ def _from_now(seconds: float) -> dict[str, Any]:
 
 def _range_of(stored: Mapping[str, Any]) -> Range:
     _, part, number = stored["_id"].rsplit("/", 2)
-    values = {name: value for name, value in stored.items() if name not in ("_id", "token")}
-    return Range(part=int(part), number=int(number), **values)
+    return Range.of(int(part), int(number), stored)

@@ -11,9 +11,10 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, ReplaceOne
 
 from datalayer.transfer.exact import id_of, key_of
-from datalayer.transfer.journal import Journal, Range
+from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
+from datalayer.transfer.ranges import Range
 from datalayer.transfer.reading import by_id
 from datalayer.transfer.shaping import Shape, unshape_of
 

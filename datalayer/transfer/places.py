@@ -3,9 +3,11 @@ the options of their URIs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.collection import Collection
@@ -22,11 +24,29 @@ MAJORITY = WriteConcern("majority")
 _COMMITTED = ReadConcern("majority")
 
 
+class _At(ReadConcern):
+    """Committed data with reference to a time of the cluster, which the driver lets nobody choose.
+
+    https://www.mongodb.com/docs/manual/reference/read-concern-snapshot/: the server keeps the
+    past for ``minSnapshotHistoryWindowInSeconds``, 300 by default.
+    """
+
+    def __init__(self, level: str, **times: Timestamp) -> None:
+        super().__init__(level)
+        self._times = times
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As it is sent."""
+        return {**super().document, **self._times}
+
+
 @dataclass(frozen=True)
 class Place:
     """One side of a transfer."""
 
     connection: Connection
+    read_concern: ReadConcern | None = None
 
     @classmethod
     def of(cls, alias: str) -> Place:
@@ -43,6 +63,21 @@ class Place:
         """The driver's client."""
         return self.connection.client
 
+    def time(self) -> Timestamp:
+        """The cluster's time: every write that has been answered is before it."""
+        answer: Mapping[str, Any] = self.client.admin.command("ping")
+        time: Timestamp = answer["operationTime"]
+        return time
+
+    def as_of(self, time: Timestamp) -> Place:
+        """The same place as it was at ``time``."""
+        return replace(self, read_concern=_At("snapshot", atClusterTime=time))
+
+    def since(self, time: Timestamp) -> Place:
+        """The same place, whose reads see everything that happened until ``time``, or later,
+        whichever member is the primary now."""
+        return replace(self, read_concern=_At("majority", afterClusterTime=time))
+
     @property
     def database(self) -> Database[dict[str, Any]]:
         """The database: the primary's committed data, and writes confirmed by a majority."""
@@ -50,7 +85,7 @@ class Place:
             self.connection.settings.database,
             codec_options=DECODED,
             read_preference=ReadPreference.PRIMARY,
-            read_concern=_COMMITTED,
+            read_concern=self.read_concern or _COMMITTED,
             write_concern=MAJORITY,
         )
 

@@ -47,7 +47,8 @@ class Plan:
     the field out; ``constants`` are set in every document; ``transform`` and ``inverse`` name
     functions as ``module:function``. ``rate`` is in documents a second, ``max_lag_seconds`` how
     far the target's secondaries may be behind, and ``lease_seconds`` how long a runner that has
-    died keeps others out.
+    died keeps others out. ``snapshot`` reads the source as it was when the run began, and
+    ``follow`` carries changes over until the cut-over.
     """
 
     name: str
@@ -67,6 +68,8 @@ class Plan:
     max_lag_seconds: float | None = None
     lease_seconds: float = 30.0
     recipe: str | None = None
+    snapshot: bool = False
+    follow: bool = False
 
     @property
     def reshapes(self) -> bool:

@@ -45,6 +45,8 @@ def plan(
     max_lag_seconds: float | None = None,
     lease_seconds: float = 30.0,
     recipe: str | None = None,
+    snapshot: bool = False,
+    follow: bool = False,
 ) -> Plan:
     """A checked plan for the transfer ``name``. Writes nothing anywhere.
 
@@ -70,6 +72,9 @@ def plan(
         rate: at most so many documents a second.
         max_lag_seconds: pause while a secondary of the target is further behind.
         lease_seconds: how long a runner that died keeps others out.
+        snapshot: copy one point in time, when the run began. The server keeps the past for
+            ``minSnapshotHistoryWindowInSeconds`` (300 by default): the copy has to end by then.
+        follow: carry over what changes in the source since the run began, until ``cut_over``.
 
     Raises:
         ConfigurationError: for names, filters and combinations that are wrong in themselves.
@@ -92,6 +97,10 @@ def plan(
                     "name another target",
                     alias=target,
                 )
+        if follow and set(pairs) & set(pairs.values()):
+            raise ConfigurationError(
+                "a collection that is written to can't be followed; transfer one after the other"
+            )
     if method == "merge" and (reshapes or not one_cluster):
         raise ConfigurationError(
             "the server can copy by itself (merge) only within a cluster, and only documents "
@@ -120,6 +129,8 @@ def plan(
             max_lag_seconds=max_lag_seconds,
             lease_seconds=lease_seconds,
             recipe=recipe,
+            snapshot=snapshot,
+            follow=follow,
         )
         checks.check(made, origin, destination)
     return made

@@ -13,7 +13,7 @@ from datalayer.transfer.exact import id_of, key_of, split
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 
-__all__ = ["Batch", "batches", "by_id", "raw_by_id"]
+__all__ = ["Batch", "batches", "by_id", "documents_at_once", "raw_by_id"]
 
 _MOST_BYTES = 8 * 2**20
 """What a batch may hold besides its last document: four are in memory at once."""
@@ -106,6 +106,12 @@ def raw_by_id(
     yield from cast(Iterable[bytes], cursor)
 
 
+def documents_at_once(part: Part, plan: Plan) -> int:
+    """How many documents make a batch where their sizes aren't known: of large ones, fewer."""
+    average = part.size_bytes // part.count if part.count else 0
+    return max(min(plan.batch_size, _MOST_BYTES // max(average, 1)), 1)
+
+
 def _read(place: Place, part: Part, plan: Plan, after: Any) -> Iterator[Batch]:
     query = dict(part.filter)
     if after is not None:
@@ -123,9 +129,7 @@ def _read_ids(place: Place, part: Part, plan: Plan, query: dict[str, Any]) -> It
     cursor = place.collection(part.source).find(
         query, {"_id": True}, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
     )
-    # Verification reads the documents of a batch at once: of large ones, fewer.
-    average = part.size_bytes // part.count if part.count else 0
-    most = max(min(plan.batch_size, _MOST_BYTES // max(average, 1)), 1)
+    most = documents_at_once(part, plan)  # as verification reads those of a batch at once
     ids: list[Any] = []
     size = 0
     with cursor:

@@ -13,10 +13,11 @@ import pymongo
 
 from datalayer.documents import utc_now
 from datalayer.errors import ConfigurationError
-from datalayer.transfer.api import Report, resume, run, transfers
+from datalayer.transfer.api import resume, run, transfers
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.planning import plan
+from datalayer.transfer.reports import Report
 from datalayer.transfer.running import OnProgress
 from datalayer.transfer.shaping import function_of
 

@@ -14,19 +14,19 @@ from datalayer.errors import TransferError
 from datalayer.transfer import carrying
 from datalayer.transfer.copy import replacement
 from datalayer.transfer.exact import id_of, key_of
-from datalayer.transfer.journal import Journal, Range
+from datalayer.transfer.failures import DUPLICATE
+from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease
 from datalayer.transfer.moving import chunks
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
+from datalayer.transfer.ranges import Range
 from datalayer.transfer.reading import by_id
 from datalayer.transfer.running import OnProgress, Progress
 from datalayer.transfer.shaping import shape_of, unshape_of
 from datalayer.transfer.verify import Verifier, written_ids
 
 __all__ = ["Rollback"]
-
-_DUPLICATE = 11000
 
 
 class Rollback:
@@ -101,7 +101,7 @@ class Rollback:
                     [InsertOne(RawBSONDocument(raw)) for raw in originals], ordered=False
                 )
             except BulkWriteError as exc:
-                if any(error["code"] != _DUPLICATE for error in exc.details["writeErrors"]):
+                if any(error["code"] != DUPLICATE for error in exc.details["writeErrors"]):
                     raise
             present = {key_of(id_of(raw)) for raw in by_id(self.origin, part.source, piece, None)}
             if any(key_of(id_of(raw)) not in present for raw in originals):

@@ -9,16 +9,21 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from datalayer.errors import TransferError
+from pymongo.errors import OperationFailure
+
 from datalayer.transfer import carrying
+from datalayer.transfer.changes import Changes
 from datalayer.transfer.copy import Copier
 from datalayer.transfer.entries import Entry
-from datalayer.transfer.journal import Journal, Range
+from datalayer.transfer.failures import DUPLICATE, PAST_IS_GONE, foreign_documents
+from datalayer.transfer.following import Follower
+from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease
 from datalayer.transfer.moving import Mover
 from datalayer.transfer.pace import Pace
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
+from datalayer.transfer.ranges import Range, RangeState
 from datalayer.transfer.reading import Batch, batches
 from datalayer.transfer.shaping import shape_of
 from datalayer.transfer.verify import Verifier
@@ -62,39 +67,40 @@ class Runner:
         """Do what is left to do."""
         self._check_skipped()
         self._note(state="running")
+        past = self._past()
         self._begin(self.journal.totals()["copied"])
         for number, part in enumerate(self.plan.parts):
             self._prepare(number, part)
-            self._copy(number, part)
-        for number, part in enumerate(self.plan.parts):
-            with self.lease.time():
-                indexes = self._progress_of(number).get("indexes", [])
-            carrying.build_indexes(part, indexes, self.destination)
-        self._begin(0)
-        for number, part in enumerate(self.plan.parts):
-            self._verify(number, part, ("copied", "verified"))
-        self._begin(0)
-        if self.plan.move:
+            self._copy(number, part, past)
+        if self.plan.follow:
+            self._follow()
+        self._build_indexes()
+        if self.plan.follow:
+            self._verify_all(self.origin, "copied")
+            self._note(progress={"cut_over": None if self._drifted() else "done"})
+        else:
+            self._verify_all(_still_known(past, self.plan) or self.origin, "copied", "verified")
+        if self.plan.move and not (self.plan.follow and self._drifted()):
+            self._begin(0)
             for number, part in enumerate(self.plan.parts):
                 self._delete(number, part)
         self.judge()
 
     def verify(self) -> None:
         """Compare everything again that was copied."""
-        self._begin(0)
-        for number, part in enumerate(self.plan.parts):
-            self._verify(number, part, ("copied", "verified", "deleting", "deleted"))
+        self._verify_all(self.origin, "copied", "verified", "deleting", "deleted")
         if self.entry.state in ("done", "drifted"):
             self.judge()
 
     def judge(self) -> None:
         """Note whether both sides are as the plan wants them."""
+        self._note(state="drifted" if self._drifted() else "done")
+
+    def _drifted(self) -> bool:
         found = self.journal.totals()
-        drifted = any(found[name] for name in ("missing", "differing", "gone", "left"))
-        drifted = drifted or any(
+        return any(found[name] for name in ("missing", "differing", "gone", "left")) or any(
             self._progress_of(n).get("new") for n in range(len(self.plan.parts))
         )
-        self._note(state="drifted" if drifted else "done")
 
     # Steps
 
@@ -109,10 +115,19 @@ class Runner:
         with self.lease.time():
             carrying.create(self.plan, part, self.destination)
 
-    def _copy(self, number: int, part: Part) -> None:
-        copier = Copier(
-            self.plan, part, number, self.origin, self.destination, self.shape, self.journal
-        )
+    def _past(self) -> Place:
+        """The source, as the plan wants it read: as it was when the run began, or as it is."""
+        if not (self.plan.snapshot or self.plan.follow):
+            return self.origin
+        begun_at = self.journal.progress().get("begun_at")
+        if begun_at is None:
+            with self.lease.time():
+                begun_at = self.origin.time()
+            self._note(progress={"begun_at": begun_at})
+        return self.origin.as_of(begun_at) if self.plan.snapshot else self.origin
+
+    def _copy(self, number: int, part: Part, past: Place) -> None:
+        copier = Copier(self.plan, part, number, past, self.destination, self.shape, self.journal)
 
         def write(each: Range, batch: Batch | None) -> Range:
             return copier.write(each, batch)
@@ -124,7 +139,7 @@ class Runner:
         last = self.journal.last(number)
         after = None if last is None else last.ids[-1]
         following = 0 if last is None else last.number + 1
-        with batches(self.origin, part, self.plan, after) as read:
+        with batches(past, part, self.plan, after) as read:
             self._advance("copy", self._entered(copier, read, following), write, ahead=True)
         self._note(progress={f"{number}.read": True})
 
@@ -137,12 +152,51 @@ class Runner:
                 each = copier.range_of(batch, number)
             yield each, batch
 
-    def _verify(self, number: int, part: Part, states: Iterable[Any]) -> None:
-        verifier = Verifier(self.plan, part, self.origin, self.destination, self.shape)
+    def _build_indexes(self, *, what_can_be: bool = False) -> None:
+        for number, part in enumerate(self.plan.parts):
+            with self.lease.time():
+                indexes = self._progress_of(number).get("indexes", [])
+            try:
+                carrying.build_indexes(part, indexes, self.destination)
+            except OperationFailure as exc:
+                if not what_can_be or exc.code != DUPLICATE:
+                    raise
+
+    def _follow(self) -> None:
+        """Carry changes over until somebody asks for the cut-over, and then what is left."""
+        progress = self.journal.progress()
+        if progress.get("cut_over") == "done":
+            return  # what was deleted since, by a move, is not to be followed
+        self._note(state="following")
+        begun_at, token = progress["begun_at"], progress.get("token")
+        follower = Follower(
+            self.plan, self.origin, self.destination, self.shape, self.journal, self.lease,
+            progress.get("followed", 0),
+        )  # fmt: skip
+        with Changes.since(self.origin, self.plan, begun_at, token) as changes:
+            follower.catch_up(changes)
+            # Now, so that little is left to do at the cut-over. Documents read at different
+            # times can hold the same value of a unique index: that is built in the end.
+            self._build_indexes(what_can_be=True)
+            self._verify_all(self.origin, "copied")
+            while self.journal.progress().get("cut_over") != "asked":
+                follower.step(changes)
+                self.tell(Progress(self.plan.name, "follow", follower.count, follower.count))
+            follower.catch_up(changes)
+
+    def _verify_all(self, origin: Place, *states: RangeState) -> None:
+        self._begin(0)
+        for number, part in enumerate(self.plan.parts):
+            self._verify(number, part, origin, states)
+
+    def _verify(
+        self, number: int, part: Part, origin: Place, states: Iterable[RangeState]
+    ) -> None:
+        verifier = Verifier(self.plan, part, origin, self.destination, self.shape)
         items = ((each, None) for each in self.journal.ranges(number, *states))
         self._advance("verify", items, lambda each, _: verifier.verify(each), ahead=False)
         with self.lease.time():
-            selected = self.origin.collection(part.source).count_documents(dict(part.filter))
+            selected = origin.collection(part.source).count_documents(dict(part.filter))
         new = max(selected - self.journal.totals(number)["here"], 0)
         self._note(progress={f"{number}.new": new})
 
@@ -207,12 +261,7 @@ class Runner:
 
     def _check_skipped(self) -> None:
         if self.plan.conflicts == "fail" and self.journal.totals()["skipped"]:
-            raise TransferError(
-                f"the target {self.plan.target!r} got documents of the same _id from somebody "
-                "else during the transfer; they were left as they are. Look into them, then "
-                f"take back what was written: `datalayer transfer rollback {self.plan.name}`",
-                alias=self.plan.target,
-            )
+            raise foreign_documents(self.plan)
 
     def _begin(self, done: int) -> None:
         self._done = done
@@ -224,6 +273,18 @@ class Runner:
     def _progress_of(self, number: int) -> dict[str, Any]:
         found: dict[str, Any] = self.journal.progress().get(str(number), {})
         return found
+
+
+def _still_known(past: Place, plan: Plan) -> Place | None:
+    """``past`` if the server has it still, to compare with."""
+    try:
+        for part in plan.parts:
+            past.collection(part.source).find_one({}, {"_id": True})
+    except OperationFailure as exc:
+        if exc.code in PAST_IS_GONE:
+            return None
+        raise
+    return past
 
 
 def _collect(flying: set[Future[Range]], landed: list[Range]) -> set[Future[Range]]:

@@ -9,9 +9,9 @@ from typing import Any
 import bson
 
 from datalayer.transfer.exact import DECODED, digest_of, id_of, key_of, split
-from datalayer.transfer.journal import Range
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
+from datalayer.transfer.ranges import Range
 from datalayer.transfer.reading import raw_by_id
 from datalayer.transfer.shaping import Shape
 
@@ -40,7 +40,8 @@ class Verifier:
         here = b"".join(raw_by_id(self.origin, self.part.source, each.ids, self.part))
         if not (self.plan.reshapes or self._unordered) and here == there and not each.skipped:
             count = _count(there)
-            gone = len(each.ids) - count  # on both sides
+            # On both sides, as it should be where changes are followed.
+            gone = 0 if self.plan.follow else len(each.ids) - count
             return each.now(
                 "verified",
                 digest=digest_of([there]),
@@ -61,7 +62,7 @@ class Verifier:
             key = key_of(identifier)
             original, copied = here.get(key), there.get(key)
             if original is None:
-                gone += 1
+                gone += not self.plan.follow or (copied is not None and key not in skipped)
             elif copied is None:
                 missing += 1
             elif self._plain(self.shape(original)) == self._plain(copied):

@@ -18,9 +18,10 @@ from moving import Databases, nonzero, plan, raw
 
 from datalayer import transfer
 from datalayer.errors import TransferError
-from datalayer.transfer.journal import Journal, Range
+from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import held
 from datalayer.transfer.places import Place
+from datalayer.transfer.ranges import Range
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 20.0) -> None:

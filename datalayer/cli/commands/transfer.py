@@ -28,7 +28,13 @@ from datalayer.transfer.resolving import parse_filter
 __all__ = ["add_to"]
 
 _OWN_MODELS = "datalayer.models"
-_STATES = {"done": "green", "rolled_back": "green", "drifted": "bold red", "running": "yellow"}
+_STATES = {
+    "done": "green",
+    "rolled_back": "green",
+    "drifted": "bold red",
+    "running": "yellow",
+    "following": "yellow",
+}
 
 
 def add_to(commands: Commands) -> None:
@@ -40,6 +46,7 @@ def add_to(commands: Commands) -> None:
             "run": _run,
             "resume": _resume,
             "verify": _verify,
+            "cut-over": _cut_over,
             "rollback": _rollback,
             "list": _list,
             "show": _show,
@@ -91,6 +98,16 @@ def _verify(output: Output, options: argparse.Namespace) -> ExitCode:
         return _tell(
             output,
             transfer.verify(
+                options.name, target=options.to, wait_seconds=options.wait, on_progress=tell
+            ),
+        )
+
+
+def _cut_over(output: Output, options: argparse.Namespace) -> ExitCode:
+    with _found(options), telling(output.stderr) as tell:
+        return _tell(
+            output,
+            transfer.cut_over(
                 options.name, target=options.to, wait_seconds=options.wait, on_progress=tell
             ),
         )
@@ -213,6 +230,8 @@ def _planned(options: argparse.Namespace) -> Plan:
         rate=options.rate,
         max_lag_seconds=options.max_lag,
         lease_seconds=options.lease,
+        snapshot=options.snapshot,
+        follow=options.follow,
     )
 
 

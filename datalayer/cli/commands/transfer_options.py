@@ -41,6 +41,11 @@ def add_commands(commands: Commands, runs: Mapping[str, Runs]) -> None:
         "verify": group.add_parser(
             "verify", help="compare every document on both sides", parents=named
         ),
+        "cut-over": group.add_parser(
+            "cut-over",
+            help="end one that follows changes, when the source is no longer written to",
+            parents=[connecting, _named(wait_seconds=60.0)],
+        ),
         "rollback": group.add_parser(
             "rollback", help="take back what a transfer wrote", parents=named
         ),
@@ -112,6 +117,16 @@ def _how() -> Parser:
     )
     options.add_argument("--inverse", metavar="MODULE:FUNCTION", help="the way back")
     options.add_argument(
+        "--snapshot",
+        action="store_true",
+        help="copy the source as it was when the run began (at most 5 minutes long by default)",
+    )
+    options.add_argument(
+        "--follow",
+        action="store_true",
+        help="carry over what changes in the source, until `datalayer transfer cut-over`",
+    )
+    options.add_argument(
         "--no-options", action="store_true", help="leave out the source's options and indexes"
     )
     options.add_argument("--batch-size", type=count, default=5000, metavar="N")
@@ -129,15 +144,15 @@ def _how() -> Parser:
     return options
 
 
-def _named() -> Parser:
+def _named(wait_seconds: float = 0.0) -> Parser:
     options = Parser(add_help=False)
     options.add_argument("name", metavar="NAME", help="the transfer")
     options.add_argument("--to", metavar="ALIAS", help="the database that it writes to")
     options.add_argument(
         "--wait",
         type=seconds,
-        default=0.0,
+        default=wait_seconds,
         metavar="SECONDS",
-        help="wait for a runner that has died to lose its lease",
+        help="wait so long for the runner that is at work (default: %(default)g)",
     )
     return options

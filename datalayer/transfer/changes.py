@@ -1,0 +1,120 @@
+"""Reads from a change stream which documents of the source have changed, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from bson import Timestamp
+from pymongo.change_stream import ChangeStream
+
+from datalayer.errors import TransferError
+from datalayer.transfer.exact import key_of
+from datalayer.transfer.places import Place
+from datalayer.transfer.plan import Plan
+
+__all__ = ["Changes", "Some"]
+
+_OF_DOCUMENTS = frozenset({"insert", "update", "replace", "delete"})
+_AT_ONCE = 1000
+_WAIT_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Some:
+    """Changes that follow each other: the ids of what has changed, by part, each once."""
+
+    ids: Mapping[int, list[Any]]
+    time: Timestamp
+    """When the last of them happened."""
+    token: Mapping[str, Any]
+    """Where to go on behind them."""
+
+    @property
+    def count(self) -> int:
+        """Of documents."""
+        return sum(map(len, self.ids.values()))
+
+
+class Changes:
+    """What changes in the source's collections of one plan."""
+
+    def __init__(self, stream: ChangeStream[dict[str, Any]], plan: Plan) -> None:
+        self._stream = stream
+        self._plan = plan
+        self._numbers = {part.source: number for number, part in enumerate(plan.parts)}
+
+    @classmethod
+    @contextmanager
+    def since(
+        cls, origin: Place, plan: Plan, start: Timestamp, token: Mapping[str, Any] | None
+    ) -> Iterator[Changes]:
+        """The changes behind ``token``, or since ``start``, in a ``with`` block."""
+        where: dict[str, Any] = (
+            {"start_at_operation_time": start} if token is None else {"resume_after": token}
+        )
+        pipeline = [
+            {"$match": _concerns([part.source for part in plan.parts])},
+            {"$project": {"operationType": 1, "ns": 1, "documentKey": 1, "clusterTime": 1}},
+        ]
+        with origin.database.watch(
+            pipeline, max_await_time_ms=round(_WAIT_SECONDS * 1000), **where
+        ) as stream:
+            yield cls(stream, plan)
+
+    def some(self, most: int) -> Some | None:
+        """What has changed since the call before, of at most ``most`` documents.
+
+        Waits half a second for something to happen; ``None`` where nothing did.
+
+        Raises:
+            TransferError: when a collection was dropped or renamed.
+        """
+        ids: dict[int, dict[bytes, Any]] = {}
+        time = None
+        ends = monotonic() + _WAIT_SECONDS
+        for _ in range(min(most, _AT_ONCE)):
+            event = self._stream.try_next()
+            if event is None:
+                break
+            self._check(event)
+            identifier = event["documentKey"]["_id"]
+            of_part = ids.setdefault(self._numbers[event["ns"]["coll"]], {})
+            # Behind the others: what it gave up, a value of a unique index say, came first.
+            of_part.pop(key_of(identifier), None)
+            of_part[key_of(identifier)] = identifier
+            time = event["clusterTime"]
+            if monotonic() > ends:
+                break
+        token = self._stream.resume_token
+        if time is None or token is None:
+            return None
+        return Some({number: list(found.values()) for number, found in ids.items()}, time, token)
+
+    @property
+    def token(self) -> Mapping[str, Any] | None:
+        """Where to go on behind everything that was read."""
+        return self._stream.resume_token
+
+    def _check(self, event: Mapping[str, Any]) -> None:
+        if event["operationType"] not in _OF_DOCUMENTS:
+            where = event.get("ns", {}).get("coll", "the database")
+            raise TransferError(
+                f"{where!r} on {self._plan.source!r} was changed as a whole "
+                f"({event['operationType']}), which can't be followed; take back what was "
+                "copied, and begin again",
+                alias=self._plan.source,
+            )
+
+
+def _concerns(names: list[str]) -> dict[str, Any]:
+    return {
+        "$or": [
+            {"ns.coll": {"$in": names}},
+            {"to.coll": {"$in": names}},
+            {"operationType": {"$in": ["dropDatabase", "invalidate"]}},
+        ]
+    }

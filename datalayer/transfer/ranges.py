@@ -1,0 +1,57 @@
+"""A range: the documents of a transfer that are worked on, and noted in the journal, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+__all__ = ["Range", "RangeState"]
+
+RangeState = Literal["copying", "copied", "verified", "deleting", "deleted", "restoring"]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Some documents of one part, next to each other in the order of ``_id`` but for those that a
+    followed transfer has added.
+
+    It is in the journal before any of them is written, with the ids of them all: what a run
+    wrote is known exactly, whatever else is written to the target.
+    """
+
+    part: int
+    number: int
+    ids: Sequence[Any]
+    state: RangeState = "copying"
+    skipped: Sequence[Any] = ()
+    """Ids that the target held before, and that were left as they are."""
+    replaced: Sequence[Any] = ()
+    """Ids that the target held before; their documents are kept in a collection beside."""
+    left: Sequence[Any] = ()
+    """Ids that a move has left in the source, because they had changed."""
+    digest: str | None = None
+    """Of the documents in the target, as they were verified."""
+    count: int = 0
+    missing: int = 0
+    differing: int = 0
+    gone: int = 0
+    """How many are no longer in the source, or no longer selected."""
+    here: int = 0
+    """How many are in the source."""
+
+    def now(self, state: RangeState, **changes: Any) -> Range:
+        """The range in its next state."""
+        return replace(self, state=state, **changes)
+
+    def stored(self) -> dict[str, Any]:
+        """What the journal keeps beside the range's part and number, which are its name."""
+        values = asdict(self)
+        del values["part"], values["number"]
+        return values
+
+    @classmethod
+    def of(cls, part: int, number: int, stored: Mapping[str, Any]) -> Range:
+        """The range that ``stored`` made; other entries are ignored."""
+        known = cls(part, number, ()).stored()
+        return cls(part, number, **{name: stored[name] for name in known})
