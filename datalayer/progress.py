@@ -19,11 +19,12 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 @contextmanager
-def progress(label: str, total: int, *, stream: IO[str] | None = None) -> Iterator[Advance]:
+def progress(label: str, total: int | None, *, stream: IO[str] | None = None) -> Iterator[Advance]:
     """Show how far a ``with`` block has got; call what it gives with the number of items done.
 
     A terminal gets a bar with rate and time left. Anything else (a file, a pipe, or no rich) gets
-    a line every five seconds and one at the end. ``stream`` defaults to standard error.
+    a line every five seconds and one at the end. A ``total`` of ``None`` isn't known. ``stream``
+    defaults to standard error.
     """
     stream = stream or sys.stderr
     bar = _bar if stream.isatty() and find_spec("rich") is not None else _lines
@@ -42,7 +43,7 @@ def track(
 
 
 @contextmanager
-def _bar(label: str, total: int, stream: IO[str]) -> Iterator[Advance]:
+def _bar(label: str, total: int | None, stream: IO[str]) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -73,7 +74,7 @@ def _bar(label: str, total: int, stream: IO[str]) -> Iterator[Advance]:
 
 
 @contextmanager
-def _lines(label: str, total: int, stream: IO[str]) -> Iterator[Advance]:
+def _lines(label: str, total: int | None, stream: IO[str]) -> Iterator[Advance]:
     started = told = monotonic()
     done = 0
 
@@ -82,7 +83,7 @@ def _lines(label: str, total: int, stream: IO[str]) -> Iterator[Advance]:
         done += count
         if monotonic() - told >= _SECONDS_BETWEEN_LINES:
             told = monotonic()
-            _say(stream, f"  {label}: {done:,} of {total:,}")
+            _say(stream, f"  {label}: {done:,}" + ("" if total is None else f" of {total:,}"))
 
     yield advance
     elapsed = monotonic() - started

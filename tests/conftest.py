@@ -51,13 +51,13 @@ def no_secret_is_logged(guarded_logs: Guard) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def mongod() -> Iterator[EmbeddedMongo]:
     """One server, which takes ``failCommand`` and the other test commands."""
-    with EmbeddedMongo(test_commands=True) as server:
+    with EmbeddedMongo(test_commands=True, in_memory=True) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def shared_replset() -> Iterator[EmbeddedMongo]:
-    with EmbeddedMongo(3, test_commands=True) as servers:
+    with EmbeddedMongo(3, test_commands=True, in_memory=True) as servers:
         yield servers
 
 
@@ -72,7 +72,7 @@ def replset(shared_replset: EmbeddedMongo) -> Iterator[EmbeddedMongo]:
 @pytest.fixture(scope="session")
 def auth_mongod() -> Iterator[EmbeddedMongo]:
     """One server with access control; its user is ``APP_USER``."""
-    with EmbeddedMongo(auth=APP_USER, test_commands=True) as server:
+    with EmbeddedMongo(auth=APP_USER, test_commands=True, in_memory=True) as server:
         yield server
 
 

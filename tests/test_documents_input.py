@@ -225,7 +225,7 @@ def test_named_keys_may_be_ignored() -> None:
         UserDict({"$ne": 1}),
         MappingProxyType({"$ne": 1}),
         b"a",
-        object(),
+        pytest.param(object(), id="object"),
     ],
     ids=repr,
 )

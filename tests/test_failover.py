@@ -25,7 +25,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from datalayer import BusinessDocument, db
+from datalayer import BusinessDocument, db, transfer
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (
     DataLayerError,
@@ -306,6 +306,25 @@ def test_a_change_that_the_server_holds_up_until_it_has_stepped_down_is_told_cle
         thread.join(30)
     [error] = errors
     assert (type(error), Payment.objects.sum("times")) in truthful
+
+
+def test_a_followed_transfer_goes_on_through_elections(
+    replset: EmbeddedMongo, settings: Settings
+) -> None:
+    ours = Writers(OURS)
+    outcome: list[transfer.Report] = []
+    plan = transfer.plan("live", models=[Payment], target="database1", follow=True)
+    runner = threading.Thread(target=lambda: outcome.append(transfer.run(plan)))
+    with ours.at_work():
+        runner.start()
+        until(lambda: transfer.show("live").followed > 0)
+        for _ in range(2):
+            step_down(replset)
+            ours.succeed(20)
+    report = transfer.cut_over("live")
+    runner.join(20)
+    assert [each.state for each in outcome] == [report.state] == ["done"]
+    assert (report.verified, amiss(ours, replset, settings)) == (len(ours.calls), NOTHING)
 
 
 @pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "resumed in time"])

@@ -104,7 +104,7 @@ class CommandMonitor(CommandListener):
         """A command was answered."""
         microseconds = self._duration()
         self._uncounted.append(microseconds)
-        if microseconds >= self._slow_microseconds:
+        if microseconds >= self._slow_microseconds and not self._waits_for_data(event):
             self._report_slow(event, microseconds, event.reply)
         self._thread.started = None  # a large insert's documents needn't stay in memory
         if len(self._uncounted) >= _BATCH:
@@ -161,6 +161,15 @@ class CommandMonitor(CommandListener):
             extra={"event": "slow_command", **facts},
         )
         self._emit("slow_command", facts)
+
+    def _waits_for_data(self, event: CommandSucceededEvent) -> bool:
+        """Whether the command was to wait for something to happen, as a change stream's does.
+
+        Such a ``getMore``, and no other, says for how long
+        (https://www.mongodb.com/docs/manual/reference/command/getMore/).
+        """
+        command = self._command_of(event) if event.command_name == "getMore" else None
+        return command is not None and "maxTimeMS" in command
 
     def _command_of(
         self, event: CommandSucceededEvent | CommandFailedEvent

@@ -20,7 +20,7 @@ __all__ = ["Changes", "Some"]
 
 _OF_DOCUMENTS = frozenset({"insert", "update", "replace", "delete"})
 _AT_ONCE = 1000
-_WAIT_SECONDS = 0.5
+_WAIT_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Changes:
     def some(self, most: int) -> Some | None:
         """What has changed since the call before, of at most ``most`` documents.
 
-        Waits half a second for something to happen; ``None`` where nothing did.
+        Waits a fifth of a second for something to happen; ``None`` where nothing did.
 
         Raises:
             TransferError: when a collection was dropped or renamed.

@@ -19,6 +19,7 @@ from datalayer.transfer.exact import id_of, key_of
 from datalayer.transfer.failures import DUPLICATE, foreign_documents, index_in_the_way
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease
+from datalayer.transfer.pace import Pace
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
@@ -41,6 +42,7 @@ class Follower:
     shape: Shape
     journal: Journal
     lease: Lease
+    pace: Pace
     count: int = 0
     """How many changes of documents were carried over."""
     _noted: float = 0.0
@@ -70,6 +72,7 @@ class Follower:
         return min(documents_at_once(part, self.plan) for part in self.plan.parts)
 
     def _carry(self, some: Some) -> None:
+        self.pace.wait(some.count)
         # Reads see the changes also on a primary that has only just become one.
         origin = self.origin.since(some.time)
         for number, ids in some.ids.items():

@@ -43,6 +43,10 @@ class Journal:
         Raises:
             TransferError: when there is a transfer of that name.
         """
+        if self.followed:
+            self._ranges.create_index(
+                "ids", name=_IDS_INDEX, partialFilterExpression={"followed": True}
+            )
         try:
             self._transfers.update_one(
                 {"_id": self.name, "token": {"$exists": False}},
@@ -64,10 +68,6 @@ class Journal:
                 ],
                 upsert=True,
             )
-            if self.followed:
-                self._ranges.create_index(
-                    "ids", name=_IDS_INDEX, partialFilterExpression={"followed": True}
-                )
         except DuplicateKeyError:
             raise TransferError(
                 f"there is a transfer {self.name!r} on {self.place.alias!r} already; go on with "

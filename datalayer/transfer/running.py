@@ -36,12 +36,14 @@ _NOTED_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one phase of a transfer is: ``copy``, ``verify``, ``delete`` or ``roll back``."""
+    """How far one phase of a transfer is: ``copy``, ``follow``, ``verify``, ``delete`` or
+    ``roll back``."""
 
     name: str
     phase: str
     done: int
-    total: int
+    total: int | None
+    """``None`` for ``follow``, which ends when it is told to."""
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]
@@ -67,10 +69,12 @@ class Runner:
         """Do what is left to do."""
         self._check_skipped()
         self._note(state="running")
+        for number, part in enumerate(self.plan.parts):
+            self._prepare(number, part)
+        # The targets have to be there at that time: the server looks for their indexes then.
         past = self._past()
         self._begin(self.journal.totals()["copied"])
         for number, part in enumerate(self.plan.parts):
-            self._prepare(number, part)
             self._copy(number, part, past)
         if self.plan.follow:
             self._follow()
@@ -171,7 +175,7 @@ class Runner:
         begun_at, token = progress["begun_at"], progress.get("token")
         follower = Follower(
             self.plan, self.origin, self.destination, self.shape, self.journal, self.lease,
-            progress.get("followed", 0),
+            self.pace, progress.get("followed", 0),
         )  # fmt: skip
         with Changes.since(self.origin, self.plan, begun_at, token) as changes:
             follower.catch_up(changes)
@@ -181,7 +185,7 @@ class Runner:
             self._verify_all(self.origin, "copied")
             while self.journal.progress().get("cut_over") != "asked":
                 follower.step(changes)
-                self.tell(Progress(self.plan.name, "follow", follower.count, follower.count))
+                self.tell(Progress(self.plan.name, "follow", follower.count, None))
             follower.catch_up(changes)
 
     def _verify_all(self, origin: Place, *states: RangeState) -> None:

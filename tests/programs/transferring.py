@@ -1,6 +1,8 @@
 """Runs transfers, each in a child of its own that kills itself at a given write command: just
 before it is sent, or just after it was answered.
 
+A followed transfer finds changes in the source on its way, and is then asked for the cut-over.
+
 Reads a line of JSON for each: the databases' URIs, the transfer's options (none to resume), and
 the number of the command. Answers with a line: the number of commands, or null after a kill.
 """
@@ -12,11 +14,20 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pymongo import monitoring
 
 from datalayer import Settings, db, transfer
+from datalayer.core import registry
+from datalayer.transfer.journal import Journal
+from datalayer.transfer.places import Place
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "transfer"))
+
+from moving import change
 
 WRITES = {
     "aggregate", "bulkWrite", "commitTransaction", "create", "createIndexes", "delete", "drop",
@@ -52,6 +63,19 @@ class Fate(monitoring.CommandListener):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+def changing(target: str) -> Callable[[transfer.Progress], None]:
+    """Changes the source in the middle of the copy, and asks for the cut-over."""
+    done: list[bool] = []
+
+    def tell(progress: transfer.Progress) -> None:
+        if progress.phase == "copy" and progress.done >= 25 and not done:
+            done.append(True)
+            change(registry.connection("default").database["messages"])
+            Journal(Place.of(target), "t").ask_for_cut_over()
+
+    return tell
+
+
 def work(order: dict[str, Any]) -> int:
     fate = Fate(order["end_at"], answered=order["answered"])
     monitoring.register(fate)
@@ -63,7 +87,7 @@ def work(order: dict[str, Any]) -> int:
         if order["verb"] == "run":
             plan = transfer.plan("t", **order["options"])
             fate.seen, fate.count = itertools.count(), 0
-            transfer.run(plan)
+            transfer.run(plan, on_progress=changing(plan.target) if plan.follow else None)
         else:
             transfer.rollback("t")
         return fate.count

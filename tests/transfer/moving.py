@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -126,6 +126,28 @@ def nonzero(
 ) -> dict[str, int]:
     """What is not the same on both sides."""
     return {name: getattr(report, name) for name in names if getattr(report, name)}
+
+
+def change(collection: Collection[Any]) -> None:
+    """Change, delete and add some of 60 messages; doing it again changes nothing more."""
+    collection.update_many({"number": {"$lt": 10}}, {"$set": {"text": "later"}})
+    collection.delete_many({"number": {"$gte": 50, "$lt": 60}})
+    for each in messages(5, 100):
+        collection.replace_one({"_id": each["_id"]}, each, upsert=True)
+
+
+def when(
+    phase: str, act: Callable[[], object], done_before: int = 0
+) -> Callable[[transfer.Progress], None]:
+    """Call ``act`` once, at the first news of ``phase`` with so many documents done."""
+    done: list[str] = []
+
+    def tell(progress: transfer.Progress) -> None:
+        if progress.phase == phase and progress.done >= done_before and not done:
+            done.append(phase)
+            act()
+
+    return tell
 
 
 def shouted(document: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moving import Databases, messages, nonzero, raw
+from moving import Databases, change, messages, nonzero, raw
 
 from datalayer import transfer
 
@@ -121,6 +121,36 @@ def test_a_killed_run_is_resumed_to_equal_digests(
         assert databases.state() == wanted
         transfer.rollback("t")
         assert databases.state() == before
+        assert databases.left_beside() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("move", [False, True], ids=["copy", "move"])
+def test_a_killed_follower_is_resumed_to_equal_digests(
+    mortal: Mortal, databases: Databases, move: bool
+) -> None:
+    chosen = options("archive", follow=True, move=move)
+    prepared(databases, "archive", occupied=False)
+    commands = mortal.do("run", None, **chosen)
+    wanted = databases.state()
+    assert wanted["archive"]["messages"][0] == 55
+    for end_at in range(int(move), commands, 2 * STRIDE):
+        prepared(databases, "archive", occupied=False)
+        assert mortal.do("run", end_at, **chosen) is None
+        stored = databases["archive"].datalayer_transfers.find_one({"_id": "t"})
+        if stored is None:
+            continue
+        let_the_lease_run_out(databases, "archive")
+        if "cut_over" in stored["progress"]:
+            report = transfer.resume("t")
+        else:
+            change(databases["default"].messages)
+            report = transfer.cut_over("t")
+        assert (report.state, nonzero(report)) == ("done", {})
+        assert databases.state() == wanted
+        transfer.rollback("t")
+        assert databases.state()["archive"] == {}
+        assert databases["default"].messages.count_documents({}) == 55
         assert databases.left_beside() == []
 
 

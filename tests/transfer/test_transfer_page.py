@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from pathlib import Path
 
 import pytest
 from moving import Databases
+from observing import until
 
-from datalayer import db
+from datalayer import db, transfer
 from datalayer.cli import main
 from datalayer.models import ChatMessage, HistoryRecord
 
@@ -31,7 +33,9 @@ def test_the_commands_of_the_page_run_in_order(
     deeds = []
     for command in commands:
         words = shlex.split(command)[1:]
-        if "shop.moves:old_events" not in words:
+        if "--follow" in words:
+            follow(words)
+        elif "shop.moves:old_events" not in words:
             assert main(words) == 0, capsys.readouterr().err
             deeds.append((words[1], ChatMessage.objects.count(), HistoryRecord.objects.count()))
     assert deeds == [
@@ -44,4 +48,19 @@ def test_the_commands_of_the_page_run_in_order(
         ("plan", 3, 0),
         ("run", 0, 0),
         ("resume", 0, 0),
+        ("run", 0, 0),
+        ("cut-over", 0, 0),
     ]
+    assert transfer.show("chat-live").state == "done"
+
+
+def follow(words: list[str]) -> None:
+    """Run a command that ends only after the cut-over, as in another terminal."""
+    db.connect_all()
+    threading.Thread(target=main, args=(words,)).start()
+    name = words[words.index("--name") + 1]
+    until(
+        lambda: any(
+            each.name == name and each.state == "following" for each in transfer.transfers()
+        )
+    )

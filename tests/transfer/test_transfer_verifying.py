@@ -6,24 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from moving import Databases, messages, nonzero, plan, raw
+from moving import Databases, messages, nonzero, plan, raw, when
 
 from datalayer import transfer
 from datalayer.errors import ConfigurationError, TransferError
 
 TARGETS = pytest.mark.parametrize("target", ["database1", "archive"])
-
-
-def when(phase: str, act: Callable[[], object]) -> Callable[[transfer.Progress], None]:
-    """Call ``act`` once, at the first news of ``phase``."""
-    done: list[str] = []
-
-    def tell(progress: transfer.Progress) -> None:
-        if progress.phase == phase and not done:
-            done.append(phase)
-            act()
-
-    return tell
 
 
 def change_one(collection: Any) -> None:

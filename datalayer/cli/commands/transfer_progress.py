@@ -61,12 +61,13 @@ class _Lines:
         now = monotonic()
         if news.phase != self._phase:
             self._phase, self._began, self._told, self._before = news.phase, now, 0.0, news.done
-        if now - self._told < _SECONDS_BETWEEN_LINES and news.done < news.total:
+        ended = news.total is not None and news.done >= news.total
+        if now - self._told < _SECONDS_BETWEEN_LINES and not ended:
             return
         self._told = now
         passed = now - self._began
         rate = (news.done - self._before) / passed if passed > 0 else 0.0
-        left = (news.total - news.done) / rate if rate else None
+        left = (news.total - news.done) / rate if rate and news.total is not None else None
         line = {
             "transfer": news.name,
             "phase": news.phase,
