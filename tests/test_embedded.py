@@ -351,6 +351,7 @@ time.sleep(60)
 def test_ctrl_c_goes_to_the_owner_only() -> None:
     program = """
 try:
+    print("ready", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     server.wait_for_primary(5)
@@ -358,6 +359,7 @@ except KeyboardInterrupt:
 """
     with start_python(TELL.format(members=1) + program, process_group=0) as owner:
         told = as_told(read_line(owner))
+        assert read_line(owner) == "ready\n"
         os.killpg(owner.pid, signal.SIGINT)
         assert read_line(owner) == "interrupted\n"
         owner.wait(20)

@@ -324,7 +324,8 @@ def test_a_followed_transfer_goes_on_through_elections(
     report = transfer.cut_over("live")
     runner.join(20)
     assert [each.state for each in outcome] == [report.state] == ["done"]
-    assert (report.verified, amiss(ours, replset, settings)) == (len(ours.calls), NOTHING)
+    assert report.verified == Payment.objects.count() >= len(ours.succeeded)
+    assert amiss(ours, replset, settings) == NOTHING
 
 
 @pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "resumed in time"])

@@ -141,7 +141,7 @@ def test_the_second_signal_interrupts(number: int, error: type[BaseException]) -
     with pytest.raises(error) as raised:
         work_through_signals(number, number)
     assert getattr(raised.value, "code", 143) == 143
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3  # of 10: code with locks may take a second to return
 
 
 def test_work_that_outlasts_the_grace_is_interrupted() -> None:
@@ -155,7 +155,7 @@ def test_without_grace_the_first_signal_interrupts() -> None:
     started = time.monotonic()
     with pytest.raises(SystemExit):
         work_through_signals(signal.SIGTERM, grace_seconds=0)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3  # of 10: code with locks may take a second to return
 
 
 def work_through_signals(*numbers: int, grace_seconds: float = DEADLINE) -> None:
