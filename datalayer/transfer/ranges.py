@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 __all__ = ["Range", "RangeState"]
@@ -46,12 +46,12 @@ class Range:
 
     def stored(self) -> dict[str, Any]:
         """What the journal keeps beside the range's part and number, which are its name."""
-        values = asdict(self)
-        del values["part"], values["number"]
-        return values
+        return {name: getattr(self, name) for name in _STORED}
 
     @classmethod
     def of(cls, part: int, number: int, stored: Mapping[str, Any]) -> Range:
         """The range that ``stored`` made; other entries are ignored."""
-        known = cls(part, number, ()).stored()
-        return cls(part, number, **{name: stored[name] for name in known})
+        return cls(part, number, **{name: stored[name] for name in _STORED})
+
+
+_STORED = tuple(each.name for each in fields(Range) if each.name not in ("part", "number"))
