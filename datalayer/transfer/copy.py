@@ -73,10 +73,11 @@ class Copier:
         skipped = {key_of(one) for one in each.skipped}
         foreign: list[Any] = []
         if self.plan.method == "merge":
-            ids = [one for one in each.ids if key_of(one) not in skipped]
-            foreign = self._merge([one for one in ids if one is not None], again=again)
-            # The one _id that $merge doesn't take.
-            documents = by_id(self.origin, self.part.source, [None], None) if None in ids else []
+            # The one _id that $merge doesn't take is null.
+            ids = [one for one in each.written() if one is not None]
+            foreign = self._merge(ids, again=again)
+            missing = [None] if len(ids) + len(skipped) < len(each.ids) else []
+            documents = by_id(self.origin, self.part.source, missing, None) if missing else []
         elif documents is None:
             documents = by_id(self.origin, self.part.source, each.ids, None)
         wanted = [raw for raw in documents or () if key_of(id_of(raw)) not in skipped]

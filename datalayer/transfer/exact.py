@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import bson
@@ -15,7 +15,17 @@ from bson.codec_options import DatetimeConversion
 from bson.json_util import CANONICAL_JSON_OPTIONS, JSONMode, JSONOptions
 from bson.raw_bson import RawBSONDocument
 
-__all__ = ["CANONICAL", "DECODED", "EXTENDED_JSON", "RAW", "digest_of", "id_of", "key_of", "split"]
+__all__ = [
+    "CANONICAL",
+    "DECODED",
+    "EXTENDED_JSON",
+    "RAW",
+    "are_of",
+    "digest_of",
+    "id_of",
+    "key_of",
+    "split",
+]
 
 _CODEC: dict[str, Any] = {
     "tz_aware": True,
@@ -37,6 +47,7 @@ EXTENDED_JSON = JSONOptions(json_mode=JSONMode.RELAXED, **_JSON)
 _FIXED = {0x01: 8, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16}
 _STRING, _DOCUMENT, _BINARY, _OBJECT_ID = 0x02, 0x03, 0x05, 0x07
 _ID_NAME = b"_id\x00"
+_OBJECT_ID_ELEMENT = bytes([_OBJECT_ID]) + _ID_NAME
 _VALUE = 9  # where the value of a leading _id begins: length, type and name come before it
 _LENGTH = struct.Struct("<i")
 
@@ -79,6 +90,16 @@ def split(batches: Iterable[bytes]) -> Iterator[bytes]:
             (length,) = _LENGTH.unpack_from(batch, at)
             yield batch[at : at + length]
             at += length
+
+
+def are_of(documents: Sequence[bytes], ids: Sequence[Any]) -> bool:
+    """Whether ``documents`` are those of ``ids``, in their order."""
+    if len(documents) != len(ids):
+        return False
+    if all(type(one) is ObjectId for one in ids):  # at a tenth of the cost
+        elements = (_OBJECT_ID_ELEMENT + one.binary for one in ids)
+        return all(raw[4:21] == element for raw, element in zip(documents, elements, strict=True))
+    return [key_of(id_of(raw)) for raw in documents] == list(map(key_of, ids))
 
 
 def digest_of(documents: Iterable[bytes]) -> str:

@@ -95,7 +95,7 @@ class Follower:
             self.plan, part, number, origin, self.destination, self.shape, self.journal
         ).range_of(Batch(found, None), 0 if last is None else last.number + 1)
         entered = entered.now("copied")
-        self.journal.write([entered])
+        self.journal.write(new=[entered])
         return entered
 
     def _note(self, token: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import ASCENDING, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from datalayer.errors import TransferError
@@ -23,6 +23,7 @@ __all__ = ["Journal"]
 
 _COUNTS = ("count", "missing", "differing", "gone", "here")
 _IDS_INDEX = "ids_of_followed"
+_ONE = WriteConcern(1)
 _UNTIL = {"$expr": {"$gt": ["$until", "$$NOW"]}}
 
 
@@ -125,8 +126,10 @@ class Journal:
         ranges: Iterable[Range] = (),
         state: str | None = None,
         progress: Mapping[str, Any] | None = None,
+        *,
+        new: Iterable[Range] = (),
     ) -> None:
-        """Note the new states of ``ranges`` and of the transfer.
+        """Enter ``new`` ranges, and note the new states of ``ranges`` and of the transfer.
 
         Raises:
             TransferError: when the lease has run out: this runner has to stop.
@@ -134,7 +137,10 @@ class Journal:
         changes = {f"progress.{key}": value for key, value in (progress or {}).items()}
         if state is not None:
             changes["state"] = state
-        mine = self._transfers.find_one_and_update(
+        writes: list[Any] = [*map(self._entry, new), *map(self._update, ranges)]
+        # What follows is confirmed by a majority only after this is.
+        transfers = self._transfers.with_options(write_concern=_ONE) if writes else self._transfers
+        mine = transfers.find_one_and_update(
             {"_id": self.name, "token": self.token, **_UNTIL},
             {"$set": changes, "$currentDate": {"updated_at": True}},
             projection={"_id": True},
@@ -142,16 +148,17 @@ class Journal:
         if mine is None:
             raise self.lost()
         # Not in one transaction with the above: one that a killed runner leaves open would keep
-        # the next from the journal for a minute. Each range is written as a whole, and only if
-        # no later runner has written it.
-        writes = [self._replace(each) for each in ranges]
+        # the next from the journal for a minute. Each range is written only if no later runner
+        # has written it.
         if writes:
             try:
-                self._ranges.bulk_write(writes, ordered=False)
+                done = self._ranges.bulk_write(writes, ordered=False)
             except BulkWriteError as exc:
                 if any(error["code"] == DUPLICATE for error in exc.details["writeErrors"]):
                     raise self.lost() from None
                 raise
+            if done.matched_count + done.upserted_count < len(writes):
+                raise self.lost()
 
     def lost(self) -> TransferError:
         """What to raise when the lease is gone."""
@@ -245,14 +252,17 @@ class Journal:
         """Selects the ranges of a part."""
         return {"_id": {"$gte": f"{self.name}/{part}/", "$lt": f"{self.name}/{part}0"}}
 
-    def _replace(self, each: Range) -> ReplaceOne[dict[str, Any]]:
-        identifier = f"{self.name}/{each.part}/{each.number:09d}"
-        document = {"_id": identifier, "token": self.token, **each.stored()}
+    def _entry(self, each: Range) -> ReplaceOne[dict[str, Any]]:
+        document = {"token": self.token, "ids": list(each.ids), **each.changing()}
         if self.followed:
             document["followed"] = True
-        return ReplaceOne(
-            {"_id": identifier, "token": {"$lte": self.token}}, document, upsert=True
-        )
+        return ReplaceOne(self._mine(each), document, upsert=True)
+
+    def _update(self, each: Range) -> UpdateOne:
+        return UpdateOne(self._mine(each), {"$set": {"token": self.token, **each.changing()}})
+
+    def _mine(self, each: Range) -> dict[str, Any]:
+        return {"_id": f"{self.name}/{each.part}/{each.number:09d}", "token": {"$lte": self.token}}
 
 
 def _from_now(seconds: float) -> dict[str, Any]:

@@ -79,13 +79,18 @@ class Place:
         return replace(self, read_concern=_At("majority", afterClusterTime=time))
 
     @property
+    def concern(self) -> ReadConcern:
+        """What reads ask for: committed data, unless the place is to be read at some time."""
+        return self.read_concern or _COMMITTED
+
+    @property
     def database(self) -> Database[dict[str, Any]]:
         """The database: the primary's committed data, and writes confirmed by a majority."""
         return self.client.get_database(
             self.connection.settings.database,
             codec_options=DECODED,
             read_preference=ReadPreference.PRIMARY,
-            read_concern=self.read_concern or _COMMITTED,
+            read_concern=self.concern,
             write_concern=MAJORITY,
         )
 

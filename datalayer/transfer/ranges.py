@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+from datalayer.transfer.exact import key_of
+
 __all__ = ["Range", "RangeState"]
 
 RangeState = Literal["copying", "copied", "verified", "deleting", "deleted", "restoring"]
@@ -44,14 +46,22 @@ class Range:
         """The range in its next state."""
         return replace(self, state=state, **changes)
 
-    def stored(self) -> dict[str, Any]:
-        """What the journal keeps beside the range's part and number, which are its name."""
-        return {name: getattr(self, name) for name in _STORED}
+    def written(self) -> list[Any]:
+        """The ids of the documents that the run wrote into the target."""
+        if not self.skipped:
+            return list(self.ids)
+        skipped = set(map(key_of, self.skipped))
+        return [one for one in self.ids if key_of(one) not in skipped]
+
+    def changing(self) -> dict[str, Any]:
+        """What isn't settled when the range is entered."""
+        return {name: getattr(self, name) for name in _CHANGING}
 
     @classmethod
     def of(cls, part: int, number: int, stored: Mapping[str, Any]) -> Range:
-        """The range that ``stored`` made; other entries are ignored."""
-        return cls(part, number, **{name: stored[name] for name in _STORED})
+        """The range as the journal has it."""
+        return cls(part, number, stored["ids"], **{name: stored[name] for name in _CHANGING})
 
 
-_STORED = tuple(each.name for each in fields(Range) if each.name not in ("part", "number"))
+_SETTLED = frozenset({"part", "number", "ids"})
+_CHANGING = tuple(each.name for each in fields(Range) if each.name not in _SETTLED)

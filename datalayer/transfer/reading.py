@@ -6,19 +6,38 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
 from queue import Empty, Full, Queue
 from typing import Any, cast
+
+from bson import MinKey, ObjectId
+from pymongo.errors import ConnectionFailure
 
 from datalayer.transfer.exact import id_of, key_of, split
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
+from datalayer.transfer.raw_find import first_batch_of, ids_behind, pages_of
 
-__all__ = ["Batch", "batches", "by_id", "documents_at_once", "raw_by_id"]
+__all__ = [
+    "BEGINNING",
+    "Batch",
+    "batches",
+    "by_id",
+    "documents_at_once",
+    "raw_between",
+    "raw_by_id",
+]
 
 _MOST_BYTES = 8 * 2**20
 """What a batch may hold besides its last document: four are in memory at once."""
 _MOST_ID_BYTES = 2**20
+_OBJECT_ID_BYTES = 12
 _AHEAD = 2
+BEGINNING = MinKey()
+"""Behind which all ids are."""
+_PAGED_BY_NO_INDEX = frozenset({"timeseries", "clusteredIndex", "collation"})
+_ORDERED = (ObjectId, int, datetime)
 _PATIENCE_SECONDS = 0.1
 
 
@@ -31,7 +50,9 @@ class Batch:
 
 
 @contextmanager
-def batches(place: Place, part: Part, plan: Plan, after: Any = None) -> Iterator[Iterator[Batch]]:
+def batches(
+    place: Place, part: Part, plan: Plan, after: Any = BEGINNING
+) -> Iterator[Iterator[Batch]]:
     """The documents of ``part`` behind the id ``after``, in a ``with`` block, read by a thread."""
     reader = _Ahead(_read(place, part, plan, after))
     try:
@@ -112,55 +133,92 @@ def documents_at_once(part: Part, plan: Plan) -> int:
     return max(min(plan.batch_size, _MOST_BYTES // max(average, 1)), 1)
 
 
+def raw_between(
+    place: Place, collection: str, ids: Sequence[Any], part: Part | None
+) -> bytes | None:
+    """The documents from the first of ``ids`` to the last, as a BSON array, with at most one more
+    than those are.
+
+    ``None`` where the server would not find them all that way (ids of several types, or in the
+    order of a collation), and where it did not answer: this isn't tried again.
+    """
+    if type(ids[0]) is not type(ids[-1]) or not isinstance(ids[0], _ORDERED):
+        return None
+    query: dict[str, Any] = {"_id": {"$gte": ids[0], "$lte": ids[-1]}}
+    if part is not None and part.filter:
+        query = {"$and": [part.filter, query]}
+    try:
+        return first_batch_of(place, collection, query, len(ids) + 1)
+    except ConnectionFailure:
+        return None
+
+
 def _read(place: Place, part: Part, plan: Plan, after: Any) -> Iterator[Batch]:
     query = dict(part.filter)
-    if after is not None:
+    if after != BEGINNING:
         # In an expression, an id is compared with ids of every type; in a query, only with
         # those of its own, so that some would never be read.
         behind = {"$expr": {"$gt": ["$_id", {"$literal": after}]}}
         query = {"$and": [query, behind]} if query else behind
     if plan.method == "merge":
-        yield from _read_ids(place, part, plan, query)
-    else:
-        yield from _read_documents(place, part, plan, query)
+        yield from _read_ids(place, part, plan, query, after)
+        return
+    if _is_paged(part):
+        documents = chain.from_iterable(pages_of(place, part.source, after, plan.batch_size))
+        yield from _batches(documents, plan)
+        return
+    cursor = place.collection(part.source).find_raw_batches(
+        query, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
+    )
+    with cursor:
+        yield from _batches(split(cast(Iterable[bytes], cursor)), plan)
 
 
-def _read_ids(place: Place, part: Part, plan: Plan, query: dict[str, Any]) -> Iterator[Batch]:
+def _is_paged(part: Part) -> bool:
+    """Whether page after page can be found through the index on ``_id``, which is the quickest."""
+    return not (part.filter or _PAGED_BY_NO_INDEX & set(part.options))
+
+
+def _read_ids(
+    place: Place, part: Part, plan: Plan, query: dict[str, Any], after: Any
+) -> Iterator[Batch]:
+    most = documents_at_once(part, plan)  # as verification reads those of a batch at once
+    if _is_paged(part):
+        for page in ids_behind(place, part.source, after, most):
+            yield from _pieces(page, most)
+        return
     cursor = place.collection(part.source).find(
         query, {"_id": True}, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
     )
-    most = documents_at_once(part, plan)  # as verification reads those of a batch at once
+    with cursor:
+        yield from _pieces((document["_id"] for document in cursor), most)
+
+
+def _pieces(found: Iterable[Any], most: int) -> Iterator[Batch]:
     ids: list[Any] = []
     size = 0
-    with cursor:
-        for document in cursor:
-            ids.append(document["_id"])
-            size += _id_bytes(ids[-1])
-            if len(ids) == most or size > _MOST_ID_BYTES:
-                yield Batch(ids, None)
-                ids, size = [], 0
+    for one in found:
+        ids.append(one)
+        size += _OBJECT_ID_BYTES if type(one) is ObjectId else _id_bytes(one)
+        if len(ids) == most or size > _MOST_ID_BYTES:
+            yield Batch(ids, None)
+            ids, size = [], 0
     if ids:
         yield Batch(ids, None)
 
 
-def _read_documents(
-    place: Place, part: Part, plan: Plan, query: dict[str, Any]
-) -> Iterator[Batch]:
-    cursor = place.collection(part.source).find_raw_batches(
-        query, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
-    )
+def _batches(found: Iterable[bytes], plan: Plan) -> Iterator[Batch]:
     ids: list[Any] = []
     documents: list[bytes] = []
     size = id_size = 0
-    with cursor:
-        for raw in split(cast(Iterable[bytes], cursor)):
-            ids.append(id_of(raw))
-            documents.append(raw)
-            size += len(raw)
-            id_size += _id_bytes(ids[-1])
-            if len(ids) == plan.batch_size or size > _MOST_BYTES or id_size > _MOST_ID_BYTES:
-                yield Batch(ids, documents)
-                ids, documents, size, id_size = [], [], 0, 0
+    for raw in found:
+        ids.append(id_of(raw))
+        documents.append(raw)
+        size += len(raw)
+        id_size += _id_bytes(ids[-1])
+        if len(ids) == plan.batch_size or size > _MOST_BYTES or id_size > _MOST_ID_BYTES:
+            yield Batch(ids, documents)
+            ids, documents, size, id_size = [], [], 0, 0
     if ids:
         yield Batch(ids, documents)
 

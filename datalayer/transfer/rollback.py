@@ -24,7 +24,7 @@ from datalayer.transfer.ranges import Range
 from datalayer.transfer.reading import by_id
 from datalayer.transfer.running import OnProgress, Progress
 from datalayer.transfer.shaping import shape_of, unshape_of
-from datalayer.transfer.verify import Verifier, written_ids
+from datalayer.transfer.verify import Verifier
 
 __all__ = ["Rollback"]
 
@@ -121,7 +121,7 @@ class Rollback:
     def _remove(self, number: int, part: Part, each: Range) -> None:
         """Remove from the target what the run wrote, and bring back what it replaced."""
         replaced = {key_of(one) for one in each.replaced}
-        ids = [one for one in written_ids(each) if key_of(one) not in replaced]
+        ids = [one for one in each.written() if key_of(one) not in replaced]
         if "timeseries" in part.options:
             return  # dropped as a whole in the end
         for piece in chunks(ids):

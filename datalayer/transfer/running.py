@@ -24,13 +24,15 @@ from datalayer.transfer.pace import Pace
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range, RangeState
-from datalayer.transfer.reading import Batch, batches
+from datalayer.transfer.reading import BEGINNING, Batch, batches
 from datalayer.transfer.shaping import shape_of
 from datalayer.transfer.verify import Verifier
 
 __all__ = ["OnProgress", "Progress", "Runner"]
 
 _WORKERS = 2
+_WAITING = 1
+"""A range beyond those at work is in the journal already when a worker becomes free."""
 _NOTED_AT_ONCE = 8
 
 
@@ -141,7 +143,7 @@ class Runner:
         if self._progress_of(number)["read"]:
             return
         last = self.journal.last(number)
-        after = None if last is None else last.ids[-1]
+        after = BEGINNING if last is None else last.ids[-1]
         following = 0 if last is None else last.number + 1
         with batches(past, part, self.plan, after) as read:
             self._advance("copy", self._entered(copier, read, following), write, ahead=True)
@@ -239,7 +241,7 @@ class Runner:
                     if ahead:
                         landed = self._note_ranges(phase, [*landed, each])
                     flying.add(pool.submit(do, each, batch))
-                    if len(flying) >= _WORKERS:
+                    if len(flying) >= _WORKERS + _WAITING:
                         flying = _collect(flying, landed)
                     if len(landed) >= _NOTED_AT_ONCE:
                         landed = self._note_ranges(phase, landed)
@@ -255,7 +257,10 @@ class Runner:
 
     def _note_ranges(self, phase: str, ranges: list[Range]) -> list[Range]:
         with self.lease.time():
-            self.journal.write(ranges)
+            self.journal.write(
+                [each for each in ranges if each.state != "copying"],
+                new=[each for each in ranges if each.state == "copying"],
+            )
         finished = [each for each in ranges if each.state not in ("copying", "deleting")]
         self._done += sum(len(each.ids) for each in finished)
         self.tell(Progress(self.plan.name, phase, self._done, max(self.plan.count, self._done)))

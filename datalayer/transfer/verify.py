@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import bson
 
-from datalayer.transfer.exact import DECODED, digest_of, id_of, key_of, split
+from datalayer.transfer.exact import (
+    DECODED,
+    are_of,
+    digest_of,
+    id_of,
+    key_of,
+    split,
+)
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
-from datalayer.transfer.reading import raw_by_id
+from datalayer.transfer.raw_find import documents_of
+from datalayer.transfer.reading import raw_between, raw_by_id
 from datalayer.transfer.shaping import Shape
 
-__all__ = ["Verifier", "written_ids"]
+__all__ = ["Verifier"]
 
 
 @dataclass(frozen=True)
@@ -36,22 +44,29 @@ class Verifier:
         """
         if each.state in ("deleting", "deleted"):
             return self._verify_deleted(each)
+        plain = not (self.plan.reshapes or self._unordered or each.skipped)
+        if plain and (documents := self._all_the_same(each)):
+            return _found_same(each, documents, len(documents), gone=0)
         there = b"".join(raw_by_id(self.destination, self.part.target, each.ids, None))
         here = b"".join(raw_by_id(self.origin, self.part.source, each.ids, self.part))
-        if not (self.plan.reshapes or self._unordered) and here == there and not each.skipped:
+        if plain and here == there:
             count = _count(there)
             # On both sides, as it should be where changes are followed.
             gone = 0 if self.plan.follow else len(each.ids) - count
-            return each.now(
-                "verified",
-                digest=digest_of([there]),
-                count=count,
-                missing=0,
-                differing=0,
-                gone=gone,
-                here=count,
-            )
+            return _found_same(each, [there], count, gone)
         return self._compared(each, _by_key(split([here])), _by_key(split([there])))
+
+    def _all_the_same(self, each: Range) -> list[bytes] | None:
+        """The range's documents, where they are the same on both sides, and the only ones between
+        the first and the last. Quicker for the servers than to look for each."""
+        there = raw_between(self.destination, self.part.target, each.ids, None)
+        if there is None:
+            return None
+        documents = documents_of(there)
+        if not are_of(documents, each.ids):
+            return None
+        here = raw_between(self.origin, self.part.source, each.ids, self.part)
+        return documents if here == there else None
 
     def _compared(
         self, each: Range, here: Mapping[bytes, bytes], there: Mapping[bytes, bytes]
@@ -90,7 +105,7 @@ class Verifier:
 
     def digest(self, each: Range) -> str:
         """Of what the run wrote of this range, as it is in the target now."""
-        found = raw_by_id(self.destination, self.part.target, written_ids(each), None)
+        found = raw_by_id(self.destination, self.part.target, each.written(), None)
         return digest_of(map(self._plain, split(found)) if self._unordered else found)
 
     @property
@@ -106,10 +121,16 @@ class Verifier:
         return bson.encode(dict(sorted(fields.items())), codec_options=DECODED)
 
 
-def written_ids(each: Range) -> list[Any]:
-    """The ids of the documents that the run wrote into the target."""
-    skipped = {key_of(one) for one in each.skipped}
-    return [one for one in each.ids if key_of(one) not in skipped] if skipped else list(each.ids)
+def _found_same(each: Range, documents: Iterable[bytes], count: int, gone: int) -> Range:
+    return each.now(
+        "verified",
+        digest=digest_of(documents),
+        count=count,
+        missing=0,
+        differing=0,
+        gone=gone,
+        here=count,
+    )
 
 
 def _by_key(documents: Any) -> dict[bytes, bytes]:

@@ -130,9 +130,9 @@ def test_an_overtaken_runner_can_write_nothing_into_the_journal(databases: Datab
     assert next_one.token == late.token + 1
     assert late.renew(30) is False
     with pytest.raises(TransferError, match="lost its lease"):
-        late.write([Range(0, 0, [1])])
+        late.write(new=[Range(0, 0, [1])])
     assert list(next_one.ranges(0)) == []
-    next_one.write([Range(0, 0, [1])])
+    next_one.write(new=[Range(0, 0, [1])])
     late.release()
     with pytest.raises(TransferError, match="is at work"):
         late.acquire(30)
@@ -144,10 +144,10 @@ def test_a_range_of_a_later_runner_is_not_overwritten(databases: Databases) -> N
     journal = Journal(place, "t")
     journal.create(plan())
     journal.acquire(30)
-    journal.write([Range(0, 0, [1], state="copied")])
+    journal.write(new=[Range(0, 0, [1], state="copied")])
     databases["archive"].datalayer_transfer_ranges.update_one({}, {"$inc": {"token": 1}})
     with pytest.raises(TransferError, match="lost its lease"):
-        journal.write([Range(0, 0, [1])])
+        journal.write(new=[Range(0, 0, [1])])
     assert [each.state for each in journal.ranges(0)] == ["copied"]
 
 

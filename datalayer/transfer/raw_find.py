@@ -1,0 +1,104 @@
+"""Finds documents and gives them as the bytes that the server sent. The driver's own raw cursors
+make an object of each document first, which takes longer than receiving it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from datalayer.transfer.exact import DECODED, RAW, id_of, key_of
+from datalayer.transfer.places import Place
+
+__all__ = ["documents_of", "first_batch_of", "ids_behind", "pages_of"]
+
+_ARRAY = 0x04
+_LONGEST_NAME = 64
+"""More than any field of a cursor has."""
+_LENGTH = struct.Struct("<i")
+# https://bsonspec.org/spec.html: the bytes of the values that stand beside the documents.
+_SIZES = {0x08: 1, 0x11: 8, 0x12: 8}
+
+
+def first_batch_of(place: Place, collection: str, query: Mapping[str, Any], most: int) -> bytes:
+    """At most ``most`` documents in the order of ``_id``, as the BSON array that came; fewer
+    where one message holds no more."""
+    return _found(place, {"find": collection, "filter": dict(query), "limit": most})
+
+
+def pages_of(place: Place, collection: str, after: Any, size: int) -> Iterator[list[bytes]]:
+    """All documents behind the id ``after``, in the order of ``_id``.
+
+    Each page is found by itself, through the index: there is no cursor that could get lost.
+    """
+    page = {"find": collection, "hint": {"_id": 1}, "limit": size + 1}
+    while True:
+        # A bound, unlike a condition, takes ids of every type in their order; and takes its own.
+        found = documents_of(_found(place, page | {"min": {"_id": after}}))
+        if found and key_of(id_of(found[0])) == key_of(after):
+            del found[0]
+        if not found:
+            return
+        yield found
+        after = id_of(found[-1])
+
+
+def _found(place: Place, command: dict[str, Any]) -> bytes:
+    reply = place.database.command(_page(place, command), codec_options=RAW)
+    return _batch_of(reply["cursor"].raw)
+
+
+def _page(place: Place, command: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **command,
+        "sort": {"_id": 1},
+        "batchSize": command["limit"],
+        "singleBatch": True,
+        "readConcern": place.concern.document,
+    }
+
+
+def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator[list[Any]]:
+    """The ids of the same documents."""
+    page = {"find": collection, "hint": {"_id": 1}, "projection": {"_id": 1}}
+    while True:
+        reply = place.database.command(
+            _page(place, page | {"min": {"_id": after}, "limit": size + 1}), codec_options=DECODED
+        )
+        found = [each["_id"] for each in reply["cursor"]["firstBatch"]]
+        if found and key_of(found[0]) == key_of(after):
+            del found[0]
+        if not found:
+            return
+        yield found
+        after = found[-1]
+
+
+def documents_of(array: bytes) -> list[bytes]:
+    """The documents in a BSON array."""
+    documents: list[bytes] = []
+    at, end = 4, len(array) - 1
+    digits, next_power = 1, 10
+    while at < end:
+        at += digits + 2  # the type, the index as text, and its end
+        (length,) = _LENGTH.unpack_from(array, at)
+        documents.append(array[at : at + length])
+        at += length
+        if len(documents) == next_power:
+            digits, next_power = digits + 1, next_power * 10
+    return documents
+
+
+def _batch_of(cursor: memoryview | bytes) -> bytes:
+    """The array in a reply; the cursor's id and the name of the collection stand beside it."""
+    at = 4
+    while True:
+        kind = cursor[at]
+        at += bytes(cursor[at : at + _LONGEST_NAME]).index(b"\x00") + 1
+        if kind in _SIZES:
+            at += _SIZES[kind]
+            continue
+        (size,) = _LENGTH.unpack_from(cursor, at)
+        if kind == _ARRAY:
+            return bytes(cursor[at : at + size])
+        at += size + 4  # a text, whose length doesn't count itself
