@@ -80,8 +80,11 @@ class Copier:
             documents = by_id(self.origin, self.part.source, missing, None) if missing else []
         elif documents is None:
             documents = by_id(self.origin, self.part.source, each.ids, None)
-        wanted = [raw for raw in documents or () if key_of(id_of(raw)) not in skipped]
-        foreign += self._insert(each, [self.shape(raw) for raw in wanted], again=again)
+        if skipped and documents:
+            documents = [raw for raw in documents if key_of(id_of(raw)) not in skipped]
+        if self.plan.reshapes and documents:
+            documents = list(map(self.shape, documents))
+        foreign += self._insert(each, documents or (), again=again)
         return each.now("copied", skipped=[*each.skipped, *foreign])
 
     def _insert(self, each: Range, documents: Sequence[bytes], *, again: bool) -> list[Any]:

@@ -55,11 +55,11 @@ _LENGTH = struct.Struct("<i")
 def id_of(raw: bytes) -> Any:
     """The ``_id`` of a document, without decoding the rest where it comes first, as it does in
     all that the server has stored itself."""
+    if raw[4:_VALUE] == _OBJECT_ID_ELEMENT:
+        return ObjectId(raw[_VALUE:21])
     if raw[5:_VALUE] != _ID_NAME:
         return bson.decode(raw, DECODED)["_id"]
     kind = raw[4]
-    if kind == _OBJECT_ID:
-        return ObjectId(raw[_VALUE:21])
     size = _FIXED.get(kind)
     if size is None:
         size = _size_of(kind, raw)

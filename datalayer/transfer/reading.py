@@ -215,7 +215,7 @@ def _batches(found: Iterable[bytes], plan: Plan) -> Iterator[Batch]:
         ids.append(id_of(raw))
         documents.append(raw)
         size += len(raw)
-        id_size += _id_bytes(ids[-1])
+        id_size += _OBJECT_ID_BYTES if type(ids[-1]) is ObjectId else _id_bytes(ids[-1])
         if len(ids) == plan.batch_size or size > _MOST_BYTES or id_size > _MOST_ID_BYTES:
             yield Batch(ids, documents)
             ids, documents, size, id_size = [], [], 0, 0

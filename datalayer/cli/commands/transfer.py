@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from bson import json_util
 
 from datalayer import transfer
-from datalayer.cli.commands.transfer_options import add_commands
+from datalayer.cli.commands.transfer_options import Runs, add_commands
 from datalayer.cli.commands.transfer_progress import telling
 from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode, UsageError
@@ -44,10 +44,10 @@ def add_to(commands: Commands) -> None:
         {
             "plan": _plan,
             "run": _run,
-            "resume": _resume,
-            "verify": _verify,
-            "cut-over": _cut_over,
-            "rollback": _rollback,
+            "resume": _on(transfer.resume),
+            "verify": _on(transfer.verify),
+            "cut-over": _on(transfer.cut_over),
+            "rollback": _on(transfer.rollback),
             "list": _list,
             "show": _show,
         },
@@ -83,48 +83,19 @@ def _run(output: Output, options: argparse.Namespace) -> ExitCode:
         return _tell(output, transfer.run(made, on_progress=tell))
 
 
-def _resume(output: Output, options: argparse.Namespace) -> ExitCode:
-    with _found(options), telling(output.stderr) as tell:
-        return _tell(
-            output,
-            transfer.resume(
-                options.name, target=options.to, wait_seconds=options.wait, on_progress=tell
-            ),
-        )
+def _on(verb: Callable[..., Report]) -> Runs:
+    """Does something to the transfer that is named."""
+
+    def run(output: Output, options: argparse.Namespace) -> ExitCode:
+        with _found(options), telling(output.stderr) as tell:
+            return _tell(output, verb(options.name, on_progress=tell, **_more(options)))
+
+    return run
 
 
-def _verify(output: Output, options: argparse.Namespace) -> ExitCode:
-    with _found(options), telling(output.stderr) as tell:
-        return _tell(
-            output,
-            transfer.verify(
-                options.name, target=options.to, wait_seconds=options.wait, on_progress=tell
-            ),
-        )
-
-
-def _cut_over(output: Output, options: argparse.Namespace) -> ExitCode:
-    with _found(options), telling(output.stderr) as tell:
-        return _tell(
-            output,
-            transfer.cut_over(
-                options.name, target=options.to, wait_seconds=options.wait, on_progress=tell
-            ),
-        )
-
-
-def _rollback(output: Output, options: argparse.Namespace) -> ExitCode:
-    with _found(options), telling(output.stderr) as tell:
-        return _tell(
-            output,
-            transfer.rollback(
-                options.name,
-                target=options.to,
-                force=options.force,
-                wait_seconds=options.wait,
-                on_progress=tell,
-            ),
-        )
+def _more(options: argparse.Namespace) -> dict[str, Any]:
+    more = {"force": options.force} if "force" in options else {}
+    return {"target": options.to, "wait_seconds": options.wait, **more}
 
 
 def _list(output: Output, options: argparse.Namespace) -> ExitCode:
