@@ -178,8 +178,11 @@ class Journal:
             yield _range_of(stored)
 
     def ask_for_cut_over(self) -> None:
-        """Let the runner know, whoever it is."""
-        self._transfers.update_one({"_id": self.name}, {"$set": {"progress.cut_over": "asked"}})
+        """Let the runner know, whoever it is; nothing happens where it was done before."""
+        self._transfers.update_one(
+            {"_id": self.name, "progress.cut_over": {"$ne": "done"}},
+            {"$set": {"progress.cut_over": "asked"}},
+        )
 
     def touch(self, part: int, ids: Sequence[Any]) -> tuple[set[bytes], set[bytes]]:
         """Have the ranges that hold some of ``ids`` verified again.

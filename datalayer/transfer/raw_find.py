@@ -4,14 +4,20 @@ make an object of each document first, which takes longer than receiving it."""
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
-from datalayer.transfer.exact import DECODED, RAW, id_of, key_of
+from bson import MinKey
+
+from datalayer.transfer.exact import DECODED, RAW, id_of
 from datalayer.transfer.places import Place
 
-__all__ = ["documents_of", "first_batch_of", "ids_behind", "pages_of"]
+__all__ = ["BEGINNING", "documents_of", "first_batch_of", "ids_behind", "pages_of"]
 
+Item = TypeVar("Item")
+
+BEGINNING = MinKey()
+"""Behind which all ids are."""
 _ARRAY = 0x04
 _LONGEST_NAME = 64
 """More than any field of a cursor has."""
@@ -31,16 +37,40 @@ def pages_of(place: Place, collection: str, after: Any, size: int) -> Iterator[l
 
     Each page is found by itself, through the index: there is no cursor that could get lost.
     """
-    page = {"find": collection, "hint": {"_id": 1}, "limit": size + 1}
+
+    def found(command: dict[str, Any]) -> list[bytes]:
+        return documents_of(_found(place, command))
+
+    return _pages(found, id_of, {"find": collection, "limit": size}, after)
+
+
+def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator[list[Any]]:
+    """The ids of the same documents."""
+
+    def found(command: dict[str, Any]) -> list[Any]:
+        reply = place.database.command(_page(place, command), codec_options=DECODED)
+        return [each["_id"] for each in reply["cursor"]["firstBatch"]]
+
+    command = {"find": collection, "limit": size, "projection": {"_id": 1}}
+    return _pages(found, lambda one: one, command, after)
+
+
+def _pages(
+    found: Callable[[dict[str, Any]], list[Item]],
+    id_of_item: Callable[[Item], Any],
+    command: dict[str, Any],
+    after: Any,
+) -> Iterator[list[Item]]:
     while True:
-        # A bound, unlike a condition, takes ids of every type in their order; and takes its own.
-        found = documents_of(_found(place, page | {"min": {"_id": after}}))
-        if found and key_of(id_of(found[0])) == key_of(after):
-            del found[0]
-        if not found:
+        # A bound, unlike a condition, takes ids of every type in their order; but takes its own,
+        # which would leave no room for the next where documents are large.
+        others = {} if after is BEGINNING else {"_id": {"$ne": after}}
+        bounds = {"filter": others, "hint": {"_id": 1}, "min": {"_id": after}}
+        page = found(command | bounds)
+        if not page:
             return
-        yield found
-        after = id_of(found[-1])
+        yield page
+        after = id_of_item(page[-1])
 
 
 def _found(place: Place, command: dict[str, Any]) -> bytes:
@@ -56,22 +86,6 @@ def _page(place: Place, command: dict[str, Any]) -> dict[str, Any]:
         "singleBatch": True,
         "readConcern": place.concern.document,
     }
-
-
-def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator[list[Any]]:
-    """The ids of the same documents."""
-    page = {"find": collection, "hint": {"_id": 1}, "projection": {"_id": 1}}
-    while True:
-        reply = place.database.command(
-            _page(place, page | {"min": {"_id": after}, "limit": size + 1}), codec_options=DECODED
-        )
-        found = [each["_id"] for each in reply["cursor"]["firstBatch"]]
-        if found and key_of(found[0]) == key_of(after):
-            del found[0]
-        if not found:
-            return
-        yield found
-        after = found[-1]
 
 
 def documents_of(array: bytes) -> list[bytes]:

@@ -11,13 +11,13 @@ from itertools import chain
 from queue import Empty, Full, Queue
 from typing import Any, cast
 
-from bson import MinKey, ObjectId
+from bson import ObjectId
 from pymongo.errors import ConnectionFailure
 
 from datalayer.transfer.exact import id_of, key_of, split
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
-from datalayer.transfer.raw_find import first_batch_of, ids_behind, pages_of
+from datalayer.transfer.raw_find import BEGINNING, first_batch_of, ids_behind, pages_of
 
 __all__ = [
     "BEGINNING",
@@ -34,8 +34,6 @@ _MOST_BYTES = 8 * 2**20
 _MOST_ID_BYTES = 2**20
 _OBJECT_ID_BYTES = 12
 _AHEAD = 2
-BEGINNING = MinKey()
-"""Behind which all ids are."""
 _PAGED_BY_NO_INDEX = frozenset({"timeseries", "clusteredIndex", "collation"})
 _ORDERED = (ObjectId, int, datetime)
 _PATIENCE_SECONDS = 0.1
@@ -155,7 +153,7 @@ def raw_between(
 
 def _read(place: Place, part: Part, plan: Plan, after: Any) -> Iterator[Batch]:
     query = dict(part.filter)
-    if after != BEGINNING:
+    if after is not BEGINNING:
         # In an expression, an id is compared with ids of every type; in a query, only with
         # those of its own, so that some would never be read.
         behind = {"$expr": {"$gt": ["$_id", {"$literal": after}]}}

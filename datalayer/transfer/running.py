@@ -4,7 +4,7 @@ moved. Each step is in the journal before and after, so that it can go on from a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -78,15 +78,12 @@ class Runner:
         self._begin(self.journal.totals()["copied"])
         for number, part in enumerate(self.plan.parts):
             self._copy(number, part, past)
-        if self.plan.follow:
-            self._follow()
-        self._build_indexes()
-        if self.plan.follow:
-            self._verify_all(self.origin, "copied")
-            self._note(progress={"cut_over": None if self._drifted() else "done"})
-        else:
+        if not self.plan.follow:
+            self._build_indexes()
             self._verify_all(_still_known(past, self.plan) or self.origin, "copied", "verified")
-        if self.plan.move and not (self.plan.follow and self._drifted()):
+        elif not self._cut_over():
+            return
+        if self.plan.move:
             self._begin(0)
             for number, part in enumerate(self.plan.parts):
                 self._delete(number, part)
@@ -168,11 +165,23 @@ class Runner:
                 if not what_can_be or exc.code != DUPLICATE:
                     raise
 
-    def _follow(self) -> None:
-        """Carry changes over until somebody asks for the cut-over, and then what is left."""
+    def _cut_over(self) -> bool:
+        """Follow until the cut-over, if that is still to come; whether both sides were the same
+        then. Never again after it: what a move deletes since is not to be followed."""
         progress = self.journal.progress()
         if progress.get("cut_over") == "done":
-            return  # what was deleted since, by a move, is not to be followed
+            return True
+        self._follow(progress)
+        self._build_indexes()
+        self._verify_all(self.origin, "copied")
+        if self._drifted():
+            self._note(state="drifted", progress={"cut_over": None})
+            return False
+        self._note(progress={"cut_over": "done"})
+        return True
+
+    def _follow(self, progress: Mapping[str, Any]) -> None:
+        """Carry changes over until somebody asks for the cut-over, and then what is left."""
         self._note(state="following")
         begun_at, token = progress["begun_at"], progress.get("token")
         follower = Follower(

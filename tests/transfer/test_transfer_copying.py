@@ -19,6 +19,14 @@ ROUTES = pytest.mark.parametrize(
 )
 
 
+def test_documents_of_which_a_message_holds_only_one_are_all_copied(databases: Databases) -> None:
+    large = [{"_id": number, "text": "x" * 9_000_000} for number in range(4)]
+    for each in large:
+        databases["default"].messages.insert_one(each)
+    report = transfer.run(plan(batch_size=5000))
+    assert (report.state, report.verified, nonzero(report)) == ("done", 4, {})
+
+
 @ROUTES
 def test_a_copy_has_the_same_bytes(databases: Databases, target: str, method: Any) -> None:
     databases.fill(105)

@@ -167,6 +167,20 @@ def test_a_move_deletes_after_the_cut_over(databases: Databases, target: str) ->
     assert raw(databases[target].messages) == wanted
 
 
+def test_what_a_move_has_deleted_is_not_followed_however_often_it_is_resumed(
+    databases: Databases,
+) -> None:
+    databases.fill(100)
+    source = databases["default"].messages
+    late = when("delete", lambda: source.update_one({"number": 99}, {"$set": {"text": "new"}}))
+    with following(late, move=True):
+        report = transfer.cut_over("t")
+    assert (report.state, report.deleted, nonzero(report)) == ("drifted", 99, {"left": 1})
+    for again in (transfer.resume, transfer.cut_over, transfer.resume):
+        assert again("t").state == "drifted"
+        assert databases["archive"].messages.count_documents({}) == 100
+
+
 @pytest.mark.parametrize("conflicts", ["fail", "skip", "replace"])
 @pytest.mark.parametrize("move", [False, True], ids=["copy", "move"])
 def test_rollback_takes_back_what_was_carried_over(
