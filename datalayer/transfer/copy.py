@@ -10,13 +10,13 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError, OperationFailure
 
-from datalayer.transfer.exact import id_of, key_of
+from datalayer.transfer.exact import id_of, key_of, keys_of
 from datalayer.transfer.failures import DUPLICATE, index_in_the_way
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
-from datalayer.transfer.reading import Batch, by_id
+from datalayer.transfer.reading import Batch, by_id, ids_present
 from datalayer.transfer.shaping import Shape
 
 __all__ = ["Copier", "replacement"]
@@ -41,16 +41,13 @@ class Copier:
 
         Looks for documents that the target has already, and keeps those to be replaced.
         """
-        present: list[Any] = []
+        there: list[Any] = []
         if self.plan.conflicts != "fail":
-            found = self.destination.collection(self.part.target).find(
-                {"_id": {"$in": list(batch.ids)}}, {"_id": True}
-            )
-            present = [document["_id"] for document in found]
+            there = ids_present(self.destination, self.part.target, batch.ids, None)
         if self.plan.conflicts == "skip":
-            return Range(self.number, number, batch.ids, skipped=present)
-        self.keep(present)
-        return Range(self.number, number, batch.ids, replaced=present)
+            return Range(self.number, number, batch.ids, skipped=there)
+        self.keep(there)
+        return Range(self.number, number, batch.ids, replaced=there)
 
     def keep(self, ids: Sequence[Any]) -> None:
         """Store the target's documents of ``ids`` beside the journal, as they are."""
@@ -70,7 +67,7 @@ class Copier:
         """
         again = batch is None
         documents = None if batch is None else batch.documents
-        skipped = {key_of(one) for one in each.skipped}
+        skipped = keys_of(each.skipped)
         foreign: list[Any] = []
         if self.plan.method == "merge":
             # The one _id that $merge doesn't take is null.
@@ -90,12 +87,12 @@ class Copier:
     def _insert(self, each: Range, documents: Sequence[bytes], *, again: bool) -> list[Any]:
         if again and "timeseries" in self.part.options:
             # Here the server itself would take a document twice.
-            absent = {key_of(one) for one in self._absent([id_of(raw) for raw in documents])}
+            absent = keys_of(self._absent([id_of(raw) for raw in documents]))
             documents = [raw for raw in documents if key_of(id_of(raw)) in absent]
         if not documents:
             return []
         collection = self.destination.raw(self.part.target)
-        replaced = {key_of(one) for one in each.replaced}
+        replaced = keys_of(each.replaced)
         try:
             if replaced:
                 collection.bulk_write(
@@ -170,11 +167,8 @@ class Copier:
 
     def _absent(self, ids: Sequence[Any]) -> list[Any]:
         """Those that the target does not hold."""
-        found = self.destination.collection(self.part.target).find(
-            {"_id": {"$in": list(ids)}}, {"_id": True}
-        )
-        present = {key_of(document["_id"]) for document in found}
-        return [one for one in ids if key_of(one) not in present]
+        there = keys_of(ids_present(self.destination, self.part.target, ids, None))
+        return [one for one in ids if key_of(one) not in there]
 
 
 def replacement(raw: bytes) -> ReplaceOne[RawBSONDocument]:

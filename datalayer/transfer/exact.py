@@ -24,6 +24,7 @@ __all__ = [
     "digest_of",
     "id_of",
     "key_of",
+    "keys_of",
     "split",
 ]
 
@@ -80,6 +81,11 @@ def key_of(identifier: Any) -> bytes:
     if isinstance(identifier, ObjectId):
         return identifier.binary
     return bson.encode({"": identifier}, codec_options=DECODED)
+
+
+def keys_of(ids: Iterable[Any]) -> set[bytes]:
+    """Ids as something to look others up in."""
+    return set(map(key_of, ids))
 
 
 def split(batches: Iterable[bytes]) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from pymongo.errors import BulkWriteError
 from datalayer.errors import TransferError
 from datalayer.transfer.changes import Changes, Some
 from datalayer.transfer.copy import Copier, replacement
-from datalayer.transfer.exact import id_of, key_of
+from datalayer.transfer.exact import id_of, key_of, keys_of
 from datalayer.transfer.failures import DUPLICATE, foreign_documents, index_in_the_way
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease
@@ -23,7 +23,7 @@ from datalayer.transfer.pace import Pace
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
-from datalayer.transfer.reading import Batch, by_id, documents_at_once
+from datalayer.transfer.reading import Batch, by_id, documents_at_once, ids_present
 from datalayer.transfer.shaping import Shape
 
 __all__ = ["Follower"]
@@ -87,7 +87,7 @@ class Follower:
     def _enter(self, number: int, ids: Sequence[Any], origin: Place) -> Range | None:
         """Enter a range for those of ``ids`` that are to be copied from now on."""
         part = self.plan.parts[number]
-        found = [id_of(raw) for raw in by_id(origin, part.source, ids, part)] if ids else []
+        found = ids_present(origin, part.source, ids, part) if ids else []
         if not found:
             return None
         last = self.journal.last(number)
@@ -118,10 +118,8 @@ class _Writing:
         self.shape = follower.shape
         self.target = follower.destination.raw(self.part.target)
         self.entered = entered
-        skipped = keys_of(entered.skipped) if entered else set()
-        self.new = [one for one in entered.ids if key_of(one) not in skipped] if entered else []
-        replaced = keys_of(entered.replaced) if entered else set()
-        self.absent = keys_of(self.new) - replaced
+        self.new = entered.written() if entered else []
+        self.absent = keys_of(self.new) - keys_of(entered.replaced if entered else ())
         """Of documents that nobody but this transfer may put into the target."""
 
     def write(self, ids: Sequence[Any]) -> None:
@@ -183,17 +181,12 @@ class _Writing:
             query = {name: {"$eq": value} for name, value in error["keyValue"].items()}
             found = [each["_id"] for each in self.target.find(query, {"_id": True})]
             known, skipped = self.journal.touch(self.number, found)
-            if not keys_of(found) or keys_of(found) - (known - skipped):
+            if not found or keys_of(found) - (known - skipped):
                 raise index_in_the_way(self.plan, self.part, error)
             holders += found
         self.target.delete_many({"_id": {"$in": holders}})
         self.absent -= keys_of(holders)
         return holders
-
-
-def keys_of(ids: Iterable[Any]) -> set[bytes]:
-    """The ids as things to look up."""
-    return set(map(key_of, ids))
 
 
 def _each_once(ids: Iterable[Any]) -> list[Any]:

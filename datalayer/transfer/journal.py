@@ -204,11 +204,12 @@ class Journal:
             },
         ]
         found = list(self._ranges.aggregate(pipeline, hint=_IDS_INDEX))
-        self.write()
-        self._ranges.update_many(
-            {"_id": {"$in": [each["_id"] for each in found]}, "token": {"$lte": self.token}},
-            {"$set": {"state": "copied", "token": self.token}},
-        )
+        if found:
+            self.write()
+            self._ranges.update_many(
+                {"_id": {"$in": [each["_id"] for each in found]}, "token": {"$lte": self.token}},
+                {"$set": {"state": "copied", "token": self.token}},
+            )
         known = {key_of(one) for each in found for one in each["ids"]}
         return known, {key_of(one) for each in found for one in each["skipped"]}
 

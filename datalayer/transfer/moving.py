@@ -15,7 +15,7 @@ from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
-from datalayer.transfer.reading import by_id
+from datalayer.transfer.reading import by_id, ids_present
 from datalayer.transfer.shaping import Shape, unshape_of
 
 __all__ = ["Mover", "delete_expected"]
@@ -90,8 +90,7 @@ def delete_expected(
         place.collection(collection).bulk_write(
             [_deletion(raw) for raw in expected], ordered=False
         )
-    remaining = place.collection(collection).find({"_id": {"$in": list(ids)}}, {"_id": True})
-    return [each["_id"] for each in remaining]
+    return ids_present(place, collection, ids, None)
 
 
 def _deletion(raw: bytes) -> DeleteOne:

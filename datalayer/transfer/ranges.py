@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-from datalayer.transfer.exact import key_of
+from datalayer.transfer.exact import key_of, keys_of
 
 __all__ = ["Range", "RangeState"]
 
@@ -50,7 +50,7 @@ class Range:
         """The ids of the documents that the run wrote into the target."""
         if not self.skipped:
             return list(self.ids)
-        skipped = set(map(key_of, self.skipped))
+        skipped = keys_of(self.skipped)
         return [one for one in self.ids if key_of(one) not in skipped]
 
     def changing(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from datalayer.transfer.exact import id_of, key_of, split
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.raw_find import BEGINNING, first_batch_of, ids_behind, pages_of
+from datalayer.transfer.resolving import both
 
 __all__ = [
     "BEGINNING",
@@ -25,6 +26,7 @@ __all__ = [
     "batches",
     "by_id",
     "documents_at_once",
+    "ids_present",
     "raw_between",
     "raw_by_id",
 ]
@@ -116,11 +118,8 @@ def raw_by_id(
     place: Place, collection: str, ids: Sequence[Any], part: Part | None
 ) -> Iterator[bytes]:
     """The same, as the server packs them."""
-    query: dict[str, Any] = {"_id": {"$in": list(ids)}}
-    if part is not None and part.filter:
-        query = {"$and": [part.filter, query]}
     cursor = place.collection(collection).find_raw_batches(
-        query, sort=[("_id", 1)], batch_size=len(ids) + 1
+        _selected(part, {"_id": {"$in": list(ids)}}), sort=[("_id", 1)], batch_size=len(ids) + 1
     )
     yield from cast(Iterable[bytes], cursor)
 
@@ -129,6 +128,17 @@ def documents_at_once(part: Part, plan: Plan) -> int:
     """How many documents make a batch where their sizes aren't known: of large ones, fewer."""
     average = part.size_bytes // part.count if part.count else 0
     return max(min(plan.batch_size, _MOST_BYTES // max(average, 1)), 1)
+
+
+def ids_present(place: Place, collection: str, ids: Sequence[Any], part: Part | None) -> list[Any]:
+    """The ids of the same documents."""
+    query = _selected(part, {"_id": {"$in": list(ids)}})
+    return [each["_id"] for each in place.collection(collection).find(query, {"_id": True})]
+
+
+def _selected(part: Part | None, query: dict[str, Any]) -> dict[str, Any]:
+    """``query``, within the filter of ``part`` where that has one."""
+    return query if part is None else both(query, dict(part.filter))
 
 
 def raw_between(
@@ -142,9 +152,7 @@ def raw_between(
     """
     if type(ids[0]) is not type(ids[-1]) or not isinstance(ids[0], _ORDERED):
         return None
-    query: dict[str, Any] = {"_id": {"$gte": ids[0], "$lte": ids[-1]}}
-    if part is not None and part.filter:
-        query = {"$and": [part.filter, query]}
+    query = _selected(part, {"_id": {"$gte": ids[0], "$lte": ids[-1]}})
     try:
         return first_batch_of(place, collection, query, len(ids) + 1)
     except ConnectionFailure:

@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError
 from datalayer.errors import TransferError
 from datalayer.transfer import carrying
 from datalayer.transfer.copy import replacement
-from datalayer.transfer.exact import id_of, key_of
+from datalayer.transfer.exact import id_of, key_of, keys_of
 from datalayer.transfer.failures import DUPLICATE
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease
@@ -90,7 +90,7 @@ class Rollback:
 
     def _put_back(self, number: int, part: Part, each: Range) -> None:
         """Insert into the source what is not there, and read it back."""
-        left = {key_of(one) for one in each.left}
+        left = keys_of(each.left)
         ids = [one for one in each.ids if key_of(one) not in left]
         for piece in chunks(ids):
             originals = self._originals(number, part, piece)
@@ -120,7 +120,7 @@ class Rollback:
 
     def _remove(self, number: int, part: Part, each: Range) -> None:
         """Remove from the target what the run wrote, and bring back what it replaced."""
-        replaced = {key_of(one) for one in each.replaced}
+        replaced = keys_of(each.replaced)
         ids = [one for one in each.written() if key_of(one) not in replaced]
         if "timeseries" in part.options:
             return  # dropped as a whole in the end

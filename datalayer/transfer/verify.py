@@ -14,6 +14,7 @@ from datalayer.transfer.exact import (
     digest_of,
     id_of,
     key_of,
+    keys_of,
     split,
 )
 from datalayer.transfer.places import Place
@@ -71,7 +72,7 @@ class Verifier:
     def _compared(
         self, each: Range, here: Mapping[bytes, bytes], there: Mapping[bytes, bytes]
     ) -> Range:
-        skipped = {key_of(one) for one in each.skipped}
+        skipped = keys_of(each.skipped)
         missing = differing = same = gone = 0
         for identifier in each.ids:
             key = key_of(identifier)
@@ -97,7 +98,7 @@ class Verifier:
 
     def _verify_deleted(self, each: Range) -> Range:
         digest = self.digest(each)
-        left = {key_of(one) for one in each.left}
+        left = keys_of(each.left)
         deleted = [one for one in each.ids if key_of(one) not in left]
         back = _count(b"".join(raw_by_id(self.origin, self.part.source, deleted, None)))
         differing = 0 if digest == each.digest else len(each.ids)
