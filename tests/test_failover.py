@@ -224,14 +224,18 @@ def step_up_another(replset: EmbeddedMongo, hanging: int) -> None:
 
 
 @contextmanager
-def held_at(replset: EmbeddedMongo, fail_point: str) -> Iterator[MongoClient[Any]]:
-    """The primary, which stops each write at ``fail_point`` until the end of the block."""
-    with MongoClient[Any](replset.member_uri(replset.primary), timeoutMS=20_000) as primary:
-        primary.admin.command("configureFailPoint", fail_point, mode="alwaysOn")
+def held_at(
+    replset: EmbeddedMongo, fail_point: str, member: int | None = None
+) -> Iterator[MongoClient[Any]]:
+    """The member, or the primary, which stops each write at ``fail_point`` until the end of the
+    block."""
+    uri = replset.member_uri(replset.primary if member is None else member)
+    with MongoClient[Any](uri, timeoutMS=20_000) as held:
+        held.admin.command("configureFailPoint", fail_point, mode="alwaysOn")
         try:
-            yield primary
+            yield held
         finally:
-            primary.admin.command("configureFailPoint", fail_point, mode="off")
+            held.admin.command("configureFailPoint", fail_point, mode="off")
 
 
 def test_a_killed_primary_loses_nothing_and_raises_nothing(
@@ -326,6 +330,30 @@ def test_a_followed_transfer_goes_on_through_elections(
     assert [each.state for each in outcome] == [report.state] == ["done"]
     assert report.verified == Payment.objects.count() >= len(ours.succeeded)
     assert amiss(ours, replset, settings) == NOTHING
+
+
+def test_a_cut_over_waits_for_changes_that_the_member_it_follows_does_not_have_yet(
+    replset: EmbeddedMongo, settings: Settings
+) -> None:
+    """A change stream stays with the member that was the primary when it began."""
+    plan = transfer.plan("live", models=[Payment], target="database1", follow=True)
+    runner = threading.Thread(target=transfer.run, args=[plan])
+    runner.start()
+    until(lambda: bool(transfer.show("live").state == "following"))
+    save(ObjectId())
+    until(lambda: transfer.show("live").followed > 0)
+    reports: list[transfer.Report] = []
+    cut_over = threading.Thread(target=lambda: reports.append(transfer.cut_over("live")))
+    followed = replset.primary
+    step_down(replset)
+    with held_at(replset, "rsSyncApplyStop", followed):
+        save(ObjectId())
+        cut_over.start()
+        cut_over.join(1)
+        assert reports == []
+    for thread in (cut_over, runner):
+        thread.join(20)
+    assert [(each.state, each.verified) for each in reports] == [("done", 3)]
 
 
 @pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "resumed in time"])

@@ -17,7 +17,7 @@ from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.planning import plan
 from datalayer.transfer.recipes import plan_recipe, run_recipe
 from datalayer.transfer.reports import Report
-from datalayer.transfer.running import Progress
+from datalayer.transfer.workers import Progress
 
 __all__ = [
     "Part",

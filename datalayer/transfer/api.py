@@ -19,7 +19,8 @@ from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.reports import Report, report_of
 from datalayer.transfer.rollback import Rollback
-from datalayer.transfer.running import OnProgress, Progress, Runner
+from datalayer.transfer.running import Runner
+from datalayer.transfer.workers import OnProgress, Progress
 
 __all__ = ["cut_over", "find", "resume", "rollback", "run", "show", "transfers", "verify"]
 

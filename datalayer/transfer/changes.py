@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from bson import Timestamp
 from pymongo.change_stream import ChangeStream
@@ -42,8 +42,9 @@ class Some:
 class Changes:
     """What changes in the source's collections of one plan."""
 
-    def __init__(self, stream: ChangeStream[dict[str, Any]], plan: Plan) -> None:
+    def __init__(self, stream: ChangeStream[dict[str, Any]], origin: Place, plan: Plan) -> None:
         self._stream = stream
+        self._origin = origin
         self._plan = plan
         self._numbers = {part.source: number for number, part in enumerate(plan.parts)}
 
@@ -56,14 +57,8 @@ class Changes:
         where: dict[str, Any] = (
             {"start_at_operation_time": start} if token is None else {"resume_after": token}
         )
-        pipeline = [
-            {"$match": _concerns([part.source for part in plan.parts])},
-            {"$project": {"operationType": 1, "ns": 1, "documentKey": 1, "clusterTime": 1}},
-        ]
-        with origin.database.watch(
-            pipeline, max_await_time_ms=round(_WAIT_SECONDS * 1000), **where
-        ) as stream:
-            yield cls(stream, plan)
+        with _stream(origin, plan, **where) as stream:
+            yield cls(stream, origin, plan)
 
     def some(self, most: int) -> Some | None:
         """What has changed since the call before, of at most ``most`` documents.
@@ -94,6 +89,24 @@ class Changes:
             return None
         return Some({number: list(found.values()) for number, found in ids.items()}, time, token)
 
+    def have_reached(self, mark: Mapping[str, Any]) -> bool:
+        """Whether everything until ``mark`` has been read, where ``some`` has just found nothing.
+
+        That it found nothing says little: a stream stays with the member that was the primary
+        when it began, and that can be behind the others.
+        """
+        token = self.token
+        return token is not None and bool(token["_data"] >= mark["_data"])
+
+    def mark(self, time: Timestamp) -> Mapping[str, Any]:
+        """The token of a ``time``. Tokens are in the order of what they stand for:
+        https://www.mongodb.com/docs/manual/changeStreams/#resume-tokens."""
+        # Without events, the server's answer holds the token of the time itself.
+        with _stream(
+            self._origin, self._plan, start_at_operation_time=time, batch_size=0
+        ) as stream:
+            return cast("Mapping[str, Any]", stream.resume_token)
+
     @property
     def token(self) -> Mapping[str, Any] | None:
         """Where to go on behind everything that was read."""
@@ -108,6 +121,15 @@ class Changes:
                 "copied, and begin again",
                 alias=self._plan.source,
             )
+
+
+def _stream(origin: Place, plan: Plan, **where: Any) -> ChangeStream[dict[str, Any]]:
+    pipeline = [
+        {"$match": _concerns([part.source for part in plan.parts])},
+        {"$project": {"operationType": 1, "ns": 1, "documentKey": 1, "clusterTime": 1}},
+    ]
+    wait_ms = round(_WAIT_SECONDS * 1000)
+    return origin.database.watch(pipeline, max_await_time_ms=wait_ms, **where)
 
 
 def _concerns(names: list[str]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def check(plan: Plan, origin: Place, destination: Place) -> None:
 
 
 def _check_replica_set(place: Place, why: str) -> None:
-    hello = place.client.admin.command("hello")
+    hello = place.command({"hello": 1})
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise TransferError(
             f"{place.alias!r} is a server on its own, and {why}; run it as a replica set (of one "
@@ -125,7 +125,7 @@ def _check_indexes(part: Part, place: Place, where: str) -> None:
 
 
 def _check_space(plan: Plan, place: Place) -> None:
-    stats = place.database.command("dbStats")
+    stats = place.command({"dbStats": 1})
     free = stats.get("fsTotalSize", 0) - stats.get("fsUsedSize", 0)
     needed = sum(part.size_bytes for part in plan.parts)
     if stats.get("fsTotalSize") and not room_for(needed, int(free)):
@@ -149,7 +149,7 @@ def _check_privileges(plan: Plan, origin: Place, destination: Place) -> None:
         (destination, [*(part.target for part in plan.parts), TRANSFERS, RANGES], _WRITES),
     ):
         try:
-            status = place.client.admin.command("connectionStatus", showPrivileges=True)
+            status = place.command({"connectionStatus": 1, "showPrivileges": True})
         except OperationFailure:
             continue
         info = status["authInfo"]

@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 
 from datalayer.errors import TransferError
 from datalayer.transfer.plan import Part, Plan
@@ -17,6 +23,7 @@ __all__ = [
     "NOT_PERMITTED",
     "PAST_IS_GONE",
     "explained",
+    "fail_over",
     "foreign_documents",
     "index_in_the_way",
 ]
@@ -28,6 +35,8 @@ _VALIDATION = 121
 _NO_SPACE = 14031
 PAST_IS_GONE = frozenset({239, 246})
 """SnapshotTooOld, and SnapshotUnavailable: the collection or its indexes have changed since."""
+_STEPPED_DOWN = frozenset({189, 10107, 11602})
+"""PrimarySteppedDown, NotWritablePrimary and InterruptedDueToReplStateChange."""
 _HISTORY_IS_GONE = frozenset({280, 286})
 """ChangeStreamFatalError and ChangeStreamHistoryLost."""
 
@@ -50,6 +59,14 @@ def index_in_the_way(plan: Plan, part: Part, error: Mapping[str, Any]) -> Transf
         "remove the duplicates, then resume, or roll back",
         alias=plan.target,
     )
+
+
+def fail_over(exc: BaseException) -> bool:
+    """Whether ``exc`` comes of a primary that was lost: there will be another, if none is there
+    already. Where the driver has waited for one in vain it is of no use to wait again."""
+    if isinstance(exc, BulkWriteError):
+        return any(each.get("code") in _STEPPED_DOWN for each in exc.details["writeErrors"])
+    return isinstance(exc, ConnectionFailure) and not isinstance(exc, ServerSelectionTimeoutError)
 
 
 @contextmanager

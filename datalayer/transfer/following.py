@@ -30,6 +30,7 @@ __all__ = ["Follower"]
 
 _ATTEMPTS = 5
 _NOTED_EVERY_SECONDS = 10.0
+_PATIENCE_SECONDS = 60.0
 
 
 @dataclass
@@ -58,14 +59,22 @@ class Follower:
         return some
 
     def catch_up(self, changes: Changes) -> None:
-        """Carry over everything that has happened until now."""
+        """Carry over everything that has happened until now.
+
+        Raises:
+            TransferError: when the source tells of nothing new for a minute.
+        """
         with self.lease.time():
             now = self.origin.time()
-            # Once this is read, the server tells of all that happened before.
-            source = self.origin.since(now).collection(self.plan.parts[0].source)
-            source.find_one({}, {"_id": True})
-        while (some := self.step(changes)) is not None and some.time <= now:
-            pass
+            mark = changes.mark(now)
+        reached, since = changes.token, monotonic()
+        while (some := self.step(changes)) is not None or not changes.have_reached(mark):
+            if some is not None and some.time > now:
+                return
+            if changes.token != reached:
+                reached, since = changes.token, monotonic()
+            elif monotonic() - since > _PATIENCE_SECONDS:
+                raise _nothing_new(self.plan)
 
     @property
     def _at_once(self) -> int:
@@ -187,6 +196,14 @@ class _Writing:
         self.target.delete_many({"_id": {"$in": holders}})
         self.absent -= keys_of(holders)
         return holders
+
+
+def _nothing_new(plan: Plan) -> TransferError:
+    return TransferError(
+        f"the changes of {plan.source!r} have not come for {_PATIENCE_SECONDS:g} s: a member of "
+        "its cluster is behind the others, or can't reach them; resume when they have the same",
+        alias=plan.source,
+    )
 
 
 def _each_once(ids: Iterable[Any]) -> list[Any]:

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bson import Timestamp
+from bson import CodecOptions, Timestamp
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import ConnectionFailure
 from pymongo.read_concern import ReadConcern
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from datalayer.core import Connection, registry
 from datalayer.transfer.exact import DECODED, RAW
@@ -22,6 +24,10 @@ __all__ = ["MAJORITY", "Place", "share_a_cluster"]
 MAJORITY = WriteConcern("majority")
 """Journal and documents outlive a fail-over: what was noted as done was done."""
 _COMMITTED = ReadConcern("majority")
+_ASKED_AGAIN = Retrying(
+    stop=stop_after_attempt(3), retry=retry_if_exception_type(ConnectionFailure), reraise=True
+)
+"""At once: the driver waits for a primary by itself."""
 
 
 class _At(ReadConcern):
@@ -65,9 +71,15 @@ class Place:
 
     def time(self) -> Timestamp:
         """The cluster's time: every write that has been answered is before it."""
-        answer: Mapping[str, Any] = self.client.admin.command("ping")
-        time: Timestamp = answer["operationTime"]
+        time: Timestamp = self.command({"ping": 1})["operationTime"]
         return time
+
+    def command(
+        self, command: Mapping[str, Any], codec_options: CodecOptions[Any] = DECODED
+    ) -> Any:
+        """The primary's answer to a ``command`` that only reads: asked again while another
+        member becomes the primary, as the driver does it for queries, but not for commands."""
+        return _ASKED_AGAIN(self.database.command, dict(command), codec_options=codec_options)
 
     def as_of(self, time: Timestamp) -> Place:
         """The same place as it was at ``time``."""

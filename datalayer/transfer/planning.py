@@ -257,7 +257,7 @@ def _count(origin: Place, name: str, query: dict[str, Any]) -> int:
 
 def _average_bytes(origin: Place, name: str) -> int:
     try:
-        return int(origin.database.command("collStats", name).get("avgObjSize", 0))
+        return int(origin.command({"collStats": name}).get("avgObjSize", 0))
     except (OperationFailure, PyMongoError, DataLayerError):
         return 0  # a guess less: only the check of the space needs it
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from bson import MinKey
 
-from datalayer.transfer.exact import DECODED, RAW, id_of
+from datalayer.transfer.exact import RAW, id_of
 from datalayer.transfer.places import Place
 
 __all__ = ["BEGINNING", "documents_of", "first_batch_of", "ids_behind", "pages_of"]
@@ -48,7 +48,7 @@ def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator
     """The ids of the same documents."""
 
     def found(command: dict[str, Any]) -> list[Any]:
-        reply = place.database.command(_page(place, command), codec_options=DECODED)
+        reply = place.command(_page(place, command))
         return [each["_id"] for each in reply["cursor"]["firstBatch"]]
 
     command = {"find": collection, "limit": size, "projection": {"_id": 1}}
@@ -74,7 +74,7 @@ def _pages(
 
 
 def _found(place: Place, command: dict[str, Any]) -> bytes:
-    reply = place.database.command(_page(place, command), codec_options=RAW)
+    reply = place.command(_page(place, command), RAW)
     return _batch_of(reply["cursor"].raw)
 
 

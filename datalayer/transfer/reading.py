@@ -12,7 +12,6 @@ from queue import Empty, Full, Queue
 from typing import Any, cast
 
 from bson import ObjectId
-from pymongo.errors import ConnectionFailure
 
 from datalayer.transfer.exact import id_of, key_of, split
 from datalayer.transfer.places import Place
@@ -148,15 +147,12 @@ def raw_between(
     than those are.
 
     ``None`` where the server would not find them all that way (ids of several types, or in the
-    order of a collation), and where it did not answer: this isn't tried again.
+    order of a collation).
     """
     if type(ids[0]) is not type(ids[-1]) or not isinstance(ids[0], _ORDERED):
         return None
     query = _selected(part, {"_id": {"$gte": ids[0], "$lte": ids[-1]}})
-    try:
-        return first_batch_of(place, collection, query, len(ids) + 1)
-    except ConnectionFailure:
-        return None
+    return first_batch_of(place, collection, query, len(ids) + 1)
 
 
 def _read(place: Place, part: Part, plan: Plan, after: Any) -> Iterator[Batch]:

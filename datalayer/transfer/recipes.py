@@ -18,8 +18,8 @@ from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.planning import plan
 from datalayer.transfer.reports import Report
-from datalayer.transfer.running import OnProgress
 from datalayer.transfer.shaping import function_of
+from datalayer.transfer.workers import OnProgress
 
 __all__ = ["Recipe", "as_history", "find_recipe", "from_history", "plan_recipe", "run_recipe"]
 

@@ -22,9 +22,9 @@ from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
 from datalayer.transfer.reading import by_id
-from datalayer.transfer.running import OnProgress, Progress
 from datalayer.transfer.shaping import shape_of, unshape_of
 from datalayer.transfer.verify import Verifier
+from datalayer.transfer.workers import OnProgress, Progress
 
 __all__ = ["Rollback"]
 

@@ -3,19 +3,18 @@ moved. Each step is in the journal before and after, so that it can go on from a
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from pymongo.errors import OperationFailure
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from datalayer.transfer import carrying
 from datalayer.transfer.changes import Changes
 from datalayer.transfer.copy import Copier
 from datalayer.transfer.entries import Entry
-from datalayer.transfer.failures import DUPLICATE, PAST_IS_GONE, foreign_documents
+from datalayer.transfer.failures import DUPLICATE, PAST_IS_GONE, fail_over
 from datalayer.transfer.following import Follower
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease
@@ -27,29 +26,13 @@ from datalayer.transfer.ranges import Range, RangeState
 from datalayer.transfer.reading import BEGINNING, Batch, batches
 from datalayer.transfer.shaping import shape_of
 from datalayer.transfer.verify import Verifier
+from datalayer.transfer.workers import OnProgress, Progress, Workers
 
-__all__ = ["OnProgress", "Progress", "Runner"]
+__all__ = ["Runner"]
 
-_WORKERS = 2
-_WAITING = 1
-"""A range beyond those at work is in the journal already when a worker becomes free."""
-_NOTED_AT_ONCE = 8
+logger = logging.getLogger("datalayer.transfer")
 
-
-@dataclass(frozen=True)
-class Progress:
-    """How far one phase of a transfer is: ``copy``, ``follow``, ``verify``, ``delete`` or
-    ``roll back``."""
-
-    name: str
-    phase: str
-    done: int
-    total: int | None
-    """``None`` for ``follow``, which ends when it is told to."""
-
-
-OnProgress: TypeAlias = Callable[[Progress], None]
-Work: TypeAlias = Callable[[Range, "Batch | None"], Range]
+_FAIL_OVERS = 5
 
 
 class Runner:
@@ -65,17 +48,38 @@ class Runner:
         self.destination = Place.of(self.plan.target)
         self.shape = shape_of(self.plan)
         self.pace = Pace(self.plan.rate, self.plan.max_lag_seconds, self.destination)
-        self._done = 0
+        self.work = Workers(self.plan, journal, lease, tell)
 
     def run(self) -> None:
-        """Do what is left to do."""
-        self._check_skipped()
+        """Do what is left to do.
+
+        After a fail-over that the driver did not ride through, it goes on from the journal.
+        """
+        again = Retrying(
+            stop=stop_after_attempt(_FAIL_OVERS),
+            retry=retry_if_exception(fail_over),
+            before_sleep=self._log_fail_over,
+            reraise=True,
+        )
+        again(self._run)
+
+    def _log_fail_over(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        logger.warning(
+            "the transfer %s met a fail-over (%s) and goes on",
+            self.plan.name,
+            type(error).__name__,
+            extra={"event": "transfer_continued", "attempt": state.attempt_number},
+        )
+
+    def _run(self) -> None:
+        self.work.check_skipped()
         self._note(state="running")
         for number, part in enumerate(self.plan.parts):
             self._prepare(number, part)
         # The targets have to be there at that time: the server looks for their indexes then.
         past = self._past()
-        self._begin(self.journal.totals()["copied"])
+        self.work.begin(self.journal.totals()["copied"])
         for number, part in enumerate(self.plan.parts):
             self._copy(number, part, past)
         if not self.plan.follow:
@@ -84,7 +88,7 @@ class Runner:
         elif not self._cut_over():
             return
         if self.plan.move:
-            self._begin(0)
+            self.work.begin(0)
             for number, part in enumerate(self.plan.parts):
                 self._delete(number, part)
         self.judge()
@@ -136,14 +140,14 @@ class Runner:
             return copier.write(each, batch)
 
         unfinished = [(each, None) for each in self.journal.ranges(number, "copying")]
-        self._advance("copy", unfinished, write, ahead=True)
+        self.work.on("copy", unfinished, write, ahead=True)
         if self._progress_of(number)["read"]:
             return
         last = self.journal.last(number)
         after = BEGINNING if last is None else last.ids[-1]
         following = 0 if last is None else last.number + 1
         with batches(past, part, self.plan, after) as read:
-            self._advance("copy", self._entered(copier, read, following), write, ahead=True)
+            self.work.on("copy", self._entered(copier, read, following), write, ahead=True)
         self._note(progress={f"{number}.read": True})
 
     def _entered(
@@ -200,7 +204,7 @@ class Runner:
             follower.catch_up(changes)
 
     def _verify_all(self, origin: Place, *states: RangeState) -> None:
-        self._begin(0)
+        self.work.begin(0)
         for number, part in enumerate(self.plan.parts):
             self._verify(number, part, origin, states)
 
@@ -209,7 +213,7 @@ class Runner:
     ) -> None:
         verifier = Verifier(self.plan, part, origin, self.destination, self.shape)
         items = ((each, None) for each in self.journal.ranges(number, *states))
-        self._advance("verify", items, lambda each, _: verifier.verify(each), ahead=False)
+        self.work.on("verify", items, lambda each, _: verifier.verify(each), ahead=False)
         with self.lease.time():
             selected = origin.collection(part.source).count_documents(dict(part.filter))
         new = max(selected - self.journal.totals(number)["here"], 0)
@@ -223,66 +227,7 @@ class Runner:
             (each.now("deleting"), None)
             for each in self.journal.ranges(number, "verified", "deleting")
         )
-        self._advance("delete", items, lambda each, _: mover.delete(each), ahead=True)
-
-    # Ranges in flight
-
-    def _advance(
-        self,
-        phase: str,
-        items: Iterable[tuple[Range, Batch | None]],
-        work: Work,
-        *,
-        ahead: bool,
-    ) -> None:
-        """Do ``work`` on each range, several at a time; with ``ahead``, each is in the journal
-        before its work begins."""
-        flying: set[Future[Range]] = set()
-        landed: list[Range] = []
-
-        def do(each: Range, batch: Batch | None) -> Range:
-            with self.lease.time():
-                return work(each, batch)
-
-        with ThreadPoolExecutor(_WORKERS, "datalayer-transfer") as pool:
-            try:
-                for each, batch in items:
-                    if ahead:
-                        landed = self._note_ranges(phase, [*landed, each])
-                    flying.add(pool.submit(do, each, batch))
-                    if len(flying) >= _WORKERS + _WAITING:
-                        flying = _collect(flying, landed)
-                    if len(landed) >= _NOTED_AT_ONCE:
-                        landed = self._note_ranges(phase, landed)
-                while flying:
-                    flying = _collect(flying, landed)
-                self._note_ranges(phase, landed)
-            except BaseException:
-                # What has ended well in spite of it is not to be done again.
-                ended = [one.result() for one in wait(flying).done if one.exception() is None]
-                with contextlib.suppress(Exception):
-                    self.journal.write([*landed, *ended])
-                raise
-
-    def _note_ranges(self, phase: str, ranges: list[Range]) -> list[Range]:
-        with self.lease.time():
-            self.journal.write(
-                [each for each in ranges if each.state != "copying"],
-                new=[each for each in ranges if each.state == "copying"],
-            )
-        finished = [each for each in ranges if each.state not in ("copying", "deleting")]
-        self._done += sum(len(each.ids) for each in finished)
-        self.tell(Progress(self.plan.name, phase, self._done, max(self.plan.count, self._done)))
-        if self.plan.conflicts == "fail" and any(each.skipped for each in finished):
-            self._check_skipped()
-        return []
-
-    def _check_skipped(self) -> None:
-        if self.plan.conflicts == "fail" and self.journal.totals()["skipped"]:
-            raise foreign_documents(self.plan)
-
-    def _begin(self, done: int) -> None:
-        self._done = done
+        self.work.on("delete", items, lambda each, _: mover.delete(each), ahead=True)
 
     def _note(self, state: str | None = None, progress: dict[str, Any] | None = None) -> None:
         with self.lease.time():
@@ -303,9 +248,3 @@ def _still_known(past: Place, plan: Plan) -> Place | None:
             return None
         raise
     return past
-
-
-def _collect(flying: set[Future[Range]], landed: list[Range]) -> set[Future[Range]]:
-    done, still = wait(flying, return_when=FIRST_COMPLETED)
-    landed += [future.result() for future in done]
-    return still
