@@ -1,0 +1,287 @@
+"""The thread that takes events from the queues, encodes them in batches and writes them into the
+spool; it never waits for a server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from time import monotonic, time
+from typing import Any
+
+import bson
+from mongoengine.base.common import _document_registry
+
+from datalayer.documents.times import utc_now
+from datalayer.recorder.counters import Counters
+from datalayer.recorder.encoding import Ids, encoded
+from datalayer.recorder.lanes import Batch, Lane, Target
+from datalayer.recorder.spool import Place, Spool, SpoolFullError, Stored
+from datalayer.recorder.state import State
+
+__all__ = ["Collector"]
+
+logger = logging.getLogger("datalayer.recorder")
+
+_BATCH_BYTES = 8 * 1024 * 1024
+_ADOPT_SECONDS = 15.0
+_WARN_SECONDS = 60.0
+_WEIGHT = 0.2
+"""Of the latest batch in the mean size of events."""
+
+
+class Collector:
+    """Runs in a thread of its own; ``start_sender`` is called when a batch finds nobody free."""
+
+    def __init__(
+        self, state: State, counters: Counters, open_lane: Callable[[Any, Target | None], Lane]
+    ) -> None:
+        self._state = state
+        self._counters = counters
+        self._open_lane = open_lane
+        self._ids = Ids()
+        self._interval = state.settings.interval_ms / 1000
+        self._max_bytes = int(state.settings.max_megabytes * 1024 * 1024)
+        self._sync_at: float | None = None
+        self._adopt_at = 0.0
+        self._count_at = monotonic() + state.settings.counter_seconds
+        self._warn_at = 0.0
+        self._warned_of = 0
+
+    def run(self) -> None:
+        """Work until the recorder is closed and its queues are empty."""
+        while self._wait():
+            self.take_all()
+            self.keep_house()
+
+    def take_all(self) -> None:
+        """Make batches of what is due."""
+        state = self._state
+        for lane in list(state.lanes.values()):
+            while True:
+                with state.lock:
+                    if not self._is_due(lane, monotonic()):
+                        break
+                    lane.taking = True
+                try:
+                    self._take(lane)
+                finally:
+                    with state.lock:
+                        lane.taking = False
+                        state.settled.notify_all()
+
+    # Waiting
+
+    def _wait(self) -> bool:
+        """Whether there is something to do, as soon as there is."""
+        state = self._state
+        with state.lock:
+            while True:
+                now = monotonic()
+                timeout = self._prepare_to_wait(now)
+                if timeout is not None and timeout <= 0:
+                    break
+                if state.closing:
+                    return False
+                state.work.wait(timeout)
+            for lane in state.lanes.values():
+                lane.attention = lane.room + 1
+            return True
+
+    def _prepare_to_wait(self, now: float) -> float | None:
+        """Ask request threads to wake the collector, and tell the seconds until it has to do
+        something anyhow."""
+        state = self._state
+        lanes = list(state.lanes.values())
+        nothing_waits = not any(lane.queue for lane in lanes)
+        due = self._next_task()
+        for lane in lanes:
+            if not lane.queue:
+                lane.waiting_since = None
+            elif lane.waiting_since is None:
+                lane.waiting_since = now
+            if not self._has_slot(lane):
+                lane.attention = lane.room + 1
+                continue
+            lane.attention = 1 if nothing_waits else min(state.settings.batch_size, lane.room)
+            # Asked after attention was set: an event of this moment is seen here, or wakes.
+            if lane.queue:
+                since = now if lane.waiting_since is None else lane.waiting_since
+                lane_due = now if self._is_due(lane, now) else since + self._interval
+                due = lane_due if due is None else min(due, lane_due)
+        return None if due is None else due - now
+
+    def _is_due(self, lane: Lane, now: float) -> bool:
+        state = self._state
+        if not lane.queue or not self._has_slot(lane):
+            return False
+        if state.flushing or state.closing or len(lane.queue) >= state.settings.batch_size:
+            return True
+        return lane.waiting_since is not None and now >= lane.waiting_since + self._interval
+
+    def _has_slot(self, lane: Lane) -> bool:
+        if self._state.spool is not None and not self._state.spool_is_full:
+            return True
+        return lane.outstanding < self._state.settings.connections
+
+    def _next_task(self) -> float | None:
+        tasks = [
+            self._sync_at,
+            self._adopt_at if self._state.spool is not None else None,
+            self._count_at if self._counters else None,
+        ]
+        return min((task for task in tasks if task is not None), default=None)
+
+    # Taking
+
+    def _take(self, lane: Lane) -> None:
+        state = self._state
+        first, taken_at = lane.passed, monotonic()
+        documents, popped, size = self._encode(lane)
+        batch = Batch(first, len(documents), taken_at, documents)
+        if documents:
+            batch.place = self._write_down(lane, documents)
+            lane.mean_bytes += _WEIGHT * (size / len(documents) - lane.mean_bytes)
+        with state.lock:
+            lane.taken += popped
+            lane.waiting_since = monotonic() if lane.queue else None
+            state.refused += popped - len(documents)
+            if lane.mean_bytes:
+                fitting = int(self._max_bytes / lane.mean_bytes)
+                lane.room = max(1, min(state.settings.capacity, fitting))
+            lane.attention = lane.room + 1
+            if documents:
+                if batch.place is not None:
+                    state.spooled += batch.count
+                    if lane.outstanding >= state.settings.connections:
+                        batch.documents = None
+                lane.ready.append(batch)
+                state.ready.notify()
+            if state.blocked:
+                state.settled.notify_all()
+
+    def _encode(self, lane: Lane) -> tuple[list[bytes], int, int]:
+        """Documents from the front of the queue, how many events they were, and their size."""
+        pop = lane.queue.popleft
+        moment, seconds = utc_now(), Ids.seconds()
+        documents: list[bytes] = []
+        popped = size = 0
+        batch_size = self._state.settings.batch_size
+        while popped < batch_size and size < _BATCH_BYTES:
+            try:
+                event = pop()
+            except IndexError:
+                break
+            popped += 1
+            document = self._document(lane, event, moment, seconds)
+            raw = None if document is None else encoded(document)
+            if raw is not None:
+                documents.append(raw)
+                size += len(raw)
+        return documents, popped, size
+
+    def _document(
+        self, lane: Lane, event: Any, moment: Any, seconds: bytes
+    ) -> Mapping[str, Any] | None:
+        if self._state.prepare is not None:
+            try:
+                event = dict(self._state.prepare(event, lane.model))
+            except Exception:  # noqa: BLE001 - one bad event must not stop the others
+                return None
+        if type(event) is not dict:
+            # MongoEngine's SON: its own way of being copied and encoded is slow.
+            event = dict(dict.items(event))
+        if event.get("_id") is None:
+            event["_id"] = self._ids.next(seconds)
+        for key in lane.stamps:
+            if event.get(key) is None:
+                event[key] = moment
+        if lane.fixed:
+            event = {**lane.fixed, **event}
+        return event  # type: ignore[no-any-return] # a dict by now
+
+    # The spool
+
+    def _write_down(self, lane: Lane, documents: list[bytes]) -> Place | None:
+        state = self._state
+        if state.spool is None:
+            return None
+        header = bson.encode(vars(lane.target))
+        try:
+            place = state.spool.append(header, documents)
+        except (SpoolFullError, OSError) as exc:
+            if not state.spool_is_full:
+                logger.warning(
+                    "the recorder's spool takes nothing now (%s); events wait in memory",
+                    type(exc).__name__,
+                    extra={"event": "recorder_spool_full"},
+                )
+            state.spool_is_full = True
+            return None
+        if self._sync_at is None:
+            self._sync_at = monotonic() + state.settings.fsync_ms / 1000
+        return place
+
+    def keep_house(self) -> None:
+        """Do what is due by the clock: counters, the spool, a warning of losses."""
+        now = monotonic()
+        if self._counters and (now >= self._count_at or self._state.flushing):
+            self._count_at = now + self._state.settings.counter_seconds
+            self._counters.record_all()
+        spool = self._state.spool
+        if spool is not None:
+            if self._sync_at is not None and now >= self._sync_at:
+                self._sync_at = None
+                self._sync(spool)
+            if now >= self._adopt_at:
+                self._adopt_at = now + _ADOPT_SECONDS
+                self._adopt(spool)
+        self._warn_of_losses(now)
+
+    def _sync(self, spool: Spool) -> None:
+        try:
+            spool.sync()
+        except OSError as exc:
+            logger.warning(
+                "the recorder's spool could not be forced to the disk (error %s)",
+                exc.errno,
+                extra={"event": "recorder_spool_sync"},
+            )
+
+    def _adopt(self, spool: Spool) -> None:
+        """Take over what a process that is gone has left in the spool."""
+        try:
+            for stored in spool.adopt():
+                self._line_up(stored)
+        except OSError as exc:
+            logger.warning(
+                "the recorder's spool could not be read (error %s)",
+                exc.errno,
+                extra={"event": "recorder_spool_unreadable"},
+            )
+
+    def _line_up(self, stored: Stored) -> None:
+        state = self._state
+        target = Target(**bson.decode(stored.header))
+        age = max(time() - stored.written_at, 0)
+        with state.lock:
+            lane = state.lane_for(target)
+            if lane is None:
+                model = _document_registry.get(target.model)
+                lane = self._open_lane(model if model is not None else target, target)
+            batch = Batch(lane.passed, stored.count, monotonic() - age, None, stored.place, True)
+            lane.ready.append(batch)
+            lane.taken += stored.count
+            state.recovered += stored.count
+            state.ready.notify()
+
+    def _warn_of_losses(self, now: float) -> None:
+        dropped = self._state.dropped
+        if dropped > self._warned_of and now >= self._warn_at:
+            logger.warning(
+                "%d recorded events were lost: no room, refused by the server, or impossible to "
+                "store; the recorder's stats() tell more",
+                dropped - self._warned_of,
+                extra={"event": "recorder_dropped", "dropped": dropped},
+            )
+            self._warned_of = dropped
+            self._warn_at = now + _WARN_SECONDS

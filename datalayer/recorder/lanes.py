@@ -1,0 +1,105 @@
+"""What waits for one collection, and the batches that are made of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from datalayer.recorder.spool import Place
+
+__all__ = ["Batch", "Lane", "Target"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where events are stored; all that another process needs in order to store them."""
+
+    model: str
+    """The name that MongoEngine knows the model by."""
+    alias: str
+    collection: str
+    time_field: str | None = None
+    """Of a time-series collection: the field with the time."""
+
+
+@dataclass(eq=False)
+class Batch:
+    """Encoded events that are sent together."""
+
+    first: int
+    """How many events its lane had taken before it."""
+    count: int
+    taken_at: float
+    """By the monotonic clock."""
+    documents: list[bytes] | None
+    """``None`` where they are to be read from the spool."""
+    place: Place | None = None
+    """Where the spool has them."""
+    sent_before: bool = False
+    """Whether an earlier attempt, of this process or another, may have stored some of them."""
+
+
+@dataclass(eq=False)
+class Lane:
+    """The events for one model: recorded, taken and sent independently of those for others.
+
+    Request threads append to ``queue`` and read ``attention`` and ``room`` without a lock. All
+    else is guarded by the recorder's.
+    """
+
+    target: Target
+    model: Any
+    """``None`` where a spool names a model that this process has not imported."""
+    room: int
+    """How many events may wait in the queue."""
+    fixed: dict[str, Any] = field(default_factory=dict)
+    """What every stored document holds."""
+    stamps: tuple[str, ...] = ()
+    """The keys of the time stamps that are set where they are missing."""
+    queue: deque[Any] = field(default_factory=deque)
+    attention: int = 1
+    """A queue of this length needs more than appending: waking the collector, or the policy."""
+    ready: deque[Batch] = field(default_factory=deque)
+    sending: set[Batch] = field(default_factory=set)
+    taking: bool = False
+    """Whether the collector has events in hand that are in no batch yet."""
+    taken: int = 0
+    """Events that left the queue to be sent."""
+    skipped: int = 0
+    """Events that were dropped at the front of the queue."""
+    dropped: int = 0
+    """Events that were dropped, at either end."""
+    waiting_since: float | None = None
+    """When the collector first saw what waits in the queue."""
+    mean_bytes: float = 0.0
+    """The present size of an event."""
+    not_before: float = 0.0
+    """When to try again after a failure, by the monotonic clock."""
+    pause: float = 0.0
+    """How long the last wait after a failure was; 0 while all is well."""
+    failures: int = 0
+
+    @property
+    def outstanding(self) -> int:
+        """How many batches are not settled yet."""
+        return len(self.ready) + len(self.sending)
+
+    @property
+    def passed(self) -> int:
+        """How many events have left the front of the queue."""
+        return self.taken + self.skipped
+
+    def is_done_until(self, goal: int) -> bool:
+        """Whether the first ``goal`` events are settled."""
+        if self.taking or (self.passed < goal and self.queue):
+            return False
+        return all(batch.first >= goal for batch in self._first_outstanding())
+
+    def oldest(self) -> float | None:
+        """Since when its oldest event waits, by the monotonic clock."""
+        times = [batch.taken_at for batch in self._first_outstanding()]
+        return min(times, default=self.waiting_since)
+
+    def _first_outstanding(self) -> list[Batch]:
+        return [*self.sending, *([self.ready[0]] if self.ready else [])]

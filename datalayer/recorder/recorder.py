@@ -1,0 +1,338 @@
+"""Takes events from request threads without making them wait, and has them stored in batches."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from os import getpid
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from datalayer.recorder.collector import Collector
+from datalayer.recorder.counters import Counter, Counters
+from datalayer.recorder.encoding import fixed_fields, stamps_of, target_of
+from datalayer.recorder.lanes import Lane, Target
+from datalayer.recorder.sender import Sender
+from datalayer.recorder.spool import Spool
+from datalayer.recorder.state import Prepare, State
+from datalayer.settings.recorder import RecorderSettings
+
+__all__ = ["Recorder"]
+
+logger = logging.getLogger("datalayer.recorder")
+
+FLUSH_SECONDS = 5.0
+_ROOM_AGAIN = 0.75
+"""The share of a full queue at which those that wait for room go on, so that they seldom wait."""
+_JOIN_SECONDS = 1.0
+
+
+class Recorder:
+    """Stores events in batches, from threads of its own, which start with the first event.
+
+    ``prepare`` makes the stored document of what was recorded, in the recorder's thread.
+    """
+
+    def __init__(
+        self,
+        settings: RecorderSettings | None = None,
+        *,
+        name: str = "datalayer-recorder",
+        prepare: Prepare | None = None,
+    ) -> None:
+        self._name = name
+        self._settings = settings or RecorderSettings()
+        self._prepare = prepare
+        self._dropping = threading.Lock()  # guards the lanes' numbers of dropped events
+        self._counters = Counters(self.record)
+        self._state: State
+        self._begin()
+
+    @property
+    def settings(self) -> RecorderSettings:
+        """How events wait, and how they are sent."""
+        return self._settings
+
+    def record(self, event: Any, model: Any = None) -> None:
+        """Have ``event`` stored: a document, or a dict as it shall be in the database, with its
+        model.
+
+        A dict gets an ``_id`` and the model's time stamps where they are missing. It is copied,
+        so its keys may be changed afterwards; what its values contain must not be. A document
+        gets its id and time stamps here, and may be changed and saved afterwards. Nothing is
+        validated.
+
+        Takes a microsecond or so; waits for room with the policy ``block`` only. Raises nothing
+        because of a database or an event that can't be stored: such events are counted.
+
+        Raises:
+            TypeError: for what is neither of the two.
+        """
+        if getpid() != self._pid:
+            self.after_fork()
+        if model is None:
+            model = type(event)
+            stored = self._stored_form(event)
+            if stored is None:
+                return
+        else:
+            stored = {"_id": None, **event}
+        lane = self._lanes.get(model)
+        if lane is None:
+            lane = self._open_lane(model)
+        queue = lane.queue
+        queue.append(stored)
+        if len(queue) >= lane.attention:
+            self._attend(lane)
+
+    def counter(self, name: str, model: Any, **labels: str) -> Counter:
+        """A counter whose sums are recorded as ``model``, which has the fields of ``Metric``.
+
+        The same name and labels give the same counter.
+        """
+        self._start_threads()
+        found = self._counters.get(name, model, labels)
+        with self._state.lock:
+            self._state.work.notify()
+        return found
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until what was recorded before is stored; says whether it is.
+
+        At most ``timeout`` seconds (5 unless given); less where a database is away.
+        """
+        if getpid() != self._pid:
+            self.after_fork()
+        state = self._state
+        if self._counters:
+            self._counters.record_all()
+        ends = monotonic() + (FLUSH_SECONDS if timeout is None else timeout)
+        with state.lock:
+            goals = {
+                lane: (lane.passed + len(lane.queue) + lane.taking, lane.failures)
+                for lane in state.lanes.values()
+            }
+            for lane in goals:
+                lane.not_before = 0.0
+            if all(lane.is_done_until(goal) for lane, (goal, _) in goals.items()):
+                return True
+            state.flushing += 1
+            state.work.notify()
+            state.ready.notify_all()
+            try:
+                state.settled.wait_for(
+                    lambda: all(
+                        lane.is_done_until(goal) or lane.failures > failures
+                        for lane, (goal, failures) in goals.items()
+                    ),
+                    max(ends - monotonic(), 0),
+                )
+            finally:
+                state.flushing -= 1
+            return all(lane.is_done_until(goal) for lane, (goal, _) in goals.items())
+
+    def stats(self) -> dict[str, Any]:
+        """The counters since the start of this process, JSON-ready. Asks nobody."""
+        state = self._state
+        with state.lock:
+            lanes = list(state.lanes.values())
+            queued = sum(len(lane.queue) for lane in lanes)
+            taken = sum(lane.taken for lane in lanes)
+            at_door = sum(lane.dropped for lane in lanes)
+            oldest = min((t for t in map(Lane.oldest, lanes) if t is not None), default=None)
+            recorded = taken - state.recovered + at_door + queued
+            waiting = taken + queued - state.written - state.refused - state.lost_at_end
+            return {
+                "policy": self._settings.policy,
+                "recorded": recorded,
+                "written": state.written,
+                "dropped": state.dropped,
+                "refused": state.refused,
+                "retried": state.retried,
+                "spooled": state.spooled,
+                "recovered": state.recovered,
+                "waiting": waiting,
+                "spool_bytes": state.spool.size if state.spool is not None else 0,
+                "lag_seconds": 0.0 if oldest is None else round(monotonic() - oldest, 3),
+            }
+
+    def close(self, timeout: float | None = None) -> None:
+        """Store what waits, for at most ``timeout`` seconds, and take nothing any more.
+
+        What is in the spool stays there for the next process; what else is left counts as
+        dropped. Idempotent.
+        """
+        state = self._state
+        if getpid() != self._pid or state.closing:
+            return
+        self.flush(timeout)
+        with state.lock:
+            state.closing = True
+            for condition in (state.work, state.ready, state.settled):
+                condition.notify_all()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(_JOIN_SECONDS)
+        with state.lock:
+            for lane in state.lanes.values():
+                self._give_up(lane)
+        if state.spool is not None:
+            state.spool.close()
+
+    def owns_current_thread(self) -> bool:
+        """Whether the caller is one of the recorder's own threads."""
+        return threading.get_ident() in self._state.threads
+
+    def after_fork(self) -> None:
+        """Begin anew in a child: the parent stores what it has recorded."""
+        if self._state.spool is not None:
+            self._state.spool.after_fork()
+        self._counters.after_fork()
+        self._dropping = threading.Lock()
+        self._begin()
+
+    # Inside
+
+    def _begin(self) -> None:
+        self._state = State(self._settings, self._prepare)
+        self._lanes = self._state.lanes
+        self._threads: list[threading.Thread] = []
+        self._pid = getpid()
+
+    def _stored_form(self, document: Any) -> Any:
+        to_mongo = getattr(document, "to_mongo", None)
+        if to_mongo is None or isinstance(document, type):
+            raise TypeError(
+                "record() takes a document, or a dict and its model, "
+                f"not a {type(document).__name__} alone"
+            )
+        try:
+            prepare = getattr(document, "_prepare_insert", None)
+            if prepare is not None:
+                prepare()
+            return to_mongo()
+        except Exception:  # noqa: BLE001 - a request must not fail for its analytics
+            with self._state.lock:
+                lane = self._open_lane(type(document))
+                lane.taken += 1
+                self._state.refused += 1
+            return None
+
+    def _open_lane(self, model: Any, target: Target | None = None) -> Lane:
+        state = self._state
+        with state.lock:
+            lane = state.lanes.get(model)
+            if lane is not None:
+                return lane
+            if isinstance(model, Target):
+                lane = Lane(model, None, self._settings.capacity)
+            else:
+                lane = Lane(
+                    target or target_of(model),
+                    model,
+                    self._settings.capacity,
+                    fixed_fields(model),
+                    stamps_of(model),
+                )
+            state.lanes[model] = lane
+        self._start_threads()
+        return lane
+
+    def _attend(self, lane: Lane) -> None:
+        state = self._state
+        if len(lane.queue) > lane.room:
+            self._make_room(lane)
+        if state.closing:
+            with state.lock:
+                self._give_up(lane)
+        elif lane.attention <= lane.room:
+            with state.lock:
+                lane.attention = lane.room + 1
+                state.work.notify()
+
+    def _make_room(self, lane: Lane) -> None:
+        policy = self._settings.policy
+        if policy == "drop_oldest":
+            self._drop(lane, lane.queue.popleft, at_front=True)
+        elif policy != "block" or not self._wait_for_room(lane):
+            self._drop(lane, lane.queue.pop, at_front=False)
+
+    def _drop(self, lane: Lane, pop: Any, *, at_front: bool) -> None:
+        with self._dropping:
+            try:
+                pop()
+            except IndexError:
+                return  # taken meanwhile
+            lane.dropped += 1
+            lane.skipped += at_front
+
+    def _wait_for_room(self, lane: Lane) -> bool:
+        """Whether there is room after at most ``block_ms``; doesn't wait for a database that is
+        away."""
+        state = self._state
+        with state.lock:
+            state.blocked += 1
+            try:
+                state.settled.wait_for(
+                    lambda: (
+                        len(lane.queue) <= lane.room * _ROOM_AGAIN or lane.pause or state.closing
+                    ),
+                    self._settings.block_ms / 1000,
+                )
+            finally:
+                state.blocked -= 1
+        return len(lane.queue) <= lane.room
+
+    def _give_up(self, lane: Lane) -> None:
+        """Count what can't be stored any more; to be called with the lock held."""
+        state = self._state
+        left = len(lane.queue)
+        lane.queue.clear()
+        lane.taken += left
+        lane.attention = 0
+        unsafe = [batch for batch in (*lane.ready, *lane.sending) if batch.place is None]
+        state.lost_at_end += left + sum(batch.count for batch in unsafe)
+        lane.ready.clear()
+        lane.sending.clear()
+
+    def _start_threads(self) -> None:
+        state = self._state
+        with state.lock:
+            if self._threads or state.closing:
+                return
+            directory = self._settings.spool_directory
+            if self._settings.policy == "spool" and directory is not None:
+                state.spool = self._open_spool(directory)
+            collector = Collector(state, self._counters, self._open_lane)
+            sender = Sender(state)
+            self._threads = [
+                threading.Thread(target=self._run, args=(run,), name=name, daemon=True)
+                for run, name in [
+                    (collector.run, self._name),
+                    *(
+                        (sender.run, f"{self._name}-{n}")
+                        for n in range(self._settings.connections)
+                    ),
+                ]
+            ]
+            for thread in self._threads:
+                thread.start()
+        atexit.register(self.close)
+
+    def _open_spool(self, directory: Path) -> Spool | None:
+        try:
+            return Spool(directory, int(self._settings.spool_max_megabytes * 1024 * 1024))
+        except OSError as exc:
+            logger.error(
+                "the recorder's spool can't be opened (error %s); events wait in memory only",
+                exc.errno,
+                extra={"event": "recorder_spool_unusable"},
+            )
+            return None
+
+    def _run(self, run: Any) -> None:
+        state = self._state
+        state.threads.add(threading.get_ident())
+        run()

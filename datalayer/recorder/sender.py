@@ -1,0 +1,122 @@
+"""The threads that send batches to the databases, and try again what could not be stored."""
+
+from __future__ import annotations
+
+import logging
+import random
+from time import monotonic
+
+from datalayer.recorder.delivery import Outcome, deliver
+from datalayer.recorder.lanes import Batch, Lane
+from datalayer.recorder.state import State
+
+__all__ = ["Sender"]
+
+logger = logging.getLogger("datalayer.recorder")
+
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 5.0
+
+
+class Sender:
+    """What each of the sending threads does. Holds nothing of its own."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def run(self) -> None:
+        """Send until the recorder is closed."""
+        while (next_one := self._wait()) is not None:
+            self.send(*next_one)
+
+    def send(self, lane: Lane, batch: Batch) -> None:
+        """Send one batch, and note what became of it."""
+        outcome = self._attempt(lane, batch)
+        if outcome.again is None and batch.place is not None and self._state.spool is not None:
+            self._state.spool.settle(batch.place)
+        with self._state.lock:
+            lane.sending.discard(batch)
+            if outcome.again is not None:
+                self._try_later(lane, batch, outcome.again)
+            else:
+                self._settle(lane, batch, outcome)
+            self._state.settled.notify_all()
+
+    def pick(self) -> tuple[Lane, Batch] | None:
+        """The batch to send now, taken from its lane; to be called with the lock held."""
+        now = monotonic()
+        # Of a database that fails, one batch at a time finds out whether it is back.
+        lanes = [
+            lane
+            for lane in self._state.lanes.values()
+            if lane.ready
+            and now >= lane.not_before
+            and len(lane.sending) < (1 if lane.pause else self._state.settings.connections)
+        ]
+        if not lanes:
+            return None
+        lane = min(lanes, key=lambda each: each.ready[0].taken_at)
+        batch = lane.ready.popleft()
+        lane.sending.add(batch)
+        return lane, batch
+
+    def _wait(self) -> tuple[Lane, Batch] | None:
+        state = self._state
+        with state.lock:
+            while not state.closing:
+                picked = self.pick()
+                if picked is not None:
+                    return picked
+                now = monotonic()
+                later = [
+                    lane.not_before - now
+                    for lane in state.lanes.values()
+                    if lane.ready and lane.not_before > now
+                ]
+                state.ready.wait(min(later, default=None))
+            return None
+
+    def _attempt(self, lane: Lane, batch: Batch) -> Outcome:
+        documents = batch.documents
+        if documents is None:
+            try:
+                assert self._state.spool is not None and batch.place is not None
+                documents = self._state.spool.read(batch.place)
+            except (OSError, ValueError):
+                return Outcome(refused=batch.count)
+        return deliver(lane.target, lane.model, documents, sent_before=batch.sent_before)
+
+    def _try_later(self, lane: Lane, batch: Batch, why: str) -> None:
+        batch.sent_before = True
+        lane.ready.appendleft(batch)
+        if not lane.pause:
+            logger.warning(
+                "events for %s of %r wait: %s; it is tried again until they are stored",
+                lane.target.collection,
+                lane.target.alias,
+                why,
+                extra={"alias": lane.target.alias, "event": "recorder_waits"},
+            )
+        pause = min(lane.pause * 2 or _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+        lane.pause = pause
+        lane.not_before = monotonic() + pause * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        lane.failures += 1
+        self._state.retried += batch.count
+
+    def _settle(self, lane: Lane, batch: Batch, outcome: Outcome) -> None:
+        state = self._state
+        state.written += outcome.stored
+        state.refused += outcome.refused
+        state.spool_is_full = False
+        if lane.pause:
+            lane.pause = lane.not_before = 0.0
+            state.ready.notify_all()
+            logger.info(
+                "events for %s of %r are stored again",
+                lane.target.collection,
+                lane.target.alias,
+                extra={"alias": lane.target.alias, "event": "recorder_recovered"},
+            )
+        elif lane.ready:
+            state.ready.notify()
+        state.work.notify()

@@ -1,0 +1,62 @@
+"""What the request threads, the collector and the senders of a recorder share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from datalayer.recorder.lanes import Lane, Target
+from datalayer.recorder.spool import Spool
+from datalayer.settings.recorder import RecorderSettings
+
+__all__ = ["Prepare", "State"]
+
+Prepare = Callable[[Any, Any], Mapping[str, Any]]
+"""Makes the stored document of what was recorded for a model, in the collector's thread."""
+
+
+class State:
+    """The lanes, the counters, and the lock that guards them.
+
+    The lock is re-entrant: a signal's handler or a destructor that records may run anywhere.
+    """
+
+    def __init__(self, settings: RecorderSettings, prepare: Prepare | None) -> None:
+        self.settings = settings
+        self.prepare = prepare
+        self.lock = threading.RLock()  # guards the fields below, and the lanes
+        self.work = threading.Condition(self.lock)
+        """Notified when there may be something for the collector to do."""
+        self.ready = threading.Condition(self.lock)
+        """Notified when there may be a batch to send."""
+        self.settled = threading.Condition(self.lock)
+        """Notified when batches are settled or have failed, and when queues have room again."""
+        self.lanes: dict[Any, Lane] = {}
+        """By model; by target for what a spool holds of models that are not imported."""
+        self.spool: Spool | None = None
+        self.spool_is_full = False
+        self.flushing = 0
+        """How many threads wait for all to be stored."""
+        self.blocked = 0
+        """How many request threads wait for room."""
+        self.closing = False
+        self.written = 0
+        self.refused = 0
+        self.lost_at_end = 0
+        self.spooled = 0
+        self.recovered = 0
+        """Events that another process had left in the spool."""
+        self.retried = 0
+        self.threads: set[int] = set()
+        """The identities of the recorder's own threads."""
+
+    def lane_for(self, target: Target) -> Lane | None:
+        """The lane whose events are stored at ``target``."""
+        return next((lane for lane in self.lanes.values() if lane.target == target), None)
+
+    @property
+    def dropped(self) -> int:
+        """Events that will not be stored."""
+        at_queues = sum(lane.dropped for lane in list(self.lanes.values()))
+        return at_queues + self.refused + self.lost_at_end
