@@ -13,6 +13,7 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, 
 
 from datalayer.core import registry
 from datalayer.documents.collection import plain_collection
+from datalayer.driver_errors import AUTHENTICATION_CODES
 from datalayer.errors import DataLayerError
 from datalayer.recorder.lanes import Target
 
@@ -24,7 +25,7 @@ _DUPLICATE_KEY = 11000
 # ExceededTimeLimit, InterruptedAtShutdown, InterruptedDueToReplStateChange, ShutdownInProgress,
 # OutOfDiskSpace.
 _NOT_NOW = frozenset({112, 189, 10107, 13435, 50, 262, 11600, 11602, 91, 14031})
-_MILLISECONDS = CodecOptions(tz_aware=True)
+_AWARE: CodecOptions[Any] = CodecOptions(tz_aware=True)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def deliver(
     try:
         collection, convert = _collection(target, model)
         if sent_before and target.time_field is not None:
-            missing = _missing(collection, target.time_field, documents)
+            missing: Sequence[bytes] = _missing(collection, target.time_field, documents)
         else:
             missing = documents
         known = len(documents) - len(missing)
@@ -86,7 +87,7 @@ def _missing(collection: Any, time_field: str, documents: Sequence[bytes]) -> li
     by_id: dict[Any, bytes] = {}
     times = []
     for raw in documents:
-        decoded = bson.decode(raw, _MILLISECONDS)
+        decoded = bson.decode(raw, _AWARE)
         by_id[decoded["_id"]] = raw
         if time_field in decoded:
             times.append(decoded[time_field])
@@ -146,7 +147,7 @@ def _in_halves(
 
 def _is_passing(exc: PyMongoError) -> bool:
     code = exc.code if isinstance(exc, OperationFailure) else None
-    return code in _NOT_NOW or exc.has_error_label("RetryableWriteError")
+    return code in _NOT_NOW | AUTHENTICATION_CODES or exc.has_error_label("RetryableWriteError")
 
 
 def _counted(details: Mapping[str, Any], count: int, *, sent_before: bool) -> Outcome:

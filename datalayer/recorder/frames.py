@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["BATCH", "SETTLED", "Frame", "frames_in", "framed", "read_frame"]
+__all__ = ["BATCH", "SETTLED", "Frame", "framed", "frames_in", "read_frame"]
 
 BATCH = 1
 SETTLED = 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
-from os import getpid
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from datalayer.recorder.collector import Collector
 from datalayer.recorder.counters import Counter, Counters
 from datalayer.recorder.encoding import fixed_fields, stamps_of, target_of
+from datalayer.recorder.forks import Mark, fork_mark
 from datalayer.recorder.lanes import Lane, Target
 from datalayer.recorder.sender import Sender
 from datalayer.recorder.spool import Spool
@@ -70,7 +70,7 @@ class Recorder:
         Raises:
             TypeError: for what is neither of the two.
         """
-        if getpid() != self._pid:
+        if not self._mark[0]:
             self.after_fork()
         if model is None:
             model = type(event)
@@ -78,7 +78,7 @@ class Recorder:
             if stored is None:
                 return
         else:
-            stored = {"_id": None, **event}
+            stored = dict(event)
         lane = self._lanes.get(model)
         if lane is None:
             lane = self._open_lane(model)
@@ -103,7 +103,7 @@ class Recorder:
 
         At most ``timeout`` seconds (5 unless given); less where a database is away.
         """
-        if getpid() != self._pid:
+        if not self._mark[0]:
             self.after_fork()
         state = self._state
         if self._counters:
@@ -165,7 +165,7 @@ class Recorder:
         dropped. Idempotent.
         """
         state = self._state
-        if getpid() != self._pid or state.closing:
+        if not self._mark[0] or state.closing:
             return
         self.flush(timeout)
         with state.lock:
@@ -199,7 +199,7 @@ class Recorder:
         self._state = State(self._settings, self._prepare)
         self._lanes = self._state.lanes
         self._threads: list[threading.Thread] = []
-        self._pid = getpid()
+        self._mark: Mark = fork_mark()
 
     def _stored_form(self, document: Any) -> Any:
         to_mongo = getattr(document, "to_mongo", None)

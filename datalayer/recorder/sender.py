@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 from time import monotonic
@@ -77,13 +78,12 @@ class Sender:
             return None
 
     def _attempt(self, lane: Lane, batch: Batch) -> Outcome:
-        documents = batch.documents
-        if documents is None:
-            try:
-                assert self._state.spool is not None and batch.place is not None
-                documents = self._state.spool.read(batch.place)
-            except (OSError, ValueError):
-                return Outcome(refused=batch.count)
+        documents, spool = batch.documents, self._state.spool
+        if documents is None and spool is not None and batch.place is not None:
+            with contextlib.suppress(OSError, ValueError):
+                documents = spool.read(batch.place)
+        if documents is None:  # the disk has lost them
+            return Outcome(refused=batch.count)
         return deliver(lane.target, lane.model, documents, sent_before=batch.sent_before)
 
     def _try_later(self, lane: Lane, batch: Batch, why: str) -> None:
