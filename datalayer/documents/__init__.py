@@ -10,6 +10,7 @@ from datalayer.documents.base import (
     Document,
     EmbeddedDocument,
 )
+from datalayer.documents.engine import accelerate, invalidate
 from datalayer.documents.fields import (
     CurrencyField,
     MoneyField,
@@ -40,8 +41,10 @@ __all__ = [
     "SecretField",
     "TransitionError",
     "UTCDateTimeField",
+    "accelerate",
     "define_model",
     "exact_amount",
+    "invalidate",
     "minor_units",
     "redact",
     "traceback_without_contents",

@@ -14,6 +14,7 @@ from mongoengine.fields import ObjectIdField
 from datalayer import indexes, routing, transactions
 from datalayer.core import Connection, registry
 from datalayer.documents.collection import collection_of
+from datalayer.documents.engine import FastDocument, FastEmbeddedDocument
 from datalayer.documents.fields import UTCDateTimeField
 from datalayer.documents.inputs import accepted, assign
 from datalayer.documents.queryset import QuerySet
@@ -80,13 +81,13 @@ class _Exchange:
         return super().from_json(json_data, created, **kwargs)  # type: ignore[misc]
 
 
-class EmbeddedDocument(_Exchange, mongoengine.EmbeddedDocument):
+class EmbeddedDocument(_Exchange, FastEmbeddedDocument, mongoengine.EmbeddedDocument):
     """A part of a document, without a collection of its own."""
 
     meta = {"abstract": True}
 
 
-class Document(_Exchange, mongoengine.Document):
+class Document(_Exchange, FastDocument, mongoengine.Document):
     """Base of all documents of datalayer; for a database of your own, name it in ``meta``.
 
         class Invoice(Document):

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bson import BSON, Decimal128
 from bson.errors import BSONError
@@ -38,7 +38,12 @@ class _Typed(BaseField):
 
 
 class _ConvertingField(_Typed):
-    """Converts a value already where it is assigned: what you hold is what you reload."""
+    """Converts a value already where it is assigned: what you hold is what you reload.
+
+    ``converts_on_first_read`` tells the engine that a loaded value may wait until it is read.
+    """
+
+    converts_on_first_read: ClassVar[bool] = False
 
     def __set__(self, instance: Any, value: Any) -> None:
         if value is None and not self.null and self.default is not None:
@@ -52,6 +57,8 @@ class UTCDateTimeField(_ConvertingField, DateTimeField):
     Aware values are converted; naive values and dates are taken to be UTC. Strings are read as
     ISO 8601 (and in the formats of MongoEngine's ``DateTimeField``).
     """
+
+    converts_on_first_read = True
 
     def to_python(self, value: Any) -> Any:
         """What the attribute holds; a value that is no point in time is left to ``validate``."""
@@ -91,6 +98,8 @@ class NormalizedEmailField(_ConvertingField, EmailField):
     Unicode NFKC, case-folded, without surrounding space, when it is assigned and in queries.
     """
 
+    converts_on_first_read = True
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"allow_utf8_user": True, "max_length": 254, **kwargs})
 
@@ -116,6 +125,8 @@ class MoneyField(_ConvertingField, Decimal128Field):
     0.1 has no exact binary form. The number of places depends on the currency, which stands in
     another field: see ``exact_amount``.
     """
+
+    converts_on_first_read = True
 
     def to_python(self, value: Any) -> Any:
         """A ``Decimal``; what is no amount is left to ``validate``."""

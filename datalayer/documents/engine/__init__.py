@@ -1,0 +1,16 @@
+"""The engine behind datalayer's documents: reads, builds, validates and writes MongoEngine
+documents with code that is compiled once per class."""
+
+from __future__ import annotations
+
+from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument
+from datalayer.documents.engine.programs import reason_against
+from datalayer.documents.engine.switch import accelerate, invalidate
+
+__all__ = [
+    "FastDocument",
+    "FastEmbeddedDocument",
+    "accelerate",
+    "invalidate",
+    "reason_against",
+]

@@ -1,0 +1,127 @@
+"""What the engine puts into a compiled class: attributes that read a value without MongoEngine's
+way through several calls, and what MongoEngine gives to each document anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from mongoengine.base import BaseField, BaseList, EmbeddedDocumentList
+
+from datalayer.documents.engine.data import LazyData
+from datalayer.documents.engine.internals import display_value
+from datalayer.documents.engine.plans import Load
+
+if TYPE_CHECKING:
+    from datalayer.documents.engine.programs import Program
+
+__all__ = ["install", "uninstall"]
+
+_INSTALLED = "_engine_attributes"
+_TRACKED = (BaseList, EmbeddedDocumentList)
+
+
+class FieldAttribute:
+    """Stands for a field in a class some of whose values are converted on first read.
+
+    The class's attribute is still the field; only a document's values are found faster.
+    """
+
+    __slots__ = ("engine_field", "name", "set_value")
+
+    def __init__(self, field: Any, name: str) -> None:
+        self.engine_field = field
+        self.name = name
+        self.set_value: Callable[[Any, Any], None] = field.__set__
+
+    def __get__(self, document: Any, owner: Any = None) -> Any:
+        if document is None:
+            return self.engine_field
+        try:
+            return document._data[self.name]
+        except KeyError:
+            return None
+
+    def __set__(self, document: Any, value: Any) -> None:
+        self.set_value(document, value)
+
+
+class DeferredAttribute(FieldAttribute):
+    """The same for a single value that may wait."""
+
+    __slots__ = ()
+
+    def __get__(self, document: Any, owner: Any = None) -> Any:
+        if document is None:
+            return self.engine_field
+        data = document._data
+        if type(data) is LazyData and data.waits(self.name):
+            return data.load(self.name, document)
+        return data.get(self.name)
+
+
+class ComplexAttribute(FieldAttribute):
+    """The same for a list or a mapping, which MongoEngine wraps and dereferences."""
+
+    __slots__ = ()
+
+    def __get__(self, document: Any, owner: Any = None) -> Any:
+        if document is None:
+            return self.engine_field
+        data = document._data
+        if type(data) is LazyData and data.waits(self.name):
+            value = data.load(self.name, document)
+        else:
+            value = data.get(self.name)
+        if type(value) in _TRACKED and value._dereferenced and not _is_rebuilt(self.engine_field):
+            return value
+        return self.engine_field.__get__(document, owner)
+
+
+def _is_rebuilt(field: Any) -> bool:
+    return hasattr(field.field, "build_lazyref")  # MongoEngine makes these on every access
+
+
+def install(program: Program) -> None:
+    """Put the attributes of ``program`` into its class."""
+    model: Any = program.model
+    attributes: dict[str, Any] = {}
+    if any(plan.load is Load.DEFERRED for plan in program.plans):
+        for plan in program.plans:
+            if (kind := _attribute_class(plan.field, plan.load)) is not None:
+                attributes[plan.name] = kind(plan.field, plan.name)
+    if program.shares_class_name:
+        attributes["_cls"] = model._class_name
+    for plan in program.plans:
+        name = f"get_{plan.name}_display"
+        if plan.field.choices and not hasattr(model, name):
+            attributes[name] = _display(plan.field)
+    before = {name: model.__dict__[name] for name in attributes if name in model.__dict__}
+    type.__setattr__(model, _INSTALLED, (tuple(attributes), before))
+    for name, value in attributes.items():
+        type.__setattr__(model, name, value)
+
+
+def uninstall(model: Any) -> None:
+    """Take them out again."""
+    names, before = model.__dict__.get(_INSTALLED, ((), {}))
+    for name in names:
+        if name in before:
+            type.__setattr__(model, name, before[name])
+        else:
+            type.__delattr__(model, name)
+
+
+def _attribute_class(field: Any, load: Load) -> type[FieldAttribute] | None:
+    if load is Load.ASSIGNED:
+        return None
+    if type(field).__get__ is BaseField.__get__:
+        return DeferredAttribute if load is Load.DEFERRED else FieldAttribute
+    return ComplexAttribute if load is Load.DEFERRED else None
+
+
+def _display(field: Any) -> Callable[[Any], Any]:
+    def get_display(document: Any) -> Any:
+        return display_value(document, field)
+
+    return get_display

@@ -1,0 +1,146 @@
+"""The values of a loaded document, of which some are converted when they are first read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from weakref import ref
+
+__all__ = ["LazyData"]
+
+_ABSENT: Any = object()
+
+# What makes a value of a raw one: called with the document (or None, where it is gone) and it.
+Converter = Callable[[Any, Any], Any]
+
+
+class LazyData(dict[str, Any]):
+    """A document's ``_data``: a dictionary, of which some values aren't there yet.
+
+    A value that waits stands in ``pending`` as the driver gave it, and is converted and moved
+    into the dictionary when somebody asks for it. What the dictionary itself holds wins, so that
+    of two threads that read a value first, both get the same one.
+
+    To C code that looks into a dictionary past its methods, waiting values are absent.
+    """
+
+    __slots__ = ("converters", "document", "pending")
+
+    pending: dict[str, Any]
+    converters: dict[str, Converter]
+    document: ref[Any]
+
+    def load(self, name: str, document: Any) -> Any:
+        """The value called ``name``, converted for ``document``; ``KeyError`` if there is none."""
+        raw = self.pending.get(name, _ABSENT)
+        if raw is _ABSENT:
+            if dict.__contains__(self, name):  # another thread was here
+                return dict.__getitem__(self, name)
+            raise KeyError(name)
+        value = self.setdefault_now(name, self.converters[name](document, raw))
+        self.pending.pop(name, None)
+        return value
+
+    def setdefault_now(self, name: str, value: Any) -> Any:
+        """What the dictionary holds under ``name``, or else ``value``, put there."""
+        return dict.setdefault(self, name, value)
+
+    def waits(self, name: str) -> bool:
+        """Whether the value called ``name`` was never read or set."""
+        return name in self.pending and not dict.__contains__(self, name)
+
+    def load_all(self) -> None:
+        """Convert all that waits."""
+        for name in list(self.pending):
+            self[name]
+
+    def __missing__(self, name: str) -> Any:
+        return self.load(name, self.document())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value called ``name``."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def __contains__(self, name: object) -> bool:
+        return dict.__contains__(self, name) or name in self.pending
+
+    def __iter__(self) -> Iterator[str]:
+        self.load_all()
+        return dict.__iter__(self)
+
+    def __reversed__(self) -> Iterator[str]:
+        self.load_all()
+        return dict.__reversed__(self)
+
+    def __len__(self) -> int:
+        self.load_all()
+        return dict.__len__(self)
+
+    def __delitem__(self, name: str) -> None:
+        self.load_all()
+        dict.__delitem__(self, name)
+
+    def __eq__(self, other: object) -> bool:
+        self.load_all()
+        if isinstance(other, LazyData):
+            other.load_all()
+        return dict.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # as of any dictionary
+
+    def __repr__(self) -> str:
+        self.load_all()
+        return dict.__repr__(self)
+
+    def __reduce__(self) -> Any:
+        return dict, (self.copy(),)
+
+    def keys(self) -> Any:
+        """The names of the values."""
+        self.load_all()
+        return dict.keys(self)
+
+    def values(self) -> Any:
+        """The values, all of them converted."""
+        self.load_all()
+        return dict.values(self)
+
+    def items(self) -> Any:
+        """Names and values, all of them converted."""
+        self.load_all()
+        return dict.items(self)
+
+    def copy(self) -> dict[str, Any]:
+        """A plain dictionary of the same values."""
+        return dict(self.items())
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """The value called ``name``, set to ``default`` where there is none."""
+        return self[name] if name in self else self.setdefault_now(name, default)
+
+    def pop(self, name: str, *default: Any) -> Any:
+        """Take the value called ``name`` out."""
+        self.load_all()
+        return dict.pop(self, name, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Take the last value out."""
+        self.load_all()
+        return dict.popitem(self)
+
+    def clear(self) -> None:
+        """Take all values out, also those that wait."""
+        self.pending = {}
+        dict.clear(self)

@@ -1,0 +1,106 @@
+"""The methods of documents that the engine replaces. Each asks for the class's program and, where
+there is none, does what MongoEngine does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datalayer.documents.engine.changes import changed_fields, may_hold_changes, written_changes
+from datalayer.documents.engine.internals import listened_to, slots, son_of, stock
+from datalayer.documents.engine.programs import own, program_of
+from datalayer.documents.engine.saving import save
+from datalayer.documents.engine.writing import own_to_mongo
+
+__all__ = ["FastDocument", "FastEmbeddedDocument"]
+
+
+class _Fast:
+    """What both kinds of documents have."""
+
+    @classmethod
+    def _from_son(cls, son: Any, _auto_dereference: bool = True, created: bool = False) -> Any:
+        program = program_of(cls)
+        if program.reason is not None:
+            return stock.base_from_son(cls, son, _auto_dereference, created)
+        if not _auto_dereference:
+            program = program.without_dereferencing
+        return program.read(son, created)
+
+    def validate(self, clean: bool = True) -> None:
+        """Check the values of all fields, also of those that were never read.
+
+        Raises:
+            ValidationError: with all fields that don't pass in ``errors``.
+        """
+        program = program_of(type(self))
+        if program.reason is not None:
+            stock.validate(self, clean)
+        else:
+            program.check(self, clean, skips=False)
+
+    def _get_changed_fields(self) -> list[str]:
+        program = program_of(type(self))
+        if program.reason is not None:
+            found: list[str] = stock.get_changed_fields(self)
+            return found
+        return changed_fields(self, program)
+
+    def _clear_changed_fields(self) -> None:
+        program = program_of(type(self))
+        if program.reason is not None or may_hold_changes(self, program):
+            stock.clear_changed_fields(self)
+        else:
+            slots.changed_fields(self, [])
+
+    def _delta(self) -> Any:
+        program = program_of(type(self))
+        if program.reason is not None or not hasattr(self, "_changed_fields"):
+            return stock.delta(self)
+        return written_changes(self, program)
+
+
+class FastDocument(_Fast):
+    """A mixin before MongoEngine's ``Document``."""
+
+    def __init__(self, *args: Any, **values: Any) -> None:
+        program = program_of(type(self))
+        if args or program.reason is not None or listened_to(program.model):
+            stock.document_init(self, *args, **values)
+        else:
+            program.construct(self, values)
+
+    def to_mongo(self, *args: Any, **kwargs: Any) -> Any:
+        """What MongoDB gets of the document, in order."""
+        program = program_of(type(self))
+        if args or kwargs or program.reason is not None:
+            return stock.document_to_mongo(self, *args, **kwargs)
+        return son_of(program.write(self, son_of))
+
+    save = save
+
+
+class FastEmbeddedDocument(_Fast):
+    """A mixin before MongoEngine's ``EmbeddedDocument``."""
+
+    def __init__(self, *args: Any, **values: Any) -> None:
+        program = program_of(type(self))
+        if args or program.reason is not None or listened_to(program.model):
+            stock.embedded_init(self, *args, **values)
+        else:
+            program.construct(self, values)
+
+    def to_mongo(self, *args: Any, **kwargs: Any) -> Any:
+        """What MongoDB gets of the embedded document, in order."""
+        program = program_of(type(self))
+        if args not in _ALL_FIELDS or kwargs or program.reason is not None:
+            return stock.embedded_to_mongo(self, *args, **kwargs)
+        return son_of(program.write(self, son_of))
+
+
+# MongoEngine's fields say that they want the names of the database, and of all fields.
+_ALL_FIELDS: tuple[tuple[Any, ...], ...] = ((), (True,), (True, None), (True, []))
+
+own.init.update({FastDocument.__init__, FastEmbeddedDocument.__init__})
+own.to_mongo.update({FastDocument.to_mongo, FastEmbeddedDocument.to_mongo})
+own.validate.add(_Fast.validate)
+own_to_mongo.add(FastEmbeddedDocument.to_mongo)

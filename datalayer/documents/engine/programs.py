@@ -1,0 +1,192 @@
+"""A class's program: the functions that were compiled for it, or why it has none."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mongoengine.base import BaseDocument
+from mongoengine.base.document import NON_FIELD_ERRORS
+from mongoengine.errors import ValidationError
+
+from datalayer.documents.engine import attributes, internals
+from datalayer.documents.engine.constructing import constructor_for
+from datalayer.documents.engine.internals import stock
+from datalayer.documents.engine.plans import Plan, plan_for
+from datalayer.documents.engine.reading import reader_for
+from datalayer.documents.engine.validating import validator_for
+from datalayer.documents.engine.writing import value_writer_for, writer_for
+
+__all__ = ["Program", "forget", "own", "program_of", "reason_against"]
+
+_ATTRIBUTE = "_engine_program"
+
+
+class _Own:
+    """The functions that the engine puts in the place of MongoEngine's, with those: a class that
+    has one of them doesn't override it."""
+
+    init: set[Any] = {stock.document_init, stock.embedded_init}
+    to_mongo: set[Any] = {stock.document_to_mongo, stock.embedded_to_mongo}
+    validate: set[Any] = {stock.validate}
+
+
+own = _Own
+
+_compiling = threading.RLock()  # guards the compilation of a class
+
+
+class Program:
+    """What was compiled for ``model``; of one that MongoEngine must see to itself, the ``reason``.
+
+    ``fields`` are the class's own, or copies of them that don't dereference.
+    """
+
+    def __init__(self, model: Any, fields: Mapping[str, Any], *, dereferences: bool) -> None:
+        self.model = model
+        self.fields = fields
+        self.dereferences = dereferences
+        self.reason = reason_against(model)
+        self.saves_as_stock = self.reason is not None
+        self._without_dereferencing: Program | None = None
+        if self.reason is not None:
+            return
+        self.plans: tuple[Plan, ...] = tuple(
+            plan_for(model, name, field) for name, field in fields.items()
+        )
+        self.by_name = {plan.name: plan for plan in self.plans}
+        self.in_order = tuple(self.by_name[name] for name in model._fields_ordered)
+        self.containers = tuple(plan for plan in self.in_order if plan.is_container)
+        self.is_embedded = not model._is_document
+        self.shares_class_name = "_cls" not in fields
+        self.has_own_clean = model.clean is not stock.clean
+        self.has_own_validate = model.validate not in own.validate
+        self.has_own_to_mongo = model.to_mongo not in own.to_mongo
+        self.saves_as_stock = any(plan.field._auto_gen for plan in self.plans)
+        self.keys = frozenset(plan.key for plan in self.plans)
+        self.is_strict = bool(model._meta.get("strict", True))
+        self._reader = reader_for(self)
+        self.read: Callable[[Any, bool], Any] = self._read_first
+        self.construct: Callable[[Any, dict[str, Any]], None] = constructor_for(self)
+        self.write: Callable[[Any, Callable[[Any], Any]], dict[str, Any]] = writer_for(self)
+        self.errors_of: Callable[[Any, bool, bool], dict[str, Any]] = validator_for(self)
+        self._value_writers = {
+            plan.name: value_writer_for(plan.field, self) for plan in self.plans
+        }
+
+    @staticmethod
+    def of(model: Any) -> Program:
+        """The program of another class."""
+        return program_of(model)
+
+    @property
+    def without_dereferencing(self) -> Program:
+        """The same with copies of the fields that leave references alone.
+
+        MongoEngine copies the fields for each document that it reads so; one copy per class does.
+        """
+        found = self._without_dereferencing
+        if found is None:
+            fields = copy.deepcopy(self.model._fields)
+            found = self._without_dereferencing = Program(self.model, fields, dereferences=False)
+        return found
+
+    def _read_first(self, son: Any, created: bool) -> Any:
+        for field in self.fields.values():
+            field.set_auto_dereferencing(self.dereferences)
+        self.read = self._reader
+        return self._reader(son, created)
+
+    def write_value(self, plan: Plan, value: Any) -> Any:
+        """What MongoDB gets of one field's value, which isn't ``None``."""
+        return self._value_writers[plan.name](value, _plain)
+
+    def check(self, document: Any, clean: bool, *, skips: bool) -> None:
+        """Validate ``document``; with ``skips`` without what was loaded and never read.
+
+        Raises:
+            ValidationError: with all fields that don't pass in ``errors``.
+        """
+        errors: dict[str, Any] = {}
+        if clean and self.has_own_clean:
+            try:
+                document.clean()
+            except ValidationError as error:
+                errors[NON_FIELD_ERRORS] = error
+        errors.update(self.errors_of(document, clean, skips))
+        if errors:
+            key = _shown_key(document)
+            raise ValidationError(
+                f"ValidationError ({document._class_name}:{key}) ", errors=errors
+            )
+
+
+def _plain(data: dict[str, Any]) -> dict[str, Any]:
+    return data
+
+
+def _shown_key(document: Any) -> Any:
+    if hasattr(document, "pk"):
+        return document.pk
+    if document._instance and hasattr(document._instance, "pk"):
+        return document._instance.pk
+    return "None"
+
+
+def program_of(model: Any) -> Program:
+    """The program of ``model``, compiled on first use."""
+    program: Program | None = model.__dict__.get(_ATTRIBUTE)
+    return program if program is not None else _compile(model)
+
+
+def forget(model: Any) -> None:
+    """Compile ``model`` anew when it is used next."""
+    with _compiling:
+        if _ATTRIBUTE in model.__dict__:
+            attributes.uninstall(model)
+            type.__delattr__(model, _ATTRIBUTE)
+
+
+def _compile(model: Any) -> Program:
+    with _compiling:
+        program: Program | None = model.__dict__.get(_ATTRIBUTE)
+        if program is None:
+            program = Program(model, model._fields, dereferences=True)
+            if program.reason is None:
+                attributes.install(program)
+            type.__setattr__(model, _ATTRIBUTE, program)
+    return program
+
+
+def reason_against(model: Any) -> str | None:
+    """Why ``model`` takes MongoEngine's own path; ``None`` if it doesn't."""
+    if not internals.is_supported():
+        return f"the engine is off: {internals.unsupported_because()}"
+    if model._dynamic:
+        return "it is dynamic: its fields differ from document to document"
+    if model.STRICT:
+        return "it is STRICT, and keeps its values in another way"
+    if model.__init__ not in own.init:
+        return "it has its own __init__"
+    if model.__new__ is not object.__new__:
+        return "it has its own __new__"
+    if model.__setattr__ is not stock.set_attribute:
+        return "it has its own __setattr__"
+    if not hasattr(model, "_fields") or model.__dictoffset__ == 0:
+        return "it is no complete document class"
+    for slot in ("_data", "_initialised", "_created", "_dynamic_fields", "_changed_fields"):
+        if getattr(model, slot) is not getattr(BaseDocument, slot):
+            return f"it has its own {slot}"
+    return _reason_against_names(model._fields)
+
+
+def _reason_against_names(fields: Mapping[str, Any]) -> str | None:
+    keys = {field.db_field for field in fields.values()}
+    if len(keys) < len(fields):
+        return "two fields have the same key"
+    for name, field in fields.items():
+        if name != field.db_field and (name in keys or field.db_field in fields):
+            return f"the field {name!r} and another one's key have the same name"
+    return None

@@ -1,0 +1,149 @@
+"""``save()``: MongoEngine's steps, each value written once and what nobody touched left alone."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mongoengine import signals
+from mongoengine.errors import InvalidDocumentError, NotUniqueError, OperationError
+from pymongo.errors import DuplicateKeyError, OperationFailure
+
+from datalayer.documents.engine.internals import Slots, stock
+from datalayer.documents.engine.programs import Program, program_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["own_save_update", "save"]
+
+# The functions ``_save_update`` that need no more of a document than its id and shard key.
+own_save_update: set[Any] = {stock.save_update}
+
+
+def save(  # MongoEngine's steps, one after the other
+    self: Any,
+    force_insert: bool = False,
+    validate: bool = True,
+    clean: bool = True,
+    write_concern: dict[str, Any] | None = None,
+    cascade: bool | None = None,
+    cascade_kwargs: dict[str, Any] | None = None,
+    _refs: list[Any] | None = None,
+    save_condition: dict[str, Any] | None = None,
+    signal_kwargs: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Insert the document, or write what changed in it; returns it.
+
+    Takes what MongoEngine's ``save`` takes. Values that were loaded and never read are neither
+    validated nor written; ``validate()`` checks them all.
+
+    Raises:
+        ValidationError: for values that don't fit their fields.
+        NotUniqueError: where another document has a value that must be unique.
+        OperationError: for what else the server refuses.
+        SaveConditionError: where ``save_condition`` doesn't hold.
+    """
+    program = program_of(type(self))
+    if program.saves_as_stock:
+        return stock.save(
+            self,
+            force_insert=force_insert,
+            validate=validate,
+            clean=clean,
+            write_concern=write_concern,
+            cascade=cascade,
+            cascade_kwargs=cascade_kwargs,
+            _refs=_refs,
+            save_condition=save_condition,
+            signal_kwargs=signal_kwargs,
+            **kwargs,
+        )
+    if self._meta.get("abstract"):
+        raise InvalidDocumentError("Cannot save an abstract document.")
+    told = signal_kwargs or {}
+    _tell(signals.pre_save, self, **told)
+    if validate:
+        _validate(self, program, clean)
+    id_field = self._meta["id_field"]
+    created = self._created or force_insert or self._data.get(id_field) is None
+    _tell(signals.pre_save_post_validation, self, created=created, **told)
+    if self._collection is None:
+        self._get_collection()  # its errors are not those of the write
+    elif self._meta.get("auto_create_index_on_save", False):
+        self.ensure_indexes()
+    with _mongoengine_errors():
+        concern = write_concern or {}
+        if created:
+            doc = _written(self, program)
+            key = self._save_create(doc=doc, force_insert=force_insert, write_concern=concern)
+        else:
+            doc = _written_key(self, program)
+            key, created = self._save_update(doc, save_condition, concern)
+        if cascade is None:
+            cascade = self._meta.get("cascade", False) or cascade_kwargs is not None
+        if cascade:
+            passed = {
+                "force_insert": force_insert,
+                "validate": validate,
+                "write_concern": concern,
+                "cascade": cascade,
+            }
+            self.cascade_save(**{**passed, **(cascade_kwargs or {}), "_refs": _refs})
+    if created or id_field not in self._meta.get("shard_key", ()):
+        _keep_key(self, id_field, key)
+    _tell(signals.post_save, self, created=created, **told)
+    self._clear_changed_fields()
+    Slots.created(self, False)
+    return self
+
+
+def _tell(signal: Any, document: Any, **told: Any) -> None:
+    if getattr(signal, "receivers", None):
+        signal.send(type(document), document=document, **told)
+
+
+def _validate(document: Any, program: Program, clean: bool) -> None:
+    if program.has_own_validate:
+        document.validate(clean=clean)
+    else:
+        program.check(document, clean, skips=True)
+
+
+def _written(document: Any, program: Program) -> Any:
+    if program.has_own_to_mongo:
+        return document.to_mongo()
+    return program.write(document, _plain)
+
+
+def _keep_key(document: Any, id_field: str, key: Any) -> None:
+    key = document._fields[id_field].to_python(key)
+    if document._data.get(id_field) != key:
+        document[id_field] = key
+
+
+def _plain(data: dict[str, Any]) -> dict[str, Any]:
+    return data
+
+
+def _written_key(document: Any, program: Program) -> Any:
+    needs_all = document._meta.get("shard_key") or program.has_own_to_mongo
+    if needs_all or type(document)._save_update not in own_save_update:
+        return document.to_mongo()
+    id_field = document._meta["id_field"]
+    value = document._data[id_field]
+    return {"_id": program.write_value(program.by_name[id_field], value)}
+
+
+@contextmanager
+def _mongoengine_errors() -> Iterator[None]:
+    """Raise MongoEngine's errors for what the server refuses."""
+    try:
+        yield
+    except DuplicateKeyError as exc:
+        raise NotUniqueError(f"Tried to save duplicate unique keys ({exc})") from exc
+    except OperationFailure as exc:
+        if str(exc).startswith(("E11000 duplicate key", "E11001 duplicate key")):
+            raise NotUniqueError(f"Tried to save duplicate unique keys ({exc})") from exc
+        raise OperationError(f"Could not save document ({exc})") from exc

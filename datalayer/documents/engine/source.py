@@ -1,0 +1,36 @@
+"""Turns lines of Python into a function, with the objects that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["Names", "compiled"]
+
+
+class Names:
+    """The global names of one compiled function."""
+
+    def __init__(self, **named: Any) -> None:
+        self.namespace: dict[str, Any] = dict(named)
+        self._by_id: dict[int, str] = {}
+
+    def add(self, value: Any) -> str:
+        """A name for ``value``; the same for the same object."""
+        name = self._by_id.get(id(value))
+        if name is None:
+            name = self._by_id[id(value)] = f"c{len(self._by_id)}"
+            self.namespace[name] = value
+        return name
+
+
+def compiled(lines: Iterable[str], function: str, names: Names, model: type) -> Any:
+    """The function called ``function`` in ``lines``.
+
+    Every name and key in the lines that comes from a model stands there as a literal
+    (``repr``), never as it is.
+    """
+    where = f"<{function} of {model.__module__}.{model.__qualname__}>"
+    code = compile("\n".join(lines), where, "exec")
+    exec(code, names.namespace)  # noqa: S102 # that is what this module is for
+    return names.namespace[function]

@@ -1,0 +1,68 @@
+"""The engine for an application's existing classes, without changing their bases."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import mongoengine
+from mongoengine.base.common import _document_registry
+
+from datalayer.documents.engine.internals import is_supported
+from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument
+from datalayer.documents.engine.programs import forget
+
+__all__ = ["accelerate", "invalidate"]
+
+_switching = threading.Lock()  # guards _replaced
+_replaced: dict[type, dict[str, Any]] = {}  # what stood in MongoEngine's classes, by name
+
+
+def accelerate(on: bool = True) -> None:
+    """Give every MongoEngine ``Document`` and ``EmbeddedDocument`` of the process the engine.
+
+    Classes that are defined later have it, too. ``accelerate(False)`` takes it back; datalayer's
+    own base classes keep it. Both may be called again. Call it while the program starts, before
+    other threads use documents. With a version of MongoEngine that the engine doesn't know it
+    does nothing but write a warning to the log.
+    """
+    with _switching:
+        if on and not _replaced and is_supported():
+            _replace(mongoengine.Document, FastDocument)
+            _replace(mongoengine.EmbeddedDocument, FastEmbeddedDocument)
+        elif not on:
+            for model, before in _replaced.items():
+                _put_back(model, before)
+            _replaced.clear()
+        for model in list(_document_registry.values()):
+            forget(model)
+
+
+def invalidate(model: Any = None) -> None:
+    """Compile ``model`` anew when it is used next (without one: every model).
+
+    For a class that is changed after it was used first: a field's ``required``, ``default``,
+    ``choices`` or limits, or a method such as ``clean`` or ``to_mongo``. Documents that were
+    loaded before stay as they are.
+    """
+    for each in list(_document_registry.values()) if model is None else (model,):
+        forget(each)
+
+
+def _replace(model: Any, mixin: type) -> None:
+    functions = {
+        name: value
+        for name, value in vars(mixin).items()
+        if callable(value) or isinstance(value, classmethod)
+    }
+    _replaced[model] = {name: model.__dict__.get(name) for name in functions}
+    for name, value in functions.items():
+        setattr(model, name, value)
+
+
+def _put_back(model: Any, before: dict[str, Any]) -> None:
+    for name, value in before.items():
+        if value is None:
+            delattr(model, name)
+        else:
+            setattr(model, name, value)
