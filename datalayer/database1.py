@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datalayer import recorder
 from datalayer.core import registry
 from datalayer.documents import AnalyticsDocument, define_model
 from datalayer.service import DatabaseService
@@ -36,6 +37,11 @@ class AnalyticsService(DatabaseService):
         return define_model(
             AnalyticsDocument, name, fields, indexes=indexes, collection=collection, meta=meta
         )
+
+    def status_unasked(self, error: str | None, latency_ms: float | None = None) -> dict[str, Any]:
+        """``status()`` from a ping that is over, with the recorder's counters."""
+        told = super().status_unasked(error, latency_ms)
+        return {**told, "recorder": recorder.stats()}
 
 
 database1 = AnalyticsService("database1")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pymongo
 
-from datalayer import outbox
+from datalayer import outbox, recorder
 from datalayer.concurrency import side_by_side
 from datalayer.contents import without_contents
 from datalayer.core import registry
@@ -42,6 +42,7 @@ __all__ = [
     "on_commit",
     "outbox",
     "read_from",
+    "recorder",
     "retry",
     "router",
     "safe_filter",
@@ -77,8 +78,9 @@ def connect_all(settings: Settings | None = None) -> dict[str, Any]:
 def disconnect_all() -> None:
     """Close every database, the one connected last first. Idempotent.
 
-    What log handlers hold is stored first. All are closed even if one fails; the failure is
-    logged. Databases that are still open when the interpreter ends are closed then.
+    What log handlers and the recorder hold is stored first. All are closed even if one fails;
+    the failure is logged. Databases that are still open when the interpreter ends are closed
+    then.
     """
     registry.connecting.wait()
     flush()
@@ -173,6 +175,7 @@ def _connect_all(settings: Settings | None) -> dict[str, Any]:
             errors[0].add_note(f"also: {other}")
         raise errors[0]
     registry.settings = settings
+    recorder.configure(settings.recorder)
     if all(outcomes.values()):
         # All were verified a moment ago: pinging them again would tell nothing new.
         return {alias: service.status_verified() for alias, service in services.items()}

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
+from weakref import WeakSet
 
-__all__ = ["flush", "graceful_shutdown"]
+__all__ = ["flush", "graceful_shutdown", "late_writers"]
 
 logger = logging.getLogger("datalayer.shutdown")
 
@@ -26,6 +27,17 @@ _LAST_SECONDS = 5.0
 _WITH_LOCKS = frozenset(
     {"concurrent", "datalayer", "logging", "mongoengine", "pymongo", "queue", "threading"}
 )
+
+
+class LateWriter(Protocol):
+    """Something that writes later than it is told to."""
+
+    def flush(self) -> object:
+        """Write it now, within seconds of its own choice."""
+
+
+late_writers: WeakSet[LateWriter] = WeakSet()
+"""What ``flush`` has write, besides log handlers: the recorder adds itself."""
 
 
 @contextmanager
@@ -189,8 +201,9 @@ def _end_process(code: int) -> None:
 def flush() -> None:
     """Store what still waits to be stored, while there are connections to store it with.
 
-    That is what handlers of stdlib logging hold, such as ``MongoLogHandler``. Whatever else in
-    this package writes later than it is told to is to be flushed here too. A failure is logged.
+    That is what handlers of stdlib logging hold, such as ``MongoLogHandler``, and what the
+    recorder holds. Whatever else in this package writes later than it is told to is to be added
+    to ``late_writers``. A failure is logged.
     """
     named = logging.getLogger().manager.loggerDict.values()
     loggers = [logging.getLogger(), *(each for each in named if isinstance(each, logging.Logger))]
@@ -201,3 +214,10 @@ def flush() -> None:
             pass  # its stream is closed: there is nothing to flush, as logging.shutdown has it
         except Exception:
             logger.exception("a log handler could not be flushed", extra={"event": "flush_failed"})
+    for writer in list(late_writers):
+        try:
+            writer.flush()
+        except Exception:
+            logger.exception(
+                "what was recorded could not be flushed", extra={"event": "flush_failed"}
+            )

@@ -23,6 +23,7 @@ PUBLIC_MODULES = (
     "datalayer.indexes",
     "datalayer.models",
     "datalayer.outbox",
+    "datalayer.recorder",
     "datalayer.settings",
     "datalayer.transfer",
 )

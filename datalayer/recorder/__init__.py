@@ -1,8 +1,42 @@
-"""Events for the analytics database, taken from request threads without making them wait."""
+"""Events for the analytics database, taken from request threads without making them wait.
+
+    from datalayer import recorder
+
+    recorder.record({"name": "page.viewed"}, AnalyticsEvent)
+
+The functions here are those of one ``Recorder``, the application's. It begins with the defaults;
+``db.connect_all`` gives it the settings.
+"""
 
 from __future__ import annotations
 
+import os
+
+from datalayer import shutdown
 from datalayer.recorder.counters import Counter
 from datalayer.recorder.recorder import Recorder
 
-__all__ = ["Counter", "Recorder"]
+__all__ = ["Counter", "Recorder", "configure", "counter", "default", "flush", "record", "stats"]
+
+_BEFORE_FORK_SECONDS = 1.0
+
+default = Recorder()
+"""The application's recorder."""
+
+configure = default.configure
+record = default.record
+counter = default.counter
+flush = default.flush
+stats = default.stats
+
+shutdown.late_writers.add(default)
+
+
+def _before_fork() -> None:
+    # The parent may never run its threads again: a server that only watches its workers.
+    if default.may_have_work():
+        default.flush(_BEFORE_FORK_SECONDS)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=default.after_fork)

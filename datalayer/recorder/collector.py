@@ -39,8 +39,6 @@ class Collector:
         self._counters = counters
         self._open_lane = open_lane
         self._ids = Ids()
-        self._interval = state.settings.interval_ms / 1000
-        self._max_bytes = int(state.settings.max_megabytes * 1024 * 1024)
         self._sync_at: float | None = None
         self._adopt_at = 0.0
         self._count_at = monotonic() + state.settings.counter_seconds
@@ -123,6 +121,10 @@ class Collector:
             return True
         return lane.outstanding < self._state.settings.connections
 
+    @property
+    def _interval(self) -> float:
+        return self._state.settings.interval_ms / 1000
+
     def _next_task(self) -> float | None:
         tasks = [
             self._sync_at,
@@ -146,7 +148,7 @@ class Collector:
             lane.waiting_since = monotonic() if lane.queue else None
             state.refused += popped - len(documents)
             if lane.mean_bytes:
-                fitting = int(self._max_bytes / lane.mean_bytes)
+                fitting = int(state.settings.max_megabytes * 1024 * 1024 / lane.mean_bytes)
                 lane.room = max(1, min(state.settings.capacity, fitting))
             lane.attention = lane.room + 1
             if documents:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
-from pathlib import Path
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -53,7 +53,19 @@ class Recorder:
     @property
     def settings(self) -> RecorderSettings:
         """How events wait, and how they are sent."""
-        return self._settings
+        return self._state.settings
+
+    def configure(self, settings: RecorderSettings) -> None:
+        """Use other settings from now on; what waits is kept. A spool that is open stays so."""
+        state = self._state
+        with state.lock:
+            self._settings = state.settings = settings
+            for lane in state.lanes.values():
+                lane.room, lane.attention = settings.capacity, 1
+            self._open_spool()
+            if self._threads or state.spool is not None:
+                self._start_threads()
+            state.work.notify()
 
     def record(self, event: Any, model: Any = None) -> None:
         """Have ``event`` stored: a document, or a dict as it shall be in the database, with its
@@ -132,6 +144,10 @@ class Recorder:
             finally:
                 state.flushing -= 1
             return all(lane.is_done_until(goal) for lane, (goal, _) in goals.items())
+
+    def may_have_work(self) -> bool:
+        """Whether something was recorded in this process at all; costs nothing."""
+        return bool(self._lanes)
 
     def stats(self) -> dict[str, Any]:
         """The counters since the start of this process, JSON-ready. Asks nobody."""
@@ -300,39 +316,34 @@ class Recorder:
     def _start_threads(self) -> None:
         state = self._state
         with state.lock:
-            if self._threads or state.closing:
+            if state.closing or len(self._threads) > self._settings.connections:
                 return
-            directory = self._settings.spool_directory
-            if self._settings.policy == "spool" and directory is not None:
-                state.spool = self._open_spool(directory)
+            self._open_spool()
             collector = Collector(state, self._counters, self._open_lane)
-            sender = Sender(state)
-            self._threads = [
-                threading.Thread(target=self._run, args=(run,), name=name, daemon=True)
-                for run, name in [
-                    (collector.run, self._name),
-                    *(
-                        (sender.run, f"{self._name}-{n}")
-                        for n in range(self._settings.connections)
-                    ),
-                ]
-            ]
-            for thread in self._threads:
+            runs = [collector.run, *[Sender(state).run] * self._settings.connections]
+            for run in runs[len(self._threads) :]:
+                name = f"{self._name}-{len(self._threads)}"
+                thread = threading.Thread(target=self._run, args=(run,), name=name, daemon=True)
+                self._threads.append(thread)
                 thread.start()
+        # Each time anew: what was registered last, runs first.
+        atexit.unregister(self.close)
         atexit.register(self.close)
 
-    def _open_spool(self, directory: Path) -> Spool | None:
+    def _open_spool(self) -> None:
+        state, directory = self._state, self._settings.spool_directory
+        if self._settings.policy != "spool" or directory is None or state.spool is not None:
+            return
         try:
-            return Spool(directory, int(self._settings.spool_max_megabytes * 1024 * 1024))
+            max_bytes = int(self._settings.spool_max_megabytes * 1024 * 1024)
+            state.spool = Spool(directory, max_bytes)
         except OSError as exc:
             logger.error(
                 "the recorder's spool can't be opened (error %s); events wait in memory only",
                 exc.errno,
                 extra={"event": "recorder_spool_unusable"},
             )
-            return None
 
-    def _run(self, run: Any) -> None:
-        state = self._state
-        state.threads.add(threading.get_ident())
+    def _run(self, run: Callable[[], None]) -> None:
+        self._state.threads.add(threading.get_ident())
         run()

@@ -25,6 +25,7 @@ from datalayer.settings.environment import (
     read_aliases,
     variables_of,
 )
+from datalayer.settings.recorder import RecorderSettings, recorder_settings
 from datalayer.settings.uri import parse, with_database
 from datalayer.settings.values import DatabaseSettings
 from datalayer.settings.variables import (
@@ -55,6 +56,8 @@ class Settings(Mapping[str, DatabaseSettings]):
     """
 
     databases: Mapping[str, DatabaseSettings]
+    recorder: RecorderSettings
+    """How ``datalayer.recorder`` keeps and sends events."""
     warnings: tuple[str, ...] = field(compare=False)
     """What works and should be changed: insecure transport, a URI that overrules a variable."""
     rows: tuple[Row, ...] = field(compare=False)
@@ -66,6 +69,7 @@ class Settings(Mapping[str, DatabaseSettings]):
         *,
         profile: str = "web",
         require_tls: bool = False,
+        recorder: RecorderSettings | None = None,
     ) -> None:
         findings = Findings()
         if profile not in PROFILES:
@@ -79,7 +83,7 @@ class Settings(Mapping[str, DatabaseSettings]):
             one = _from_code(alias, value, profile, require_tls, findings)
             if one is not None:
                 built[alias] = one
-        self._fill(built, findings)
+        self._fill(built, recorder or RecorderSettings(), findings)
 
     @classmethod
     def from_env(
@@ -101,7 +105,7 @@ class Settings(Mapping[str, DatabaseSettings]):
         """
         findings = Findings()
         found = gather(environ, overrides, findings.problems)
-        profile, require_tls, aliases = _read_globals(found, findings)
+        profile, require_tls, aliases, recorder = _read_globals(found, findings)
         findings.problems.extend(misspelt(found, aliases, overrides))
         built = {}
         for alias in aliases if only is None else {only} & set(aliases):
@@ -115,14 +119,20 @@ class Settings(Mapping[str, DatabaseSettings]):
             if one is not None:
                 built[alias] = one
         settings = object.__new__(cls)
-        settings._fill(built, findings)
+        settings._fill(built, recorder or RecorderSettings(), findings)
         return settings
 
-    def _fill(self, databases: Mapping[str, DatabaseSettings], findings: Findings) -> None:
+    def _fill(
+        self,
+        databases: Mapping[str, DatabaseSettings],
+        recorder: RecorderSettings,
+        findings: Findings,
+    ) -> None:
         if findings.problems:
             raise ConfigurationError(dict.fromkeys(findings.problems))
         self.__dict__.update(
             databases=MappingProxyType(dict(databases)),
+            recorder=recorder,
             warnings=tuple(dict.fromkeys(findings.warnings)),
             rows=tuple(findings.rows),
         )
@@ -143,7 +153,7 @@ class Settings(Mapping[str, DatabaseSettings]):
         return f"Settings({dict(self.databases)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (dict(self.databases), self.warnings, self.rows)
+        return _restore, (dict(self.databases), self.recorder, self.warnings, self.rows)
 
     def __copy__(self) -> Settings:
         return self
@@ -153,16 +163,19 @@ class Settings(Mapping[str, DatabaseSettings]):
 
 
 def _restore(
-    databases: dict[str, DatabaseSettings], warnings: tuple[str, ...], rows: tuple[Row, ...]
+    databases: dict[str, DatabaseSettings],
+    recorder: RecorderSettings,
+    warnings: tuple[str, ...],
+    rows: tuple[Row, ...],
 ) -> Settings:
     settings = object.__new__(Settings)
-    settings._fill(databases, Findings(warnings=list(warnings), rows=list(rows)))
+    settings._fill(databases, recorder, Findings(warnings=list(warnings), rows=list(rows)))
     return settings
 
 
 def _read_globals(
     found: Mapping[str, Given], findings: Findings
-) -> tuple[str, bool, tuple[str, ...]]:
+) -> tuple[str, bool, tuple[str, ...], RecorderSettings | None]:
     values: dict[str, Value | None] = {}
     for variable in GLOBAL_VARIABLES:
         given = found.get(variable.name)
@@ -177,7 +190,8 @@ def _read_globals(
         source = found[name].source if name in found else "default"
         findings.rows.append(Row("", name, as_text("" if value is None else value), source))
     profile, require_tls = values["DATALAYER_PROFILE"], values["DATALAYER_REQUIRE_TLS"]
-    return str(profile), bool(require_tls), ("default", "database1", *further)
+    recorder = recorder_settings(values, findings.problems)
+    return str(profile), bool(require_tls), ("default", "database1", *further), recorder
 
 
 def _default_uri(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from datalayer.errors import ConfigurationError
+from datalayer.settings.variables import RECORDER_POLICIES, RECORDER_PREFIX, Value
 
-__all__ = ["POLICIES", "RecorderSettings"]
-
-POLICIES = ("drop_oldest", "drop_newest", "block", "spool")
+__all__ = ["RecorderSettings", "recorder_settings"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,32 @@ class RecorderSettings:
             )
             if not getattr(self, name) > 0
         ]
-        if self.policy not in POLICIES:
-            problems.append(f"policy must be one of {', '.join(POLICIES)}")
+        if self.policy not in RECORDER_POLICIES:
+            problems.append(f"policy must be one of {', '.join(RECORDER_POLICIES)}")
         if self.policy == "spool" and self.spool_directory is None:
             problems.append("spool_directory must be set for the policy spool")
         if self.block_ms < 0:
             problems.append("block_ms must not be negative")
         if problems:
             raise ConfigurationError([f"recorder: {problem}" for problem in problems])
+
+
+def recorder_settings(
+    values: Mapping[str, Value | None], problems: list[str]
+) -> RecorderSettings | None:
+    """The settings that the variables of the recorder give; ``None`` after adding to the
+    problems."""
+    fields = {
+        name.removeprefix(RECORDER_PREFIX).lower(): value
+        for name, value in values.items()
+        if name.startswith(RECORDER_PREFIX) and value is not None
+    }
+    if fields["policy"] == "spool" and "spool_directory" not in fields:
+        problems.append(
+            "DATALAYER_RECORDER_SPOOL_DIRECTORY is not set, and DATALAYER_RECORDER_POLICY=spool "
+            "needs it; for example DATALAYER_RECORDER_SPOOL_DIRECTORY=/var/lib/app/spool"
+        )
+        return None
+    directory = fields.pop("spool_directory", None)
+    path = None if directory is None else Path(str(directory))
+    return RecorderSettings(spool_directory=path, **fields)  # type: ignore[arg-type] # as read

@@ -14,6 +14,9 @@ __all__ = [
     "FOREIGN_VARIABLES",
     "GLOBAL_VARIABLES",
     "PROFILES",
+    "RECORDER_POLICIES",
+    "RECORDER_PREFIX",
+    "RECORDER_VARIABLES",
     "Value",
     "Variable",
     "prefix_of",
@@ -23,6 +26,8 @@ Value = str | int | float | bool
 
 DAY_MS = 86_400_000
 PROFILES = ("web", "job")
+RECORDER_POLICIES = ("drop_oldest", "drop_newest", "block", "spool")
+RECORDER_PREFIX = "DATALAYER_RECORDER_"
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -39,7 +44,7 @@ class Variable:
     """
 
     name: str
-    kind: Literal["uri", "whole", "decimal", "boolean", "names", "choice"]
+    kind: Literal["uri", "whole", "decimal", "boolean", "names", "choice", "path"]
     meaning: str
     default: Value | None = None
     elsewhere: Value | None = None
@@ -74,6 +79,8 @@ class Variable:
             return "a URI with the name of a database"
         if self.kind == "names":
             return "names separated by commas"
+        if self.kind == "path":
+            return "the path of a directory"
         number = "a whole number" if self.kind == "whole" else "a decimal number"
         unit = f" of {self.unit}" if self.unit else ""
         return f"{number}{unit} from {_plain(self.lowest)} to {_plain(self.highest)}"
@@ -85,6 +92,8 @@ class Variable:
             return "mongodb://user:password@db.example.com:27017/app?authSource=admin"
         if self.kind == "names":
             return "archive,reports"
+        if self.kind == "path":
+            return "/var/lib/app/spool"
         return as_text(self.default) if self.default is not None else ""
 
     def read(self, text: str) -> Value:
@@ -99,6 +108,8 @@ class Variable:
             return self._read_boolean(text.lower())
         if self.kind == "choice":
             return self._read_choice(text)
+        if self.kind == "path":
+            return text
         return self._read_number(text)
 
     def _read_boolean(self, text: str) -> bool:
@@ -267,6 +278,105 @@ DATABASE_VARIABLES: tuple[Variable, ...] = (
     ),
 )
 
+RECORDER_VARIABLES: tuple[Variable, ...] = (
+    Variable(
+        "DATALAYER_RECORDER_POLICY",
+        "choice",
+        "What happens to recorded events that find no room: drop_oldest and drop_newest lose "
+        "one, block has the caller wait, spool keeps events on disk.",
+        default="drop_oldest",
+        choices=RECORDER_POLICIES,
+    ),
+    Variable(
+        "DATALAYER_RECORDER_CAPACITY",
+        "whole",
+        "How many recorded events of each model may wait in memory.",
+        default=50_000,
+        unit="events",
+        lowest=1,
+        highest=100_000_000,
+    ),
+    Variable(
+        "DATALAYER_RECORDER_MAX_MEGABYTES",
+        "decimal",
+        "How much the waiting events of each model may take as BSON; Python's objects take "
+        "three to five times as much memory.",
+        default=64.0,
+        unit="megabytes",
+        lowest=0.001,
+        highest=1_000_000,
+    ),
+    Variable(
+        "DATALAYER_RECORDER_BATCH_SIZE",
+        "whole",
+        "How many events are sent together at most.",
+        default=1000,
+        unit="events",
+        lowest=1,
+        highest=100_000,
+    ),
+    Variable(
+        "DATALAYER_RECORDER_INTERVAL_MS",
+        "decimal",
+        "How long an event waits for others that are sent with it.",
+        default=200.0,
+        unit="milliseconds",
+        lowest=1,
+        highest=DAY_MS,
+    ),
+    Variable(
+        "DATALAYER_RECORDER_CONNECTIONS",
+        "whole",
+        "How many batches of a model may be under way at the same time, where events come "
+        "faster than one connection stores them.",
+        default=3,
+        unit="connections",
+        lowest=1,
+        highest=100,
+    ),
+    Variable(
+        "DATALAYER_RECORDER_BLOCK_MS",
+        "decimal",
+        "With the policy block: how long a caller waits for room before its event is dropped.",
+        default=100.0,
+        unit="milliseconds",
+        lowest=0,
+        highest=DAY_MS,
+    ),
+    Variable(
+        "DATALAYER_RECORDER_SPOOL_DIRECTORY",
+        "path",
+        "With the policy spool: a directory on a local disk, which processes may share.",
+    ),
+    Variable(
+        "DATALAYER_RECORDER_SPOOL_MAX_MEGABYTES",
+        "decimal",
+        "With the policy spool: how much each process may keep on disk.",
+        default=1024.0,
+        unit="megabytes",
+        lowest=0.001,
+        highest=1_000_000,
+    ),
+    Variable(
+        "DATALAYER_RECORDER_FSYNC_MS",
+        "decimal",
+        "With the policy spool: how often it is forced to the disk.",
+        default=1000.0,
+        unit="milliseconds",
+        lowest=1,
+        highest=DAY_MS,
+    ),
+    Variable(
+        "DATALAYER_RECORDER_COUNTER_SECONDS",
+        "decimal",
+        "How often the sums of the recorder's counters are stored.",
+        default=10.0,
+        unit="seconds",
+        lowest=0.1,
+        highest=86_400,
+    ),
+)
+
 GLOBAL_VARIABLES: tuple[Variable, ...] = (
     Variable(
         "DATALAYER_ALIASES",
@@ -288,6 +398,7 @@ GLOBAL_VARIABLES: tuple[Variable, ...] = (
         "Refuse connections that are not protected by verified TLS, except to this machine.",
         default=False,
     ),
+    *RECORDER_VARIABLES,
 )
 
 FOREIGN_VARIABLES: Mapping[str, str] = MappingProxyType(
