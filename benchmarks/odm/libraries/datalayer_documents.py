@@ -1,0 +1,21 @@
+"""datalayer: the same models on its base classes, connected as an application connects."""
+
+from __future__ import annotations
+
+from benchmarks.odm.libraries.mongoengine_documents import MongoEngine
+from datalayer import Settings, db
+from datalayer.documents import Document, EmbeddedDocument
+
+__all__ = ["Datalayer"]
+
+
+class Datalayer(MongoEngine):
+    packages = ("datalayer", "mongoengine", "pymongo")
+    base = Document
+    embedded_base = EmbeddedDocument
+
+    def _connect(self, uri: str) -> None:
+        db.connect_all(Settings(databases={"default": {"uri": uri}}))
+
+    def close(self) -> None:
+        db.disconnect_all()

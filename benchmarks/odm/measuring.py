@@ -1,0 +1,142 @@
+"""Runs a task with all libraries: they take turns, iteration by iteration, and one works at a
+time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from bson import DBRef
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from benchmarks.odm.data import fresh
+from benchmarks.odm.tasks import INDEXES, Task
+from benchmarks.odm.workers import Worker
+
+__all__ = ["Measured", "measure", "prepare_server"]
+
+_ROUNDS = 10  # that the specification wants at least
+_SHARE_TIMED = 0.6  # of a task's time; the rest goes to filling and loading
+_PILOT_ROUNDS = 2
+_CACHE_GB, _OPLOG_MB = 1, 2000
+# Bunnet stores a link as a DBRef, the others as the bare id.
+_LINKS_AS_DBREF = ("bunnet",)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The times of one task in seconds, by library, one for each iteration; the n-th of each
+    were measured one after the other."""
+
+    task: Task
+    documents: int
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+
+def prepare_server(client: MongoClient[dict[str, Any]]) -> None:
+    """Room for large documents: nothing is to wait for the cache or the oplog."""
+    config = f"cache_size={_CACHE_GB}GB"
+    client.admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=config)
+    client.admin.command("replSetResizeOplog", 1, size=float(_OPLOG_MB))
+
+
+def measure(
+    task: Task,
+    workers: Sequence[Worker],
+    client: MongoClient[dict[str, Any]],
+    *,
+    seconds: float,
+    documents: int | None = None,
+) -> Measured:
+    """Measure a task for about ``seconds``, filling the server included.
+
+    A pilot finds how many documents an iteration can have, so that there are ten iterations;
+    ``documents`` sets it. The last iteration is checked, as is the pilot's.
+    """
+    end = monotonic() + seconds
+    with _Prepared(task, workers, client, task.least) as pilot:
+        for iteration in range(_PILOT_ROUNDS):
+            last = pilot.round(iteration, check=iteration == 0)
+    if documents is None:
+        each = sum(last.values()) / task.least
+        room = (end - monotonic()) * _SHARE_TIMED / _ROUNDS / each
+        documents = min(max(int(room), task.least), task.most)
+    measured = Measured(task, documents, {worker.library: [] for worker in workers})
+    with _Prepared(task, workers, client, documents) as prepared:
+        iteration, longest, finished = 0, 0.0, False
+        while not finished:
+            begun = monotonic()
+            # The next round is the last if the one after it would be late.
+            finished = iteration + 1 >= _ROUNDS and begun + 2 * longest > end
+            for library, spent in prepared.round(iteration, check=finished).items():
+                measured.seconds[library].append(spent)
+            longest = max(longest, monotonic() - begun)
+            iteration += 1
+    return measured
+
+
+class _Prepared:
+    """A task whose documents are in the database and whose workers are ready for it."""
+
+    def __init__(
+        self,
+        task: Task,
+        workers: Sequence[Worker],
+        client: MongoClient[dict[str, Any]],
+        documents: int,
+    ) -> None:
+        self._task = task
+        self._workers = workers
+        self._client = client
+        self._documents = documents
+
+    def __enter__(self) -> _Prepared:
+        for worker in self._workers:
+            database = self._client[worker.library]
+            _empty(database, self._task)
+            if self._task.filled:
+                as_dbref = worker.library in _LINKS_AS_DBREF
+                _fill(database, self._task, self._documents, as_dbref)
+            worker.ask("prepare", task=self._task.name, documents=self._documents)
+        return self
+
+    def round(self, iteration: int, check: bool) -> dict[str, float]:
+        """An iteration of each library; the first to run is another one each time."""
+        first = iteration % len(self._workers)
+        seconds = {}
+        for worker in [*self._workers[first:], *self._workers[:first]]:
+            if not self._task.filled:
+                _empty(self._client[worker.library], self._task)
+            answer = worker.ask("run", iteration=iteration, check=check)
+            seconds[worker.library] = answer["seconds"]
+        return seconds
+
+    def __exit__(self, *error: object) -> None:
+        for worker in self._workers:
+            if error[0] is None:
+                worker.ask("finish")
+            self._client.drop_database(worker.library)
+
+
+def _empty(database: Database[dict[str, Any]], task: Task) -> None:
+    # Made anew at once, so that no timed insert has to wait for it.
+    database.drop_collection(task.kind)
+    collection = database.create_collection(task.kind)
+    if task.filled:
+        for path in INDEXES[task.kind]:
+            collection.create_index(path)
+
+
+def _fill(database: Database[dict[str, Any]], task: Task, documents: int, as_dbref: bool) -> None:
+    contents = [fresh(task.kind) for _ in range(documents)]
+    if task.kind == "small_fk":
+        foreign = [{"_id": each["field_fk"], "name": "foreign"} for each in contents]
+        database["foreign"].insert_many(foreign)
+        if as_dbref:
+            database[task.kind].create_index("field_fk.$id")
+            for each in contents:
+                each["field_fk"] = DBRef("foreign", each["field_fk"])
+    database[task.kind].insert_many(contents)

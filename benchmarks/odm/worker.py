@@ -1,0 +1,122 @@
+"""The process of one library: reads a request a line (JSON) from standard input, answers each
+with a line on standard output, and rests in between.
+
+    python -m benchmarks.odm.worker LIBRARY URI
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import logging
+import os
+import platform
+import sys
+from time import perf_counter
+from typing import Any, TextIO
+
+import bson
+import pymongo
+
+from benchmarks.odm.actions import ACTIONS, Action
+from benchmarks.odm.libraries.base import Library
+from benchmarks.odm.tasks import TASKS
+
+__all__ = ["LIBRARIES"]
+
+LIBRARIES = {
+    "pymongo": "pymongo_dicts.PyMongo",
+    "mongoengine": "mongoengine_documents.MongoEngine",
+    "mongoengine-accelerated": "mongoengine_documents.Accelerated",
+    "datalayer": "datalayer_documents.Datalayer",
+    "django": "django_models.Django",
+    "bunnet": "bunnet_documents.Bunnet",
+}
+
+
+class Worker:
+    """Answers requests, each with a method of its name."""
+
+    def __init__(self, name: str, uri: str) -> None:
+        self._uri = uri
+        self._library = _library(name, uri)
+        self._client: pymongo.MongoClient[dict[str, Any]] | None = None
+        self._action: Action | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """The versions at work."""
+        return {
+            "python": platform.python_version(),
+            "bson_in_c": bson.has_c(),
+            **self._library.versions(),
+        }
+
+    def prepare(self, task: str, documents: int) -> dict[str, Any]:
+        """Make a task ready; its documents are in the database."""
+        (chosen,) = (each for each in TASKS if each.name == task)
+        self._client = pymongo.MongoClient(self._uri)
+        stored = self._client.get_default_database()[chosen.kind]
+        self._action = ACTIONS[task](self._library, chosen, stored, documents)
+        return {}
+
+    def run(self, iteration: int, check: bool) -> dict[str, Any]:
+        """Run an iteration and say how many seconds it took; check what it did if asked to."""
+        assert self._action is not None
+        gc.collect()
+        begun = perf_counter()
+        self._action.run(iteration)
+        seconds = perf_counter() - begun
+        if check:
+            self._action.check(iteration)
+        return {"seconds": seconds}
+
+    def finish(self) -> dict[str, Any]:
+        """Forget the task."""
+        self._action = None
+        if self._client is not None:
+            self._client.close()
+        gc.collect()
+        return {}
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.finish()
+        self._library.close()
+
+
+def _library(name: str, uri: str) -> Library:
+    module, _, class_name = LIBRARIES[name].partition(".")
+    found = importlib.import_module(f"benchmarks.odm.libraries.{module}")
+    library: Library = getattr(found, class_name)(uri)
+    return library
+
+
+def _answer(answers: TextIO, content: dict[str, Any]) -> None:
+    answers.write(json.dumps(content) + "\n")
+    answers.flush()
+
+
+def main() -> int:
+    # What a library prints must not stand among the answers.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    logging.disable()
+    try:
+        worker = Worker(sys.argv[1], sys.argv[2])
+    except NotImplementedError as exc:
+        _answer(answers, {"unavailable": str(exc)})
+        return 0
+    _answer(answers, worker.describe())
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            _answer(answers, getattr(worker, request.pop("do"))(**request))
+        except AssertionError as exc:
+            _answer(answers, {"wrong": str(exc)})
+    worker.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
