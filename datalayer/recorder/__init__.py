@@ -15,8 +15,19 @@ import os
 from datalayer import shutdown
 from datalayer.recorder.counters import Counter
 from datalayer.recorder.recorder import Recorder
+from datalayer.settings import RecorderSettings
 
-__all__ = ["Counter", "Recorder", "configure", "counter", "default", "flush", "record", "stats"]
+__all__ = [
+    "Counter",
+    "Recorder",
+    "RecorderSettings",
+    "configure",
+    "counter",
+    "default",
+    "flush",
+    "record",
+    "stats",
+]
 
 _BEFORE_FORK_SECONDS = 1.0
 

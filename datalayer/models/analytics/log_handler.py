@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import threading
-from collections import deque
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from time import monotonic
 from typing import Any
 
-from pymongo.errors import BulkWriteError
-
 from datalayer.documents import redact, traceback_without_contents
-from datalayer.documents.storable import check_document
 from datalayer.models.analytics.log_entry import LogEntry
+from datalayer.recorder import Recorder, RecorderSettings
 
 __all__ = ["MongoLogHandler"]
 
@@ -24,21 +19,22 @@ _LONGEST_MESSAGE = 16_384
 _LONGEST_TRACEBACK = 65_536
 _LONGEST_VALUE = 1024
 _MOST_VALUES = 50
-_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 30.0
-_DUPLICATE_KEY = 11000
 
 
 class MongoLogHandler(logging.Handler):
-    """Stores log records in ``database1``, in batches and from a thread of its own.
+    """Stores log records in ``database1``, in batches and from threads of its own.
 
         logging.getLogger().addHandler(MongoLogHandler())
 
-    Logging through it costs no network wait and never raises. At most ``capacity`` records wait;
-    further ones are dropped and counted in ``dropped``. While the database is away they wait,
-    and they are stored once even where a reply was lost. Records of datalayer, PyMongo and
-    MongoEngine are left out, since storing would make new ones. Credentials in MongoDB URIs are
-    redacted; other secrets must not be logged in the first place.
+    It writes through a recorder (``datalayer.recorder``) of its own, so that a flood of log
+    lines takes no room from the application's events. Logging costs no network wait and never
+    raises. At most ``capacity`` records wait; further ones are dropped and counted in
+    ``dropped``. While the database is away they wait, and they are stored once even where a
+    reply was lost. Records of datalayer, PyMongo and MongoEngine are left out, since storing
+    would make new ones. Credentials in MongoDB URIs are redacted; other secrets must not be
+    logged in the first place.
+
+    ``settings`` replace the four arguments after ``model``, for a spool say.
 
     Close it (or call ``logging.shutdown``) before ``db.disconnect_all``. A child process starts
     with nothing waiting: its parent stores what it logged itself.
@@ -52,165 +48,68 @@ class MongoLogHandler(logging.Handler):
         capacity: int = 10_000,
         batch_size: int = 500,
         interval_seconds: float = 1.0,
+        settings: RecorderSettings | None = None,
     ) -> None:
-        self._closed = False
         super().__init__(level)
         self.model = model
-        self.capacity = capacity
-        self.batch_size = batch_size
-        self.interval_seconds = interval_seconds
-        self._start_afresh()
+        self._unfit = 0
+        settings = settings or RecorderSettings(
+            policy="drop_newest",
+            capacity=capacity,
+            batch_size=batch_size,
+            interval_ms=interval_seconds * 1000,
+            connections=1,
+        )
+        self.capacity = settings.capacity
+        self.batch_size = settings.batch_size
+        self.interval_seconds = settings.interval_ms / 1000
+        self._recorder = Recorder(settings, name="datalayer-log", prepare=_document_of)
 
     @property
     def dropped(self) -> int:
         """How many records were lost: no room, or not stored when the handler was closed."""
-        return self._dropped
+        dropped: int = self._recorder.stats()["dropped"]
+        return dropped + self._unfit
 
     @property
     def written(self) -> int:
         """How many records were stored."""
-        return self._written
+        written: int = self._recorder.stats()["written"]
+        return written
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Leave out what storing itself makes.
 
         Here rather than in ``emit``, which holds the handler's lock: ``logging.shutdown`` holds
-        it too, while it waits for the thread that stores.
+        it too, while it waits for the threads that store.
         """
-        if record.name.partition(".")[0] in _OWN_LOGGERS:
-            return False
-        if threading.current_thread() is self._thread:
+        if record.name.partition(".")[0] in _OWN_LOGGERS or self._recorder.owns_current_thread():
             return False
         return super().handle(record)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Put ``record`` in the queue, or count it as dropped. Never waits, never raises."""
+        """Give ``record`` to the recorder, or count it as dropped. Never waits, never raises."""
         try:
-            if os.getpid() != self._pid:
-                self._start_afresh()
-            entry = _entry_of(record)
-            with self._changed:
-                if self._closed or len(self._waiting) >= self.capacity:
-                    self._dropped += 1
-                    return
-                self._waiting.append(entry)
-                self._start_thread()
-                if len(self._waiting) >= self.batch_size:
-                    self._changed.notify_all()
+            self._recorder.record(_entry_of(record), self.model)
         except Exception:  # noqa: BLE001 - a log line must not break what it tells of
-            self._dropped += 1
+            self._unfit += 1
 
     def flush(  # type: ignore[override] # says more than the base class's
         self, timeout: float = 5.0
     ) -> bool:
         """Wait at most ``timeout`` seconds until all is stored; says whether it is."""
-        if os.getpid() != self._pid:
-            return True
-        ends = monotonic() + timeout
-        with self._changed:
-            self._hurry = True
-            self._failing = False
-            self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: not (self._waiting or self._in_hand) or self._failing,
-                max(ends - monotonic(), 0),
-            )
-            return not (self._waiting or self._in_hand)
+        return self._recorder.flush(timeout)
 
     def close(self, timeout: float = 2.0) -> None:
         """Store what waits, for at most ``timeout`` seconds; the rest counts as dropped."""
-        if os.getpid() == self._pid and not self._closed:
-            self.flush(timeout)
-            with self._changed:
-                self._closed = True
-                self._dropped += len(self._waiting) + self._in_hand
-                self._waiting.clear()
-                self._changed.notify_all()
+        self._recorder.close(timeout)
         super().close()
 
-    def _start_afresh(self) -> None:
-        # Guards what follows. The thread waits on it; a child never touches its parent's.
-        self._changed = threading.Condition()
-        self._pid = os.getpid()
-        self._waiting: deque[dict[str, Any]] = deque()
-        self._in_hand = 0
-        self._dropped = 0
-        self._written = 0
-        self._hurry = False
-        self._failing = False
-        self._closed = False
-        self._thread: threading.Thread | None = None
 
-    def _start_thread(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._store_batches, name="datalayer-log", daemon=True
-            )
-            self._thread.start()
-
-    def _store_batches(self) -> None:
-        while (batch := self._next_batch()) is not None:
-            documents = self._documents(batch)
-            pause = _PAUSE_SECONDS
-            while documents and not self._store(documents):
-                if not self._wait_after_failure(pause):
-                    return
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-            with self._changed:
-                self._written += len(documents)
-                self._in_hand = 0
-                self._changed.notify_all()
-
-    def _wait_after_failure(self, pause: float) -> bool:
-        """Whether to try again, after ``pause`` seconds or when someone flushes."""
-        with self._changed:
-            self._failing = True
-            self._hurry = False
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._hurry or self._closed, pause)
-            return not self._closed
-
-    def _next_batch(self) -> list[dict[str, Any]] | None:
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._closed or self._hurry or len(self._waiting) >= self.batch_size,
-                self.interval_seconds,
-            )
-            while not self._waiting:
-                self._hurry = False
-                if self._closed:
-                    return None
-                self._changed.wait_for(lambda: self._closed or bool(self._waiting), 60)
-            count = min(len(self._waiting), self.batch_size)
-            batch = [self._waiting.popleft() for _ in range(count)]
-            self._in_hand = count
-            return batch
-
-    def _documents(self, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        documents = []
-        for entry in batch:
-            try:
-                document = self.model(**entry).to_mongo()
-                check_document(document, self.model._get_collection_name())
-                documents.append(document)
-            except Exception:  # noqa: BLE001 - one bad record must not stop the others
-                self._dropped += 1
-        return documents
-
-    def _store(self, documents: list[dict[str, Any]]) -> bool:
-        """Whether the documents are stored.
-
-        PyMongo gives them their ids at the first attempt, so that another one can tell what was
-        stored already.
-        """
-        try:
-            self.model._get_collection().insert_many(documents, ordered=False)
-        except BulkWriteError as exc:
-            codes = {error["code"] for error in exc.details["writeErrors"]}
-            return codes == {_DUPLICATE_KEY} and not exc.details["writeConcernErrors"]
-        except Exception:  # noqa: BLE001 - whatever it is, it is tried again
-            return False
-        return True
+def _document_of(entry: Any, model: Any) -> Mapping[str, Any]:
+    """The stored form of an entry, made in the recorder's thread."""
+    document: Mapping[str, Any] = model(**entry).to_mongo()
+    return document
 
 
 def _entry_of(record: logging.LogRecord) -> dict[str, Any]:
