@@ -1,6 +1,7 @@
 """MongoDB's ODM benchmark for Python: how fast each library is, as a share of PyMongo with dicts.
 
     python -m benchmarks.odm [--seconds 300] [--tasks NAME ...] [--libraries NAME ...]
+                             [--documents N] [--environments DIRECTORY]
                              [--json FILE] [--svg FILE]
 
 Each library works in a process of its own; they take turns, iteration by iteration, against one
@@ -10,87 +11,111 @@ private server with its files in memory.
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 
 from pymongo import MongoClient
 
-from benchmarks.odm import data, figures
+from benchmarks.odm import figures, report
+from benchmarks.odm.environments import python_for
 from benchmarks.odm.measuring import Measured, measure, prepare_server
-from benchmarks.odm.tasks import TASKS, Task
+from benchmarks.odm.plot import plot
+from benchmarks.odm.tasks import TASKS
 from benchmarks.odm.worker import LIBRARIES
 from benchmarks.odm.workers import Worker
 from datalayer.embedded import EmbeddedMongo
 
 _BASELINE = "pymongo"
-_USUAL = [name for name in LIBRARIES if name != "mongoengine-accelerated"]
+_USUAL = ("mongoengine", "datalayer", "django", "bunnet")
 
 
 def main() -> int:
     arguments = _arguments()
-    tasks = [task for task in TASKS if task.name in (arguments.tasks or [t.name for t in TASKS])]
+    # Before the clock starts: making them may take a minute.
+    pythons = _pythons(arguments.libraries, arguments.environments)
     end = monotonic() + arguments.seconds
+    chosen = [task for task in TASKS if not arguments.tasks or task.name in arguments.tasks]
     with ExitStack() as stack:
         server = stack.enter_context(EmbeddedMongo(in_memory=True))
         client = stack.enter_context(MongoClient(server.uri))
         prepare_server(client)
-        workers = [
-            stack.enter_context(worker)
-            for library in dict.fromkeys([_BASELINE, *arguments.libraries])
-            if (worker := _started(library, server)) is not None
-        ]
+        workers = []
+        for library, python in pythons.items():
+            worker = stack.enter_context(Worker(library, python, server.uri_for(library)))
+            if "unavailable" in worker.description:
+                print(f"without {library}: {worker.description['unavailable']}", file=sys.stderr)
+            else:
+                workers.append(worker)
         results = []
-        for number, task in enumerate(tasks):
-            seconds = (end - monotonic()) / (len(tasks) - number)
-            results.append(
-                measure(task, workers, client, seconds=seconds, documents=arguments.documents)
+        for number, task in enumerate(chosen):
+            seconds = (end - monotonic()) / (len(chosen) - number)
+            measured = measure(
+                task, workers, client, seconds=seconds, documents=arguments.documents
             )
-            _print_line(results[-1])
-    print(_summary(results, [worker.library for worker in workers]))
+            results.append(measured)
+            _print_line(measured)
+        descriptions = {worker.library: worker.description for worker in workers}
+        machine = report.machine(client)
+    content = report.content(results, descriptions, machine, _BASELINE)
+    shares = report.shares(content)
+    print(figures.table(shares, list(descriptions)))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    if arguments.svg:
+        arguments.svg.write_text(plot(shares, list(descriptions)), encoding="utf-8")
     return 0
 
 
 def _arguments() -> argparse.Namespace:
+    names, libraries = [task.name for task in TASKS], list(LIBRARIES)
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.odm",
-        description=(__doc__ or "").splitlines()[0],
+        prog="python -m benchmarks.odm", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument(
-        "--seconds", type=float, default=300.0, help="about how long it takes in all (300)"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--seconds", type=float, default=300.0, help="about how long it takes in all (300)")
+    add(
         "--tasks",
         nargs="+",
-        choices=[task.name for task in TASKS],
+        choices=names,
         metavar="NAME",
-        help="only these: " + ", ".join(task.name for task in TASKS),
+        help="only these: " + ", ".join(names),
     )
-    parser.add_argument(
+    add(
         "--libraries",
         nargs="+",
-        choices=list(LIBRARIES),
+        choices=libraries,
         default=_USUAL,
         metavar="NAME",
-        help="only these, besides PyMongo: " + ", ".join(LIBRARIES),
+        help="only these, besides pymongo: " + ", ".join(libraries),
     )
-    parser.add_argument(
+    add(
         "--documents",
         type=int,
-        help="documents of an iteration; otherwise as many as there is time for, at most 10,000",
+        help="documents of an iteration; without it as many as there is time for, at most 10,000",
     )
+    add(
+        "--environments",
+        type=Path,
+        default=Path(".benchmarks"),
+        help="where the libraries' virtual environments are, and are made (.benchmarks)",
+    )
+    add("--json", type=Path, help="write all figures to this file")
+    add("--svg", type=Path, help="draw the shares into this file")
     return parser.parse_args()
 
 
-def _started(library: str, server: EmbeddedMongo) -> Worker | None:
-    worker = Worker(library, sys.executable, server.uri_for(library))
-    if "unavailable" in worker.description:
-        print(f"without {library}: {worker.description['unavailable']}", file=sys.stderr)
-        worker.close()
-        return None
-    return worker
+def _pythons(libraries: list[str], directory: Path) -> dict[str, Path]:
+    pythons = {}
+    for library in dict.fromkeys([_BASELINE, *libraries]):
+        try:
+            pythons[library] = python_for(library, directory)
+        except (OSError, subprocess.CalledProcessError) as exc:
+            print(f"without {library}: {exc}", file=sys.stderr)
+    return pythons
 
 
 def _print_line(measured: Measured) -> None:
@@ -100,22 +125,8 @@ def _print_line(measured: Measured) -> None:
         f"({figures.share(baseline, seconds):.2f})"
         for library, seconds in measured.seconds.items()
     )
-    print(
-        f"{measured.task.name} ({len(baseline)} x {measured.documents}): {shown}",
-        file=sys.stderr,
-        flush=True,
-    )
-
-
-def _summary(results: Sequence[Measured], libraries: Sequence[str]) -> str:
-    shares = {
-        measured.task.title: {
-            library: figures.share(measured.seconds[_BASELINE], seconds)
-            for library, seconds in measured.seconds.items()
-        }
-        for measured in results
-    }
-    return figures.table(shares, libraries)
+    line = f"{measured.task.name} ({len(baseline)} x {measured.documents}): {shown}"
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

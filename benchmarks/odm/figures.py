@@ -38,7 +38,7 @@ def share(baseline: Sequence[float], seconds: Sequence[float]) -> float:
 
 
 def table(shares: Mapping[str, Mapping[str, float]], libraries: Sequence[str]) -> str:
-    """A Markdown table of shares, a row for each task; a dash where nothing was measured."""
+    """A Markdown table of shares, a row for each task; a hyphen where nothing was measured."""
     width = max(len(title) for title in ["task", *shares])
     widths = [max(len(library), 5) for library in libraries]
     head = [f"{library:>{size}}" for library, size in zip(libraries, widths, strict=True)]
@@ -46,7 +46,7 @@ def table(shares: Mapping[str, Mapping[str, float]], libraries: Sequence[str]) -
     lines.append(f"|{'-' * (width + 2)}|" + "|".join("-" * (w + 1) + ":" for w in widths) + "|")
     for title, row in shares.items():
         cells = [
-            f"{row[library]:>{size}.2f}" if library in row else f"{'–':>{size}}"
+            f"{row[library]:>{size}.2f}" if library in row else f"{'-':>{size}}"
             for library, size in zip(libraries, widths, strict=True)
         ]
         lines.append(f"| {title:<{width}} | " + " | ".join(cells) + " |")

@@ -90,6 +90,7 @@ class Library(ABC):
     def value(self, instance: Any, *path: str | int) -> Any:
         """What stands at a path, to see that the right documents were found."""
 
+    @abstractmethod
     def close(self) -> None:
         """Close the connections."""
 
