@@ -1,0 +1,47 @@
+"""The models that the recorder's tests store, and what its programs share with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mongoengine.fields import IntField, StringField
+
+from datalayer import AnalyticsDocument
+from datalayer.documents import UTCDateTimeField
+
+
+class Click(AnalyticsDocument):
+    number = IntField()
+    text = StringField()
+    meta = {"collection": "clicks"}
+
+
+class Visit(AnalyticsDocument):
+    number = IntField(unique=True)
+    meta = {"collection": "visits", "timestamps": False}
+
+
+class Animal(AnalyticsDocument):
+    number = IntField()
+    meta = {"collection": "animals", "allow_inheritance": True, "timestamps": False}
+
+
+class Cat(Animal):
+    pass
+
+
+class Broken(AnalyticsDocument):
+    meta = {"collection": "broken"}
+
+    def to_mongo(self, *args: Any, **kwargs: Any) -> Any:
+        raise ValueError("canary")
+
+
+class Reading(AnalyticsDocument):
+    at = UTCDateTimeField(required=True)
+    number = IntField()
+    meta = {
+        "collection": "readings",
+        "timestamps": False,
+        "timeseries": {"timeField": "at", "granularity": "seconds"},
+    }
