@@ -9,6 +9,7 @@ import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, emptied, model_registry
 from recorded_events import Animal, Cat, Click, Reading, Visit
+from running_servers import wait_until
 
 from datalayer import db
 from datalayer.embedded import EmbeddedMongo
@@ -48,7 +49,13 @@ def proxy(shared: Settings, line: FaultyProxy) -> Iterator[FaultyProxy]:
     db.connect_all(shared)
     emptied(shared)
     yield line
+    restored(line)
+
+
+def restored(line: FaultyProxy) -> None:
+    """Open the way again, and wait until this process has noticed."""
     line.restore()
+    wait_until(lambda: db.database1.is_connected, 20, "the database is back")
 
 
 @pytest.fixture
@@ -62,6 +69,6 @@ def make(proxy: FaultyProxy) -> Iterator[Make]:
         return recorder
 
     yield build
-    proxy.restore()
+    restored(proxy)
     for recorder in made:
         recorder.close(1)

@@ -17,6 +17,7 @@ from faulty_proxy import FaultyProxy
 from recorded_events import Click, Reading
 from running_servers import PROGRAMS, wait_until
 
+from datalayer import db
 from datalayer.embedded import EmbeddedMongo
 from datalayer.recorder import Recorder
 from datalayer.settings import Settings
@@ -136,6 +137,7 @@ def test_sigkill_while_the_database_is_away_loses_nothing(
     pid, recorded = killed_under_load(environment, 3.0, at=proxy.refuse)
     assert segments(environment)
     proxy.restore()
+    wait_until(lambda: db.database1.is_connected, 20, "the database is back")
     assert 0 < len(stored(Click, pid)) < recorded
     delivered_by_another(environment)
     assert_whole(stored(Click, pid), recorded)
@@ -169,6 +171,7 @@ def test_sigkill_of_the_process_that_delivers_doubles_nothing(
             assert process.stdout is not None
             process.stdout.readline()  # it is killed at some point of its delivery
     delivered_by_another(environment)
+    wait_until(lambda: db.database1.is_connected, 20, "the database is back")
     assert_whole(stored(Click, pid), recorded)
 
 
@@ -198,6 +201,7 @@ def test_what_was_recorded_without_a_database_is_spooled_at_the_end(
     assert len(segments(environment)) == 1
     proxy.restore()
     delivered_by_another(environment)
+    wait_until(lambda: db.database1.is_connected, 20, "the database is back")
     assert sorted(each["number"] for each in Click._get_collection().find()) == list(range(500))
 
 
@@ -247,6 +251,7 @@ sys.stdin.read()
         parent.kill()
         proxy.restore()
         delivered_by_another(environment)
+        wait_until(lambda: db.database1.is_connected, 20, "the database is back")
         assert Click.objects.count() == 100
         assert parent.stdin is not None
         parent.stdin.close()
