@@ -63,7 +63,6 @@ class Worker:
     def run(self, iteration: int, check: bool) -> dict[str, Any]:
         """Run an iteration and say how many seconds it took; check what it did if asked to."""
         assert self._action is not None
-        gc.collect()
         begun = perf_counter()
         self._action.run(iteration)
         seconds = perf_counter() - begun
