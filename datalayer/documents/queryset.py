@@ -11,6 +11,7 @@ from bson import json_util
 from mongoengine.queryset import QuerySet as _QuerySet
 from mongoengine.queryset import QuerySetNoCache as _QuerySetNoCache
 
+from datalayer.documents.engine import FastCachingQueries, FastPassingQueries
 from datalayer.documents.near import countable
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.timestamps import stamped_update
@@ -81,7 +82,7 @@ class _Writes:
         return {**options, **stamped_update(self._document, update, upsert=upsert)}
 
 
-class QuerySet(_Writes, _QuerySet):
+class QuerySet(_Writes, FastCachingQueries, _QuerySet):
     """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
 
     if TYPE_CHECKING:  # MongoEngine has no types
@@ -92,7 +93,7 @@ class QuerySet(_Writes, _QuerySet):
         search_text: Callable[..., Self]
 
 
-class QuerySetNoCache(_Writes, _QuerySetNoCache):
+class QuerySetNoCache(_Writes, FastPassingQueries, _QuerySetNoCache):
     """What ``objects.no_cache()`` gives."""
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument
 from datalayer.documents.engine.programs import reason_against
+from datalayer.documents.engine.queries import FastCachingQueries, FastPassingQueries
 from datalayer.documents.engine.switch import accelerate, invalidate
 
 __all__ = [
+    "FastCachingQueries",
     "FastDocument",
     "FastEmbeddedDocument",
+    "FastPassingQueries",
     "accelerate",
     "invalidate",
     "reason_against",

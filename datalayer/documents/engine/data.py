@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from weakref import ref
 
-__all__ = ["LazyData"]
+from mongoengine.errors import InvalidDocumentError
+
+__all__ = ["Converter", "Converters", "LazyData"]
 
 _ABSENT: Any = object()
 
 # What makes a value of a raw one: called with the document (or None, where it is gone) and it.
 Converter = Callable[[Any, Any], Any]
+
+
+class Converters(dict[str, Converter]):
+    """What makes the values of raw ones, by the names of the fields of one class."""
+
+    __slots__ = ("class_name",)
+
+    def __init__(self, class_name: str, converters: Mapping[str, Converter]) -> None:
+        super().__init__(converters)
+        self.class_name = class_name
+
+    def convert(self, name: str, document: Any, raw: Any) -> Any:
+        """The value of a raw one; fails as MongoEngine does when it loads such a document."""
+        try:
+            return self[name](document, raw)
+        except (AttributeError, ValueError) as exc:
+            raise InvalidDocumentError(
+                f"Invalid data to create a `{self.class_name}` instance.\nField '{name}' - {exc}"
+            ) from exc
 
 
 class LazyData(dict[str, Any]):
@@ -27,7 +48,7 @@ class LazyData(dict[str, Any]):
     __slots__ = ("converters", "document", "pending")
 
     pending: dict[str, Any]
-    converters: dict[str, Converter]
+    converters: Converters
     document: ref[Any]
 
     def load(self, name: str, document: Any) -> Any:
@@ -37,7 +58,7 @@ class LazyData(dict[str, Any]):
             if dict.__contains__(self, name):  # another thread was here
                 return dict.__getitem__(self, name)
             raise KeyError(name)
-        value = self.setdefault_now(name, self.converters[name](document, raw))
+        value = self.setdefault_now(name, self.converters.convert(name, document, raw))
         self.pending.pop(name, None)
         return value
 

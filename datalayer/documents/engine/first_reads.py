@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mongoengine.base import BaseList, EmbeddedDocumentList, get_document
 from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField, ListField
 
-from datalayer.documents.engine.data import Converter
+from datalayer.documents.engine.data import Converter, Converters
 from datalayer.documents.engine.internals import slots
 from datalayer.documents.engine.plans import Load, Plan, is_plain_list, scalar_types
 
@@ -29,13 +29,14 @@ def default_of(field: Any) -> Any:
     return default() if callable(default) else default
 
 
-def converters_for(program: Program) -> dict[str, Converter]:
+def converters_for(program: Program) -> Converters:
     """What makes the value of a raw one, for each field that may wait."""
-    return {
+    converters = {
         plan.name: _converter(program, plan)
         for plan in program.plans
         if plan.load is Load.DEFERRED
     }
+    return Converters(program.model._class_name, converters)
 
 
 def waiting_tests(program: Program) -> dict[str, Callable[[Any], bool]]:
@@ -143,6 +144,8 @@ def _part_may_wait(program: Program, field: Any) -> Callable[[Any], bool]:
         if keys in known:
             return True
         named = raw.get("_cls")
+        if named is not None and not isinstance(named, str):
+            return False
         part = program_of(field.document_type if named is None else get_document(named))
         if part.reason is None and part.is_strict and not part.keys >= {*keys} - {"_cls"}:
             return False

@@ -14,6 +14,8 @@ from mongoengine import signals
 from mongoengine.base import BaseDocument, BaseField
 from mongoengine.base.fields import ComplexBaseField
 from mongoengine.fields import BooleanField, FloatField, IntField, ObjectIdField, StringField
+from mongoengine.queryset import QuerySet, QuerySetNoCache
+from mongoengine.queryset.base import BaseQuerySet
 
 __all__ = [
     "DOCUMENTED_VERSIONS",
@@ -59,6 +61,10 @@ class Stock:
     save_update = mongoengine.Document._save_update
     get_update_doc = mongoengine.Document._get_update_doc
     set_attribute = BaseDocument.__setattr__
+    clone_into = BaseQuerySet._clone_into
+    first = BaseQuerySet.first
+    populate_cache = QuerySet._populate_cache
+    iterate_passing = QuerySetNoCache.__iter__
 
 
 stock = Stock
@@ -123,6 +129,9 @@ _SIGNATURES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (BaseField.__set__, ("self", "instance", "value")),
     (BaseField._validate, ("self", "value", "kwargs")),
     (ComplexBaseField.__set__, ("self", "instance", "value")),
+    (stock.clone_into, ("self", "new_qs")),
+    (stock.first, ("self",)),
+    (stock.populate_cache, ("self",)),
 )
 
 

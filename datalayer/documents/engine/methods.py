@@ -11,7 +11,7 @@ from datalayer.documents.engine.programs import own, program_of
 from datalayer.documents.engine.saving import save
 from datalayer.documents.engine.writing import own_to_mongo
 
-__all__ = ["FastDocument", "FastEmbeddedDocument"]
+__all__ = ["FastDocument", "FastEmbeddedDocument", "is_fast"]
 
 
 class _Fast:
@@ -97,8 +97,16 @@ class FastEmbeddedDocument(_Fast):
         return son_of(program.write(self, son_of))
 
 
+def is_fast(model: Any) -> bool:
+    """Whether documents of ``model`` are read by its program."""
+    read = getattr(model._from_son, "__func__", None)
+    return read is _from_son and program_of(model).reason is None
+
+
 # MongoEngine's fields say that they want the names of the database, and of all fields.
 _ALL_FIELDS: tuple[tuple[Any, ...], ...] = ((), (True,), (True, None), (True, []))
+
+_from_son: Any = _Fast.__dict__["_from_son"].__func__
 
 own.init.update({FastDocument.__init__, FastEmbeddedDocument.__init__})
 own.to_mongo.update({FastDocument.to_mongo, FastEmbeddedDocument.to_mongo})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mongoengine.base import BaseDocument, get_document
 
-from datalayer.documents.engine.data import Converter, LazyData
+from datalayer.documents.engine.data import LazyData
 from datalayer.documents.engine.first_reads import converters_for, default_of, waiting_tests
 from datalayer.documents.engine.internals import (
     EMPTY,
@@ -159,7 +159,7 @@ class _AnyReader:
         self.model = program.model
         self.program = program
         self.is_eager = bool(program.model._meta.get("eager"))
-        self.converters: dict[str, Converter] = {} if self.is_eager else converters_for(program)
+        self.converters = converters_for(program)
         self.waiting = {} if self.is_eager else waiting_tests(program)
         self.finish = finisher_for(program)
         # MongoEngine takes an attribute's name for a key, too, and gives these a meaning.
@@ -220,7 +220,7 @@ class _AnyReader:
         slots.dynamic_fields(document, EMPTY)
         data: dict[str, Any] = {}
         pending: dict[str, Any] = {}
-        if self.converters:
+        if self.waiting:
             lazy = data = LazyData()
             lazy.pending = pending
             lazy.converters = self.converters

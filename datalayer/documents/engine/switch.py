@@ -7,10 +7,17 @@ from typing import Any
 
 import mongoengine
 from mongoengine.base.common import _document_registry
+from mongoengine.queryset import QuerySet, QuerySetNoCache
+from mongoengine.queryset.base import BaseQuerySet
 
 from datalayer.documents.engine.internals import is_supported
 from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument
 from datalayer.documents.engine.programs import forget
+from datalayer.documents.engine.queries import (
+    FastCachingQueries,
+    FastPassingQueries,
+    FastQueries,
+)
 
 __all__ = ["accelerate", "invalidate"]
 
@@ -30,6 +37,9 @@ def accelerate(on: bool = True) -> None:
         if on and not _replaced and is_supported():
             _replace(mongoengine.Document, FastDocument)
             _replace(mongoengine.EmbeddedDocument, FastEmbeddedDocument)
+            _replace(BaseQuerySet, FastQueries)
+            _replace(QuerySet, FastCachingQueries)
+            _replace(QuerySetNoCache, FastPassingQueries)
         elif not on:
             for model, before in _replaced.items():
                 _put_back(model, before)
@@ -50,9 +60,11 @@ def invalidate(model: Any = None) -> None:
 
 
 def _replace(model: Any, mixin: type) -> None:
+    inherited = [part for part in mixin.__mro__ if part is not object]
     functions = {
         name: value
-        for name, value in vars(mixin).items()
+        for part in reversed(inherited)
+        for name, value in vars(part).items()
         if callable(value) or isinstance(value, classmethod)
     }
     _replaced[model] = {name: model.__dict__.get(name) for name in functions}

@@ -1,0 +1,133 @@
+"""The parts of querysets through which every document passes, without their detours."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from types import NoneType
+from typing import Any
+
+from bson import ObjectId
+from mongoengine.queryset.base import BaseQuerySet
+from mongoengine.queryset.visitor import Q
+from pymongo.read_concern import ReadConcern
+
+from datalayer.documents.engine.internals import stock
+from datalayer.documents.engine.methods import is_fast
+from datalayer.documents.engine.programs import program_of
+
+__all__ = ["FastCachingQueries", "FastPassingQueries", "FastQueries"]
+
+# What one queryset takes over from another; in each of MongoEngine's querysets.
+_KEPT = (
+    "_allow_disk_use",
+    "_as_pymongo",
+    "_batch_size",
+    "_cls_query",
+    "_collation",
+    "_comment",
+    "_empty",
+    "_hint",
+    "_iter",
+    "_limit",
+    "_loaded_fields",
+    "_max_time_ms",
+    "_mongo_query",
+    "_none",
+    "_ordering",
+    "_query_obj",
+    "_read_concern",
+    "_read_preference",
+    "_scalar",
+    "_search_text",
+    "_search_text_score",
+    "_skip",
+    "_snapshot",
+    "_timeout",
+    "_where_clause",
+    "_BaseQuerySet__auto_dereference",
+)
+# Copies of these are the same; of a Q nobody changes the inside.
+_UNCHANGING = frozenset({NoneType, bool, int, str, float, datetime, ObjectId, Q, ReadConcern})
+_AT_ONCE = 100  # as many as MongoEngine's caching queryset reads in one go
+
+
+class FastQueries:
+    """For a class before MongoEngine's ``BaseQuerySet``."""
+
+    def _clone_into(self, new_qs: Any) -> Any:
+        mine = self.__dict__
+        if not isinstance(new_qs, BaseQuerySet) or not mine.keys() >= _KEPT_SET:
+            return stock.clone_into(self, new_qs)
+        for name in _KEPT:
+            value = mine[name]
+            new_qs.__dict__[name] = value if type(value) in _UNCHANGING else copy.copy(value)
+        if mine["_cursor_obj"]:
+            new_qs._cursor_obj = mine["_cursor_obj"].clone()
+        return new_qs
+
+    def first(self) -> Any:
+        """The first document that matches; ``None`` if there is none."""
+        queryset: Any = self
+        if queryset._none or queryset._empty:
+            return None
+        if queryset._cursor_obj is not None or not _is_plain(queryset):
+            return stock.first(queryset)
+        queryset = queryset.clone()
+        queryset._cursor.limit(-1)  # one batch, and the server keeps no cursor
+        return next(documents(queryset), None)
+
+
+_KEPT_SET = frozenset(_KEPT)
+
+
+class FastCachingQueries(FastQueries):
+    """For a class before MongoEngine's ``QuerySet``."""
+
+    def _populate_cache(self) -> None:
+        queryset: Any = self
+        if not _is_plain(queryset):
+            stock.populate_cache(queryset)
+            return
+        if queryset._result_cache is None:
+            queryset._result_cache = []
+        if queryset._has_more:
+            before = len(queryset._result_cache)
+            queryset._result_cache.extend(islice(documents(queryset), _AT_ONCE))
+            queryset._has_more = len(queryset._result_cache) - before == _AT_ONCE
+
+
+class FastPassingQueries(FastQueries):
+    """For a class before MongoEngine's ``QuerySetNoCache``."""
+
+    def __iter__(self) -> Iterator[Any]:
+        queryset: Any = stock.iterate_passing(self)
+        return documents(queryset) if _is_plain(queryset) else iter(queryset)
+
+
+def _is_plain(queryset: Any) -> bool:
+    return type(queryset).__next__ is BaseQuerySet.__next__
+
+
+def documents(queryset: Any) -> Iterator[Any]:
+    """What the cursor of ``queryset`` gives from where it stands, as it was asked for."""
+    if queryset._none or queryset._empty:
+        return
+    if queryset._as_pymongo:
+        yield from queryset._cursor
+        return
+    model = queryset._document
+    dereferences = queryset._auto_dereference
+    if is_fast(model):
+        program = program_of(model)
+        if not dereferences:
+            program = program.without_dereferencing
+        for raw in queryset._cursor:
+            document = program.read(raw, False)
+            yield queryset._get_scalar(document) if queryset._scalar else document
+    else:
+        for raw in queryset._cursor:
+            document = model._from_son(raw, _auto_dereference=dereferences)
+            yield queryset._get_scalar(document) if queryset._scalar else document
