@@ -14,7 +14,7 @@ from mongoengine.fields import ObjectIdField
 from datalayer import indexes, routing, transactions
 from datalayer.core import Connection, registry
 from datalayer.documents.collection import collection_of
-from datalayer.documents.engine import FastDocument, FastEmbeddedDocument
+from datalayer.documents.engine import FastDocument, FastEmbeddedDocument, written_field
 from datalayer.documents.fields import UTCDateTimeField
 from datalayer.documents.inputs import accepted, assign
 from datalayer.documents.queryset import QuerySet
@@ -165,6 +165,32 @@ class Document(_Exchange, FastDocument, mongoengine.Document):
         self._note_in_transaction()
         return super().reload(*args, **kwargs)  # type: ignore[no-any-return] # it has no types
 
+    def switch_db(self, db_alias: str, keep_created: bool = False) -> Self:
+        """Let the next ``save()`` write the whole document to another database; returns it.
+
+        For copying a document: ``invoice.switch_db("archive").save()``. Only this document is
+        concerned, not its class. With ``keep_created=True`` a loaded document keeps what it is
+        in MongoEngine, and ``save()`` writes nothing where nothing has changed.
+
+        Raises:
+            NotConnectedError: where the alias has no connection.
+        """
+        connection = registry.connection(db_alias)
+        return self._live_in(collection_of(type(self), connection), keep_created)
+
+    def switch_collection(self, collection_name: str, keep_created: bool = False) -> Self:
+        """The same for another collection of the document's database."""
+        connection = registry.connection(routing.alias_for(type(self)))
+        return self._live_in(collection_of(type(self), connection, collection_name), keep_created)
+
+    def _live_in(self, collection: Any, keep_created: bool) -> Self:
+        instance: Any = self
+        instance._get_collection = lambda: collection
+        instance._get_db = lambda: collection.database
+        instance._collection = collection
+        instance._created = self._created or not keep_created
+        return self
+
     def _mark_as_changed(self, key: str) -> None:
         self._note_in_transaction()
         super()._mark_as_changed(key)
@@ -211,7 +237,8 @@ class Document(_Exchange, FastDocument, mongoengine.Document):
     def _get_update_doc(self) -> dict[str, Any]:
         update: dict[str, Any] = super()._get_update_doc()
         for path in [path for paths in update.values() for path in paths if "." in path]:
-            check_path_to_change(self.to_mongo(), path, self._get_collection_name())
+            changed = written_field(self, path.partition(".")[0])
+            check_path_to_change(changed, path, self._get_collection_name())
         if update and keeps(type(self), "updated_at"):
             key = self._fields["updated_at"].db_field
             if key not in update.get("$set", {}) and key not in update.get("$unset", {}):

@@ -21,15 +21,15 @@ from datalayer.operation_errors import Effect
 __all__ = ["ModelCollection", "collection_of", "plain_collection"]
 
 
-def collection_of(model: Any, connection: Connection) -> Collection[Any]:
-    """The collection of ``model`` on ``connection``; asks no server.
+def collection_of(model: Any, connection: Connection, name: str | None = None) -> Collection[Any]:
+    """The collection of ``model`` on ``connection``, or the one called so; asks no server.
 
     As long as the model's indexes were not built there, its writing methods see to them first:
     so no way of writing through the model (save, querysets of any class, the collection itself)
     passes them by. Reading and deleting need no indexes and build none; duplicates can be
     deleted that way.
     """
-    name = model._get_collection_name()
+    name = name or model._get_collection_name()
     begun = transactions.current()
     if begun is not None and begun.carries(connection):
         # Through the client that carries the transaction: a session belongs to one client.

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any, Self
 
 import mongoengine
 from bson import json_util
+from mongoengine import signals
+from mongoengine.context_managers import set_write_concern
+from mongoengine.errors import OperationError
 from mongoengine.queryset import QuerySet as _QuerySet
 from mongoengine.queryset import QuerySetNoCache as _QuerySetNoCache
 
-from datalayer.documents.engine import FastCachingQueries, FastPassingQueries
+from datalayer.documents.engine import (
+    FastCachingQueries,
+    FastPassingQueries,
+    mark_saved,
+    mongoengine_errors,
+    written,
+)
 from datalayer.documents.near import countable
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.timestamps import stamped_update
@@ -34,16 +43,48 @@ class _Writes:
             update = self._stamped(update, upsert)
         return super().modify(upsert=upsert, remove=remove, **update)  # type: ignore[misc]
 
-    def insert(self, doc_or_docs: Any, load_bulk: bool = True, **options: Any) -> Any:
-        """Like MongoEngine's; the documents have ids and time stamps before the first attempt."""
-        if isinstance(doc_or_docs, mongoengine.Document):
-            documents = [doc_or_docs]
-        else:
-            documents = doc_or_docs = list(doc_or_docs)
+    def insert(
+        self,
+        doc_or_docs: Any,
+        load_bulk: bool = True,
+        write_concern: dict[str, Any] | None = None,
+        signal_kwargs: dict[str, Any] | None = None,
+        validate: bool = True,
+    ) -> Any:
+        """Insert one new document, or several in one command; returns them.
+
+        Unlike MongoEngine's it validates them first (``validate=False`` skips that), gives them
+        ids and time stamps before the first attempt, and reads nothing back: what it returns
+        are the documents that it was given. With ``load_bulk=False`` it returns their ids.
+
+        Raises:
+            ValidationError: for values that don't fit their fields; nothing is sent.
+            NotUniqueError, BulkWriteError, OperationError: for what the server refuses.
+        """
+        is_one = isinstance(doc_or_docs, mongoengine.Document)
+        documents = [doc_or_docs] if is_one else list(doc_or_docs)
         for document in documents:
-            if hasattr(document, "_prepare_insert"):
-                document._prepare_insert()
-        return super().insert(doc_or_docs, load_bulk, **options)  # type: ignore[misc]
+            _check_new(document, self._document)
+        told = signal_kwargs or {}
+        signals.pre_bulk_insert.send(self._document, documents=documents, **told)
+        for document in documents:
+            document._prepare_insert()
+            if validate:
+                document.validate()
+        collection: Any = self._collection  # type: ignore[attr-defined]
+        raw = [written(document) for document in documents]
+        with set_write_concern(collection, write_concern or {}) as there, mongoengine_errors():
+            if is_one:
+                keys = [there.insert_one(raw[0]).inserted_id]
+            else:
+                keys = there.insert_many(raw).inserted_ids
+        for document, key in zip(documents, keys, strict=True):
+            mark_saved(document, key)
+        signals.post_bulk_insert.send(
+            self._document, documents=documents, loaded=load_bulk, **told
+        )
+        results = documents if load_bulk else keys
+        return results[0] if is_one else results
 
     def count(self, with_limit_and_skip: bool = False) -> Any:
         """Like MongoEngine's; counts what is near a point, too."""
@@ -95,6 +136,13 @@ class QuerySet(_Writes, FastCachingQueries, _QuerySet):
 
 class QuerySetNoCache(_Writes, FastPassingQueries, _QuerySetNoCache):
     """What ``objects.no_cache()`` gives."""
+
+
+def _check_new(document: Any, model: Any) -> None:
+    if not isinstance(document, model):
+        raise OperationError(f"Some documents inserted aren't instances of {model}")
+    if document.pk and not document._created:
+        raise OperationError("Some documents have ObjectIds, use doc.update() instead")
 
 
 # Keyword arguments of update and modify that are no fields.

@@ -6,6 +6,12 @@ from __future__ import annotations
 from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument
 from datalayer.documents.engine.programs import reason_against
 from datalayer.documents.engine.queries import FastCachingQueries, FastPassingQueries
+from datalayer.documents.engine.saving import (
+    mark_saved,
+    mongoengine_errors,
+    written,
+    written_field,
+)
 from datalayer.documents.engine.switch import accelerate, invalidate
 
 __all__ = [
@@ -15,5 +21,9 @@ __all__ = [
     "FastPassingQueries",
     "accelerate",
     "invalidate",
+    "mark_saved",
+    "mongoengine_errors",
     "reason_against",
+    "written",
+    "written_field",
 ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import mongoengine
 from mongoengine import signals
 from mongoengine.errors import InvalidDocumentError, NotUniqueError, OperationError
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
 from datalayer.documents.engine.internals import Slots, stock
 from datalayer.documents.engine.programs import Program, program_of
@@ -15,7 +16,14 @@ from datalayer.documents.engine.programs import Program, program_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["own_save_update", "save"]
+__all__ = [
+    "mark_saved",
+    "mongoengine_errors",
+    "own_save_update",
+    "save",
+    "written",
+    "written_field",
+]
 
 # The functions ``_save_update`` that need no more of a document than its id and shard key.
 own_save_update: set[Any] = {stock.save_update}
@@ -73,10 +81,10 @@ def save(  # MongoEngine's steps, one after the other
         self._get_collection()  # its errors are not those of the write
     elif self._meta.get("auto_create_index_on_save", False):
         self.ensure_indexes()
-    with _mongoengine_errors():
+    with mongoengine_errors():
         concern = write_concern or {}
         if created:
-            doc = _written(self, program)
+            doc = written(self)
             key = self._save_create(doc=doc, force_insert=force_insert, write_concern=concern)
         else:
             doc = _written_key(self, program)
@@ -99,6 +107,21 @@ def save(  # MongoEngine's steps, one after the other
     return self
 
 
+def mark_saved(document: Any, key: Any) -> None:
+    """Take ``document`` as it is for what the database has, under this key."""
+    _keep_key(document, document._meta["id_field"], key)
+    document._clear_changed_fields()
+    Slots.created(document, False)
+
+
+def written(document: Any) -> Any:
+    """What the driver gets of a document: a plain dictionary, which it encodes faster than SON."""
+    program = program_of(type(document))
+    if program.reason is not None or program.has_own_to_mongo:
+        return document.to_mongo()
+    return program.write(document, _plain)
+
+
 def _tell(signal: Any, document: Any, **told: Any) -> None:
     if getattr(signal, "receivers", None):
         signal.send(type(document), document=document, **told)
@@ -111,10 +134,14 @@ def _validate(document: Any, program: Program, clean: bool) -> None:
         program.check(document, clean, skips=True)
 
 
-def _written(document: Any, program: Program) -> Any:
-    if program.has_own_to_mongo:
-        return document.to_mongo()
-    return program.write(document, _plain)
+def written_field(document: Any, key: str) -> dict[str, Any]:
+    """The same of the field under this key alone."""
+    program = program_of(type(document))
+    name = document._reverse_db_field_map.get(key, key)
+    value = document._data.get(name)
+    if program.reason is not None or value is None:
+        return {key: document.to_mongo().get(key)}
+    return {key: program.write_value(program.by_name[name], value)}
 
 
 def _keep_key(document: Any, id_field: str, key: Any) -> None:
@@ -137,10 +164,12 @@ def _written_key(document: Any, program: Program) -> Any:
 
 
 @contextmanager
-def _mongoengine_errors() -> Iterator[None]:
+def mongoengine_errors() -> Iterator[None]:
     """Raise MongoEngine's errors for what the server refuses."""
     try:
         yield
+    except BulkWriteError as exc:
+        raise mongoengine.errors.BulkWriteError(f"Bulk write error: ({exc.details})") from exc
     except DuplicateKeyError as exc:
         raise NotUniqueError(f"Tried to save duplicate unique keys ({exc})") from exc
     except OperationFailure as exc:
