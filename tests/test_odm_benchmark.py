@@ -68,8 +68,8 @@ def test_the_score_is_the_size_by_the_median() -> None:
     assert figures.score(2.5, [0.4, 0.5, 9.0]) == 6.25
 
 
-def test_a_share_of_one_half_takes_twice_the_time() -> None:
-    assert figures.share([1.0, 1.1, 5.0], [2.0, 2.2, 2.1]) == 0.5
+def test_a_share_of_one_half_takes_twice_the_time_of_the_iteration_beside_it() -> None:
+    assert figures.share([1.0, 9.0, 5.0], [2.0, 18.0, 6.0]) == 0.5
 
 
 def test_ten_thousand_small_documents_are_two_and_a_half_megabytes() -> None:
@@ -107,6 +107,20 @@ def test_the_plot_has_a_bar_for_each_share_but_the_baselines() -> None:
 
 def test_the_plot_has_colours_for_dark_pages() -> None:
     assert "prefers-color-scheme: dark" in plotting.plot({"a": {"x": 1.0}}, ["x"])
+
+
+def test_the_page_gets_the_new_table_and_keeps_its_text() -> None:
+    page = f"before\n\n{report.BEGIN}\n\nold\n\n{report.END}\n\nafter\n"
+
+    renewed = report.renewed(page, "new")
+
+    assert renewed == f"before\n\n{report.BEGIN}\n\nnew\n\n{report.END}\n\nafter\n"
+    assert report.renewed(renewed, "new") == renewed
+
+
+def test_a_page_without_a_place_for_the_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="odm benchmark"):
+        report.renewed("nothing here", "new")
 
 
 # The documents

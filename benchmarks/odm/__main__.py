@@ -2,7 +2,7 @@
 
     python -m benchmarks.odm [--seconds 300] [--tasks NAME ...] [--libraries NAME ...]
                              [--documents N] [--environments DIRECTORY]
-                             [--json FILE] [--svg FILE]
+                             [--json FILE] [--svg FILE] [--page FILE]
 
 Each library works in a process of its own; they take turns, iteration by iteration, against one
 private server with its files in memory.
@@ -61,12 +61,15 @@ def main() -> int:
         descriptions = {worker.library: worker.description for worker in workers}
         machine = report.machine(client)
     content = report.content(results, descriptions, machine, _BASELINE)
-    shares = report.shares(content)
-    print(figures.table(shares, list(descriptions)))
+    print(report.summary(content))
     if arguments.json:
         arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     if arguments.svg:
-        arguments.svg.write_text(plot(shares, list(descriptions)), encoding="utf-8")
+        drawn = plot(report.shares(content), list(descriptions))
+        arguments.svg.write_text(drawn, encoding="utf-8")
+    if arguments.page:
+        page = report.renewed(arguments.page.read_text(encoding="utf-8"), report.summary(content))
+        arguments.page.write_text(page, encoding="utf-8")
     return 0
 
 
@@ -105,6 +108,7 @@ def _arguments() -> argparse.Namespace:
     )
     add("--json", type=Path, help="write all figures to this file")
     add("--svg", type=Path, help="draw the shares into this file")
+    add("--page", type=Path, help="put the table between the two marks of this page")
     return parser.parse_args()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 
 __all__ = ["PERCENTILES", "median", "percentile", "percentiles", "score", "share", "table"]
@@ -33,8 +34,12 @@ def score(megabytes: float, seconds: Sequence[float]) -> float:
 
 
 def share(baseline: Sequence[float], seconds: Sequence[float]) -> float:
-    """The baseline's median by this one's: 1.0 is as fast, 0.5 takes twice the time."""
-    return median(baseline) / median(seconds)
+    """The baseline's speed by this one's: 1.0 is as fast, 0.5 takes twice the time.
+
+    The median over the iterations, each against the one of the baseline that was measured beside
+    it: so a machine whose speed drifts slows both.
+    """
+    return statistics.median(theirs / ours for theirs, ours in zip(baseline, seconds, strict=True))
 
 
 def table(shares: Mapping[str, Mapping[str, float]], libraries: Sequence[str]) -> str:

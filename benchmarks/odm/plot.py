@@ -12,11 +12,13 @@ _COLOURS = ("#8a8f98", "#d9822b", "#2f7de1", "#3f9c6b", "#b05fc7", "#c94f5d")
 _LEFT, _WIDTH, _RIGHT = 210, 480, 50  # the names' width, that of a share of 1, and the figures'
 _BAR, _BETWEEN, _TOP, _BOTTOM = 9, 12, 44, 26
 _STYLE = """
+  .page { fill: #ffffff; }
   text { font: 12px system-ui, sans-serif; fill: #1f2328; }
   .figure { font-size: 9px; }
   .line { stroke: #1f2328; stroke-opacity: 0.2; }
   .one { stroke: #1f2328; stroke-opacity: 0.7; stroke-dasharray: 4 3; }
   @media (prefers-color-scheme: dark) {
+    .page { fill: #131416; }
     text { fill: #e6e8eb; }
     .line, .one { stroke: #e6e8eb; }
   }
@@ -40,7 +42,8 @@ def plot(
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">\n'
         f"<title>Speed as a share of {escape(baseline)}</title>\n"
-        f"<style>{_STYLE}</style>\n{body}\n</svg>\n"
+        f"<style>{_STYLE}</style>\n"
+        f'<rect class="page" width="{width}" height="{height}"/>\n{body}\n</svg>\n'
     )
 
 

@@ -14,7 +14,9 @@ from pymongo import MongoClient
 from benchmarks.odm import data, figures
 from benchmarks.odm.measuring import Measured
 
-__all__ = ["content", "machine", "shares"]
+__all__ = ["BEGIN", "END", "content", "machine", "renewed", "shares", "summary"]
+
+BEGIN, END = "<!-- odm benchmark: begin -->", "<!-- odm benchmark: end -->"
 
 
 def content(
@@ -40,6 +42,39 @@ def shares(run: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         task["title"]: {name: each["share"] for name, each in task["libraries"].items()}
         for task in run["tasks"]
     }
+
+
+def summary(run: Mapping[str, Any]) -> str:
+    """The table of a run, and what it was measured with."""
+    versions = {
+        name: version
+        for described in run["libraries"].values()
+        for name, version in described.items()
+        if name != "bson_in_c"
+    }
+    at_work = run["machine"]
+    made = "MongoDB's" if run["documents_from"] == "mongodb" else "generated ones"
+    return (
+        f"{figures.table(shares(run), list(run['libraries']))}\n\n"
+        f"Measured on {run['finished'][:10]}: {at_work['processor']} with "
+        f"{at_work['processors']} processors, {at_work['system']}, "
+        f"MongoDB {at_work['mongodb']}, "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + f". The documents are {made}."
+    )
+
+
+def renewed(page: str, text: str) -> str:
+    """The page with ``text`` between its two marks.
+
+    Raises:
+        ValueError: when it lacks them.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the page has no {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
 
 
 def machine(client: MongoClient[dict[str, Any]]) -> dict[str, Any]:

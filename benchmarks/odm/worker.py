@@ -1,7 +1,5 @@
 """The process of one library: reads a request a line (JSON) from standard input, answers each
-with a line on standard output, and rests in between.
-
-    python -m benchmarks.odm.worker LIBRARY URI
+with a line on standard output, and rests in between. Arguments: the library, the server's URI.
 """
 
 from __future__ import annotations
