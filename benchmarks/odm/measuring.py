@@ -21,7 +21,7 @@ __all__ = ["Measured", "measure", "prepare_server"]
 _ROUNDS = 10  # that the specification wants at least
 _SHARE_TIMED = 0.7  # of a task's time; the rest goes to filling and loading
 _PILOT_ROUNDS = 2
-_CACHE_GB, _OPLOG_MB = 1, 2000
+_CACHE_GB, _OPLOG_MB = 2, 2000
 # Bunnet stores a link as a DBRef, the others as the bare id.
 _LINKS_AS_DBREF = ("bunnet",)
 
@@ -40,6 +40,8 @@ def prepare_server(client: MongoClient[dict[str, Any]]) -> None:
     """Room for large documents: nothing is to wait for the cache or the oplog."""
     config = f"cache_size={_CACHE_GB}GB"
     client.admin.command("setParameter", 1, wiredTigerEngineRuntimeConfig=config)
+    # It would keep five minutes of old versions, and be ever busier with evicting them.
+    client.admin.command("setParameter", 1, minSnapshotHistoryWindowInSeconds=0)
     client.admin.command("replSetResizeOplog", 1, size=float(_OPLOG_MB))
 
 

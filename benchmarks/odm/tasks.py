@@ -48,7 +48,7 @@ class Task:
 
 
 # The sizes are the specification's: source files of 250, 3,226,020 and 8,000 bytes, and 13 bytes
-# for `updated_value`. Its 10,000 large documents would be 24 GB in memory for each library; 100 are 0.24 GB.
+# for `updated_value`. Its 10,000 large documents would be 24 GB of memory for each library.
 _SMALL, _LARGE, _NESTED, _VALUE = 250, 3_226_020, 8_000, 13
 
 TASKS: tuple[Task, ...] = (
