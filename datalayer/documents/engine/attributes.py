@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from mongoengine.base import BaseField, BaseList, EmbeddedDocumentList
 
+from datalayer.documents.engine.compiled import core
 from datalayer.documents.engine.data import LazyData
 from datalayer.documents.engine.internals import display_value
-from datalayer.documents.engine.plans import Load
+from datalayer.documents.engine.plans import Load, Plan
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
@@ -86,10 +87,10 @@ def install(program: Program) -> None:
     """Put the attributes of ``program`` into its class."""
     model: Any = program.model
     attributes: dict[str, Any] = {}
-    if any(plan.load is Load.DEFERRED for plan in program.plans):
+    if core is not None or any(plan.load is Load.DEFERRED for plan in program.plans):
         for plan in program.plans:
             if (kind := _attribute_class(plan.field, plan.load)) is not None:
-                attributes[plan.name] = kind(plan.field, plan.name)
+                attributes[plan.name] = _made(kind, plan)
     if program.shares_class_name:
         attributes["_cls"] = model._class_name
     for plan in program.plans:
@@ -110,6 +111,14 @@ def uninstall(model: Any) -> None:
             type.__setattr__(model, name, before[name])
         else:
             type.__delattr__(model, name)
+
+
+def _made(kind: type[FieldAttribute], plan: Plan) -> Any:
+    if core is None:
+        return kind(plan.field, plan.name)
+    if kind is ComplexAttribute and _is_rebuilt(plan.field):
+        return kind(plan.field, plan.name)
+    return core.Attribute(plan.field, plan.name, kind is ComplexAttribute)
 
 
 def _attribute_class(field: Any, load: Load) -> type[FieldAttribute] | None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from datetime import datetime
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from bson import Decimal128, ObjectId
 from mongoengine import EmbeddedDocument
-from mongoengine.base import BaseField
 from mongoengine.fields import (
-    DynamicField,
     EmbeddedDocumentField,
     FileField,
     ListField,
-    SequenceField,
 )
 
 from datalayer.documents.engine.first_reads import default_of
@@ -27,7 +25,7 @@ from datalayer.documents.engine.source import Names, compiled
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["constructor_for"]
+__all__ = ["Preset", "constructor_for", "preset_for", "taker_for"]
 
 Constructor = Callable[[Any, dict[str, Any]], None]
 _ABSENT: Any = object()
@@ -82,56 +80,76 @@ def constructor_for(program: Program) -> Constructor:
 
 
 def _lines_for(plan: Plan, program: Program, names: Names) -> list[str]:
-    key = repr(plan.name)
-    given = _given(plan, names)
-    lines = [f" v = get({key}, ABSENT)", " if v is ABSENT:"]
-    if plan.name == "_cls":
-        lines.append(f"  data[{key}] = {program.model._class_name!r}")
-    elif _is_assigned(plan):
-        lines.append(f"  document.{plan.name} = getattr(document, {key}, None)")
+    put = f"data[{plan.name!r}] = "
+    is_made, preset = preset_for(plan, program)
+    lines = [f" v = get({plan.name!r}, ABSENT)", " if v is ABSENT:"]
+    if is_made is Preset.CONSTANT:
+        lines.append(f"  {put}{names.add(preset)}")
+    elif is_made is Preset.CALLED:
+        lines.append(f"  {put}{names.add(preset)}()")
     else:
-        lines.append(f"  data[{key}] = {_default(plan.field, names)}")
+        lines.append(f"  {names.add(preset)}(document)")
     if plan.load is Load.SCALAR:
-        return [
-            *lines,
-            f" elif type(v) is {names.add(plan.types[0])}: data[{key}] = v",
-            " else:",
-            *(f"  {line}" for line in given),
-        ]
-    return [*lines, " else:", *(f"  {line}" for line in given)]
+        lines.append(f" elif type(v) is {names.add(plan.types[0])}: {put}v")
+    taken = f"{names.add(taker_for(plan))}(document, v)"
+    return [*lines, " else:", f"  {taken if _is_assigned(plan) else put + taken}"]
 
 
-def _default(field: Any, names: Names) -> str:
+class Preset(IntEnum):
+    """How the value of a field comes about that is not given."""
+
+    CONSTANT = 0
+    CALLED = 1
+    ASSIGNED = 2
+
+
+def preset_for(plan: Plan, program: Program) -> tuple[Preset, Any]:
+    """How, and the value; or the function that makes it; or the one that, given the document,
+    assigns it."""
+    field = plan.field
+    if plan.name == "_cls":
+        return Preset.CONSTANT, program.model._class_name
+    if plan.load is Load.ASSIGNED or (_is_assigned(plan) and field.default is not None):
+        return Preset.ASSIGNED, _assigner_of_default(plan.name)
     if field.default is None or field.null:
-        return "None"
-    if field.default in (list, dict):
-        return "[]" if field.default is list else "{}"
-    if callable(field.default):
-        return f"{names.add(field.default)}()"
-    return str(names.add(field.default))
+        return Preset.CONSTANT, None
+    return (Preset.CALLED if callable(field.default) else Preset.CONSTANT), field.default
+
+
+def taker_for(plan: Plan) -> Callable[[Any, Any], Any]:
+    """What makes the value of one that is given; it may assign it itself."""
+    if _is_assigned(plan):
+        return _assigner(plan)
+    if type(plan.field) is EmbeddedDocumentField:
+        return _taker_of_part(plan.field)
+    if isinstance(plan.field, ListField):
+        return _taker_of_list(plan.field)
+    return _taker(plan.field)
 
 
 def _is_assigned(plan: Plan) -> bool:
-    field: Any = plan.field
-    return plan.load is Load.ASSIGNED or isinstance(field, (DynamicField, SequenceField))
+    return plan.load is Load.ASSIGNED or not plan.is_set_plainly
 
 
-def _given(plan: Plan, names: Names) -> list[str]:
-    """What to do with a value that was given."""
-    key, field = repr(plan.name), plan.field
-    if _is_assigned(plan) or type(field).__set__ is not _plain_set(field):
-        convert = f"if v is not None: v = {names.add(field.to_python)}(v)"
-        assign = f"document.{plan.name} = v"
-        return [assign] if isinstance(field, FileField) else [convert, assign]
-    if type(field) is EmbeddedDocumentField:
-        return [f"data[{key}] = {names.add(_taker_of_part(field))}(document, v)"]
-    if isinstance(field, ListField):
-        return [f"data[{key}] = {names.add(_taker_of_list(field))}(document, v)"]
-    return [f"data[{key}] = {names.add(_taker(field))}(document, v)"]
+def _assigner_of_default(name: str) -> Callable[[Any], Any]:
+    def assign(document: Any) -> Any:
+        setattr(document, name, getattr(document, name, None))
+        return document._data.get(name)
+
+    return assign
 
 
-def _plain_set(field: Any) -> Any:
-    return ListField.__set__ if isinstance(field, ListField) else BaseField.__set__
+def _assigner(plan: Plan) -> Callable[[Any, Any], Any]:
+    name, field = plan.name, plan.field
+    converts = not isinstance(field, FileField)
+
+    def assign(document: Any, value: Any) -> Any:
+        if converts and value is not None:
+            value = field.to_python(value)
+        setattr(document, name, value)
+        return document._data.get(name)
+
+    return assign
 
 
 def _taker(field: Any) -> Callable[[Any, Any], Any]:

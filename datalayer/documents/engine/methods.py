@@ -6,7 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 from datalayer.documents.engine.changes import changed_fields, may_hold_changes, written_changes
-from datalayer.documents.engine.internals import listened_to, slots, son_of, stock
+from datalayer.documents.engine.internals import (
+    listened_to,
+    post_init,
+    pre_init,
+    slots,
+    son_of,
+    stock,
+)
 from datalayer.documents.engine.programs import own, program_of
 from datalayer.documents.engine.saving import save
 from datalayer.documents.engine.writing import own_to_mongo
@@ -20,8 +27,6 @@ class _Fast:
     @classmethod
     def _from_son(cls, son: Any, _auto_dereference: bool = True, created: bool = False) -> Any:
         program = program_of(cls)
-        if program.reason is not None:
-            return stock.base_from_son(cls, son, _auto_dereference, created)
         if not _auto_dereference:
             program = program.without_dereferencing
         return program.read(son, created)
@@ -63,11 +68,10 @@ class FastDocument(_Fast):
     """A mixin before MongoEngine's ``Document``."""
 
     def __init__(self, *args: Any, **values: Any) -> None:
-        program = program_of(type(self))
-        if args or program.reason is not None or listened_to(program.model):
-            stock.document_init(self, *args, **values)
+        if args or pre_init.receivers or post_init.receivers:
+            _construct(self, stock.document_init, args, values)
         else:
-            program.construct(self, values)
+            program_of(type(self)).construct(self, values)
 
     def to_mongo(self, *args: Any, **kwargs: Any) -> Any:
         """What MongoDB gets of the document, in order."""
@@ -83,11 +87,10 @@ class FastEmbeddedDocument(_Fast):
     """A mixin before MongoEngine's ``EmbeddedDocument``."""
 
     def __init__(self, *args: Any, **values: Any) -> None:
-        program = program_of(type(self))
-        if args or program.reason is not None or listened_to(program.model):
-            stock.embedded_init(self, *args, **values)
+        if args or pre_init.receivers or post_init.receivers:
+            _construct(self, stock.embedded_init, args, values)
         else:
-            program.construct(self, values)
+            program_of(type(self)).construct(self, values)
 
     def to_mongo(self, *args: Any, **kwargs: Any) -> Any:
         """What MongoDB gets of the embedded document, in order."""
@@ -95,6 +98,13 @@ class FastEmbeddedDocument(_Fast):
         if args not in _ALL_FIELDS or kwargs or program.reason is not None:
             return stock.embedded_to_mongo(self, *args, **kwargs)
         return son_of(program.write(self, son_of))
+
+
+def _construct(document: Any, stock_init: Any, args: Any, values: dict[str, Any]) -> None:
+    if args or listened_to(type(document)):
+        stock_init(document, *args, **values)
+    else:
+        program_of(type(document)).construct(document, values)
 
 
 def is_fast(model: Any) -> bool:

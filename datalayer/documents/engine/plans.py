@@ -67,9 +67,14 @@ class Plan:
     deferred: type | None
 
     @property
+    def is_set_plainly(self) -> bool:
+        """Whether the field keeps a value that is assigned to it as it is."""
+        return type(self.field).__set__ in (BaseField.__set__, ComplexBaseField.__set__)
+
+    @property
     def is_container(self) -> bool:
         """Whether a value may hold changes of its own: a list, a mapping, an embedded document."""
-        return self.load in (Load.DEFERRED, Load.ASSIGNED, Load.CONVERTED) and not self.types
+        return self.load not in (Load.AS_IS, Load.SCALAR)
 
 
 _Functions = Mapping[Any, tuple[type, ...]]

@@ -11,11 +11,11 @@ from mongoengine.base import BaseDocument
 from mongoengine.base.document import NON_FIELD_ERRORS
 from mongoengine.errors import ValidationError
 
-from datalayer.documents.engine import attributes, internals
+from datalayer.documents.engine import attributes, compiled, internals
 from datalayer.documents.engine.constructing import constructor_for
 from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.plans import Plan, plan_for
-from datalayer.documents.engine.reading import reader_for
+from datalayer.documents.engine.reading import AnyReader, reader_for
 from datalayer.documents.engine.validating import validator_for
 from datalayer.documents.engine.writing import value_writer_for, writer_for
 
@@ -52,6 +52,8 @@ class Program:
         self.saves_as_stock = self.reason is not None
         self._without_dereferencing: Program | None = None
         if self.reason is not None:
+            self.read: Callable[[Any, bool], Any] = self._read_as_mongoengine
+            self.construct: Callable[[Any, dict[str, Any]], None] = self._construct_as_mongoengine
             return
         self.plans: tuple[Plan, ...] = tuple(
             plan_for(model, name, field) for name, field in fields.items()
@@ -67,14 +69,16 @@ class Program:
         self.saves_as_stock = any(plan.field._auto_gen for plan in self.plans)
         self.keys = frozenset(plan.key for plan in self.plans)
         self.is_strict = bool(model._meta.get("strict", True))
-        self._reader = reader_for(self)
-        self.read: Callable[[Any, bool], Any] = self._read_first
-        self.construct: Callable[[Any, dict[str, Any]], None] = constructor_for(self)
+        self.any_reader = AnyReader(self)
+        self.reader: Callable[[Any, bool], Any] = reader_for(self, self.any_reader)
+        self.read = self._read_first
+        self.construct = constructor_for(self)
         self.write: Callable[[Any, Callable[[Any], Any]], dict[str, Any]] = writer_for(self)
         self.errors_of: Callable[[Any, bool, bool], dict[str, Any]] = validator_for(self)
         self._value_writers = {
             plan.name: value_writer_for(plan.field, self) for plan in self.plans
         }
+        compiled.use(self)
 
     @staticmethod
     def of(model: Any) -> Program:
@@ -89,15 +93,25 @@ class Program:
         """
         found = self._without_dereferencing
         if found is None:
-            fields = copy.deepcopy(self.model._fields)
+            # Where MongoEngine reads, it copies them itself.
+            fields = {} if self.reason is not None else copy.deepcopy(self.model._fields)
             found = self._without_dereferencing = Program(self.model, fields, dereferences=False)
         return found
 
     def _read_first(self, son: Any, created: bool) -> Any:
         for field in self.fields.values():
             field.set_auto_dereferencing(self.dereferences)
-        self.read = self._reader
-        return self._reader(son, created)
+        self.read = self.reader
+        return self.reader(son, created)
+
+    def _read_as_mongoengine(self, son: Any, created: bool) -> Any:
+        return stock.base_from_son(self.model, son, self.dereferences, created)
+
+    def _construct_as_mongoengine(self, document: Any, values: dict[str, Any]) -> None:
+        if self.model._is_document:
+            stock.document_init(document, **values)
+        else:
+            stock.embedded_init(document, **values)
 
     def write_value(self, plan: Plan, value: Any) -> Any:
         """What MongoDB gets of one field's value, which isn't ``None``."""

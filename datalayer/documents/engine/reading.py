@@ -24,23 +24,19 @@ from datalayer.documents.engine.source import Names, compiled
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["finisher_for", "reader_for"]
+__all__ = ["AnyReader", "finisher_for", "reader_for"]
 
 Reader = Callable[[Any, bool], Any]
 
 
-def reader_for(program: Program) -> Reader:
+def reader_for(program: Program, any_document: AnyReader) -> Reader:
     """The function that makes a document of ``program``'s class from a dictionary.
 
     A document that has every field, each of the expected type, takes a compiled path; another
     one a loop over its fields; and what is out of the ordinary is left to MongoEngine, errors
     included.
     """
-    any_document = _AnyReader(program)
-    is_regular = program.plans and all(plan.load is not Load.ASSIGNED for plan in program.plans)
-    if not is_regular or any_document.is_eager:
-        return any_document
-    return _reader_of_complete(program, any_document)
+    return _reader_of_complete(program, any_document) if any_document.is_regular else any_document
 
 
 def finisher_for(program: Program) -> Callable[[Any], None] | None:
@@ -63,7 +59,7 @@ def finisher_for(program: Program) -> Callable[[Any], None] | None:
     return finish
 
 
-def _reader_of_complete(program: Program, any_document: _AnyReader) -> Reader:
+def _reader_of_complete(program: Program, any_document: AnyReader) -> Reader:
     names = Names(
         any_document=any_document,
         converters=any_document.converters,
@@ -133,7 +129,7 @@ def _data_lines(now: str, later: str) -> list[str]:
     ]
 
 
-def _test(plan: Plan, value: str, any_document: _AnyReader, names: Names) -> str:
+def _test(plan: Plan, value: str, any_document: AnyReader, names: Names) -> str:
     if plan.name == "_cls":
         return f"{value} == {any_document.model._class_name!r}"
     if plan.load is Load.SCALAR:
@@ -152,13 +148,15 @@ def _unless_all(tests: list[str], otherwise: str) -> list[str]:
     return lines
 
 
-class _AnyReader:
+class AnyReader:
     """Reads any document of a class, field by field."""
 
     def __init__(self, program: Program) -> None:
         self.model = program.model
         self.program = program
         self.is_eager = bool(program.model._meta.get("eager"))
+        is_assigned = any(plan.load is Load.ASSIGNED for plan in program.plans)
+        self.is_regular = bool(program.plans) and not self.is_eager and not is_assigned
         self.converters = converters_for(program)
         self.waiting = {} if self.is_eager else waiting_tests(program)
         self.finish = finisher_for(program)
@@ -168,6 +166,7 @@ class _AnyReader:
         }
 
     def __call__(self, son: Any, created: bool = False) -> Any:
+        """A document from what the driver gave."""
         program = self.program
         if not isinstance(son, dict) or not son or listened_to(self.model):
             return self._as_mongoengine(son, created)
@@ -233,7 +232,10 @@ class _AnyReader:
             if load is Load.ASSIGNED:
                 _assign(document, plan, value, plan.key in son)
             elif value is None:
-                put(data, plan.name, default_of(plan.field))
+                if plan.field.default is None or plan.is_set_plainly:
+                    put(data, plan.name, default_of(plan.field))
+                else:
+                    _assign(document, plan, None, True)
             elif load is Load.AS_IS or type(value) in plan.types:
                 put(data, plan.name, value)
             elif load is not Load.DEFERRED:

@@ -1,0 +1,143 @@
+"""The engine's loops in C, where the extension module was built; the Python beside them does the
+same without it."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import mongoengine
+from bson import Decimal128, Int64, ObjectId
+from mongoengine.base import BaseDocument, BaseList, EmbeddedDocumentList
+
+from datalayer.documents.engine.constructing import preset_for, taker_for
+from datalayer.documents.engine.data import LazyData
+from datalayer.documents.engine.first_reads import waiting_tests
+from datalayer.documents.engine.internals import EMPTY, post_init, pre_init
+from datalayer.documents.engine.plans import Load, Plan
+from datalayer.documents.engine.validating import check_for, is_required, judge_for, missing
+from datalayer.documents.engine.writing import value_writer_for
+
+if TYPE_CHECKING:
+    from datalayer.documents.engine.programs import Program
+
+__all__ = ["core", "is_compiled", "use"]
+
+_PURE = "DATALAYER_PURE_PYTHON"  # a variable for measuring and testing the Python alone
+
+
+def _load() -> Any:
+    if os.environ.get(_PURE):
+        return None
+    try:
+        from datalayer.documents.engine import _core  # may not be built
+    except ImportError:
+        return None
+    slots = (
+        BaseDocument._data,
+        BaseDocument._changed_fields,
+        BaseDocument._initialised,
+        BaseDocument._created,
+        BaseDocument._dynamic_fields,
+        mongoengine.EmbeddedDocument._instance,
+        LazyData.__dict__["pending"],
+        LazyData.__dict__["converters"],
+        LazyData.__dict__["document"],
+    )
+    small = frozenset({NoneType, bool, float, datetime, Int64, ObjectId, Decimal128, UUID})
+    tracked = frozenset({BaseList, EmbeddedDocumentList})
+    _core.set_up(slots, BaseDocument, LazyData, EMPTY, tracked, small)
+    return _core
+
+
+core: Any = _load()
+
+
+def is_compiled() -> bool:
+    """Whether the loops run in C."""
+    return core is not None
+
+
+class _Never:
+    """No value is of this type."""
+
+
+def use(program: Program) -> None:
+    """Let ``program`` use the loops in C for what they know."""
+    if core is None or not program.plans:
+        return
+    table = _table_of(program)
+    if program.any_reader.is_regular:
+        program.reader = table.read
+    if not any(plan.load is Load.ASSIGNED for plan in program.plans):
+        program.construct = table.construct
+    has_key = any(plan.key == "_id" for plan in program.plans)
+    if not any(plan.field._auto_gen for plan in program.plans) and (
+        has_key or program.is_embedded
+    ):
+        program.write = table.write
+    program.errors_of = table.errors_of
+
+
+def _table_of(program: Program) -> Any:
+    ordered = sorted(program.in_order, key=lambda plan: plan.key != "_id")
+    allows = bool(program.model._meta.get("allow_inheritance"))
+    receivers = tuple(
+        signal.receivers for signal in (pre_init, post_init) if isinstance(signal.receivers, dict)
+    )
+    may_wait = waiting_tests(program)
+    return core.Table(
+        fields=tuple(_row(plan, program, may_wait.get(plan.name)) for plan in ordered),
+        model=program.model,
+        class_name=program.model._class_name,
+        converters=program.any_reader.converters,
+        finish=program.any_reader.finish,
+        missing=missing,
+        allowed=frozenset(plan.name for plan in ordered),
+        read_otherwise=program.any_reader,
+        construct_otherwise=program.construct,
+        receivers=receivers,
+        prefix=program.model._class_name if allows else None,
+        is_embedded=program.is_embedded,
+        id_first=ordered[0].key == "_id",
+    )
+
+
+_LOADS = (Load.SCALAR, Load.AS_IS, Load.DEFERRED, Load.CONVERTED)
+_CLASS_NAME = 4
+
+
+def _row(plan: Plan, program: Program, may_wait: Any) -> tuple[Any, ...]:
+    field = plan.field
+    if plan.name == "_cls":
+        load = _CLASS_NAME
+    else:
+        load = _LOADS.index(plan.load if plan.load in _LOADS else Load.CONVERTED)
+    is_part = plan.load is Load.DEFERRED and plan.deferred is dict and may_wait is not None
+    preset_kind, preset = preset_for(plan, program)
+    check = check_for(field)
+    return (
+        plan.name,
+        plan.key,
+        plan.types[0] if plan.types else _Never,
+        None if plan.deferred in (None, object) else plan.deferred,
+        may_wait if is_part else None,
+        field.to_python,
+        preset,
+        taker_for(plan),
+        plan.written[0] if plan.written else _Never,
+        value_writer_for(field, program),
+        check.type,
+        judge_for(field),
+        field,
+        load,
+        int(preset_kind),
+        int(check.passing),
+        bool(field.null and plan.key != "_id"),
+        is_required(field),
+        check.shortest,
+        check.longest,
+    )
