@@ -46,12 +46,12 @@ def shares(run: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 def summary(run: Mapping[str, Any]) -> str:
     """The table of a run, and what it was measured with."""
-    versions = {
-        name: version
+    versions = [
+        f"{name} {version}"
         for described in run["libraries"].values()
         for name, version in described.items()
         if name != "bson_in_c"
-    }
+    ]
     at_work = run["machine"]
     made = "MongoDB's" if run["documents_from"] == "mongodb" else "generated ones"
     return (
@@ -59,7 +59,7 @@ def summary(run: Mapping[str, Any]) -> str:
         f"Measured on {run['finished'][:10]}: {at_work['processor']} with "
         f"{at_work['processors']} processors, {at_work['system']}, "
         f"MongoDB {at_work['mongodb']}, "
-        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ", ".join(dict.fromkeys(versions))
         + f". The documents are {made}."
     )
 

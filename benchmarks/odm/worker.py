@@ -28,6 +28,7 @@ LIBRARIES = {
     "mongoengine": "mongoengine_documents.MongoEngine",
     "mongoengine-accelerated": "mongoengine_documents.Accelerated",
     "datalayer": "datalayer_documents.Datalayer",
+    "datalayer-pure": "datalayer_documents.Datalayer",
     "django": "django_models.Django",
     "bunnet": "bunnet_documents.Bunnet",
 }

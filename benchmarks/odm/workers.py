@@ -14,6 +14,7 @@ __all__ = ["Worker", "WorkerError"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _END_SECONDS = 20.0
+_VARIABLES = {"datalayer-pure": {"DATALAYER_PURE_PYTHON": "1"}}
 # The checkout comes last: the datalayer measured is the one installed, as users install it.
 _START = (
     "import runpy, sys; sys.path.append(sys.argv.pop(1)); "
@@ -44,7 +45,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONHASHSEED": "0"},
+            env={**os.environ, "PYTHONHASHSEED": "0", **_VARIABLES.get(library, {})},
         )
         try:
             self.description = self._answer()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.odm.libraries.mongoengine_documents import MongoEngine
+from benchmarks.odm.libraries.mongoengine_documents import MongoEngine, with_the_engine
 from datalayer import Settings, db
 from datalayer.documents import Document, EmbeddedDocument
 
@@ -16,6 +16,9 @@ class Datalayer(MongoEngine):
 
     def _connect(self, uri: str) -> None:
         db.connect_all(Settings(databases={"default": {"uri": uri}}))
+
+    def versions(self) -> dict[str, str]:
+        return with_the_engine(super().versions())
 
     def close(self) -> None:
         db.disconnect_all()

@@ -19,7 +19,7 @@ from benchmarks.odm.data import document
 from benchmarks.odm.libraries.base import Objects, built
 from benchmarks.odm.tasks import Kind
 
-__all__ = ["Accelerated", "MongoEngine"]
+__all__ = ["Accelerated", "MongoEngine", "with_the_engine"]
 
 _FIELDS = {str: StringField, int: IntField, bytes: BinaryField}
 
@@ -140,6 +140,17 @@ class Accelerated(MongoEngine):
             raise NotImplementedError("this version of datalayer has no accelerate()")
         documents.accelerate()
         super().__init__(uri)
+
+    def versions(self) -> dict[str, str]:
+        return with_the_engine(super().versions())
+
+
+def with_the_engine(versions: dict[str, str]) -> dict[str, str]:
+    """The versions, which say whether datalayer's loops in C were at work."""
+    from datalayer.documents.engine.compiled import is_compiled
+
+    kind = "core in C" if is_compiled() else "pure Python"
+    return {**versions, "datalayer": f"{versions['datalayer']} ({kind})"}
 
 
 def _fields(values: Mapping[str, Any]) -> dict[str, Any]:
