@@ -1,21 +1,20 @@
-"""The thread that takes events from the queues, encodes them in batches and writes them into the
-spool; it never waits for a server."""
+"""The thread that takes events from the queues, in batches, and writes them into the spool; it
+never waits for a server."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from time import monotonic, time
 from typing import Any
 
 import bson
 from mongoengine.base.common import _document_registry
 
-from datalayer.documents.times import utc_now
 from datalayer.recorder.counters import Counters
-from datalayer.recorder.encoding import Ids, encoded
+from datalayer.recorder.encoding import Encoder
 from datalayer.recorder.lanes import Batch, Lane, Target
-from datalayer.recorder.spool import Place, Spool, SpoolFullError, Stored
+from datalayer.recorder.spool import Spool, SpoolFullError, Stored
 from datalayer.recorder.state import State
 
 __all__ = ["Collector"]
@@ -25,8 +24,6 @@ logger = logging.getLogger("datalayer.recorder")
 _BATCH_BYTES = 8 * 1024 * 1024
 _ADOPT_SECONDS = 15.0
 _WARN_SECONDS = 60.0
-_WEIGHT = 0.2
-"""Of the latest batch in the mean size of events."""
 
 
 class Collector:
@@ -38,7 +35,7 @@ class Collector:
         self._state = state
         self._counters = counters
         self._open_lane = open_lane
-        self._ids = Ids()
+        self._encoder = Encoder(state.prepare)
         self._sync_at: float | None = None
         self._adopt_at = 0.0
         self._count_at = monotonic() + state.settings.counter_seconds
@@ -130,6 +127,7 @@ class Collector:
             self._sync_at,
             self._adopt_at if self._state.spool is not None else None,
             self._count_at if self._counters else None,
+            self._warn_at if self._state.dropped > self._warned_of else None,
         ]
         return min((task for task in tasks if task is not None), default=None)
 
@@ -137,79 +135,54 @@ class Collector:
 
     def _take(self, lane: Lane) -> None:
         state = self._state
-        first, taken_at = lane.passed, monotonic()
-        documents, popped, size = self._encode(lane)
-        batch = Batch(first, len(documents), taken_at, documents)
-        if documents:
-            batch.place = self._write_down(lane, documents)
-            lane.mean_bytes += _WEIGHT * (size / len(documents) - lane.mean_bytes)
+        batch = Batch(lane.passed, 0, monotonic())
+        events = self._popped(lane)
+        batch.events, batch.count = events, len(events)
+        if state.spool is not None:
+            self._write_down(lane, batch)
         with state.lock:
-            lane.taken += popped
+            lane.taken += len(events)
             lane.waiting_since = monotonic() if lane.queue else None
-            state.refused += popped - len(documents)
-            if lane.mean_bytes:
-                fitting = int(state.settings.max_megabytes * 1024 * 1024 / lane.mean_bytes)
-                lane.room = max(1, min(state.settings.capacity, fitting))
             lane.attention = lane.room + 1
-            if documents:
-                if batch.place is not None:
-                    state.spooled += batch.count
-                    if lane.outstanding >= state.settings.connections:
-                        batch.documents = None
+            state.refused += len(events) - batch.count
+            if batch.place is not None:
+                state.spooled += batch.count
+                if lane.outstanding >= state.settings.connections:
+                    batch.documents = None
+            if batch.count:
                 lane.ready.append(batch)
                 state.ready.notify()
             if state.blocked:
                 state.settled.notify_all()
 
-    def _encode(self, lane: Lane) -> tuple[list[bytes], int, int]:
-        """Documents from the front of the queue, how many events they were, and their size."""
+    def _popped(self, lane: Lane) -> list[Any]:
+        """Events from the front of the queue."""
         pop = lane.queue.popleft
-        moment, seconds = utc_now(), Ids.seconds()
-        documents: list[bytes] = []
-        popped = size = 0
-        batch_size = self._state.settings.batch_size
-        while popped < batch_size and size < _BATCH_BYTES:
-            try:
-                event = pop()
-            except IndexError:
-                break
-            popped += 1
-            document = self._document(lane, event, moment, seconds)
-            raw = None if document is None else encoded(document)
-            if raw is not None:
-                documents.append(raw)
-                size += len(raw)
-        return documents, popped, size
-
-    def _document(
-        self, lane: Lane, event: Any, moment: Any, seconds: bytes
-    ) -> Mapping[str, Any] | None:
-        if self._state.prepare is not None:
-            try:
-                event = dict(self._state.prepare(event, lane.model))
-            except Exception:  # noqa: BLE001 - one bad event must not stop the others
-                return None
-        if type(event) is not dict:
-            # MongoEngine's SON: its own way of being copied and encoded is slow.
-            event = dict(dict.items(event))
-        if event.get("_id") is None:
-            event["_id"] = self._ids.next(seconds)
-        for key in lane.stamps:
-            if event.get(key) is None:
-                event[key] = moment
-        if lane.fixed:
-            event = {**lane.fixed, **event}
-        return event  # type: ignore[no-any-return] # a dict by now
+        most = self._state.settings.batch_size
+        if lane.mean_bytes:
+            most = max(1, min(most, int(_BATCH_BYTES / lane.mean_bytes)))
+        events: list[Any] = []
+        try:
+            for _ in range(most):
+                events.append(pop())  # noqa: PERF401 - what was popped must not get lost
+        except IndexError:
+            pass
+        return events
 
     # The spool
 
-    def _write_down(self, lane: Lane, documents: list[bytes]) -> Place | None:
+    def _write_down(self, lane: Lane, batch: Batch) -> None:
+        """Encode ``batch``, and write it into the spool if that takes it."""
         state = self._state
-        if state.spool is None:
-            return None
-        header = bson.encode(vars(lane.target))
+        documents = self._encoder.documents(lane, batch.events or ())
+        batch.events, batch.documents, batch.count = None, documents, len(documents)
+        with state.lock:
+            settings = state.settings
+            lane.note_sizes(documents, settings.capacity, settings.max_bytes)
+        if state.spool is None or not documents:
+            return
         try:
-            place = state.spool.append(header, documents)
+            batch.place = state.spool.append(bson.encode(vars(lane.target)), documents)
         except (SpoolFullError, OSError) as exc:
             if not state.spool_is_full:
                 logger.warning(
@@ -218,10 +191,9 @@ class Collector:
                     extra={"event": "recorder_spool_full"},
                 )
             state.spool_is_full = True
-            return None
+            return
         if self._sync_at is None:
             self._sync_at = monotonic() + state.settings.fsync_ms / 1000
-        return place
 
     def keep_house(self) -> None:
         """Do what is due by the clock: counters, the spool, a warning of losses."""
@@ -270,7 +242,8 @@ class Collector:
             if lane is None:
                 model = _document_registry.get(target.model)
                 lane = self._open_lane(model if model is not None else target, target)
-            batch = Batch(lane.passed, stored.count, monotonic() - age, None, stored.place, True)
+            batch = Batch(lane.passed, stored.count, monotonic() - age)
+            batch.place, batch.sent_before = stored.place, True
             lane.ready.append(batch)
             lane.taken += stored.count
             state.recovered += stored.count

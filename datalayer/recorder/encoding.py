@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import bson
 from bson import ObjectId
 
 from datalayer.documents.storable import ENCODING, LARGEST_BYTES, check_document
+from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps
-from datalayer.recorder.lanes import Target
+from datalayer.recorder.lanes import Lane, Target
+from datalayer.recorder.state import Prepare
 
-__all__ = ["Ids", "encoded", "fixed_fields", "stamps_of", "target_of"]
+__all__ = ["Encoder", "Ids", "encoded", "fixed_fields", "stamps_of", "target_of"]
 
 _COUNTER_BITS = 24
+_UNFIT = object()
+"""What no encoder takes."""
 
 
 class Ids:
@@ -84,3 +88,39 @@ def _encoded_after_all(event: Mapping[str, Any]) -> bytes | None:
         return bson.encode(event, False, ENCODING)
     except Exception:  # noqa: BLE001 - as above
         return None
+
+
+class Encoder:
+    """Makes stored documents of events. For one thread, since its ids are."""
+
+    def __init__(self, prepare: Prepare | None) -> None:
+        self._prepare = prepare
+        self._ids = Ids()
+
+    def documents(self, lane: Lane, events: Iterable[Any]) -> list[bytes]:
+        """Those of ``events`` that the database can store, as BSON with ids and time stamps."""
+        moment, seconds = utc_now(), Ids.seconds()
+        next_id, stamps, fixed, prepare = self._ids.next, lane.stamps, lane.fixed, self._prepare
+        found = []
+        for recorded in events:
+            # MongoEngine's SON, of documents, has a slow way of being copied and encoded.
+            event = recorded if type(recorded) is dict else dict(dict.items(recorded))
+            if prepare is not None:
+                event = self._prepared(prepare, lane, event)
+            if event.get("_id") is None:
+                event["_id"] = next_id(seconds)
+            for key in stamps:
+                if event.get(key) is None:
+                    event[key] = moment
+            raw = encoded({**fixed, **event} if fixed else event)
+            if raw is not None:
+                found.append(raw)
+        return found
+
+    @staticmethod
+    def _prepared(prepare: Prepare, lane: Lane, event: dict[str, Any]) -> dict[str, Any]:
+        try:
+            prepared: Any = prepare(event, lane.model)
+            return dict(dict.items(prepared))
+        except Exception:  # noqa: BLE001 - one bad event must not stop the others
+            return {"": _UNFIT}

@@ -10,6 +10,9 @@ from datalayer.recorder.spool import Place
 
 __all__ = ["Batch", "Lane", "Target"]
 
+_WEIGHT = 0.2
+"""Of the latest batch in the mean size of events."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -25,15 +28,17 @@ class Target:
 
 @dataclass(eq=False)
 class Batch:
-    """Encoded events that are sent together."""
+    """Events that are sent together."""
 
     first: int
     """How many events its lane had taken before it."""
     count: int
     taken_at: float
     """By the monotonic clock."""
-    documents: list[bytes] | None
-    """``None`` where they are to be read from the spool."""
+    events: list[Any] | None = None
+    """As they were recorded; ``None`` once they are encoded."""
+    documents: list[bytes] | None = None
+    """``None`` before, and where they are to be read from the spool."""
     place: Place | None = None
     """Where the spool has them."""
     sent_before: bool = False
@@ -73,12 +78,19 @@ class Lane:
     waiting_since: float | None = None
     """When the collector first saw what waits in the queue."""
     mean_bytes: float = 0.0
-    """The present size of an event."""
+    """The present size of an event as BSON."""
     not_before: float = 0.0
     """When to try again after a failure, by the monotonic clock."""
     pause: float = 0.0
     """How long the last wait after a failure was; 0 while all is well."""
     failures: int = 0
+
+    def note_sizes(self, documents: list[bytes], capacity: int, max_bytes: float) -> None:
+        """Adapt the room to the size of the latest documents."""
+        if documents:
+            size = sum(map(len, documents)) / len(documents)
+            self.mean_bytes += (_WEIGHT if self.mean_bytes else 1) * (size - self.mean_bytes)
+            self.room = max(1, min(capacity, int(max_bytes / self.mean_bytes)))
 
     @property
     def outstanding(self) -> int:

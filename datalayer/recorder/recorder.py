@@ -194,6 +194,12 @@ class Recorder:
         with state.lock:
             for lane in state.lanes.values():
                 self._give_up(lane)
+        if state.lost_at_end:
+            logger.warning(
+                "%d recorded events were lost: they could not be stored before the end",
+                state.lost_at_end,
+                extra={"event": "recorder_lost", "dropped": state.lost_at_end},
+            )
         if state.spool is not None:
             state.spool.close()
 
@@ -320,7 +326,8 @@ class Recorder:
                 return
             self._open_spool()
             collector = Collector(state, self._counters, self._open_lane)
-            runs = [collector.run, *[Sender(state).run] * self._settings.connections]
+            runs = [collector.run]
+            runs += [Sender(state).run for _ in range(self._settings.connections)]
             for run in runs[len(self._threads) :]:
                 name = f"{self._name}-{len(self._threads)}"
                 thread = threading.Thread(target=self._run, args=(run,), name=name, daemon=True)

@@ -69,6 +69,11 @@ class RecorderSettings:
         if problems:
             raise ConfigurationError([f"recorder: {problem}" for problem in problems])
 
+    @property
+    def max_bytes(self) -> float:
+        """``max_megabytes`` in bytes."""
+        return self.max_megabytes * 1024 * 1024
+
 
 def recorder_settings(
     values: Mapping[str, Value | None], problems: list[str]

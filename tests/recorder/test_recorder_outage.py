@@ -16,6 +16,7 @@ from pymongo.errors import AutoReconnect
 from recorded_events import Click, Reading
 from running_servers import wait_until
 
+from datalayer import db
 from datalayer.recorder import Recorder
 
 Make = Callable[..., Recorder]
@@ -82,7 +83,8 @@ def test_flushing_does_not_wait_for_a_database_that_is_away(
     recorder.flush()
     proxy.refuse()
     record(recorder, range(1, 3))
-    recorder.flush(10)  # the driver learns that the server is gone
+    wait_until(lambda: not db.database1.is_connected, 20, "the driver knows that it is gone")
+    recorder.flush(20)  # what was under way by then
     started = monotonic()
     assert recorder.flush(10) is False
     assert monotonic() - started < 2

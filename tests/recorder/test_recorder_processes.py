@@ -82,6 +82,8 @@ def killed_under_load(
     told: list[tuple[int, float]] = []
     with program(environment, "load", *words) as process:
         assert process.stdout is not None
+        told.append((0, float("-inf")))
+        assert process.stdout.readline()  # it has begun
         ends, called = monotonic() + seconds, False
         for line in process.stdout:
             number, moment = line.split()
