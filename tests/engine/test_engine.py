@@ -305,7 +305,7 @@ def test_a_changed_class_is_compiled_anew_when_it_is_told() -> None:
 
     Changing().validate()
     Changing.name.required = True
-    invalidate(Changing)
+    invalidate()
     with pytest.raises(me.ValidationError):
         Changing().validate()
 

@@ -3,6 +3,7 @@ documents with code that is compiled once per class."""
 
 from __future__ import annotations
 
+from datalayer.documents.engine.compiled import core, is_compiled
 from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument
 from datalayer.documents.engine.programs import reason_against
 from datalayer.documents.engine.queries import FastCachingQueries, FastPassingQueries
@@ -20,7 +21,9 @@ __all__ = [
     "FastEmbeddedDocument",
     "FastPassingQueries",
     "accelerate",
+    "core",
     "invalidate",
+    "is_compiled",
     "mark_saved",
     "mongoengine_errors",
     "reason_against",

@@ -13,7 +13,7 @@
 static Py_ssize_t slot_data, slot_changed, slot_initialised, slot_created, slot_dynamic,
     slot_instance, lazy_pending, lazy_converters, lazy_document;
 static PyObject *base_type, *no_arguments, *lazy_type, *empty_dynamic, *tracked_types, *small_types;
-static PyObject *name_load, *name_dereferenced;
+static PyObject *name_cls, *name_load, *name_dereferenced;
 static int is_set_up = 0;
 
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
@@ -37,6 +37,7 @@ as_bool(int value)
 enum load { SCALAR, AS_IS, DEFERRED, CONVERTED, CLASS_NAME };
 enum preset { CONSTANT, CALLED, ASSIGNED };
 enum check { PASSES, TYPED, JUDGED };
+enum link { NO_LINK, ONE, LIST };
 
 typedef struct {
     PyObject *name, *key;
@@ -51,8 +52,9 @@ typedef struct {
     PyObject *passing;   /* exact type that validation passes, or None */
     PyObject *judge;     /* says of any other value what is wrong with it */
     PyObject *field;     /* MongoEngine's */
+    PyObject *link;      /* the table of the embedded documents that it holds, or NULL */
     Py_ssize_t shortest, longest; /* of a text; -1 for no limit */
-    unsigned char load, preset_kind, check, is_null, is_required;
+    unsigned char link_kind, links_validate, load, preset_kind, check, is_null, is_required;
 } Field;
 
 typedef struct {
@@ -63,6 +65,7 @@ typedef struct {
     PyObject *read_otherwise, *construct_otherwise;
     PyObject *receivers; /* tuple of dictionaries: while one has an entry, nothing is done here */
     PyObject *prefix;    /* the class's name, written before the fields; or None */
+    PyObject *keys;      /* the keys that may stand in a raw document, or None for any */
     int is_embedded, id_first;
 } Table;
 
@@ -85,6 +88,7 @@ table_traverse(Table *self, visitproc visit, void *arg)
         PyObject **place;
         for (int j = 0; (place = objects_of(&self->fields[i], j)); j++)
             Py_VISIT(*place);
+        Py_VISIT(self->fields[i].link);
     }
     Py_VISIT(self->model);
     Py_VISIT(self->class_name);
@@ -96,6 +100,7 @@ table_traverse(Table *self, visitproc visit, void *arg)
     Py_VISIT(self->construct_otherwise);
     Py_VISIT(self->receivers);
     Py_VISIT(self->prefix);
+    Py_VISIT(self->keys);
     return 0;
 }
 
@@ -108,6 +113,7 @@ table_clear(Table *self)
         PyObject **place;
         for (int j = 0; (place = objects_of(&self->fields[i], j)); j++)
             Py_CLEAR(*place);
+        Py_CLEAR(self->fields[i].link);
     }
     Py_CLEAR(self->model);
     Py_CLEAR(self->class_name);
@@ -119,6 +125,7 @@ table_clear(Table *self)
     Py_CLEAR(self->construct_otherwise);
     Py_CLEAR(self->receivers);
     Py_CLEAR(self->prefix);
+    Py_CLEAR(self->keys);
     return 0;
 }
 
@@ -158,16 +165,16 @@ table_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"fields", "model", "class_name", "converters", "finish", "missing",
                             "allowed", "read_otherwise", "construct_otherwise",
-                            "receivers", "prefix", "is_embedded", "id_first", NULL};
-    PyObject *fields, *o[10];
+                            "receivers", "prefix", "keys", "is_embedded", "id_first", NULL};
+    PyObject *fields, *o[11];
     int is_embedded, id_first;
     if (!is_set_up) {
         PyErr_SetString(PyExc_RuntimeError, "set_up() comes first");
         return NULL;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOOOOOOOOOpp", names, &PyTuple_Type,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOOOOOOOOOOpp", names, &PyTuple_Type,
                                      &fields, &o[0], &o[1], &o[2], &o[3], &o[4], &o[5], &o[6],
-                                     &o[7], &o[8], &o[9], &is_embedded, &id_first))
+                                     &o[7], &o[8], &o[9], &o[10], &is_embedded, &id_first))
         return NULL;
     Table *self = (Table *)type->tp_alloc(type, 0);
     if (self == NULL)
@@ -182,6 +189,7 @@ table_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->construct_otherwise = Py_NewRef(o[7]);
     self->receivers = Py_NewRef(o[8]);
     self->prefix = Py_NewRef(o[9]);
+    self->keys = Py_NewRef(o[10]);
     self->is_embedded = is_embedded;
     self->id_first = id_first;
     Py_ssize_t count = PyTuple_GET_SIZE(fields);
@@ -248,7 +256,75 @@ is_one(Table *self, PyObject *document)
     return 0;
 }
 
+/* Embedded documents: a field that holds some is linked to the table of their class */
+
+static int
+is_part(Field *field, PyObject *value)
+{
+    return field->link_kind == ONE &&
+           (PyObject *)Py_TYPE(value) == ((Table *)field->link)->model;
+}
+
+static int
+are_parts(Field *field, PyObject *value)
+{
+    if (field->link_kind != LIST || !PyList_Check(value))
+        return 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(value); i++)
+        if ((PyObject *)Py_TYPE(PyList_GET_ITEM(value, i)) != ((Table *)field->link)->model)
+            return 0;
+    return 1;
+}
+
+static int
+own(PyObject *part, PyObject *document)
+{
+    PyObject *proxy = PyWeakref_NewProxy(document, NULL);
+    if (proxy == NULL)
+        return -1;
+    put(part, slot_instance, proxy);
+    Py_DECREF(proxy);
+    return 0;
+}
+
+PyDoc_STRVAR(link_doc, "link(index, table, is_list, validates)\n\n\
+Tell a field of the table of the embedded documents in it.");
+
+static PyObject *
+table_link(Table *self, PyObject *args)
+{
+    Py_ssize_t index;
+    PyObject *table;
+    int is_list, validates;
+    if (!PyArg_ParseTuple(args, "nO!pp", &index, Py_TYPE(self), &table, &is_list, &validates))
+        return NULL;
+    if (index < 0 || index >= self->count || !((Table *)table)->is_embedded) {
+        PyErr_SetString(PyExc_ValueError, "no such field, or no embedded document");
+        return NULL;
+    }
+    Py_XSETREF(self->fields[index].link, Py_NewRef(table));
+    self->fields[index].link_kind = is_list ? LIST : ONE;
+    self->fields[index].links_validate = (unsigned char)validates;
+    Py_RETURN_NONE;
+}
+
 /* Reading */
+
+/* Whether all keys of a raw embedded document are known; -1: an error. */
+static int
+has_known_keys(Table *part, PyObject *raw)
+{
+    PyObject *key, *value;
+    Py_ssize_t position = 0;
+    if (part->keys == Py_None)
+        return 0;
+    while (PyDict_Next(raw, &position, &key, &value)) {
+        int known = PySet_Contains(part->keys, key);
+        if (known <= 0)
+            return known;
+    }
+    return 1;
+}
 
 /* 1: taken; 0: out of the ordinary; -1: an error. */
 static int
@@ -268,12 +344,18 @@ read_field(Table *self, Field *field, PyObject *son, PyObject *data, PyObject *p
             return same;
         break;
     }
-    case DEFERRED:
+    case DEFERRED: {
         if (value == Py_None)
             return 0;
         if (field->raw_type != Py_None && (PyObject *)Py_TYPE(value) != field->raw_type)
             return 0;
-        if (field->may_wait != Py_None) {
+        int is_known = 0;
+        if (field->link_kind == ONE) {
+            is_known = has_known_keys((Table *)field->link, value);
+            if (is_known < 0)
+                return -1;
+        }
+        if (!is_known && field->may_wait != Py_None) {
             PyObject *may = PyObject_CallOneArg(field->may_wait, value);
             if (may == NULL)
                 return -1;
@@ -283,6 +365,7 @@ read_field(Table *self, Field *field, PyObject *son, PyObject *data, PyObject *p
                 return waits;
         }
         return PyDict_SetItem(pending, field->name, value) < 0 ? -1 : 1;
+    }
     case CONVERTED: {
         if (value == Py_None)
             return 0;
@@ -387,6 +470,14 @@ value_for(Field *field, PyObject *document, PyObject *values)
     }
     if ((PyObject *)Py_TYPE(value) == field->type)
         return Py_NewRef(value);
+    if (is_part(field, value))
+        return own(value, document) < 0 ? NULL : Py_NewRef(value);
+    if (PyList_CheckExact(value) && are_parts(field, value)) {
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(value); i++)
+            if (own(PyList_GET_ITEM(value, i), document) < 0)
+                return NULL;
+        return PyList_GetSlice(value, 0, PyList_GET_SIZE(value));
+    }
     return PyObject_CallFunctionObjArgs(field->take, document, value, NULL);
 }
 
@@ -485,26 +576,86 @@ waits(PyObject *data, PyObject *name)
 
 /* Writing */
 
+static PyObject *write_document(Table *self, PyObject *document, PyObject *wrap);
+
+static PyObject *
+write_part(Field *field, PyObject *part, PyObject *wrap)
+{
+    PyObject *out = write_document((Table *)field->link, part, wrap);
+    if (out == NULL || wrap == Py_None)
+        return out;
+    PyObject *wrapped = PyObject_CallOneArg(wrap, out);
+    Py_DECREF(out);
+    return wrapped;
+}
+
+static PyObject *
+write_parts(Field *field, PyObject *parts, PyObject *wrap)
+{
+    Py_ssize_t count = PyList_GET_SIZE(parts);
+    PyObject *items = PyList_GetSlice(parts, 0, count); /* what is written may change meanwhile */
+    PyObject *out = items == NULL ? NULL : PyList_New(0);
+    for (Py_ssize_t i = 0; out != NULL && i < count; i++) {
+        PyObject *written = write_part(field, PyList_GET_ITEM(items, i), wrap);
+        if (written == NULL || PyList_Append(out, written) < 0)
+            Py_CLEAR(out);
+        Py_XDECREF(written);
+    }
+    Py_XDECREF(items);
+    return out;
+}
+
+static PyObject *
+written_value(Field *field, PyObject *value, PyObject *wrap)
+{
+    if (value == Py_None || (PyObject *)Py_TYPE(value) == field->written)
+        return Py_NewRef(value);
+    if (is_part(field, value))
+        return write_part(field, value, wrap);
+    if (are_parts(field, value))
+        return write_parts(field, value, wrap);
+    return PyObject_CallFunctionObjArgs(field->write, value, wrap, NULL);
+}
+
 static int
 write_field(Field *field, PyObject *document, PyObject *data, PyObject *out, PyObject *wrap)
 {
     PyObject *value = value_of(data, field->name, document);
     if (value == NULL)
         return -1;
-    if (value != Py_None && (PyObject *)Py_TYPE(value) != field->written) {
-        PyObject *written = PyObject_CallFunctionObjArgs(field->write, value, wrap, NULL);
-        Py_DECREF(value);
-        if ((value = written) == NULL)
-            return -1;
-    }
-    int failed = 0;
-    if (value != Py_None || field->is_null)
-        failed = PyDict_SetItem(out, field->key, value);
+    PyObject *written = written_value(field, value, wrap);
     Py_DECREF(value);
+    if (written == NULL)
+        return -1;
+    int failed = 0;
+    if (written != Py_None || field->is_null)
+        failed = PyDict_SetItem(out, field->key, written);
+    Py_DECREF(written);
     return failed;
 }
 
-PyDoc_STRVAR(write_doc, "write(document, wrap)\n\nA dictionary for the database.");
+static PyObject *
+write_document(Table *self, PyObject *document, PyObject *wrap)
+{
+    PyObject *data = data_of(document);
+    if (data == NULL || Py_EnterRecursiveCall(" while writing a document"))
+        return NULL;
+    PyObject *out = PyDict_New();
+    Py_INCREF(data);
+    for (Py_ssize_t i = 0; out != NULL && i < self->count; i++) {
+        int failed = 0;
+        if (i == self->id_first && self->prefix != Py_None)
+            failed = PyDict_SetItemString(out, "_cls", self->prefix);
+        if (failed < 0 || write_field(&self->fields[i], document, data, out, wrap) < 0)
+            Py_CLEAR(out);
+    }
+    Py_DECREF(data);
+    Py_LeaveRecursiveCall();
+    return out;
+}
+
+PyDoc_STRVAR(write_doc, "write(document, wrap)\n\n\
+A dictionary for the database; ``wrap`` makes another kind of the nested ones, or is None.");
 
 static PyObject *
 table_write(Table *self, PyObject *const *args, Py_ssize_t count)
@@ -513,24 +664,7 @@ table_write(Table *self, PyObject *const *args, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "write() takes a document and what wraps a mapping");
         return NULL;
     }
-    PyObject *data = is_one(self, args[0]) ? data_of(args[0]) : NULL;
-    PyObject *out = data == NULL ? NULL : PyDict_New();
-    if (out == NULL)
-        return NULL;
-    Py_INCREF(data);
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        if (i == self->id_first && self->prefix != Py_None &&
-            PyDict_SetItemString(out, "_cls", self->prefix) < 0)
-            goto failed;
-        if (write_field(&self->fields[i], args[0], data, out, args[1]) < 0)
-            goto failed;
-    }
-    Py_DECREF(data);
-    return out;
-failed:
-    Py_DECREF(data);
-    Py_DECREF(out);
-    return NULL;
+    return is_one(self, args[0]) ? write_document(self, args[0], args[1]) : NULL;
 }
 
 /* Validating */
@@ -549,27 +683,83 @@ passes(Field *field, PyObject *value)
            (field->longest < 0 || length <= field->longest);
 }
 
+static PyObject *errors_in(Table *self, PyObject *document, PyObject *clean, int skips);
+
+/* 1: valid; 0: to be judged; -1: an error. */
+static int
+part_passes(Field *field, PyObject *part, PyObject *clean)
+{
+    PyObject *errors = errors_in((Table *)field->link, part, clean, 0);
+    if (errors == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_ValueError) &&
+            !PyErr_ExceptionMatches(PyExc_AttributeError) &&
+            !PyErr_ExceptionMatches(PyExc_AssertionError))
+            return -1;
+        PyErr_Clear();
+        return 0;
+    }
+    int is_valid = PyDict_GET_SIZE(errors) == 0;
+    Py_DECREF(errors);
+    return is_valid;
+}
+
+static int
+parts_pass(Field *field, PyObject *value, PyObject *clean)
+{
+    if (!field->links_validate)
+        return 0;
+    if (is_part(field, value))
+        return part_passes(field, value, clean);
+    if (!are_parts(field, value) || (field->is_required && PyList_GET_SIZE(value) == 0))
+        return 0;
+    Py_ssize_t count = PyList_GET_SIZE(value);
+    PyObject *items = PyList_GetSlice(value, 0, count);
+    int passed = items == NULL ? -1 : 1;
+    for (Py_ssize_t i = 0; passed > 0 && i < count; i++)
+        passed = part_passes(field, PyList_GET_ITEM(items, i), Py_True);
+    Py_XDECREF(items);
+    return passed;
+}
+
 static int
 validate_field(Table *self, Field *field, PyObject *document, PyObject *data, PyObject *clean,
                PyObject *errors)
 {
     PyObject *value = value_of(data, field->name, document);
-    PyObject *done = Py_None;
+    PyObject *done = NULL;
     if (value == NULL)
         return -1;
-    if (value == Py_None) {
-        if (field->is_required)
-            done = PyObject_CallFunctionObjArgs(self->missing, field->field, errors, NULL);
-        else
-            Py_INCREF(done);
-    }
-    else if (passes(field, value))
-        Py_INCREF(done);
-    else
+    int passed = value == Py_None ? !field->is_required
+                                  : passes(field, value) || parts_pass(field, value, clean);
+    if (value != Py_None && !PyErr_Occurred() && !passed)
         done = PyObject_CallFunctionObjArgs(field->judge, value, clean, errors, NULL);
+    else if (value == Py_None && !passed)
+        done = PyObject_CallFunctionObjArgs(self->missing, field->field, errors, NULL);
+    else if (!PyErr_Occurred())
+        done = Py_NewRef(Py_None);
     Py_DECREF(value);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
+}
+
+static PyObject *
+errors_in(Table *self, PyObject *document, PyObject *clean, int skips)
+{
+    PyObject *data = data_of(document);
+    if (data == NULL || Py_EnterRecursiveCall(" while validating a document"))
+        return NULL;
+    PyObject *errors = PyDict_New();
+    Py_INCREF(data);
+    for (Py_ssize_t i = 0; errors != NULL && i < self->count; i++) {
+        Field *field = &self->fields[i];
+        int skipped = skips && field->load == DEFERRED ? waits(data, field->name) : 0;
+        if (skipped < 0 ||
+            (!skipped && validate_field(self, field, document, data, clean, errors) < 0))
+            Py_CLEAR(errors);
+    }
+    Py_DECREF(data);
+    Py_LeaveRecursiveCall();
+    return errors;
 }
 
 PyDoc_STRVAR(errors_doc, "errors_of(document, clean, skips)\n\nThe errors of the fields.");
@@ -582,28 +772,15 @@ table_errors_of(Table *self, PyObject *const *args, Py_ssize_t count)
         return NULL;
     }
     int skips = PyObject_IsTrue(args[2]);
-    PyObject *data = skips < 0 || !is_one(self, args[0]) ? NULL : data_of(args[0]);
-    PyObject *errors = data == NULL ? NULL : PyDict_New();
-    if (errors == NULL)
-        return NULL;
-    Py_INCREF(data);
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        Field *field = &self->fields[i];
-        int skipped = skips && field->load == DEFERRED ? waits(data, field->name) : 0;
-        if (skipped < 0 || (!skipped && validate_field(self, field, args[0], data, args[1],
-                                                       errors) < 0)) {
-            Py_CLEAR(errors);
-            break;
-        }
-    }
-    Py_DECREF(data);
-    return errors;
+    return skips < 0 || !is_one(self, args[0]) ? NULL
+                                               : errors_in(self, args[0], args[1], skips);
 }
 
 static PyMethodDef table_methods[] = {
     {"read", (PyCFunction)(void (*)(void))table_read, METH_FASTCALL, read_doc},
     {"construct", (PyCFunction)(void (*)(void))table_construct, METH_FASTCALL, construct_doc},
     {"write", (PyCFunction)(void (*)(void))table_write, METH_FASTCALL, write_doc},
+    {"link", (PyCFunction)table_link, METH_VARARGS, link_doc},
     {"errors_of", (PyCFunction)(void (*)(void))table_errors_of, METH_FASTCALL, errors_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -624,21 +801,29 @@ static PyTypeObject TableType = {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *engine_field, *name;
+    PyObject *engine_field, *name, *table; /* the last: of the class, or None */
+    Py_ssize_t index;                      /* of the field in it */
     int is_complex;
 } Attribute;
 
 static PyObject *
 attribute_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *field, *name;
-    int is_complex = 0;
-    if (!PyArg_ParseTuple(args, "OO|p", &field, &name, &is_complex))
+    PyObject *field, *name, *table;
+    Py_ssize_t index;
+    int is_complex;
+    if (!PyArg_ParseTuple(args, "OOpO!n", &field, &name, &is_complex, &TableType, &table, &index))
         return NULL;
+    if (index < 0 || index >= ((Table *)table)->count) {
+        PyErr_SetString(PyExc_ValueError, "no such field");
+        return NULL;
+    }
     Attribute *self = (Attribute *)type->tp_alloc(type, 0);
     if (self != NULL) {
         self->engine_field = Py_NewRef(field);
         self->name = Py_NewRef(name);
+        self->table = Py_NewRef(table);
+        self->index = index;
         self->is_complex = is_complex;
     }
     return (PyObject *)self;
@@ -649,6 +834,7 @@ attribute_traverse(Attribute *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->engine_field);
     Py_VISIT(self->name);
+    Py_VISIT(self->table);
     return 0;
 }
 
@@ -657,6 +843,7 @@ attribute_clear(Attribute *self)
 {
     Py_CLEAR(self->engine_field);
     Py_CLEAR(self->name);
+    Py_CLEAR(self->table);
     return 0;
 }
 
@@ -666,6 +853,46 @@ attribute_dealloc(Attribute *self)
     PyObject_GC_UnTrack(self);
     attribute_clear(self);
     Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+/* The embedded document that waits under this name, read now; NULL without an error: not one. */
+static PyObject *
+part_that_waits(Attribute *self, PyObject *data, PyObject *document)
+{
+    Table *table = (Table *)self->table;
+    if ((PyObject *)Py_TYPE(data) != lazy_type || table->count <= self->index)
+        return NULL;
+    Field *field = &table->fields[self->index];
+    if (field->link_kind != ONE || SLOT(data, lazy_converters) != table->converters)
+        return NULL;
+    PyObject *pending = SLOT(data, lazy_pending);
+    PyObject *raw = pending == NULL || PyDict_GetItemWithError(data, self->name) != NULL
+                        ? NULL
+                        : PyDict_GetItemWithError(pending, self->name);
+    if (raw == NULL)
+        return NULL;
+    Py_INCREF(raw);
+    Py_INCREF(pending);
+    PyObject *const arguments[] = {raw, Py_False};
+    PyObject *part = NULL;
+    if (PyDict_Contains(raw, name_cls) == 0)
+        part = table_read((Table *)field->link, arguments, 2);
+    if (part != NULL) {
+        PyObject *kept = NULL;
+        if (own(part, document) == 0) {
+            kept = PyDict_SetDefault(data, self->name, part); /* another thread may be first */
+            Py_XINCREF(kept);
+        }
+        Py_SETREF(part, kept);
+        if (part != NULL && PyDict_DelItem(pending, self->name) < 0)
+            PyErr_Clear();
+    }
+    Py_DECREF(pending);
+    Py_DECREF(raw);
+    if (part == NULL && PyErr_Occurred() && (PyErr_ExceptionMatches(PyExc_AttributeError) ||
+                                             PyErr_ExceptionMatches(PyExc_ValueError)))
+        PyErr_Clear(); /* the way through Python says it as MongoEngine does */
+    return part;
 }
 
 static PyObject *
@@ -686,7 +913,9 @@ attribute_get(Attribute *self, PyObject *document, PyObject *owner)
     if (data == NULL || !PyDict_Check(data))
         return by_the_field(self, document, owner);
     Py_INCREF(data); /* another thread may give the document new data meanwhile */
-    PyObject *value = value_of(data, self->name, document);
+    PyObject *value = part_that_waits(self, data, document);
+    if (value == NULL && !PyErr_Occurred())
+        value = value_of(data, self->name, document);
     Py_DECREF(data);
     if (value == NULL || !self->is_complex)
         return value;
@@ -765,7 +994,7 @@ weigh(PyObject *value, int level)
 {
     if (PyUnicode_CheckExact(value))
         return weigh_text(value);
-    if (PyLong_CheckExact(value)) {
+    if (PyLong_Check(value)) {
         int overflow;
         PyLong_AsLongLongAndOverflow(value, &overflow);
         return overflow ? -1 : 0;
@@ -871,10 +1100,11 @@ PyInit__core(void)
     if (made == NULL || PyModule_AddType(made, &TableType) < 0 ||
         PyModule_AddType(made, &AttributeType) < 0)
         return NULL;
+    name_cls = PyUnicode_InternFromString("_cls");
     name_load = PyUnicode_InternFromString("load");
     name_dereferenced = PyUnicode_InternFromString("_dereferenced");
     no_arguments = PyTuple_New(0);
-    if (no_arguments == NULL || name_load == NULL || name_dereferenced == NULL)
+    if (no_arguments == NULL || name_cls == NULL || name_load == NULL || name_dereferenced == NULL)
         return NULL;
     return made;
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mongoengine.base import BaseField, BaseList, EmbeddedDocumentList
 
-from datalayer.documents.engine.compiled import core
+from datalayer.documents.engine.compiled import core, in_table_order
 from datalayer.documents.engine.data import LazyData
 from datalayer.documents.engine.internals import display_value
 from datalayer.documents.engine.plans import Load, Plan
@@ -90,7 +90,7 @@ def install(program: Program) -> None:
     if core is not None or any(plan.load is Load.DEFERRED for plan in program.plans):
         for plan in program.plans:
             if (kind := _attribute_class(plan.field, plan.load)) is not None:
-                attributes[plan.name] = _made(kind, plan)
+                attributes[plan.name] = _made(kind, plan, program)
     if program.shares_class_name:
         attributes["_cls"] = model._class_name
     for plan in program.plans:
@@ -113,12 +113,12 @@ def uninstall(model: Any) -> None:
             type.__delattr__(model, name)
 
 
-def _made(kind: type[FieldAttribute], plan: Plan) -> Any:
-    if core is None:
+def _made(kind: type[FieldAttribute], plan: Plan, program: Program) -> Any:
+    is_complex = kind is ComplexAttribute
+    if program.table is None or (is_complex and _is_rebuilt(plan.field)):
         return kind(plan.field, plan.name)
-    if kind is ComplexAttribute and _is_rebuilt(plan.field):
-        return kind(plan.field, plan.name)
-    return core.Attribute(plan.field, plan.name, kind is ComplexAttribute)
+    index = in_table_order(program).index(plan)
+    return core.Attribute(plan.field, plan.name, is_complex, program.table, index)
 
 
 def _attribute_class(field: Any, load: Load) -> type[FieldAttribute] | None:

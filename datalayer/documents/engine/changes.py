@@ -9,6 +9,7 @@ from bson import DBRef, ObjectId
 from mongoengine import EmbeddedDocument
 from mongoengine.base import BaseDocument
 from mongoengine.fields import (
+    EmbeddedDocumentField,
     GenericLazyReferenceField,
     GenericReferenceField,
     LazyReferenceField,
@@ -21,7 +22,7 @@ from datalayer.documents.engine.plans import Plan, scalar_types
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["changed_fields", "may_hold_changes", "written_changes"]
+__all__ = ["changed_fields", "written_changes"]
 
 _REFERENCES = (
     LazyReferenceField,
@@ -39,19 +40,28 @@ def changed_fields(document: Any, program: Program) -> list[str]:
         # Past LazyData's own methods: what waits was not changed.
         value = dict.get(data, plan.name)
         if value is not None and plan.key not in changed:
-            _add_changes_within(plan, value, changed)
+            _add_changes_within(program, plan, value, changed)
     return changed
 
 
-def _add_changes_within(plan: Plan, value: Any, changed: list[str]) -> None:
+def _noted_in(program: Program, part: Any) -> list[str]:
+    """What changed in an embedded document; one of single values has noted all itself."""
+    noted: list[str]
+    noted = part._changed_fields if program.of(type(part)).is_flat else part._get_changed_fields()
+    return noted
+
+
+def _add_changes_within(program: Program, plan: Plan, value: Any, changed: list[str]) -> None:
     field = plan.field
     if isinstance(field, ReferenceField):
         return
     if isinstance(value, EmbeddedDocument):
-        changed += [f"{plan.key}.{path}" for path in value._get_changed_fields() if path]
+        changed += [f"{plan.key}.{path}" for path in _noted_in(program, value) if path]
     elif isinstance(value, (list, tuple, dict)):
         inner = getattr(field, "field", None)
         if isinstance(inner, _REFERENCES) or (inner is not None and scalar_types(inner)):
+            return
+        if isinstance(inner, EmbeddedDocumentField) and _are_untouched(program, value):
             return
         if _is_reordered(field, value):
             changed.append(plan.key)
@@ -59,16 +69,19 @@ def _add_changes_within(plan: Plan, value: Any, changed: list[str]) -> None:
         BaseDocument._nestable_types_changed_fields(changed, f"{plan.key}.", value)
 
 
+def _are_untouched(program: Program, parts: Any) -> bool:
+    if not isinstance(parts, list):
+        return False
+    return all(
+        isinstance(part, EmbeddedDocument) and not _noted_in(program, part)
+        for part in list.__iter__(parts)
+    )
+
+
 def _is_reordered(field: Any, value: Any) -> bool:
     if not isinstance(field, SortedListField) or not field._ordering:
         return False
     return any(field._ordering in item._changed_fields for item in value)
-
-
-def may_hold_changes(document: Any, program: Program) -> bool:
-    """Whether a value of ``document`` could have noted changes of its own."""
-    data = document._data
-    return any(dict.get(data, plan.name) is not None for plan in program.containers)
 
 
 def written_changes(document: Any, program: Program) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
+from importlib import import_module
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import mongoengine
-from bson import Decimal128, Int64, ObjectId
+from bson import Decimal128, ObjectId
 from mongoengine.base import BaseDocument, BaseList, EmbeddedDocumentList
+from mongoengine.errors import NotRegistered, ValidationError
+from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField, ListField
 
 from datalayer.documents.engine.constructing import preset_for, taker_for
 from datalayer.documents.engine.data import LazyData
@@ -19,12 +22,12 @@ from datalayer.documents.engine.first_reads import waiting_tests
 from datalayer.documents.engine.internals import EMPTY, post_init, pre_init
 from datalayer.documents.engine.plans import Load, Plan
 from datalayer.documents.engine.validating import check_for, is_required, judge_for, missing
-from datalayer.documents.engine.writing import value_writer_for
+from datalayer.documents.engine.writing import own_to_mongo, value_writer_for
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["core", "is_compiled", "use"]
+__all__ = ["core", "in_table_order", "is_compiled", "link", "use"]
 
 _PURE = "DATALAYER_PURE_PYTHON"  # a variable for measuring and testing the Python alone
 
@@ -33,8 +36,8 @@ def _load() -> Any:
     if os.environ.get(_PURE):
         return None
     try:
-        from datalayer.documents.engine import _core  # may not be built
-    except ImportError:
+        module: Any = import_module("datalayer.documents.engine._core")
+    except ImportError:  # it was not built
         return None
     slots = (
         BaseDocument._data,
@@ -47,10 +50,10 @@ def _load() -> Any:
         LazyData.__dict__["converters"],
         LazyData.__dict__["document"],
     )
-    small = frozenset({NoneType, bool, float, datetime, Int64, ObjectId, Decimal128, UUID})
+    small = frozenset({NoneType, bool, float, datetime, ObjectId, Decimal128, UUID})
     tracked = frozenset({BaseList, EmbeddedDocumentList})
-    _core.set_up(slots, BaseDocument, LazyData, EMPTY, tracked, small)
-    return _core
+    module.set_up(slots, BaseDocument, LazyData, EMPTY, tracked, small)
+    return module
 
 
 core: Any = _load()
@@ -65,25 +68,60 @@ class _Never:
     """No value is of this type."""
 
 
-def use(program: Program) -> None:
-    """Let ``program`` use the loops in C for what they know."""
+def use(program: Program) -> Any:
+    """Let ``program`` use the loops in C for what they know; returns its table, if it has one."""
     if core is None or not program.plans:
-        return
+        return None
     table = _table_of(program)
+    is_assigned = any(plan.load is Load.ASSIGNED for plan in program.plans)
+    makes_keys = any(plan.field._auto_gen for plan in program.plans)
+    has_key = program.is_embedded or any(plan.key == "_id" for plan in program.plans)
     if program.any_reader.is_regular:
         program.reader = table.read
-    if not any(plan.load is Load.ASSIGNED for plan in program.plans):
-        program.construct = table.construct
-    has_key = any(plan.key == "_id" for plan in program.plans)
-    if not any(plan.field._auto_gen for plan in program.plans) and (
-        has_key or program.is_embedded
-    ):
+    if not is_assigned:
+        program.made = table.construct
+    if has_key and not makes_keys:
         program.write = table.write
     program.errors_of = table.errors_of
+    program.is_linkable = program.any_reader.is_regular and not makes_keys
+    return table
+
+
+def in_table_order(program: Program) -> tuple[Plan, ...]:
+    """The fields as they stand in a table: the key first, the others as they are written."""
+    return tuple(sorted(program.in_order, key=lambda plan: plan.key != "_id"))
+
+
+def link(program: Program, table: Any) -> None:
+    """Tell the ``table`` of ``program`` of the tables of the embedded documents in its fields."""
+    for index, plan in enumerate(in_table_order(program)):
+        field: Any = plan.field
+        is_list = type(field) in (ListField, EmbeddedDocumentListField)
+        holder: Any = field.field if is_list else field
+        if type(holder) is not EmbeddedDocumentField or plan.load is not Load.DEFERRED:
+            continue
+        try:
+            part = program.of(holder.document_type)
+        except (NotRegistered, ValidationError):
+            continue  # its class isn't defined yet
+        if (
+            part.reason is not None
+            or not part.is_linkable
+            or part.model.to_mongo not in own_to_mongo
+        ):
+            continue
+        if not program.dereferences:
+            part = part.without_dereferencing
+        is_free = (
+            not any(each.choices or each.validation is not None for each in {field, holder})
+            and getattr(field, "max_length", None) is None
+        )
+        validates = is_free and not part.has_own_clean and not part.has_own_validate
+        table.link(index, part.table, is_list, validates)
 
 
 def _table_of(program: Program) -> Any:
-    ordered = sorted(program.in_order, key=lambda plan: plan.key != "_id")
+    ordered = in_table_order(program)
     allows = bool(program.model._meta.get("allow_inheritance"))
     receivers = tuple(
         signal.receivers for signal in (pre_init, post_init) if isinstance(signal.receivers, dict)
@@ -98,9 +136,10 @@ def _table_of(program: Program) -> Any:
         missing=missing,
         allowed=frozenset(plan.name for plan in ordered),
         read_otherwise=program.any_reader,
-        construct_otherwise=program.construct,
+        construct_otherwise=program.made,
         receivers=receivers,
         prefix=program.model._class_name if allows else None,
+        keys=program.keys if program.is_strict else None,
         is_embedded=program.is_embedded,
         id_first=ordered[0].key == "_id",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from datalayer.documents.engine.changes import changed_fields, may_hold_changes, written_changes
+from datalayer.documents.engine.changes import changed_fields, written_changes
 from datalayer.documents.engine.internals import (
     listened_to,
     post_init,
@@ -52,7 +52,7 @@ class _Fast:
 
     def _clear_changed_fields(self) -> None:
         program = program_of(type(self))
-        if program.reason is not None or may_hold_changes(self, program):
+        if program.reason is not None or self._get_changed_fields():
             stock.clear_changed_fields(self)
         else:
             slots.changed_fields(self, [])
@@ -121,4 +121,5 @@ _from_son: Any = _Fast.__dict__["_from_son"].__func__
 own.init.update({FastDocument.__init__, FastEmbeddedDocument.__init__})
 own.to_mongo.update({FastDocument.to_mongo, FastEmbeddedDocument.to_mongo})
 own.validate.add(_Fast.validate)
+own.get_changed_fields.add(_Fast._get_changed_fields)
 own_to_mongo.add(FastEmbeddedDocument.to_mongo)

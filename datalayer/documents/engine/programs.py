@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,9 +18,9 @@ from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.plans import Plan, plan_for
 from datalayer.documents.engine.reading import AnyReader, reader_for
 from datalayer.documents.engine.validating import validator_for
-from datalayer.documents.engine.writing import value_writer_for, writer_for
+from datalayer.documents.engine.writing import Wrap, value_writer_for, writer_for
 
-__all__ = ["Program", "forget", "own", "program_of", "reason_against"]
+__all__ = ["Program", "forget_all", "own", "program_of", "reason_against"]
 
 _ATTRIBUTE = "_engine_program"
 
@@ -31,11 +32,13 @@ class _Own:
     init: set[Any] = {stock.document_init, stock.embedded_init}
     to_mongo: set[Any] = {stock.document_to_mongo, stock.embedded_to_mongo}
     validate: set[Any] = {stock.validate}
+    get_changed_fields: set[Any] = {stock.get_changed_fields}
 
 
 own = _Own
 
-_compiling = threading.RLock()  # guards the compilation of a class
+_compiling = threading.RLock()  # guards the compilation of a class, and _compiled
+_compiled: weakref.WeakSet[Any] = weakref.WeakSet()  # the classes that have a program
 
 
 class Program:
@@ -54,6 +57,7 @@ class Program:
         if self.reason is not None:
             self.read: Callable[[Any, bool], Any] = self._read_as_mongoengine
             self.construct: Callable[[Any, dict[str, Any]], None] = self._construct_as_mongoengine
+            self.is_flat = False
             return
         self.plans: tuple[Plan, ...] = tuple(
             plan_for(model, name, field) for name, field in fields.items()
@@ -61,6 +65,8 @@ class Program:
         self.by_name = {plan.name: plan for plan in self.plans}
         self.in_order = tuple(self.by_name[name] for name in model._fields_ordered)
         self.containers = tuple(plan for plan in self.in_order if plan.is_container)
+        notes_itself = model._get_changed_fields in own.get_changed_fields
+        self.is_flat = notes_itself and not self.containers
         self.is_embedded = not model._is_document
         self.shares_class_name = "_cls" not in fields
         self.has_own_clean = model.clean is not stock.clean
@@ -72,13 +78,15 @@ class Program:
         self.any_reader = AnyReader(self)
         self.reader: Callable[[Any, bool], Any] = reader_for(self, self.any_reader)
         self.read = self._read_first
-        self.construct = constructor_for(self)
-        self.write: Callable[[Any, Callable[[Any], Any]], dict[str, Any]] = writer_for(self)
+        self.construct = self._construct_first
+        self.made = constructor_for(self)
+        self.write: Callable[[Any, Wrap], dict[str, Any]] = writer_for(self)
         self.errors_of: Callable[[Any, bool, bool], dict[str, Any]] = validator_for(self)
         self._value_writers = {
             plan.name: value_writer_for(plan.field, self) for plan in self.plans
         }
-        compiled.use(self)
+        self.is_linkable = False
+        self.table: Any = compiled.use(self)
 
     @staticmethod
     def of(model: Any) -> Program:
@@ -98,7 +106,18 @@ class Program:
             found = self._without_dereferencing = Program(self.model, fields, dereferences=False)
         return found
 
+    def _use_links(self) -> None:
+        # On first use, when the classes of all parts are defined.
+        self.construct = self.made
+        if self.table is not None:
+            compiled.link(self, self.table)
+
+    def _construct_first(self, document: Any, values: dict[str, Any]) -> None:
+        self._use_links()
+        self.construct(document, values)
+
     def _read_first(self, son: Any, created: bool) -> Any:
+        self._use_links()
         for field in self.fields.values():
             field.set_auto_dereferencing(self.dereferences)
         self.read = self.reader
@@ -115,7 +134,7 @@ class Program:
 
     def write_value(self, plan: Plan, value: Any) -> Any:
         """What MongoDB gets of one field's value, which isn't ``None``."""
-        return self._value_writers[plan.name](value, _plain)
+        return self._value_writers[plan.name](value, None)
 
     def check(self, document: Any, clean: bool, *, skips: bool) -> None:
         """Validate ``document``; with ``skips`` without what was loaded and never read.
@@ -137,10 +156,6 @@ class Program:
             )
 
 
-def _plain(data: dict[str, Any]) -> dict[str, Any]:
-    return data
-
-
 def _shown_key(document: Any) -> Any:
     if hasattr(document, "pk"):
         return document.pk
@@ -155,12 +170,13 @@ def program_of(model: Any) -> Program:
     return program if program is not None else _compile(model)
 
 
-def forget(model: Any) -> None:
-    """Compile ``model`` anew when it is used next."""
+def forget_all() -> None:
+    """Compile every class anew when it is used next: one may be linked to the other."""
     with _compiling:
-        if _ATTRIBUTE in model.__dict__:
+        for model in list(_compiled):
             attributes.uninstall(model)
             type.__delattr__(model, _ATTRIBUTE)
+        _compiled.clear()
 
 
 def _compile(model: Any) -> Program:
@@ -171,6 +187,7 @@ def _compile(model: Any) -> Program:
             if program.reason is None:
                 attributes.install(program)
             type.__setattr__(model, _ATTRIBUTE, program)
+            _compiled.add(model)
     return program
 
 

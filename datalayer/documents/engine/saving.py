@@ -119,7 +119,7 @@ def written(document: Any) -> Any:
     program = program_of(type(document))
     if program.reason is not None or program.has_own_to_mongo:
         return document.to_mongo()
-    return program.write(document, _plain)
+    return program.write(document, None)
 
 
 def _tell(signal: Any, document: Any, **told: Any) -> None:
@@ -148,10 +148,6 @@ def _keep_key(document: Any, id_field: str, key: Any) -> None:
     key = document._fields[id_field].to_python(key)
     if document._data.get(id_field) != key:
         document[id_field] = key
-
-
-def _plain(data: dict[str, Any]) -> dict[str, Any]:
-    return data
 
 
 def _written_key(document: Any, program: Program) -> Any:

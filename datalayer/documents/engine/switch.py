@@ -6,13 +6,12 @@ import threading
 from typing import Any
 
 import mongoengine
-from mongoengine.base.common import _document_registry
 from mongoengine.queryset import QuerySet, QuerySetNoCache
 from mongoengine.queryset.base import BaseQuerySet
 
 from datalayer.documents.engine.internals import is_supported
 from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument
-from datalayer.documents.engine.programs import forget
+from datalayer.documents.engine.programs import forget_all
 from datalayer.documents.engine.queries import (
     FastCachingQueries,
     FastPassingQueries,
@@ -44,19 +43,17 @@ def accelerate(on: bool = True) -> None:
             for model, before in _replaced.items():
                 _put_back(model, before)
             _replaced.clear()
-        for model in list(_document_registry.values()):
-            forget(model)
+        forget_all()
 
 
-def invalidate(model: Any = None) -> None:
-    """Compile ``model`` anew when it is used next (without one: every model).
+def invalidate() -> None:
+    """Compile every class anew when it is used next.
 
-    For a class that is changed after it was used first: a field's ``required``, ``default``,
+    For when a class was changed after it was used first: a field's ``required``, ``default``,
     ``choices`` or limits, or a method such as ``clean`` or ``to_mongo``. Documents that were
     loaded before stay as they are.
     """
-    for each in list(_document_registry.values()) if model is None else (model,):
-        forget(each)
+    forget_all()
 
 
 def _replace(model: Any, mixin: type) -> None:

@@ -16,10 +16,10 @@ from datalayer.documents.engine.source import Names, compiled
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["own_to_mongo", "value_writer_for", "writer_for"]
+__all__ = ["Wrap", "own_to_mongo", "value_writer_for", "writer_for"]
 
-# Given a dictionary, makes the kind of mapping that is asked for (of the nested ones, too).
-Wrap = Callable[[dict[str, Any]], Any]
+# Makes the kind of mapping that is asked for of the dictionary of an embedded document.
+Wrap = Callable[[dict[str, Any]], Any] | None
 Writer = Callable[[Any, Wrap], dict[str, Any]]
 ValueWriter = Callable[[Any, Wrap], Any]
 
@@ -88,7 +88,8 @@ def _writer_of_part(field: Any, program: Program) -> ValueWriter:
         if isinstance(value, declared) and declared.to_mongo in own_to_mongo:
             part = program_of(type(value))
             if part.reason is None:
-                return wrap(part.write(value, wrap))
+                written = part.write(value, wrap)
+                return written if wrap is None else wrap(written)
         return field.to_mongo(value, True)
 
     return write
