@@ -98,6 +98,11 @@ def killed_under_load(
     return process.pid, max(number for number, when in told if when < killed_at - FSYNC_SECONDS)
 
 
+def wait_until_back() -> None:
+    """Until this process has noticed that the database is back."""
+    wait_until(lambda: db.database1.is_connected, 20, "the database is back")
+
+
 def stored(model: Any, pid: int) -> Counter[int]:
     return Counter(each["number"] for each in model._get_collection().find({"pid": pid}))
 
@@ -124,9 +129,13 @@ def assert_whole(numbers: Counter[int], at_least: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [Click, Reading])
 def test_sigkill_under_load_loses_nothing_and_stores_nothing_twice(
-    environment: dict[str, str], model: Any
+    environment: dict[str, str], proxy: FaultyProxy, model: Any
 ) -> None:
-    pid, recorded = killed_under_load(environment, 2.0, model.__name__)
+    def slow_down() -> None:
+        proxy.delay(2 * FSYNC_SECONDS)
+
+    pid, recorded = killed_under_load(environment, 2.0, model.__name__, at=slow_down)
+    proxy.restore()
     delivered_by_another(environment)
     assert recorded > 1000
     assert_whole(stored(model, pid), recorded)
@@ -139,27 +148,42 @@ def test_sigkill_while_the_database_is_away_loses_nothing(
     pid, recorded = killed_under_load(environment, 3.0, at=proxy.refuse)
     assert segments(environment)
     proxy.restore()
-    wait_until(lambda: db.database1.is_connected, 20, "the database is back")
+    wait_until_back()
     assert 0 < len(stored(Click, pid)) < recorded
     delivered_by_another(environment)
     assert_whole(stored(Click, pid), recorded)
 
 
 @pytest.mark.slow
-def test_sigkill_while_another_process_uses_the_same_spool(environment: dict[str, str]) -> None:
+def test_sigkill_while_another_process_uses_the_same_spool(
+    environment: dict[str, str], proxy: FaultyProxy
+) -> None:
     with program(environment, "load") as living:
         assert living.stdout is not None
         living.stdout.readline()
-        pid, recorded = killed_under_load(environment, 1.0)
-        delivered_before = len(stored(Click, living.pid))
+        pid, recorded = killed_under_load(environment, 1.0, at=proxy.refuse)
         with program(environment, "wait") as other:
             assert other.stdout is not None
             other.stdout.readline()
-            wait_until(lambda: len(segments(environment)) <= 1, 20, "the dead one's is delivered")
+            proxy.restore()
+            wait_until(lambda: others_than(living.pid, environment) == [], 30, "it is delivered")
+        proxy.refuse()
+        while float(living.stdout.readline().split()[1]) < monotonic() - 0.05:
+            pass
+        *_, last = (living.stdout.readline() for _ in range(30))  # recorded without a database
+        while float(living.stdout.readline().split()[1]) < float(last.split()[1]) + FSYNC_SECONDS:
+            pass
         living.kill()
+    proxy.restore()
+    wait_until_back()
     delivered_by_another(environment)
     assert_whole(stored(Click, pid), recorded)
-    assert_whole(stored(Click, living.pid), delivered_before)
+    assert_whole(stored(Click, living.pid), int(last.split()[0]))
+
+
+def others_than(pid: int, environment: dict[str, str]) -> list[Path]:
+    """The segments that other processes have made."""
+    return [path for path in segments(environment) if not path.name.startswith(f"{pid}-")]
 
 
 @pytest.mark.slow
@@ -173,7 +197,7 @@ def test_sigkill_of_the_process_that_delivers_doubles_nothing(
             assert process.stdout is not None
             process.stdout.readline()  # it is killed at some point of its delivery
     delivered_by_another(environment)
-    wait_until(lambda: db.database1.is_connected, 20, "the database is back")
+    wait_until_back()
     assert_whole(stored(Click, pid), recorded)
 
 
@@ -203,7 +227,7 @@ def test_what_was_recorded_without_a_database_is_spooled_at_the_end(
     assert len(segments(environment)) == 1
     proxy.restore()
     delivered_by_another(environment)
-    wait_until(lambda: db.database1.is_connected, 20, "the database is back")
+    wait_until_back()
     assert sorted(each["number"] for each in Click._get_collection().find()) == list(range(500))
 
 
@@ -253,7 +277,7 @@ sys.stdin.read()
         parent.kill()
         proxy.restore()
         delivered_by_another(environment)
-        wait_until(lambda: db.database1.is_connected, 20, "the database is back")
+        wait_until_back()
         assert Click.objects.count() == 100
         assert parent.stdin is not None
         parent.stdin.close()
