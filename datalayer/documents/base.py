@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import mongoengine
 from bson import ObjectId, json_util
 from mongoengine.context_managers import set_write_concern
+from mongoengine.errors import SaveConditionError
 from mongoengine.fields import ObjectIdField
+from mongoengine.queryset import transform
 
 from datalayer import indexes, routing, transactions
 from datalayer.core import Connection, registry
 from datalayer.documents.collection import collection_of
-from datalayer.documents.engine import FastDocument, FastEmbeddedDocument, written_field
+from datalayer.documents.engine import (
+    FastDocument,
+    FastEmbeddedDocument,
+    own_save_update,
+    written_field,
+)
 from datalayer.documents.fields import UTCDateTimeField
 from datalayer.documents.inputs import accepted, assign
 from datalayer.documents.queryset import QuerySet
@@ -228,13 +235,37 @@ class Document(_Exchange, FastDocument, mongoengine.Document):
             if self._data.get(name) is not None:
                 field = self._fields[name]
                 doc[field.db_field] = field.to_mongo(self._data[name])
-        with set_write_concern(self._get_collection(), write_concern) as collection:
-            if fresh or force_insert or self._meta.get("timeseries"):
-                return collection.insert_one(doc).inserted_id
-            # Given an id, MongoEngine first tries to replace and then inserts: two round trips.
-            select = self._integrate_shard_key(doc, {"_id": doc["_id"]})
-            collection.replace_one(select, doc, upsert=True)
-            return doc["_id"]
+        collection = self._collection_with(write_concern)
+        if fresh or force_insert or self._meta.get("timeseries"):
+            return collection.insert_one(doc).inserted_id
+        # Given an id, MongoEngine first tries to replace and then inserts: two round trips.
+        select = self._integrate_shard_key(doc, {"_id": doc["_id"]})
+        collection.replace_one(select, doc, upsert=True)
+        return doc["_id"]
+
+    def _save_update(
+        self, doc: Any, save_condition: dict[str, Any] | None, write_concern: dict[str, Any]
+    ) -> tuple[Any, bool]:
+        collection = self._collection_with(write_concern)  # fails where there is no connection
+        select: dict[str, Any] = {}
+        if save_condition is not None:
+            select = transform.query(type(self), **save_condition)
+        select = self._integrate_shard_key(doc, {**select, "_id": doc["_id"]})
+        update = self._get_update_doc()
+        if not update:
+            return doc["_id"], False
+        upsert = save_condition is None
+        result = collection.update_one(select, update, upsert=upsert).raw_result
+        if not upsert and result["n"] == 0:
+            raise SaveConditionError("Race condition preventing document update detected")
+        return doc["_id"], result.get("updatedExisting") is False
+
+    def _collection_with(self, write_concern: dict[str, Any]) -> Any:
+        collection = self._get_collection()
+        if not write_concern:
+            return collection
+        with set_write_concern(collection, write_concern) as other:
+            return other
 
     def _get_update_doc(self) -> dict[str, Any]:
         update: dict[str, Any] = super()._get_update_doc()
@@ -247,6 +278,9 @@ class Document(_Exchange, FastDocument, mongoengine.Document):
                 self._data["updated_at"] = utc_now()
                 update.setdefault("$set", {})[key] = self._data["updated_at"]
         return update
+
+
+own_save_update.add(Document._save_update)
 
 
 class _StampedDocument(Document):

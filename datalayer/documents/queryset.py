@@ -4,6 +4,7 @@ first attempt to insert, and no secrets in JSON."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 import mongoengine
@@ -73,7 +74,8 @@ class _Writes:
                 document.validate()
         collection: Any = self._collection  # type: ignore[attr-defined]
         raw = [written(document) for document in documents]
-        with set_write_concern(collection, write_concern or {}) as there, mongoengine_errors():
+        chosen = set_write_concern(collection, write_concern) if write_concern else None
+        with chosen or nullcontext(collection) as there, mongoengine_errors():
             if is_one:
                 keys = [there.insert_one(raw[0]).inserted_id]
             else:

@@ -10,6 +10,7 @@ from datalayer.documents.engine.queries import FastCachingQueries, FastPassingQu
 from datalayer.documents.engine.saving import (
     mark_saved,
     mongoengine_errors,
+    own_save_update,
     written,
     written_field,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "is_compiled",
     "mark_saved",
     "mongoengine_errors",
+    "own_save_update",
     "reason_against",
     "written",
     "written_field",

@@ -61,7 +61,10 @@ class Stock:
     save_update = mongoengine.Document._save_update
     get_update_doc = mongoengine.Document._get_update_doc
     set_attribute = BaseDocument.__setattr__
+    clone = BaseQuerySet.clone
     clone_into = BaseQuerySet._clone_into
+    query = BaseQuerySet._query
+    queryset_init = BaseQuerySet.__init__
     first = BaseQuerySet.first
     populate_cache = QuerySet._populate_cache
     iterate_passing = QuerySetNoCache.__iter__

@@ -10,6 +10,7 @@ from types import NoneType
 from typing import Any
 
 from bson import ObjectId
+from mongoengine.fields import IntField, ObjectIdField, StringField
 from mongoengine.queryset.base import BaseQuerySet
 from mongoengine.queryset.visitor import Q
 from pymongo.read_concern import ReadConcern
@@ -51,6 +52,18 @@ _KEPT = (
 )
 # Copies of these are the same; of a Q nobody changes the inside.
 _UNCHANGING = frozenset({NoneType, bool, int, str, float, datetime, ObjectId, Q, ReadConcern})
+_CHANGEABLE = (
+    "_cls_query",
+    "_collation",
+    "_hint",
+    "_loaded_fields",
+    "_mongo_query",
+    "_ordering",
+    "_query_obj",
+    "_read_preference",
+    "_scalar",
+    "_where_clause",
+)
 _AT_ONCE = 100  # as many as MongoEngine's caching queryset reads in one go
 
 
@@ -68,6 +81,29 @@ class FastQueries:
             new_qs._cursor_obj = mine["_cursor_obj"].clone()
         return new_qs
 
+    def clone(self) -> Any:
+        """A queryset like this one, to be refined."""
+        mine = self.__dict__
+        if len(mine) != _FRESH or type(self).__init__ is not stock.queryset_init:
+            return stock.clone(self)
+        other: Any = object.__new__(type(self))
+        other.__dict__.update(mine)
+        other.__dict__["_BaseQuerySet__dereference"] = False  # it holds what it has found
+        for name in _CHANGEABLE:
+            value = mine[name]
+            if type(value) not in _UNCHANGING:
+                other.__dict__[name] = copy.copy(value)
+        if mine["_cursor_obj"]:
+            other._cursor_obj = mine["_cursor_obj"].clone()
+        return other
+
+    @property
+    def _query(self) -> Any:
+        queryset: Any = self
+        if queryset._mongo_query is None and not queryset._cls_query:
+            queryset._mongo_query = _plain_query(queryset._document, queryset._query_obj)
+        return stock.query.__get__(queryset)
+
     def first(self) -> Any:
         """The first document that matches; ``None`` if there is none."""
         queryset: Any = self
@@ -75,12 +111,47 @@ class FastQueries:
             return None
         if queryset._cursor_obj is not None or not _is_plain(queryset):
             return stock.first(queryset)
-        queryset = queryset.clone()
-        queryset._cursor.limit(-1)  # one batch, and the server keeps no cursor
-        return next(documents(queryset), None)
+        once = object.__new__(type(queryset))  # read with a cursor of its own, and not kept
+        once.__dict__.update(queryset.__dict__)
+        once._cursor.limit(-1)  # one batch, and the server keeps no cursor
+        return next(documents(once), None)
 
 
 _KEPT_SET = frozenset(_KEPT)
+# What a queryset has that was not iterated over, and that no subclass has added to.
+_FRESH = len(_KEPT) + len(("_document", "_collection_obj", "_cursor_obj")) + 1
+
+
+def _plain_query(model: Any, query: Any) -> dict[str, Any] | None:
+    """The query for single values of fields, each equal to one; ``None`` for any other."""
+    if type(query) is not Q or not is_fast(model):
+        return None
+    plans = program_of(model).by_name
+    found: dict[str, Any] = {}
+    for name, value in sorted(query.query.items()):
+        plan = plans.get(model._meta.get("id_field") if name == "pk" else name)
+        if (
+            plan is None
+            or "__" in name
+            or type(value) not in plan.types
+            or not _is_asked_for_as_it_is(plan.field)
+        ):
+            return None
+        found[plan.key] = value
+    return found if len(found) == len(query.query) else None
+
+
+def _is_asked_for_as_it_is(field: Any) -> bool:
+    return type(field).prepare_query_value in _PREPARING_NOTHING
+
+
+_PREPARING_NOTHING = frozenset(
+    {
+        IntField.prepare_query_value,
+        ObjectIdField.prepare_query_value,
+        StringField.prepare_query_value,
+    }
+)
 
 
 class FastCachingQueries(FastQueries):

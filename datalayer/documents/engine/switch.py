@@ -62,7 +62,7 @@ def _replace(model: Any, mixin: type) -> None:
         name: value
         for part in reversed(inherited)
         for name, value in vars(part).items()
-        if callable(value) or isinstance(value, classmethod)
+        if callable(value) or isinstance(value, (classmethod, property))
     }
     _replaced[model] = {name: model.__dict__.get(name) for name in functions}
     for name, value in functions.items():
