@@ -48,3 +48,40 @@ def test_models_are_imported_before(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("processes", ["0", "many"])
 def test_the_number_of_processes_is_at_least_one(run: Run, processes: str) -> None:
     assert run("doctor", "--processes", processes).code == 2
+
+
+MODELS = """
+from mongoengine import StringField
+from datalayer.documents import Document
+
+
+class Own(StringField):
+    def to_python(self, value):
+        return value
+
+
+class Plain(Document):
+    text = StringField()
+    own = Own()
+
+
+class Initialised(Document):
+    def __init__(self, *args, **values):
+        super().__init__(*args, **values)
+"""
+
+
+def test_it_tells_what_the_engine_leaves_to_mongoengine(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "explained_models.py").write_text(MODELS)
+    outcome = run("doctor", "--json", "--documents", "--models", "explained_models")
+    told = {each["model"]: each for each in outcome.document["models"]}
+    assert outcome.code == 0
+    assert told["Plain"]["reason"] is None
+    assert told["Plain"]["fields"] == {"own": "Own has its own to_python"}
+    assert told["Initialised"]["reason"] == "it has its own __init__"
+
+
+def test_it_tells_that_as_a_table_too(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "shown_models.py").write_text(MODELS)
+    outcome = run("doctor", "--documents", "--models", "shown_models")
+    assert "MongoEngine: it has its own __init__" in outcome.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from datalayer.cli.failures import ExitCode
 from datalayer.cli.models import load_models, models_option
@@ -13,9 +14,10 @@ from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Styled, Table
 from datalayer.doctor import CHECKS, Finding, Source, examine
 from datalayer.doctor.roles import as_commands, as_script, grants
+from datalayer.documents.engine import Explanation, explain_all, is_compiled
 from datalayer.settings import Settings
 
-__all__ = ["add_to", "doctor", "print_roles"]
+__all__ = ["add_to", "doctor", "explain_documents", "print_roles"]
 
 _STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red"}
 
@@ -48,10 +50,18 @@ def add_to(commands: Commands) -> None:
         action="store_true",
         help="with --print-roles: also what shows the server's own figures",
     )
+    parser.add_argument(
+        "--documents",
+        action="store_true",
+        help="connect to nothing, and tell of each model what the fast engine leaves to "
+        "MongoEngine, and why",
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(output: Output, options: argparse.Namespace) -> ExitCode:
+    if options.documents:
+        return explain_documents(output, options.models or ())
     if options.print_roles:
         return print_roles(output, settings_of(options), monitoring=options.with_monitoring)
     return doctor(
@@ -61,6 +71,33 @@ def _run(output: Output, options: argparse.Namespace) -> ExitCode:
         timeout=options.timeout,
         processes=options.processes,
     )
+
+
+def explain_documents(output: Output, models: Sequence[str] = ()) -> ExitCode:
+    """Show what the engine does for each registered model; ``models`` are imported before.
+
+    Raises:
+        UsageError: where one of ``models`` can't be imported.
+    """
+    load_models(models)
+    explained = explain_all()
+    rows = [row for each in explained for row in _document_rows(each)]
+    data = {
+        "core": "C" if is_compiled() else "Python",
+        "models": [asdict(each) for each in explained],
+    }
+    output.show(data, [Table(("model", "field", "read and written by"), rows, title="documents")])
+    output.message(f"the engine's loops run in {data['core']}")
+    return ExitCode.OK
+
+
+def _document_rows(explained: Explanation) -> Iterator[tuple[Cell, ...]]:
+    if explained.reason is None:
+        yield explained.model, "", Styled("the engine", "green")
+    else:
+        yield explained.model, "", Styled(f"MongoEngine: {explained.reason}", "yellow")
+    for name, why in explained.fields.items():
+        yield "", name, Styled(f"MongoEngine: {why}", "cyan")
 
 
 def print_roles(output: Output, settings: Settings, *, monitoring: bool = False) -> ExitCode:

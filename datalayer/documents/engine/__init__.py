@@ -4,6 +4,7 @@ documents with code that is compiled once per class."""
 from __future__ import annotations
 
 from datalayer.documents.engine.compiled import core, is_compiled
+from datalayer.documents.engine.explaining import Explanation, explain, explain_all
 from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument
 from datalayer.documents.engine.programs import reason_against
 from datalayer.documents.engine.queries import FastCachingQueries, FastPassingQueries
@@ -17,12 +18,15 @@ from datalayer.documents.engine.saving import (
 from datalayer.documents.engine.switch import accelerate, invalidate
 
 __all__ = [
+    "Explanation",
     "FastCachingQueries",
     "FastDocument",
     "FastEmbeddedDocument",
     "FastPassingQueries",
     "accelerate",
     "core",
+    "explain",
+    "explain_all",
     "invalidate",
     "is_compiled",
     "mark_saved",

@@ -18,7 +18,7 @@ from datalayer.documents.engine.programs import own, program_of
 from datalayer.documents.engine.saving import save
 from datalayer.documents.engine.writing import own_to_mongo
 
-__all__ = ["FastDocument", "FastEmbeddedDocument", "is_fast"]
+__all__ = ["FastDocument", "FastEmbeddedDocument", "is_fast", "uses_engine"]
 
 
 class _Fast:
@@ -107,10 +107,14 @@ def _construct(document: Any, stock_init: Any, args: Any, values: dict[str, Any]
         program_of(type(document)).construct(document, values)
 
 
+def uses_engine(model: Any) -> bool:
+    """Whether ``model`` has the engine's methods."""
+    return getattr(model._from_son, "__func__", None) is _from_son
+
+
 def is_fast(model: Any) -> bool:
     """Whether documents of ``model`` are read by its program."""
-    read = getattr(model._from_son, "__func__", None)
-    return read is _from_son and program_of(model).reason is None
+    return uses_engine(model) and program_of(model).reason is None
 
 
 # MongoEngine's fields say that they want the names of the database, and of all fields.
