@@ -35,7 +35,7 @@ class Collector:
         self._state = state
         self._counters = counters
         self._open_lane = open_lane
-        self._encoder = Encoder(state.prepare)
+        self._encoder = Encoder(state.prepare, as_bson=True)
         self._sync_at: float | None = None
         self._adopt_at = 0.0
         self._count_at = monotonic() + state.settings.counter_seconds
@@ -174,11 +174,11 @@ class Collector:
     def _write_down(self, lane: Lane, batch: Batch) -> None:
         """Encode ``batch``, and write it into the spool if that takes it."""
         state = self._state
-        documents = self._encoder.documents(lane, batch.events or ())
+        documents, size = self._encoder.documents(lane, batch.events or ())
         batch.events, batch.documents, batch.count = None, documents, len(documents)
         with state.lock:
             settings = state.settings
-            lane.note_sizes(documents, settings.capacity, settings.max_bytes)
+            lane.note_size(size, len(documents), settings.capacity, settings.max_bytes)
         if state.spool is None or not documents:
             return
         try:

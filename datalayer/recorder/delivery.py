@@ -13,6 +13,7 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, 
 
 from datalayer.core import registry
 from datalayer.documents.collection import plain_collection
+from datalayer.documents.storable import ENCODING
 from datalayer.driver_errors import AUTHENTICATION_CODES
 from datalayer.errors import DataLayerError
 from datalayer.recorder.lanes import Target
@@ -25,7 +26,7 @@ _DUPLICATE_KEY = 11000
 # ExceededTimeLimit, InterruptedAtShutdown, InterruptedDueToReplStateChange, ShutdownInProgress,
 # OutOfDiskSpace.
 _NOT_NOW = frozenset({112, 189, 10107, 13435, 50, 262, 11600, 11602, 91, 14031})
-_AWARE: CodecOptions[Any] = CodecOptions(tz_aware=True)
+_AWARE: CodecOptions[Any] = ENCODING.with_options(tz_aware=True)
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,8 @@ class Outcome:
     """Why to try all of it again; ``None`` when it is settled. Names errors, no contents."""
 
 
-def deliver(
-    target: Target, model: Any, documents: Sequence[bytes], *, sent_before: bool
-) -> Outcome:
-    """Store ``documents``, each of which holds its ``_id``; never raises.
+def deliver(target: Target, model: Any, documents: Sequence[Any], *, sent_before: bool) -> Outcome:
+    """Store ``documents``, BSON or dicts, each of which holds its ``_id``; never raises.
 
     One that is there already counts as stored where an earlier attempt may have done it. A
     time-series collection takes an ``_id`` any number of times: there, what earlier attempts
@@ -51,7 +50,7 @@ def deliver(
     try:
         collection, convert = _collection(target, model)
         if sent_before and target.time_field is not None:
-            missing: Sequence[bytes] = _missing(collection, target.time_field, documents)
+            missing: Sequence[Any] = _missing(collection, target.time_field, documents)
         else:
             missing = documents
         known = len(documents) - len(missing)
@@ -67,7 +66,7 @@ class _NotNowError(Exception):
     """Nothing can be stored there now."""
 
 
-def _collection(target: Target, model: Any) -> tuple[Any, Callable[[bytes], Any]]:
+def _collection(target: Target, model: Any) -> tuple[Any, Callable[[Any], Any]]:
     if model is not None:
         alias = target.alias
         collection = model._get_collection()
@@ -79,16 +78,26 @@ def _collection(target: Target, model: Any) -> tuple[Any, Callable[[bytes], Any]
         raise _NotNowError(f"the model {target.model} is not imported")
     connection = registry.find(alias)
     if connection is not None and connection.settings.kind == "mongomock":
-        return collection, bson.decode
-    return collection, RawBSONDocument
+        return collection, _as_dict
+    return collection, _as_given
 
 
-def _missing(collection: Any, time_field: str, documents: Sequence[bytes]) -> list[bytes]:
-    by_id: dict[Any, bytes] = {}
+def _as_given(document: Any) -> Any:
+    return RawBSONDocument(document) if type(document) is bytes else document
+
+
+def _as_dict(document: Any) -> Any:
+    return bson.decode(document, _AWARE) if type(document) is bytes else document
+
+
+def _missing(collection: Any, time_field: str, documents: Sequence[Any]) -> list[Any]:
+    by_id: dict[Any, Any] = {}
     times = []
-    for raw in documents:
+    for document in documents:
+        # As the database has it: times in one form, and cut to the millisecond.
+        raw = document if type(document) is bytes else bson.encode(document, False, ENCODING)
         decoded = bson.decode(raw, _AWARE)
-        by_id[decoded["_id"]] = raw
+        by_id[decoded["_id"]] = document
         if time_field in decoded:
             times.append(decoded[time_field])
     if not times:
@@ -104,8 +113,8 @@ def _missing(collection: Any, time_field: str, documents: Sequence[bytes]) -> li
 
 def _insert(
     collection: Any,
-    convert: Callable[[bytes], Any],
-    documents: Sequence[bytes],
+    convert: Callable[[Any], Any],
+    documents: Sequence[Any],
     *,
     sent_before: bool,
 ) -> Outcome:
@@ -126,8 +135,8 @@ def _insert(
 
 def _in_halves(
     collection: Any,
-    convert: Callable[[bytes], Any],
-    documents: Sequence[bytes],
+    convert: Callable[[Any], Any],
+    documents: Sequence[Any],
     *,
     sent_before: bool,
 ) -> Outcome:

@@ -11,6 +11,7 @@ from typing import Any
 import bson
 from bson import ObjectId
 
+from datalayer.documents.engine import core
 from datalayer.documents.storable import ENCODING, LARGEST_BYTES, check_document
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps
@@ -91,17 +92,24 @@ def _encoded_after_all(event: Mapping[str, Any]) -> bytes | None:
 
 
 class Encoder:
-    """Makes stored documents of events. For one thread, since its ids are."""
+    """Makes stored documents of events. For one thread, since its ids are.
 
-    def __init__(self, prepare: Prepare | None) -> None:
+    As BSON; or, unless ``as_bson``, as dicts where the compiled core has looked into them: then
+    the driver encodes a batch at once, for less than half of the time.
+    """
+
+    def __init__(self, prepare: Prepare | None, *, as_bson: bool) -> None:
         self._prepare = prepare
+        self._as_bson = as_bson or core is None
         self._ids = Ids()
 
-    def documents(self, lane: Lane, events: Iterable[Any]) -> list[bytes]:
-        """Those of ``events`` that the database can store, as BSON with ids and time stamps."""
+    def documents(self, lane: Lane, events: Iterable[Any]) -> tuple[list[Any], int]:
+        """Those of ``events`` that the database can store, with ids and time stamps, and their
+        size, about."""
         moment, seconds = utc_now(), Ids.seconds()
         next_id, stamps, fixed, prepare = self._ids.next, lane.stamps, lane.fixed, self._prepare
-        found = []
+        found: list[Any] = []
+        size = 0
         for recorded in events:
             # MongoEngine's SON, of documents, has a slow way of being copied and encoded.
             event = recorded if type(recorded) is dict else dict(dict.items(recorded))
@@ -112,10 +120,16 @@ class Encoder:
             for key in stamps:
                 if event.get(key) is None:
                     event[key] = moment
-            raw = encoded({**fixed, **event} if fixed else event)
-            if raw is not None:
+            if fixed:
+                event = {**fixed, **event}
+            weight = -1 if self._as_bson else core.weight_of(event)
+            if 0 <= weight <= LARGEST_BYTES:
+                found.append(event)
+                size += weight
+            elif (raw := encoded(event)) is not None:
                 found.append(raw)
-        return found
+                size += len(raw)
+        return found, size
 
     @staticmethod
     def _prepared(prepare: Prepare, lane: Lane, event: dict[str, Any]) -> dict[str, Any]:

@@ -37,8 +37,8 @@ class Batch:
     """By the monotonic clock."""
     events: list[Any] | None = None
     """As they were recorded; ``None`` once they are encoded."""
-    documents: list[bytes] | None = None
-    """``None`` before, and where they are to be read from the spool."""
+    documents: list[Any] | None = None
+    """As BSON or dicts; ``None`` before, and where they are to be read from the spool."""
     place: Place | None = None
     """Where the spool has them."""
     sent_before: bool = False
@@ -85,11 +85,11 @@ class Lane:
     """How long the last wait after a failure was; 0 while all is well."""
     failures: int = 0
 
-    def note_sizes(self, documents: list[bytes], capacity: int, max_bytes: float) -> None:
-        """Adapt the room to the size of the latest documents."""
-        if documents:
-            size = sum(map(len, documents)) / len(documents)
-            self.mean_bytes += (_WEIGHT if self.mean_bytes else 1) * (size - self.mean_bytes)
+    def note_size(self, size: int, count: int, capacity: int, max_bytes: float) -> None:
+        """Adapt the room to the size of the latest ``count`` documents."""
+        if count:
+            weight = _WEIGHT if self.mean_bytes else 1
+            self.mean_bytes += weight * (size / count - self.mean_bytes)
             self.room = max(1, min(capacity, int(max_bytes / self.mean_bytes)))
 
     @property

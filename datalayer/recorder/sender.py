@@ -26,7 +26,7 @@ class Sender:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._encoder = Encoder(state.prepare)
+        self._encoder = Encoder(state.prepare, as_bson=False)
 
     def run(self) -> None:
         """Send until the recorder is closed."""
@@ -94,10 +94,10 @@ class Sender:
     def _encode(self, lane: Lane, batch: Batch, events: list[Any]) -> None:
         """Here rather than in the collector where no spool is: several threads that encode and
         send in turns keep the server busier than one that encodes for all."""
-        documents = self._encoder.documents(lane, events)
+        documents, size = self._encoder.documents(lane, events)
         with self._state.lock:
             settings = self._state.settings
-            lane.note_sizes(documents, settings.capacity, settings.max_bytes)
+            lane.note_size(size, len(documents), settings.capacity, settings.max_bytes)
             self._state.refused += len(events) - len(documents)
             batch.events, batch.documents, batch.count = None, documents, len(documents)
 
