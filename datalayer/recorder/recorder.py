@@ -231,10 +231,16 @@ class Recorder:
                 f"not a {type(document).__name__} alone"
             )
         try:
-            prepare = getattr(document, "_prepare_insert", None)
-            if prepare is not None:
-                prepare()
-            return to_mongo()
+            # MongoEngine's SON has a slow way of being changed and copied.
+            stored = dict(dict.items(to_mongo()))
+            if hasattr(document, "_prepare_insert"):
+                # Afterwards, since id and time stamps have the stored form already.
+                document._prepare_insert()
+                values, fields = document._data, document._fields
+                for name in (document._meta["id_field"], "created_at", "updated_at"):
+                    if name in fields and stored.get(fields[name].db_field) is None:
+                        stored[fields[name].db_field] = values.get(name)
+            return stored
         except Exception:  # noqa: BLE001 - a request must not fail for its analytics
             with self._state.lock:
                 lane = self._open_lane(type(document))
