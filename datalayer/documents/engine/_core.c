@@ -13,7 +13,7 @@
 static Py_ssize_t slot_data, slot_changed, slot_initialised, slot_created, slot_dynamic,
     slot_instance, lazy_pending, lazy_converters, lazy_document;
 static PyObject *base_type, *no_arguments, *lazy_type, *empty_dynamic, *tracked_types, *small_types;
-static PyObject *name_cls, *name_load, *name_dereferenced;
+static PyObject *init_otherwise, *name_table, *name_cls, *name_load, *name_dereferenced;
 static int is_set_up = 0;
 
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
@@ -328,62 +328,77 @@ has_known_keys(Table *part, PyObject *raw)
 
 /* 1: taken; 0: out of the ordinary; -1: an error. */
 static int
-read_field(Table *self, Field *field, PyObject *son, PyObject *data, PyObject *pending)
+read_preset(Field *field, PyObject *data)
+{
+    if (field->preset_kind == ASSIGNED)
+        return 0;
+    PyObject *made = field->preset_kind == CALLED ? PyObject_CallNoArgs(field->preset)
+                                                  : Py_NewRef(field->preset);
+    int failed = made == NULL ? -1 : PyDict_SetItem(data, field->name, made);
+    Py_XDECREF(made);
+    return failed < 0 ? -1 : 1;
+}
+
+static int
+read_converted(Field *field, PyObject *value, PyObject *data)
+{
+    PyObject *converted = PyObject_CallOneArg(field->to_python, value);
+    if (converted == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError) &&
+            !PyErr_ExceptionMatches(PyExc_ValueError))
+            return -1;
+        PyErr_Clear(); /* the way through Python says it as MongoEngine does */
+        return 0;
+    }
+    int failed = PyDict_SetItem(data, field->name, converted);
+    Py_DECREF(converted);
+    return failed < 0 ? -1 : 1;
+}
+
+static int
+read_waiting(Field *field, PyObject *value, PyObject *pending)
+{
+    if (field->raw_type != Py_None && (PyObject *)Py_TYPE(value) != field->raw_type)
+        return 0;
+    int may_wait = field->link_kind == ONE ? has_known_keys((Table *)field->link, value) : 0;
+    if (may_wait == 0) {
+        may_wait = 1;
+        if (field->may_wait != Py_None) {
+            PyObject *answer = PyObject_CallOneArg(field->may_wait, value);
+            may_wait = answer == NULL ? -1 : PyObject_IsTrue(answer);
+            Py_XDECREF(answer);
+        }
+    }
+    if (may_wait <= 0)
+        return may_wait;
+    return PyDict_SetItem(pending, field->name, value) < 0 ? -1 : 1;
+}
+
+static int
+read_field(Table *self, Field *field, PyObject *son, PyObject *data, PyObject *pending,
+           Py_ssize_t *found)
 {
     PyObject *value = PyDict_GetItemWithError(son, field->key);
     if (value == NULL)
-        return PyErr_Occurred() ? -1 : 0;
+        return PyErr_Occurred() ? -1 : read_preset(field, data);
+    (*found)++;
+    if (value == Py_None)
+        return field->load == CLASS_NAME ? 0 : read_preset(field, data);
     switch (field->load) {
     case SCALAR:
-        if ((PyObject *)Py_TYPE(value) != field->type)
-            return 0;
-        break;
+        if ((PyObject *)Py_TYPE(value) == field->type)
+            break;
+        return read_converted(field, value, data);
     case CLASS_NAME: {
         int same = PyObject_RichCompareBool(value, self->class_name, Py_EQ);
         if (same <= 0)
             return same;
         break;
     }
-    case DEFERRED: {
-        if (value == Py_None)
-            return 0;
-        if (field->raw_type != Py_None && (PyObject *)Py_TYPE(value) != field->raw_type)
-            return 0;
-        int is_known = 0;
-        if (field->link_kind == ONE) {
-            is_known = has_known_keys((Table *)field->link, value);
-            if (is_known < 0)
-                return -1;
-        }
-        if (!is_known && field->may_wait != Py_None) {
-            PyObject *may = PyObject_CallOneArg(field->may_wait, value);
-            if (may == NULL)
-                return -1;
-            int waits = PyObject_IsTrue(may);
-            Py_DECREF(may);
-            if (waits <= 0)
-                return waits;
-        }
-        return PyDict_SetItem(pending, field->name, value) < 0 ? -1 : 1;
-    }
-    case CONVERTED: {
-        if (value == Py_None)
-            return 0;
-        PyObject *converted = PyObject_CallOneArg(field->to_python, value);
-        if (converted == NULL) {
-            if (!PyErr_ExceptionMatches(PyExc_AttributeError) &&
-                !PyErr_ExceptionMatches(PyExc_ValueError))
-                return -1;
-            PyErr_Clear();
-            return 0;
-        }
-        int failed = PyDict_SetItem(data, field->name, converted);
-        Py_DECREF(converted);
-        return failed < 0 ? -1 : 1;
-    }
-    default:
-        if (value == Py_None)
-            return 0;
+    case DEFERRED:
+        return read_waiting(field, value, pending);
+    case CONVERTED:
+        return read_converted(field, value, data);
     }
     return PyDict_SetItem(data, field->name, value) < 0 ? -1 : 1;
 }
@@ -392,18 +407,23 @@ static PyObject *
 read_regular(Table *self, PyObject *son, int created)
 {
     PyObject *document = NULL, *pending = NULL, *reference = NULL, *changed = NULL;
+    Py_ssize_t found = 0;
     PyObject *data = self->waiting ? PyObject_CallNoArgs(lazy_type) : PyDict_New();
     if (data == NULL)
         return NULL;
     if (self->waiting && (pending = PyDict_New()) == NULL)
         goto done;
     for (Py_ssize_t i = 0; i < self->count; i++) {
-        int taken = read_field(self, &self->fields[i], son, data, pending);
+        int taken = read_field(self, &self->fields[i], son, data, pending, &found);
         if (taken <= 0) {
             if (taken == 0)
                 document = Py_NewRef(Py_None);
             goto done;
         }
+    }
+    if (found != PyDict_GET_SIZE(son)) { /* a key that the class doesn't know */
+        document = Py_NewRef(Py_None);
+        goto done;
     }
     PyTypeObject *type = (PyTypeObject *)self->model;
     if ((changed = PyList_New(0)) == NULL || (document = new_document(type)) == NULL)
@@ -440,8 +460,7 @@ table_read(Table *self, PyObject *const *args, Py_ssize_t count)
         return NULL;
     }
     PyObject *created = count == 2 ? args[1] : Py_False;
-    if (PyDict_CheckExact(args[0]) && PyDict_GET_SIZE(args[0]) == self->count &&
-        !is_listened_to(self)) {
+    if (PyDict_CheckExact(args[0]) && PyDict_GET_SIZE(args[0]) && !is_listened_to(self)) {
         int is_created = PyObject_IsTrue(created);
         if (is_created < 0)
             return NULL;
@@ -481,6 +500,17 @@ value_for(Field *field, PyObject *document, PyObject *values)
     return PyObject_CallFunctionObjArgs(field->take, document, value, NULL);
 }
 
+static PyObject *
+construct_by_python(Table *self, PyObject *document, PyObject *values)
+{
+    PyObject *copied = PyDict_Copy(values); /* it takes out what it knows */
+    PyObject *done = copied == NULL ? NULL
+                                    : PyObject_CallFunctionObjArgs(self->construct_otherwise,
+                                                                   document, copied, NULL);
+    Py_XDECREF(copied);
+    return done;
+}
+
 PyDoc_STRVAR(construct_doc, "construct(document, values)\n\nDoes what __init__ does.");
 
 static PyObject *
@@ -499,8 +529,7 @@ table_construct(Table *self, PyObject *const *args, Py_ssize_t count)
         if (known < 0)
             return NULL;
         if (!known)
-            return PyObject_CallFunctionObjArgs(self->construct_otherwise, document, values,
-                                                NULL);
+            return construct_by_python(self, document, values);
     }
     PyObject *data = PyDict_New();
     if (data == NULL)
@@ -776,7 +805,57 @@ table_errors_of(Table *self, PyObject *const *args, Py_ssize_t count)
                                                : errors_in(self, args[0], args[1], skips);
 }
 
+/* Changes */
+
+static int is_clean(Table *self, PyObject *document);
+
+static int
+is_clean_part(Field *field, PyObject *part)
+{
+    PyObject *changed = SLOT(part, slot_changed);
+    if (changed == NULL || !PyList_CheckExact(changed) || PyList_GET_SIZE(changed))
+        return 0;
+    return is_clean((Table *)field->link, part);
+}
+
+/* Whether no value can have noted a change of its own; 0 too where that isn't known here. */
+static int
+is_clean(Table *self, PyObject *document)
+{
+    PyObject *data = SLOT(document, slot_data);
+    if (data == NULL || !PyDict_Check(data) || Py_EnterRecursiveCall(" in a document"))
+        return 0;
+    int clean = 1;
+    for (Py_ssize_t i = 0; clean && i < self->count; i++) {
+        Field *field = &self->fields[i];
+        if (field->load == SCALAR || field->load == AS_IS || field->load == CLASS_NAME)
+            continue;
+        PyObject *value = PyDict_GetItemWithError(data, field->name);
+        if (value == NULL || value == Py_None)
+            continue; /* what waits was not changed */
+        if (is_part(field, value))
+            clean = is_clean_part(field, value);
+        else if (are_parts(field, value))
+            for (Py_ssize_t j = 0; clean && j < PyList_GET_SIZE(value); j++)
+                clean = is_clean_part(field, PyList_GET_ITEM(value, j));
+        else
+            clean = PySet_Contains(small_types, (PyObject *)Py_TYPE(value)) == 1;
+    }
+    Py_LeaveRecursiveCall();
+    return clean;
+}
+
+PyDoc_STRVAR(clean_doc, "is_clean(document)\n\n\
+Whether no value of it can have noted a change; False too where that isn't known here.");
+
+static PyObject *
+table_is_clean(Table *self, PyObject *document)
+{
+    return is_one(self, document) ? PyBool_FromLong(is_clean(self, document)) : NULL;
+}
+
 static PyMethodDef table_methods[] = {
+    {"is_clean", (PyCFunction)table_is_clean, METH_O, clean_doc},
     {"read", (PyCFunction)(void (*)(void))table_read, METH_FASTCALL, read_doc},
     {"construct", (PyCFunction)(void (*)(void))table_construct, METH_FASTCALL, construct_doc},
     {"write", (PyCFunction)(void (*)(void))table_write, METH_FASTCALL, write_doc},
@@ -796,6 +875,34 @@ static PyTypeObject TableType = {
     .tp_clear = (inquiry)table_clear,
     .tp_methods = table_methods,
 };
+
+/* What __init__ does */
+
+PyDoc_STRVAR(init_doc, "init(document, **values)\n\n\
+Constructs a document by its class's table, or as ``set_up`` was told.");
+
+static PyObject *
+init(PyObject *module, PyObject *args, PyObject *values)
+{
+    if (PyTuple_GET_SIZE(args) == 1 && values != NULL) {
+        PyObject *document = PyTuple_GET_ITEM(args, 0);
+        PyObject *table = PyObject_GetAttr((PyObject *)Py_TYPE(document), name_table);
+        if (table == NULL)
+            return NULL;
+        if (Py_TYPE(table) == &TableType && !is_listened_to((Table *)table) &&
+            ((Table *)table)->model == (PyObject *)Py_TYPE(document)) {
+            PyObject *const arguments[] = {document, values};
+            PyObject *done = table_construct((Table *)table, arguments, 2);
+            Py_DECREF(table);
+            return done;
+        }
+        Py_DECREF(table);
+    }
+    return PyObject_Call(init_otherwise, args, values);
+}
+
+static PyMethodDef init_method = {"__init__", (PyCFunction)(void (*)(void))init,
+                                  METH_VARARGS | METH_KEYWORDS, init_doc};
 
 /* The attribute that stands for a field in a class */
 
@@ -1051,17 +1158,18 @@ offset_of(PyObject *descriptor, Py_ssize_t *offset)
 }
 
 PyDoc_STRVAR(set_up_doc, 
-             "set_up(slots, base_type, lazy_type, empty_dynamic, tracked_types, small_types)");
+             "set_up(slots, base_type, lazy_type, empty_dynamic, tracked_types, small_types, init)\n\n"
+             "Tells where things are; returns a method for __init__.");
 
 static PyObject *
 set_up(PyObject *module, PyObject *args)
 {
-    PyObject *slots, *base, *lazy, *empty, *tracked, *small;
+    PyObject *slots, *base, *lazy, *empty, *tracked, *small, *otherwise;
     Py_ssize_t *offsets[] = {&slot_data,    &slot_changed,  &slot_initialised,
                              &slot_created, &slot_dynamic,  &slot_instance,
                              &lazy_pending, &lazy_converters, &lazy_document};
-    if (!PyArg_ParseTuple(args, "O!O!OOO!O!", &PyTuple_Type, &slots, &PyType_Type, &base, &lazy, &empty,
-                          &PyFrozenSet_Type, &tracked, &PyFrozenSet_Type, &small))
+    if (!PyArg_ParseTuple(args, "O!O!OOO!O!O", &PyTuple_Type, &slots, &PyType_Type, &base, &lazy, &empty,
+                          &PyFrozenSet_Type, &tracked, &PyFrozenSet_Type, &small, &otherwise))
         return NULL;
     if (PyTuple_GET_SIZE(slots) != 9) {
         PyErr_SetString(PyExc_ValueError, "nine slots");
@@ -1075,8 +1183,12 @@ set_up(PyObject *module, PyObject *args)
     Py_XSETREF(empty_dynamic, Py_NewRef(empty));
     Py_XSETREF(tracked_types, Py_NewRef(tracked));
     Py_XSETREF(small_types, Py_NewRef(small));
+    Py_XSETREF(init_otherwise, Py_NewRef(otherwise));
     is_set_up = 1;
-    Py_RETURN_NONE;
+    PyObject *function = PyCFunction_New(&init_method, NULL);
+    PyObject *method = function == NULL ? NULL : PyInstanceMethod_New(function);
+    Py_XDECREF(function);
+    return method;
 }
 
 static PyMethodDef methods[] = {
@@ -1100,11 +1212,12 @@ PyInit__core(void)
     if (made == NULL || PyModule_AddType(made, &TableType) < 0 ||
         PyModule_AddType(made, &AttributeType) < 0)
         return NULL;
+    name_table = PyUnicode_InternFromString("_engine_table");
     name_cls = PyUnicode_InternFromString("_cls");
     name_load = PyUnicode_InternFromString("load");
     name_dereferenced = PyUnicode_InternFromString("_dereferenced");
     no_arguments = PyTuple_New(0);
-    if (no_arguments == NULL || name_cls == NULL || name_load == NULL || name_dereferenced == NULL)
+    if (no_arguments == NULL || name_table == NULL || name_cls == NULL || name_load == NULL || name_dereferenced == NULL)
         return NULL;
     return made;
 }

@@ -19,7 +19,7 @@ from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField,
 from datalayer.documents.engine.constructing import preset_for, taker_for
 from datalayer.documents.engine.data import LazyData
 from datalayer.documents.engine.first_reads import waiting_tests
-from datalayer.documents.engine.internals import EMPTY, post_init, pre_init
+from datalayer.documents.engine.internals import EMPTY, listened_to, post_init, pre_init, stock
 from datalayer.documents.engine.plans import Load, Plan
 from datalayer.documents.engine.validating import check_for, is_required, judge_for, missing
 from datalayer.documents.engine.writing import own_to_mongo, value_writer_for
@@ -27,7 +27,7 @@ from datalayer.documents.engine.writing import own_to_mongo, value_writer_for
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["core", "in_table_order", "is_compiled", "link", "use"]
+__all__ = ["core", "fast_init", "in_table_order", "is_compiled", "link", "use"]
 
 _PURE = "DATALAYER_PURE_PYTHON"  # a variable for measuring and testing the Python alone
 
@@ -52,8 +52,23 @@ def _load() -> Any:
     )
     small = frozenset({NoneType, bool, float, datetime, ObjectId, Decimal128, UUID})
     tracked = frozenset({BaseList, EmbeddedDocumentList})
-    module.set_up(slots, BaseDocument, LazyData, EMPTY, tracked, small)
+    module.init = module.set_up(slots, BaseDocument, LazyData, EMPTY, tracked, small, _init)
     return module
+
+
+def _init(document: Any, *args: Any, **values: Any) -> None:
+    """Construct a document whose class has no table, or has somebody who wants to hear of it."""
+    if args or listened_to(type(document)):
+        is_document = type(document)._is_document
+        construct = stock.document_init if is_document else stock.embedded_init
+        construct(document, *args, **values)
+    else:
+        document._engine_construct(values)
+
+
+def fast_init() -> Any:
+    """The ``__init__`` of documents with the engine."""
+    return _init if core is None else core.init
 
 
 core: Any = _load()

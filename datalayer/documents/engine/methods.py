@@ -3,13 +3,11 @@ there is none, does what MongoEngine does."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from datalayer.documents.engine.changes import changed_fields, written_changes
+from datalayer.documents.engine.compiled import fast_init
 from datalayer.documents.engine.internals import (
-    listened_to,
-    post_init,
-    pre_init,
     slots,
     son_of,
     stock,
@@ -23,6 +21,18 @@ __all__ = ["FastDocument", "FastEmbeddedDocument", "is_fast", "uses_engine"]
 
 class _Fast:
     """What both kinds of documents have."""
+
+    _engine_table: ClassVar[Any] = None  # of the class, where its documents are made in C
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *args: Any, **values: Any) -> None: ...
+
+    else:
+        __init__ = fast_init()
+
+    def _engine_construct(self, values: dict[str, Any]) -> None:
+        program_of(type(self)).construct(self, values)
 
     @classmethod
     def _from_son(cls, son: Any, _auto_dereference: bool = True, created: bool = False) -> Any:
@@ -48,11 +58,16 @@ class _Fast:
         if program.reason is not None:
             found: list[str] = stock.get_changed_fields(self)
             return found
+        if program.table is not None and program.table.is_clean(self):
+            return list(getattr(self, "_changed_fields", ()))
         return changed_fields(self, program)
 
     def _clear_changed_fields(self) -> None:
         program = program_of(type(self))
-        if program.reason is not None or self._get_changed_fields():
+        if program.reason is not None or (
+            not (program.table is not None and program.table.is_clean(self))
+            and self._get_changed_fields()
+        ):
             stock.clear_changed_fields(self)
         else:
             slots.changed_fields(self, [])
@@ -67,12 +82,6 @@ class _Fast:
 class FastDocument(_Fast):
     """A mixin before MongoEngine's ``Document``."""
 
-    def __init__(self, *args: Any, **values: Any) -> None:
-        if args or pre_init.receivers or post_init.receivers:
-            _construct(self, stock.document_init, args, values)
-        else:
-            program_of(type(self)).construct(self, values)
-
     def to_mongo(self, *args: Any, **kwargs: Any) -> Any:
         """What MongoDB gets of the document, in order."""
         program = program_of(type(self))
@@ -86,25 +95,12 @@ class FastDocument(_Fast):
 class FastEmbeddedDocument(_Fast):
     """A mixin before MongoEngine's ``EmbeddedDocument``."""
 
-    def __init__(self, *args: Any, **values: Any) -> None:
-        if args or pre_init.receivers or post_init.receivers:
-            _construct(self, stock.embedded_init, args, values)
-        else:
-            program_of(type(self)).construct(self, values)
-
     def to_mongo(self, *args: Any, **kwargs: Any) -> Any:
         """What MongoDB gets of the embedded document, in order."""
         program = program_of(type(self))
         if args not in _ALL_FIELDS or kwargs or program.reason is not None:
             return stock.embedded_to_mongo(self, *args, **kwargs)
         return son_of(program.write(self, son_of))
-
-
-def _construct(document: Any, stock_init: Any, args: Any, values: dict[str, Any]) -> None:
-    if args or listened_to(type(document)):
-        stock_init(document, *args, **values)
-    else:
-        program_of(type(document)).construct(document, values)
 
 
 def uses_engine(model: Any) -> bool:
@@ -122,7 +118,7 @@ _ALL_FIELDS: tuple[tuple[Any, ...], ...] = ((), (True,), (True, None), (True, []
 
 _from_son: Any = _Fast.__dict__["_from_son"].__func__
 
-own.init.update({FastDocument.__init__, FastEmbeddedDocument.__init__})
+own.init.add(_Fast.__init__)
 own.to_mongo.update({FastDocument.to_mongo, FastEmbeddedDocument.to_mongo})
 own.validate.add(_Fast.validate)
 own.get_changed_fields.add(_Fast._get_changed_fields)

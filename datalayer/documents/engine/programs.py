@@ -23,6 +23,7 @@ from datalayer.documents.engine.writing import Wrap, value_writer_for, writer_fo
 __all__ = ["Program", "forget_all", "own", "program_of", "reason_against"]
 
 _ATTRIBUTE = "_engine_program"
+_TABLE = "_engine_table"
 
 
 class _Own:
@@ -111,6 +112,8 @@ class Program:
         self.construct = self.made
         if self.table is not None:
             compiled.link(self, self.table)
+            if self.dereferences and self.made == self.table.construct:
+                type.__setattr__(self.model, _TABLE, self.table)
 
     def _construct_first(self, document: Any, values: dict[str, Any]) -> None:
         self._use_links()
@@ -176,6 +179,8 @@ def forget_all() -> None:
         for model in list(_compiled):
             attributes.uninstall(model)
             type.__delattr__(model, _ATTRIBUTE)
+            if _TABLE in model.__dict__:
+                type.__delattr__(model, _TABLE)
         _compiled.clear()
 
 
