@@ -221,12 +221,11 @@ class Document(_Exchange, FastDocument, mongoengine.Document):
             registry.check_process()  # before a child's first id
             # Past __setattr__, which takes a document that gets an id for a saved one.
             self._data[id_field] = ObjectId()
-        stamps = [name for name in ("created_at", "updated_at") if keeps(type(self), name)]
-        if stamps:
-            now = utc_now()
-            for name in stamps:
-                if self._data.get(name) is None:
-                    self._data[name] = now
+        if self._meta.get("timestamps"):
+            now = None
+            for name in ("created_at", "updated_at"):
+                if name in self._fields and self._data.get(name) is None:
+                    now = self._data[name] = now or utc_now()
 
     def _save_create(self, doc: Any, force_insert: bool, write_concern: dict[str, Any]) -> Any:
         fresh = "_id" not in doc

@@ -5,7 +5,7 @@ from __future__ import annotations
 import decimal
 import unicodedata
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,7 +40,8 @@ class _Typed(BaseField):
 class _ConvertingField(_Typed):
     """Converts a value already where it is assigned: what you hold is what you reload.
 
-    ``converts_on_first_read`` tells the engine that a loaded value may wait until it is read.
+    ``converts_on_first_read`` gives the engine the word that assigning does no more than that:
+    so a loaded value may wait until it is read.
     """
 
     converts_on_first_read: ClassVar[bool] = False
@@ -70,6 +71,8 @@ class UTCDateTimeField(_ConvertingField, DateTimeField):
         return self._moment(value)
 
     def _moment(self, value: Any) -> datetime | None:
+        if type(value) is datetime and value.tzinfo is UTC:
+            return in_utc(value)  # what an attribute holds; a subclass may be anything
         try:
             if isinstance(value, str):
                 return in_utc(datetime.fromisoformat(value.strip()))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from datalayer.documents.engine import written
 from datalayer.recorder.collector import Collector
 from datalayer.recorder.counters import Counter, Counters
 from datalayer.recorder.encoding import fixed_fields, stamps_of, target_of
@@ -231,8 +232,7 @@ class Recorder:
                 f"not a {type(document).__name__} alone"
             )
         try:
-            # MongoEngine's SON has a slow way of being changed and copied.
-            stored = dict(dict.items(to_mongo()))
+            stored = written(document)
             if hasattr(document, "_prepare_insert"):
                 # Afterwards, since id and time stamps have the stored form already.
                 document._prepare_insert()

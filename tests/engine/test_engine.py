@@ -198,6 +198,17 @@ def test_the_attributes_of_a_class_are_its_fields() -> None:
     assert Whole.name is Whole._fields["name"]
 
 
+class Named(ENGINE.document):
+    document = me.StringField()
+    values = me.ListField(me.StringField())
+    args = me.IntField()
+
+
+def test_fields_may_have_any_name() -> None:
+    named = Named(document="a", values=["b"], args=1)
+    assert (named.document, named.values, named.args) == ("a", ["b"], 1)
+
+
 def test_choices_are_shown() -> None:
     assert Whole._from_son(raw(name="a")).get_name_display() == "a"
     assert Whole(name="b").get_name_display() == "b"

@@ -1144,6 +1144,53 @@ weight_of(PyObject *module, PyObject *document)
     return PyLong_FromSsize_t(PyDict_CheckExact(document) ? weigh(document, 1) : -1);
 }
 
+/* Copies of plain values */
+
+/* A copy of a tree of mappings, lists and single values; NULL without an error where it holds
+   anything else. */
+static PyObject *
+copy_of(PyObject *value, int level)
+{
+    if (PyUnicode_CheckExact(value) || PyLong_CheckExact(value) ||
+        PySet_Contains(small_types, (PyObject *)Py_TYPE(value)) == 1)
+        return Py_NewRef(value);
+    int is_plain = PyDict_CheckExact(value) || PyList_CheckExact(value) ||
+                   PySet_Contains(tracked_types, (PyObject *)Py_TYPE(value)) == 1;
+    if (!is_plain || level > MOST_LEVELS)
+        return NULL;
+    if (PyDict_Check(value)) {
+        PyObject *key, *item, *copy = PyDict_New();
+        Py_ssize_t position = 0;
+        while (copy != NULL && PyDict_Next(value, &position, &key, &item)) {
+            PyObject *made = PyUnicode_CheckExact(key) ? copy_of(item, level + 1) : NULL;
+            if (made == NULL || PyDict_SetItem(copy, key, made) < 0)
+                Py_CLEAR(copy);
+            Py_XDECREF(made);
+        }
+        return copy;
+    }
+    PyObject *copy = PyList_New(0);
+    for (Py_ssize_t i = 0; copy != NULL && i < PyList_GET_SIZE(value); i++) {
+        PyObject *made = copy_of(PyList_GET_ITEM(value, i), level + 1);
+        if (made == NULL || PyList_Append(copy, made) < 0)
+            Py_CLEAR(copy);
+        Py_XDECREF(made);
+    }
+    return copy;
+}
+
+PyDoc_STRVAR(copy_doc, "plain_copy(value)\n\n\
+A copy of a tree of mappings, lists and single values; None where it holds anything else.");
+
+static PyObject *
+plain_copy(PyObject *module, PyObject *value)
+{
+    PyObject *copy = PyDict_Check(value) || PyList_Check(value) ? copy_of(value, 1) : NULL;
+    if (copy == NULL && !PyErr_Occurred())
+        Py_RETURN_NONE;
+    return copy;
+}
+
 /* The module */
 
 static int
@@ -1193,6 +1240,7 @@ set_up(PyObject *module, PyObject *args)
 
 static PyMethodDef methods[] = {
     {"set_up", set_up, METH_VARARGS, set_up_doc},
+    {"plain_copy", plain_copy, METH_O, copy_doc},
     {"weight_of", weight_of, METH_O, weight_doc},
     {NULL, NULL, 0, NULL},
 };

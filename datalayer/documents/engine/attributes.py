@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from mongoengine.base import BaseField, BaseList, EmbeddedDocumentList
 
-from datalayer.documents.engine.compiled import core, in_table_order
+from datalayer.documents.engine.compiled import core
 from datalayer.documents.engine.data import LazyData
 from datalayer.documents.engine.internals import display_value
 from datalayer.documents.engine.plans import Load, Plan
+from datalayer.documents.engine.tables import in_table_order
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program

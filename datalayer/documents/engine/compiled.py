@@ -7,29 +7,26 @@ import os
 from datetime import datetime
 from importlib import import_module
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import mongoengine
 from bson import Decimal128, ObjectId
-from mongoengine.base import BaseDocument, BaseList, EmbeddedDocumentList
-from mongoengine.errors import NotRegistered, ValidationError
-from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField, ListField
+from mongoengine.base import BaseDict, BaseDocument, BaseList, EmbeddedDocumentList
 
-from datalayer.documents.engine.constructing import preset_for, taker_for
 from datalayer.documents.engine.data import LazyData
-from datalayer.documents.engine.first_reads import waiting_tests
-from datalayer.documents.engine.internals import EMPTY, listened_to, post_init, pre_init, stock
-from datalayer.documents.engine.plans import Load, Plan
-from datalayer.documents.engine.validating import check_for, is_required, judge_for, missing
-from datalayer.documents.engine.writing import own_to_mongo, value_writer_for
+from datalayer.documents.engine.internals import EMPTY, listened_to, stock
 
-if TYPE_CHECKING:
-    from datalayer.documents.engine.programs import Program
-
-__all__ = ["core", "fast_init", "in_table_order", "is_compiled", "link", "use"]
+__all__ = ["core", "fast_init", "is_compiled", "plain_copy"]
 
 _PURE = "DATALAYER_PURE_PYTHON"  # a variable for measuring and testing the Python alone
+
+
+_SINGLE = frozenset({NoneType, bool, float, datetime, ObjectId, Decimal128, UUID})
+_TRACKED = frozenset({BaseDict, BaseList, EmbeddedDocumentList})
+_UNCHANGING = _SINGLE | {int, str}
+_MAPPINGS = frozenset({dict, BaseDict})
+_LISTS = frozenset({list, BaseList, EmbeddedDocumentList})
 
 
 def _load() -> Any:
@@ -50,13 +47,11 @@ def _load() -> Any:
         LazyData.__dict__["converters"],
         LazyData.__dict__["document"],
     )
-    small = frozenset({NoneType, bool, float, datetime, ObjectId, Decimal128, UUID})
-    tracked = frozenset({BaseList, EmbeddedDocumentList})
-    module.init = module.set_up(slots, BaseDocument, LazyData, EMPTY, tracked, small, _init)
+    module.init = module.set_up(slots, BaseDocument, LazyData, EMPTY, _TRACKED, _SINGLE, _init)
     return module
 
 
-def _init(document: Any, *args: Any, **values: Any) -> None:
+def _init(document: Any, /, *args: Any, **values: Any) -> None:
     """Construct a document whose class has no table, or has somebody who wants to hear of it."""
     if args or listened_to(type(document)):
         is_document = type(document)._is_document
@@ -79,119 +74,29 @@ def is_compiled() -> bool:
     return core is not None
 
 
-class _Never:
-    """No value is of this type."""
-
-
-def use(program: Program) -> Any:
-    """Let ``program`` use the loops in C for what they know; returns its table, if it has one."""
-    if core is None or not program.plans:
+def plain_copy(value: Any) -> Any:
+    """A copy of a mapping or list of mappings, lists and single values; ``None`` where it holds
+    anything else. MongoEngine asks each of these what it is."""
+    if core is not None:
+        return core.plain_copy(value)
+    try:
+        return _copied(value) if type(value) in _MAPPINGS or type(value) in _LISTS else None
+    except (_NotPlainError, RecursionError):
         return None
-    table = _table_of(program)
-    is_assigned = any(plan.load is Load.ASSIGNED for plan in program.plans)
-    makes_keys = any(plan.field._auto_gen for plan in program.plans)
-    has_key = program.is_embedded or any(plan.key == "_id" for plan in program.plans)
-    if program.any_reader.is_regular:
-        program.reader = table.read
-    if not is_assigned:
-        program.made = table.construct
-    if has_key and not makes_keys:
-        program.write = table.write
-    program.errors_of = table.errors_of
-    program.is_linkable = program.any_reader.is_regular and not makes_keys
-    return table
 
 
-def in_table_order(program: Program) -> tuple[Plan, ...]:
-    """The fields as they stand in a table: the key first, the others as they are written."""
-    return tuple(sorted(program.in_order, key=lambda plan: plan.key != "_id"))
+class _NotPlainError(Exception):
+    pass
 
 
-def link(program: Program, table: Any) -> None:
-    """Tell the ``table`` of ``program`` of the tables of the embedded documents in its fields."""
-    for index, plan in enumerate(in_table_order(program)):
-        field: Any = plan.field
-        is_list = type(field) in (ListField, EmbeddedDocumentListField)
-        holder: Any = field.field if is_list else field
-        if type(holder) is not EmbeddedDocumentField or plan.load is not Load.DEFERRED:
-            continue
-        try:
-            part = program.of(holder.document_type)
-        except (NotRegistered, ValidationError):
-            continue  # its class isn't defined yet
-        if (
-            part.reason is not None
-            or not part.is_linkable
-            or part.model.to_mongo not in own_to_mongo
-        ):
-            continue
-        if not program.dereferences:
-            part = part.without_dereferencing
-        is_free = (
-            not any(each.choices or each.validation is not None for each in {field, holder})
-            and getattr(field, "max_length", None) is None
-        )
-        validates = is_free and not part.has_own_clean and not part.has_own_validate
-        table.link(index, part.table, is_list, validates)
-
-
-def _table_of(program: Program) -> Any:
-    ordered = in_table_order(program)
-    allows = bool(program.model._meta.get("allow_inheritance"))
-    receivers = tuple(
-        signal.receivers for signal in (pre_init, post_init) if isinstance(signal.receivers, dict)
-    )
-    may_wait = waiting_tests(program)
-    return core.Table(
-        fields=tuple(_row(plan, program, may_wait.get(plan.name)) for plan in ordered),
-        model=program.model,
-        class_name=program.model._class_name,
-        converters=program.any_reader.converters,
-        finish=program.any_reader.finish,
-        missing=missing,
-        allowed=frozenset(plan.name for plan in ordered),
-        read_otherwise=program.any_reader,
-        construct_otherwise=program.made,
-        receivers=receivers,
-        prefix=program.model._class_name if allows else None,
-        keys=program.keys if program.is_strict else None,
-        is_embedded=program.is_embedded,
-        id_first=ordered[0].key == "_id",
-    )
-
-
-_LOADS = (Load.SCALAR, Load.AS_IS, Load.DEFERRED, Load.CONVERTED)
-_CLASS_NAME = 4
-
-
-def _row(plan: Plan, program: Program, may_wait: Any) -> tuple[Any, ...]:
-    field = plan.field
-    if plan.name == "_cls":
-        load = _CLASS_NAME
-    else:
-        load = _LOADS.index(plan.load if plan.load in _LOADS else Load.CONVERTED)
-    is_part = plan.load is Load.DEFERRED and plan.deferred is dict and may_wait is not None
-    preset_kind, preset = preset_for(plan, program)
-    check = check_for(field)
-    return (
-        plan.name,
-        plan.key,
-        plan.types[0] if plan.types else _Never,
-        None if plan.deferred in (None, object) else plan.deferred,
-        may_wait if is_part else None,
-        field.to_python,
-        preset,
-        taker_for(plan),
-        plan.written[0] if plan.written else _Never,
-        value_writer_for(field, program),
-        check.type,
-        judge_for(field),
-        field,
-        load,
-        int(preset_kind),
-        int(check.passing),
-        bool(field.null and plan.key != "_id"),
-        is_required(field),
-        check.shortest,
-        check.longest,
-    )
+def _copied(value: Any) -> Any:
+    kind = type(value)
+    if kind in _UNCHANGING:
+        return value
+    if kind in _MAPPINGS:
+        if not all(type(key) is str for key in dict.keys(value)):
+            raise _NotPlainError
+        return {key: _copied(item) for key, item in dict.items(value)}
+    if kind in _LISTS:
+        return [_copied(item) for item in list.__iter__(value)]
+    raise _NotPlainError

@@ -6,16 +6,19 @@ import weakref
 from collections.abc import Callable
 from datetime import datetime
 from enum import IntEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bson import Decimal128, ObjectId
 from mongoengine import EmbeddedDocument
+from mongoengine.base.fields import ComplexBaseField
 from mongoengine.fields import (
     EmbeddedDocumentField,
     FileField,
     ListField,
 )
 
+from datalayer.documents.engine.compiled import plain_copy
 from datalayer.documents.engine.first_reads import default_of
 from datalayer.documents.engine.internals import EMPTY, slots, stock
 from datalayer.documents.engine.plans import Load, Plan, scalar_types
@@ -109,10 +112,12 @@ def preset_for(plan: Plan, program: Program) -> tuple[Preset, Any]:
     field = plan.field
     if plan.name == "_cls":
         return Preset.CONSTANT, program.model._class_name
-    if plan.load is Load.ASSIGNED or (_is_assigned(plan) and field.default is not None):
+    if _is_assigned(plan):
         return Preset.ASSIGNED, _assigner_of_default(plan.name)
     if field.default is None or field.null:
         return Preset.CONSTANT, None
+    if getattr(field, "converts_on_first_read", False):
+        return Preset.CALLED, partial(default_of, field)
     return (Preset.CALLED if callable(field.default) else Preset.CONSTANT), field.default
 
 
@@ -153,9 +158,13 @@ def _assigner(plan: Plan) -> Callable[[Any, Any], Any]:
 
 
 def _taker(field: Any) -> Callable[[Any, Any], Any]:
+    is_untyped = isinstance(field, ComplexBaseField) and field.field is None
+
     def take(document: Any, value: Any) -> Any:
         if value is None:
             return default_of(field)
+        if is_untyped and (copied := plain_copy(value)) is not None:
+            return copied
         value = field.to_python(value)
         return _owned(document, default_of(field) if value is None else value)
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mongoengine.base import BaseList, EmbeddedDocumentList, get_document
+from mongoengine.base.fields import ComplexBaseField
 from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField, ListField
 
+from datalayer.documents.engine.compiled import plain_copy
 from datalayer.documents.engine.data import Converter, Converters
 from datalayer.documents.engine.internals import slots
 from datalayer.documents.engine.plans import Load, Plan, is_plain_list, scalar_types
@@ -26,7 +28,8 @@ def default_of(field: Any) -> Any:
     default = field.default
     if default is None or field.null:
         return None
-    return default() if callable(default) else default
+    value = default() if callable(default) else default
+    return field.to_python(value) if getattr(field, "converts_on_first_read", False) else value
 
 
 def converters_for(program: Program) -> Converters:
@@ -53,8 +56,11 @@ def _converter(program: Program, plan: Plan) -> Converter:
     if isinstance(field, ListField):
         return _ListConverter(field, plan.name, program.dereferences)
     to_python = field.to_python
+    is_untyped = isinstance(field, ComplexBaseField) and field.field is None
 
     def convert(document: Any, raw: Any) -> Any:
+        if is_untyped and (copied := plain_copy(raw)) is not None:
+            return copied
         value = to_python(raw)
         if hasattr(value, "_instance") and document is not None:
             value._instance = weakref.proxy(document)
@@ -102,6 +108,8 @@ class _ListConverter:
         return values
 
     def _as_mongoengine(self, document: Any, raw: list[Any]) -> Any:
+        if self.field.field is None and (copied := plain_copy(raw)) is not None:
+            return copied
         items = self.field.to_python(raw)
         if document is not None:
             for item in items:

@@ -68,8 +68,10 @@ class Plan:
 
     @property
     def is_set_plainly(self) -> bool:
-        """Whether the field keeps a value that is assigned to it as it is."""
-        return type(self.field).__set__ in (BaseField.__set__, ComplexBaseField.__set__)
+        """Whether the field keeps a value that is assigned to it as its ``to_python`` made it."""
+        plain = (BaseField.__set__, ComplexBaseField.__set__)
+        # One that has a __set__ of its own and yet waits has given its word.
+        return type(self.field).__set__ in plain or self.load is Load.DEFERRED
 
     @property
     def is_container(self) -> bool:

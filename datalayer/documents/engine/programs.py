@@ -12,7 +12,7 @@ from mongoengine.base import BaseDocument
 from mongoengine.base.document import NON_FIELD_ERRORS
 from mongoengine.errors import ValidationError
 
-from datalayer.documents.engine import attributes, compiled, internals
+from datalayer.documents.engine import attributes, internals, tables
 from datalayer.documents.engine.constructing import constructor_for
 from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.plans import Plan, plan_for
@@ -87,7 +87,7 @@ class Program:
             plan.name: value_writer_for(plan.field, self) for plan in self.plans
         }
         self.is_linkable = False
-        self.table: Any = compiled.use(self)
+        self.table: Any = tables.use(self)
 
     @staticmethod
     def of(model: Any) -> Program:
@@ -111,7 +111,7 @@ class Program:
         # On first use, when the classes of all parts are defined.
         self.construct = self.made
         if self.table is not None:
-            compiled.link(self, self.table)
+            tables.link(self, self.table)
             if self.dereferences and self.made == self.table.construct:
                 type.__setattr__(self.model, _TABLE, self.table)
 

@@ -21,6 +21,7 @@ from datalayer.documents.engine.queries import (
 __all__ = ["accelerate", "invalidate"]
 
 _switching = threading.Lock()  # guards _replaced
+_ABSENT: Any = object()
 _replaced: dict[type, dict[str, Any]] = {}  # what stood in MongoEngine's classes, by name
 
 
@@ -62,16 +63,16 @@ def _replace(model: Any, mixin: type) -> None:
         name: value
         for part in reversed(inherited)
         for name, value in vars(part).items()
-        if callable(value) or isinstance(value, (classmethod, property))
+        if name == "__init__" or not name.startswith("__")
     }
-    _replaced[model] = {name: model.__dict__.get(name) for name in functions}
+    _replaced[model] = {name: model.__dict__.get(name, _ABSENT) for name in functions}
     for name, value in functions.items():
         setattr(model, name, value)
 
 
 def _put_back(model: Any, before: dict[str, Any]) -> None:
     for name, value in before.items():
-        if value is None:
+        if value is _ABSENT:
             delattr(model, name)
         else:
             setattr(model, name, value)

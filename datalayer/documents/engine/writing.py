@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from mongoengine.base import BaseField
 from mongoengine.base.fields import ComplexBaseField
-from mongoengine.fields import EmbeddedDocumentField, ListField
+from mongoengine.fields import DictField, EmbeddedDocumentField, ListField
 
+from datalayer.documents.engine.compiled import plain_copy
 from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.plans import Plan, scalar_types
 from datalayer.documents.engine.source import Names, compiled
@@ -73,6 +74,8 @@ def value_writer_for(field: Any, program: Program) -> ValueWriter:
         return _writer_of_part(field, program)
     if isinstance(field, ListField) and kind.to_mongo is ComplexBaseField.to_mongo:
         return _writer_of_list(field, program)
+    if isinstance(field, DictField) and kind.to_mongo is ComplexBaseField.to_mongo:
+        return _writer_of_mapping(field)
     to_mongo = field.to_mongo
     # As MongoEngine finds out what a field's to_mongo takes.
     if "use_db_field" in to_mongo.__code__.co_varnames:
@@ -104,6 +107,8 @@ def _writer_of_list(field: Any, program: Program) -> ValueWriter:
     write_part = _writer_of_part(inner, program) if is_of_parts else None
 
     def write(value: Any, wrap: Wrap) -> Any:
+        if inner is None and (copied := plain_copy(value)) is not None:
+            return copied
         if isinstance(value, list):
             # Past BaseList's own iterator, which is a generator.
             if passed and passed.issuperset(map(type, list.__iter__(value))):
@@ -111,5 +116,15 @@ def _writer_of_list(field: Any, program: Program) -> ValueWriter:
             if write_part is not None:
                 return [write_part(item, wrap) for item in list.__iter__(value)]
         return field.to_mongo(value, True)
+
+    return write
+
+
+def _writer_of_mapping(field: Any) -> ValueWriter:
+    is_untyped = field.field is None
+
+    def write(value: Any, wrap: Wrap) -> Any:
+        copied = plain_copy(value) if is_untyped else None
+        return field.to_mongo(value, True) if copied is None else copied
 
     return write
