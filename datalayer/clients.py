@@ -15,6 +15,7 @@ from datalayer import replica_lag
 from datalayer.bounded_pool import BoundedPool
 from datalayer.errors import ConfigurationError
 from datalayer.monitoring import Monitors
+from datalayer.monitoring.direct import tell_directly
 from datalayer.settings import DatabaseSettings
 
 __all__ = ["abandon_client", "open_client"]
@@ -49,6 +50,7 @@ def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> Mon
             "tlsCertificateKeyFile and its passphrase",
             alias=settings.alias,
         ) from exc
+    tell_directly(client, monitors)
     monitors.topology.follow(lambda: client.topology_description)
     return client
 

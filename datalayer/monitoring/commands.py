@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ logger = logging.getLogger("datalayer.commands")
 
 _BATCH = 256  # durations are counted this many at a time, or when somebody asks
 _LOGGING_IN = frozenset({"saslStart", "saslContinue", "authenticate"})
+_NAMES_SOMEBODY = re.compile("user|role", re.IGNORECASE)  # such as createUser
 _SENT_DOCUMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
 
 
@@ -39,7 +41,8 @@ class Traffic(NamedTuple):
 
 
 class _Thread(threading.local):
-    started: CommandStartedEvent | None = None
+    command: Mapping[str, Any] | None = None
+    request = 0
     began = 0.0
     sent = 0
     unanswered = 0
@@ -94,59 +97,71 @@ class CommandMonitor(CommandListener):
 
     def started(self, event: CommandStartedEvent) -> None:
         """A command is about to be sent."""
-        thread = self._thread
-        thread.started = event
-        if event.command_name not in _LOGGING_IN:
-            thread.sent += 1
-        thread.began = self._clock()
+        self.begin(event.command_name, event.command, event.request_id)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
         """A command was answered."""
-        microseconds = self._duration()
-        self._uncounted.append(microseconds)
-        if microseconds >= self._slow_microseconds and not self._waits_for_data(event):
-            self._report_slow(event, microseconds, event.reply)
-        self._thread.started = None  # a large insert's documents needn't stay in memory
-        if len(self._uncounted) >= _BATCH:
-            with self._lock:
-                self._count()
+        self.succeed(event.command_name, event.reply, event.request_id)
 
     def failed(self, event: CommandFailedEvent) -> None:
         """A command got an error for an answer, or none."""
+        self.fail(event.command_name, event.failure, event.request_id)
+
+    def begin(self, name: str, command: Mapping[str, Any], request: int) -> None:
+        """``started``, without an event."""
+        thread = self._thread
+        thread.command = command
+        thread.request = request
+        if name not in _LOGGING_IN:
+            thread.sent += 1
+        thread.began = self._clock()
+
+    def succeed(self, name: str, reply: Any, request: int) -> None:
+        """``succeeded``, without an event."""
+        thread, uncounted = self._thread, self._uncounted
+        microseconds = self._since(thread.began)
+        uncounted.append(microseconds)
+        if microseconds >= self._slow_microseconds:
+            command = self._command_of(request)
+            if not _waits_for_data(name, command):
+                self._report_slow(name, command, microseconds, reply)
+        thread.command = None  # a large insert's documents needn't stay in memory
+        if len(uncounted) >= _BATCH:
+            with self._lock:
+                self._count()
+
+    def fail(self, name: str, failure: Mapping[str, Any], request: int) -> None:
+        """``failed``, without an event."""
+        thread = self._thread
+        microseconds = self._since(thread.began)
         # The driver's own note, rather than a server's reply, holds the error's type.
-        if "errtype" in event.failure and event.command_name not in _LOGGING_IN:
-            self._thread.unanswered += 1
-        microseconds = self._duration()
+        if "errtype" in failure and name not in _LOGGING_IN:
+            thread.unanswered += 1
         self._uncounted.append(microseconds)
         with self._lock:
             self._failed += 1
             self._count()
         if microseconds >= self._slow_microseconds:
-            self._report_slow(event, microseconds, None)
-        self._thread.started = None
+            self._report_slow(name, self._command_of(request), microseconds, None)
+        thread.command = None
 
-    def _duration(self) -> int:
-        """The microseconds that the thread's command took.
+    def _since(self, began: float) -> int:
+        """The microseconds since a command began.
 
-        Not the event's figure: PyMongo before 4.18 takes it from the wall clock, which may jump.
+        Not the driver's figure: PyMongo before 4.18 takes it from the wall clock, which may jump.
         """
-        return int((self._clock() - self._thread.began) * 1_000_000)
+        return int((self._clock() - began) * 1_000_000)
 
     def _count(self) -> None:
-        uncounted, record = self._uncounted, self._latencies.record
-        for _ in range(len(uncounted)):
-            record(uncounted.popleft() / 1_000_000)
-            self._total += 1
+        uncounted = [self._uncounted.popleft() for _ in range(len(self._uncounted))]
+        self._latencies.record_all(uncounted)
+        self._total += len(uncounted)
 
     def _report_slow(
-        self,
-        event: CommandSucceededEvent | CommandFailedEvent,
-        microseconds: int,
-        reply: Any,
+        self, name: str, command: Mapping[str, Any] | None, microseconds: int, reply: Any
     ) -> None:
         with self._lock:
             self._slow += 1
-        name, command = event.command_name, self._command_of(event)
         facts = {
             "alias": self._alias,
             "collection": _collection_of(name, command),
@@ -162,27 +177,23 @@ class CommandMonitor(CommandListener):
         )
         self._emit("slow_command", facts)
 
-    def _waits_for_data(self, event: CommandSucceededEvent) -> bool:
-        """Whether the command was to wait for something to happen, as a change stream's does.
+    def _command_of(self, request: int) -> Mapping[str, Any] | None:
+        thread = self._thread
+        return thread.command if thread.request == request else None
 
-        Such a ``getMore``, and no other, says for how long
-        (https://www.mongodb.com/docs/manual/reference/command/getMore/).
-        """
-        command = self._command_of(event) if event.command_name == "getMore" else None
-        return command is not None and "maxTimeMS" in command
 
-    def _command_of(
-        self, event: CommandSucceededEvent | CommandFailedEvent
-    ) -> Mapping[str, Any] | None:
-        started = self._thread.started
-        if started is None or started.request_id != event.request_id:
-            return None
-        return started.command
+def _waits_for_data(name: str, command: Mapping[str, Any] | None) -> bool:
+    """Whether the command was to wait for something to happen, as a change stream's does.
+
+    Such a ``getMore``, and no other, says for how long
+    (https://www.mongodb.com/docs/manual/reference/command/getMore/).
+    """
+    return name == "getMore" and command is not None and "maxTimeMS" in command
 
 
 def _collection_of(name: str, command: Mapping[str, Any] | None) -> str | None:
     """The collection a command names: its first value, or a cursor command's own field."""
-    if not command:
+    if not command or _NAMES_SOMEBODY.search(name):
         return None
     value = command.get("collection") if name == "getMore" else command.get(name)
     return value if isinstance(value, str) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 __all__ = ["Histogram"]
 
@@ -32,12 +32,17 @@ class Histogram:
 
     def record(self, seconds: float) -> None:
         """Count one duration in seconds."""
+        self.record_all((int(seconds * 1_000_000),))
+
+    def record_all(self, durations: Iterable[int]) -> None:
+        """Count durations in microseconds, as of now."""
         now = self._clock()
         if now >= self._window_ends:
             self._turn(now)
-        bucket = _bucket_of(int(seconds * 1_000_000))
         current = self._current
-        current[bucket] = current.get(bucket, 0) + 1
+        for microseconds in durations:
+            bucket = _bucket_of(microseconds)
+            current[bucket] = current.get(bucket, 0) + 1
 
     def percentiles_ms(self, *shares: float) -> list[float | None]:
         """The durations in milliseconds below which each share of the values lies.

@@ -28,6 +28,8 @@ from datalayer.monitoring.histogram import Histogram
 
 __all__ = ["PoolMonitor"]
 
+_BATCH = 256  # waits are counted this many at a time, or when somebody asks
+
 
 class PoolMonitor(ConnectionPoolListener):
     """Gauges and counters over all pools of one client (it has one for each server).
@@ -50,6 +52,7 @@ class PoolMonitor(ConnectionPoolListener):
         self._started = self._checked_out = self._checked_in = 0
         self._failed = self._timeouts = self._cleared = 0
         self._checkouts = Histogram()
+        self._uncounted: list[int] = []  # waits in microseconds
         self._meeting: threading.Barrier | None = None
 
     def open_connections(self) -> int:
@@ -69,6 +72,7 @@ class PoolMonitor(ConnectionPoolListener):
     def snapshot(self) -> dict[str, Any]:
         """The figures for ``status()``: sizes in connections, durations in milliseconds."""
         with self._lock:
+            self._count()
             p50, p99 = self._checkouts.percentiles_ms(0.5, 0.99)
             is_open = self._created - self._closed
             in_use = self._checked_out - self._checked_in
@@ -87,18 +91,41 @@ class PoolMonitor(ConnectionPoolListener):
 
     def connection_check_out_started(self, event: ConnectionCheckOutStartedEvent) -> None:
         """An operation asks for a connection."""
-        with self._lock:
-            self._started += 1
+        self.ask()
 
     def connection_checked_out(self, event: ConnectionCheckedOutEvent) -> None:
         """An operation got its connection."""
+        self.take(event.duration or 0.0)
+
+    def connection_checked_in(self, event: ConnectionCheckedInEvent) -> None:
+        """An operation gave its connection back."""
+        self.give_back()
+
+    def ask(self) -> None:
+        """``connection_check_out_started``, without an event."""
+        with self._lock:
+            self._started += 1
+
+    def take(self, waited_seconds: float) -> None:
+        """``connection_checked_out``, without an event."""
         with self._lock:
             self._checked_out += 1
-            self._checkouts.record(event.duration or 0.0)
+            self._uncounted.append(int(waited_seconds * 1_000_000))
+            if len(self._uncounted) >= _BATCH:
+                self._count()
         meeting = self._meeting
         if meeting is not None:
             with suppress(threading.BrokenBarrierError):
                 meeting.wait()
+
+    def give_back(self) -> None:
+        """``connection_checked_in``, without an event."""
+        with self._lock:
+            self._checked_in += 1
+
+    def _count(self) -> None:
+        uncounted, self._uncounted = self._uncounted, []
+        self._checkouts.record_all(uncounted)
 
     def connection_check_out_failed(self, event: ConnectionCheckOutFailedEvent) -> None:
         """An operation got no connection: none was free in time, or none could be made."""
@@ -108,11 +135,6 @@ class PoolMonitor(ConnectionPoolListener):
             self._timeouts += exhausted
         if exhausted:
             self._emit("pool_exhausted", {"waited_ms": round((event.duration or 0.0) * 1000, 1)})
-
-    def connection_checked_in(self, event: ConnectionCheckedInEvent) -> None:
-        """An operation gave its connection back."""
-        with self._lock:
-            self._checked_in += 1
 
     def connection_created(self, event: ConnectionCreatedEvent) -> None:
         """A connection is being set up."""
