@@ -18,7 +18,7 @@ from datalayer.monitoring import Monitors
 from datalayer.monitoring.direct import tell_directly
 from datalayer.settings import DatabaseSettings
 
-__all__ = ["abandon_client", "open_client"]
+__all__ = ["abandon_client", "fill_pools", "open_client"]
 
 logger = logging.getLogger("datalayer.clients")
 
@@ -61,6 +61,16 @@ class _Client(MongoClient[Any]):
 
     def __repr__(self) -> str:
         return _PASSPHRASE.sub(r"\1'***'", super().__repr__())
+
+
+def fill_pools(client: MongoClient[Any]) -> None:
+    """Open the minimum of connections to the servers that have accepted one, as the driver itself
+    does it once a second.
+
+    Raises:
+        PyMongoError: when a connection can't be opened.
+    """
+    client._topology.update_pool()
 
 
 def abandon_client(client: MongoClient[Any]) -> None:

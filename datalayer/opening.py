@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from tenacity import RetryCallState
 
 from datalayer import indexes
-from datalayer.concurrency import side_by_side
+from datalayer.clients import fill_pools
 from datalayer.core import Connection, registry
 from datalayer.driver_errors import UNAUTHORIZED, connect_error, is_transient, no_privilege
 from datalayer.errors import (
@@ -66,6 +66,9 @@ def ask_version(connection: Connection, timeout_seconds: float) -> None:
 def _check_privileges(connection: Connection, timeout_seconds: float) -> None:
     """Refuse a user that may do nothing in its database: a ping takes no privilege.
 
+    Asks how a query would be carried out: that takes the privilege of the query, carries out
+    nothing, and the answer names the server's version besides.
+
     Raises:
         AuthenticationError: for such a user, and where the server wants one and got none.
         PyMongoError: when no answer comes in time.
@@ -75,9 +78,8 @@ def _check_privileges(connection: Connection, timeout_seconds: float) -> None:
         return
     with pymongo.timeout(timeout_seconds):
         try:
-            connection.database.command(
-                "listCollections", filter={"name": "datalayer"}, nameOnly=True
-            )
+            told = connection.database.command("explain", {"find": "datalayer", "limit": 1})
+            connection.server_version = told.get("serverInfo", {}).get("version")
         except OperationFailure as exc:
             if exc.code != UNAUTHORIZED:
                 return  # servers that imitate MongoDB have their own ways
@@ -195,23 +197,17 @@ def prepare(connection: Connection) -> str | None:
 
 
 def _warm_up(connection: Connection) -> None:
-    """Learn the server's version and open the pool's minimum now.
+    """Open the pool's minimum now, and learn the server's version if it isn't known yet.
 
-    The driver fills the pool too, but up to a second later. Operations that hold their
-    connections at the same moment make it open as many; what fails here is left to the driver.
+    The driver fills the pool too, but up to a second later; what fails here is left to it.
     """
-    wanted = connection.settings.min_pool_size
-    ask = partial(ask_version, connection, _WARM_UP_SECONDS)
-    if wanted < 2 or connection.settings.kind == "mongomock":
-        ask()
-        return
-    calls: dict[str, Callable[[], object]] = {
-        f"warm-up-{number}": partial(ping, connection, _WARM_UP_SECONDS)
-        for number in range(1, wanted)
-    }
-    calls["version"] = ask
-    with connection.monitors.pool.together(wanted, _WARM_UP_SECONDS):
-        side_by_side(calls)
+    if connection.settings.min_pool_size > 1 and connection.settings.kind != "mongomock":
+        try:
+            with pymongo.timeout(_WARM_UP_SECONDS):
+                fill_pools(connection.client)
+        except PyMongoError:
+            logger.debug("the pool of %s was not filled", connection.alias)
+    ask_version(connection, _WARM_UP_SECONDS)
 
 
 def _tell_retry(connection: Connection, state: RetryCallState) -> None:

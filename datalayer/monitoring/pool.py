@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
 
 from pymongo.monitoring import (
@@ -53,21 +51,10 @@ class PoolMonitor(ConnectionPoolListener):
         self._failed = self._timeouts = self._cleared = 0
         self._checkouts = Histogram()
         self._uncounted: list[int] = []  # waits in microseconds
-        self._meeting: threading.Barrier | None = None
 
     def open_connections(self) -> int:
         """The number of connections that exist now, also those still being set up."""
         return self._created - self._closed
-
-    @contextmanager
-    def together(self, operations: int, timeout_seconds: float) -> Iterator[None]:
-        """Let the next ``operations`` check-outs wait for each other, so that each has a
-        connection of its own; none waits longer than ``timeout_seconds``."""
-        self._meeting = threading.Barrier(operations, timeout=timeout_seconds)
-        try:
-            yield
-        finally:
-            self._meeting = None
 
     def snapshot(self) -> dict[str, Any]:
         """The figures for ``status()``: sizes in connections, durations in milliseconds."""
@@ -113,10 +100,6 @@ class PoolMonitor(ConnectionPoolListener):
             self._uncounted.append(int(waited_seconds * 1_000_000))
             if len(self._uncounted) >= _BATCH:
                 self._count()
-        meeting = self._meeting
-        if meeting is not None:
-            with suppress(threading.BrokenBarrierError):
-                meeting.wait()
 
     def give_back(self) -> None:
         """``connection_checked_in``, without an event."""
