@@ -119,6 +119,16 @@ def test_connecting_verifies_and_warms_the_pool(service: DatabaseService, uri: s
     assert service.is_connected
 
 
+def test_connecting_takes_two_commands_and_opens_no_more_than_the_minimum(
+    service: DatabaseService, uri: str
+) -> None:
+    service.connect(settings_of(uri, min_pool_size=4))
+    status = service.status_verified()
+    assert status["commands"]["total"] == 2  # the ping, and the check of privileges
+    assert (status["pool"]["open"], status["pool"]["idle"]) == (4, 4)
+    assert status["server_version"] == service.client.server_info()["version"]
+
+
 def test_connecting_again_with_the_same_settings_does_nothing(
     service: DatabaseService, uri: str
 ) -> None:
