@@ -102,6 +102,9 @@ TELLS_THE_TIME = {
     "documents/times.py",  # what documents hold
     "models/business/profile.py",  # how old a person is
     "outbox/waiting.py",  # for how long something has waited in a collection
+    "recorder/collector.py",  # for how long something has waited on disk
+    "recorder/encoding.py",  # the time in an id, and of an event
+    "recorder/spool.py",  # when something was put on disk, for the process after this one
 }
 
 

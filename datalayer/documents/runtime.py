@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from types import FunctionType
@@ -19,6 +20,15 @@ __all__ = ["define_model"]
 Base = TypeVar("Base", bound=mongoengine.Document)
 
 _defining = threading.Lock()  # guards the look-up and registration of a name
+
+
+def _after_fork() -> None:
+    global _defining  # noqa: PLW0603 # another thread of the parent may have held it
+    _defining = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 # What a field gets from the class it belongs to, rather than from its definition.
 _FROM_ITS_CLASS = frozenset({"name", "creation_counter", "_owner_document", "owner_document"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -165,6 +166,15 @@ def _shown_key(document: Any) -> Any:
     if document._instance and hasattr(document._instance, "pk"):
         return document._instance.pk
     return "None"
+
+
+def _after_fork() -> None:
+    global _compiling  # noqa: PLW0603 # another thread of the parent may have held it
+    _compiling = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def program_of(model: Any) -> Program:
