@@ -201,6 +201,9 @@ def _collection_of(name: str, command: Mapping[str, Any] | None) -> str | None:
 
 def _documents_in(name: str, command: Mapping[str, Any] | None, reply: Any) -> int | None:
     """How many documents a command sent or its reply brought; ``None`` where neither is known."""
+    inserted = reply.get("n") if name == "insert" and isinstance(reply, Mapping) else None
+    if isinstance(inserted, int):
+        return inserted  # a transfer sends documents in a form that the driver can't count
     if name in _SENT_DOCUMENTS and command:
         sent = command.get(_SENT_DOCUMENTS[name])
         return len(sent) if isinstance(sent, (list, tuple)) else None

@@ -8,14 +8,15 @@ from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 from pymongo import InsertOne, ReplaceOne
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure
 
 from datalayer.transfer.exact import id_of, key_of, keys_of
-from datalayer.transfer.failures import DUPLICATE, index_in_the_way
+from datalayer.transfer.failures import DUPLICATE, fail_over, index_in_the_way
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
+from datalayer.transfer.raw_insert import insert
 from datalayer.transfer.reading import Batch, by_id, ids_present
 from datalayer.transfer.shaping import Shape
 
@@ -104,9 +105,15 @@ class Copier:
                     ],
                     ordered=False,
                 )
-            else:
+            elif "timeseries" in self.part.options:
                 collection.insert_many(map(RawBSONDocument, documents), ordered=False)
-        except BulkWriteError as exc:
+            else:
+                insert(self.destination, self.part.target, documents)
+        except (BulkWriteError, ConnectionFailure) as exc:
+            if fail_over(exc) and not again:
+                return self._insert(each, documents, again=True)
+            if not isinstance(exc, BulkWriteError):
+                raise
             errors = exc.details["writeErrors"]
             only_duplicates = all(error["code"] == DUPLICATE for error in errors)
             if not only_duplicates or exc.details.get("writeConcernErrors"):

@@ -35,8 +35,9 @@ _VALIDATION = 121
 _NO_SPACE = 14031
 PAST_IS_GONE = frozenset({239, 246})
 """SnapshotTooOld, and SnapshotUnavailable: the collection or its indexes have changed since."""
-_STEPPED_DOWN = frozenset({189, 10107, 11602})
-"""PrimarySteppedDown, NotWritablePrimary and InterruptedDueToReplStateChange."""
+_STEPPED_DOWN = frozenset({91, 189, 10107, 11600, 11602})
+"""ShutdownInProgress, PrimarySteppedDown, NotWritablePrimary, InterruptedAtShutdown and
+InterruptedDueToReplStateChange."""
 _HISTORY_IS_GONE = frozenset({280, 286})
 """ChangeStreamFatalError and ChangeStreamHistoryLost."""
 
@@ -65,7 +66,8 @@ def fail_over(exc: BaseException) -> bool:
     """Whether ``exc`` comes of a primary that was lost: there will be another, if none is there
     already. Where the driver has waited for one in vain it is of no use to wait again."""
     if isinstance(exc, BulkWriteError):
-        return any(each.get("code") in _STEPPED_DOWN for each in exc.details["writeErrors"])
+        errors = [*exc.details["writeErrors"], *exc.details.get("writeConcernErrors", ())]
+        return any(each.get("code") in _STEPPED_DOWN for each in errors)
     return isinstance(exc, ConnectionFailure) and not isinstance(exc, ServerSelectionTimeoutError)
 
 
