@@ -122,7 +122,7 @@ def test_connecting_verifies_and_warms_the_pool(service: DatabaseService, uri: s
 def test_connecting_takes_two_commands_and_opens_no_more_than_the_minimum(
     service: DatabaseService, uri: str
 ) -> None:
-    service.connect(settings_of(uri, min_pool_size=4))
+    service.connect(settings_of(uri, min_pool_size=4, auto_index=False, auto_create=False))
     status = service.status_verified()
     assert status["commands"]["total"] == 2  # the ping, and the check of privileges
     assert (status["pool"]["open"], status["pool"]["idle"]) == (4, 4)
