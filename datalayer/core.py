@@ -25,6 +25,7 @@ from datalayer.clients import abandon_client, open_client
 from datalayer.concurrency import SingleFlight
 from datalayer.errors import ConfigurationError, NotConnectedError
 from datalayer.monitoring import Monitors
+from datalayer.monitoring.observer import Observer
 from datalayer.monitoring.topology import Reach, reach_of
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.shutdown import flush
@@ -95,6 +96,11 @@ class Connection:
         """The alias's database."""
         return self.client[self.settings.database]
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether this process has no client yet, as after a fork: the next operation opens it."""
+        return self._client is None and not self.closed
+
     def reach(self) -> Reach:
         """Whether operations can be expected to work now, without asking a server."""
         if self.settings.kind == "mongomock":
@@ -144,6 +150,11 @@ class Registry:
         self.services: dict[str, Any] = {}
         self.settings: Settings | None = None
         """What the facade connected last; ``None`` when it has disconnected."""
+        self.read_settings: Callable[..., Settings] = Settings.from_env
+        """Reads settings where none are given, called like ``Settings.from_env``: a framework
+        that holds the application's settings puts its own function here."""
+        self.observers: Callable[[DatabaseSettings], Observer] | None = None
+        """Makes who is told of each command of a database, for each that is connected."""
         self.router: Callable[[Any], str | None] | None = None
         """Says the alias of an operation on a model; set through ``db.router``."""
         self.relays: dict[str, Any] = {}
@@ -178,6 +189,14 @@ class Registry:
         """The aliases that are connected, in the order of connecting."""
         self.check_process()
         return list(self._connections)
+
+    def observe(self, observers: Callable[[DatabaseSettings], Observer] | None) -> None:
+        """Have the databases observed from now on, those connected later too; or no longer."""
+        with self._lock:
+            self.observers = observers
+            for connection in self._connections.values():
+                made = None if observers is None else observers(connection.settings)
+                connection.monitors.observe(made)
 
     def publish(self, connection: Connection) -> None:
         """Make ``connection`` the one that documents of its alias use; close it if it can't be.

@@ -154,7 +154,7 @@ def deadline(seconds: float) -> AbstractContextManager[None]:
 
 
 def _connect_all(settings: Settings | None) -> dict[str, Any]:
-    settings = settings or registry.settings or Settings.from_env()
+    settings = settings or registry.settings or registry.read_settings()
     if registry.settings is None:
         for warning in settings.warnings:
             logger.warning("%s", warning, extra={"event": "settings"})

@@ -10,7 +10,13 @@ from pymongo.server_description import ServerDescription
 from pymongo.server_type import SERVER_TYPE
 from pymongo.topology_description import TopologyDescription
 
-__all__ = ["lag_seconds", "lagging_less_than", "selector", "some_secondary_lags_less_than"]
+__all__ = [
+    "lag_seconds",
+    "lagging_less_than",
+    "largest_lag_seconds",
+    "selector",
+    "some_secondary_lags_less_than",
+]
 
 _limit: ContextVar[float | None] = ContextVar("datalayer_lag_limit", default=None)
 
@@ -61,6 +67,15 @@ def lag_seconds(server: ServerDescription, primary: ServerDescription) -> float 
         return None
     behind = server.last_update_time - server.last_write_date
     return max(behind - (primary.last_update_time - primary.last_write_date), 0.0)
+
+
+def largest_lag_seconds(description: TopologyDescription) -> float | None:
+    """How far the last of the secondaries is behind; ``None`` without a primary or secondaries."""
+    primary = _primary_of(description)
+    if primary is None:
+        return None
+    lags = (lag_seconds(server, primary) for server in _secondaries_of(description))
+    return max((lag for lag in lags if lag is not None), default=None)
 
 
 def _is_near(server: ServerDescription, primary: ServerDescription | None, limit: float) -> bool:

@@ -211,7 +211,7 @@ class DatabaseService:
             present = registry.find(self.alias)
             if present is not None:
                 return present.settings
-            settings = Settings.from_env(only=self.alias)
+            settings = registry.read_settings(only=self.alias)
         if self.alias not in settings:
             raise ConfigurationError(
                 f"there are no settings for the alias {self.alias!r}; "
@@ -227,6 +227,8 @@ class DatabaseService:
         monitors = Monitors(
             self.alias, settings.slow_ms, self._on_driver_event, settings.leak_warning_ms
         )
+        if registry.observers is not None:
+            monitors.observe(registry.observers(settings))
         connection = Connection(settings, monitors, registry.uri_for(settings))
         try:
             establish(connection, self._cancelled)

@@ -3,11 +3,12 @@ code."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from datalayer.cli.failures import (
     ExitCode,
@@ -20,14 +21,25 @@ from datalayer.cli.failures import (
 from datalayer.cli.output import Output
 from datalayer.cli.parser import build_parser
 from datalayer.logs import configure_logging
+from datalayer.settings import Settings
 
 __all__ = ["main"]
 
 _SILENT = logging.NullHandler()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    program: str = "datalayer",
+    read_settings: Callable[..., Settings] = Settings.from_env,
+    models: Sequence[str] = (),
+) -> int:
     """Run the command that ``arguments`` (default: those of the process) ask for.
+
+    A framework's own command line says how it is called (``program``), where the settings come
+    from (``read_settings``, called like ``Settings.from_env``), and which modules define the
+    application's models where ``--models`` names none.
 
     Returns the exit code: 0 ok, 1 failure, 2 wrong command line or settings, 3 unhealthy or
     work pending. What ends a command otherwise is told on standard error in one message.
@@ -37,7 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = Output(as_json="--json" in words)
     verbose = not {"-v", "--verbose"}.isdisjoint(words)
     try:
-        return int(_run(words, output, verbose=verbose))
+        options = _parse(words, program)
+        options.read_settings = read_settings
+        if getattr(options, "models", ()) is None and not getattr(options, "drop", False):
+            options.models = list(models)  # what removes things wants them named
+        return int(_run(output, options, verbose=verbose))
     except SystemExit as end:  # --help and --version
         return end.code if isinstance(end.code, int) else ExitCode.OK
     except KeyboardInterrupt:
@@ -50,14 +66,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return exit_code_of(error)
 
 
-def _run(words: Sequence[str], output: Output, *, verbose: bool) -> int:
-    parser = build_parser()
+def _parse(words: Sequence[str], program: str) -> argparse.Namespace:
+    parser = build_parser(program)
     options, unread = parser.parse_known_args(words)
     if unread:
         # Other words stay unsaid: a password with a space in it ends up there.
         flags = [word.partition("=")[0] for word in unread if word.startswith("-")]
         what = f"the option {flags[0]}" if flags else "a word after those it could read"
         raise UsageError(f"the command does not know {what}", parser.format_usage())
+    return options
+
+
+def _run(output: Output, options: argparse.Namespace, *, verbose: bool) -> int:
     # Python prints warnings of loggers without a handler; the driver's hold tracebacks.
     logging.getLogger("pymongo").addHandler(_SILENT)
     if verbose:

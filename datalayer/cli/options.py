@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import NoReturn, TypeAlias
 
 from datalayer.cli.failures import UsageError
@@ -69,12 +70,14 @@ def connection_options(*, timeout: float) -> Parser:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings from the command line, the environment and ``.env``.
+    """The settings from the command line, the environment and ``.env``; or from what stands in
+    their place where a framework runs the command.
 
     Raises:
         ConfigurationError: with all problems at once.
     """
-    return Settings.from_env(mongodb_uri=options.uri, database1_uri=options.database1_uri)
+    read: Callable[..., Settings] = options.read_settings
+    return read(mongodb_uri=options.uri, database1_uri=options.database1_uri)
 
 
 def seconds(text: str) -> float:

@@ -26,10 +26,10 @@ work is pending; 130 after Ctrl-C. With --json, standard output holds one JSON d
 messages and progress are on standard error."""
 
 
-def build_parser() -> Parser:
+def build_parser(program: str = "datalayer") -> Parser:
     """The parser of the whole command line; ``options.run(output, options)`` does the work."""
     parser = Parser(
-        prog="datalayer",
+        prog=program,
         description="MongoEngine documents over several MongoDB databases.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

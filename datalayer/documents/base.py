@@ -15,7 +15,7 @@ from mongoengine.queryset import transform
 
 from datalayer import indexes, routing, transactions
 from datalayer.core import Connection, registry
-from datalayer.documents.collection import collection_of
+from datalayer.documents.collection import collection_of, database_of
 from datalayer.documents.engine import (
     FastDocument,
     FastEmbeddedDocument,
@@ -123,11 +123,7 @@ class Document(_Exchange, FastDocument, mongoengine.Document):
 
     @classmethod
     def _get_db(cls) -> Database[Any]:
-        connection = registry.connection(routing.alias_for(cls))
-        begun = transactions.current()
-        if begun is not None and begun.carries(connection):
-            return begun.connection.client[connection.settings.database]
-        return connection.database
+        return database_of(registry.connection(routing.alias_for(cls)))
 
     @classmethod
     def _get_collection(cls) -> Collection[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from pymongo.collection import Collection
 from pymongo.command_cursor import CommandCursor, RawBatchCommandCursor
 from pymongo.cursor import Cursor, RawBatchCursor
+from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer import indexes, operations, transactions
@@ -18,7 +19,7 @@ from datalayer.core import Connection
 from datalayer.documents.storable import check_call
 from datalayer.operation_errors import Effect
 
-__all__ = ["ModelCollection", "collection_of", "plain_collection"]
+__all__ = ["ModelCollection", "collection_of", "database_of", "plain_collection"]
 
 
 def collection_of(model: Any, connection: Connection, name: str | None = None) -> Collection[Any]:
@@ -51,6 +52,27 @@ def plain_collection(connection: Connection, name: str) -> Collection[Any]:
         database = begun.connection.client[connection.settings.database]
         return ModelCollection(database, name)._for(begun.connection, None)
     return ModelCollection(connection.database, name)._for(connection, None)
+
+
+def database_of(connection: Connection) -> Database[Any]:
+    """The database of ``connection``. What is read from its collections, by MongoEngine when it
+    follows a reference say, raises datalayer's errors and takes part in the present transaction.
+    """
+    if connection.settings.kind == "mongomock":
+        return connection.database
+    begun = transactions.current()
+    carried = begun is not None and begun.carries(connection)
+    client = begun.connection.client if begun is not None and carried else connection.client
+    database = _ModelDatabase(client, connection.settings.database)
+    database._connection = connection
+    return database
+
+
+class _ModelDatabase(Database[Any]):
+    _connection: Connection
+
+    def __getitem__(self, name: str) -> Collection[Any]:
+        return plain_collection(self._connection, name)
 
 
 class ModelCollection(Collection[Any]):

@@ -75,7 +75,7 @@ class _Writes:
         collection: Any = self._collection  # type: ignore[attr-defined]
         raw = [written(document) for document in documents]
         chosen = set_write_concern(collection, write_concern) if write_concern else None
-        with chosen or nullcontext(collection) as there, mongoengine_errors():
+        with chosen or nullcontext(collection) as there, mongoengine_errors:
             if is_one:
                 keys = [there.insert_one(raw[0]).inserted_id]
             else:

@@ -6,20 +6,22 @@ event happen, so what they do is short, and an error in them would reach nobody.
 
 from __future__ import annotations
 
-from datalayer.monitoring.commands import CommandMonitor
+from datalayer.monitoring.commands import CommandMonitor, SlowCommand
 from datalayer.monitoring.emit import Emit
-from datalayer.monitoring.histogram import Histogram
+from datalayer.monitoring.histogram import Bucket, Histogram
 from datalayer.monitoring.leaks import LeakMonitor
 from datalayer.monitoring.monitors import Monitors
 from datalayer.monitoring.pool import PoolMonitor
 from datalayer.monitoring.topology import TopologyMonitor
 
 __all__ = [
+    "Bucket",
     "CommandMonitor",
     "Emit",
     "Histogram",
     "LeakMonitor",
     "Monitors",
     "PoolMonitor",
+    "SlowCommand",
     "TopologyMonitor",
 ]

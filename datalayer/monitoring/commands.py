@@ -7,6 +7,8 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -17,14 +19,17 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
+from datalayer.monitoring.durations import Distribution, Durations
 from datalayer.monitoring.emit import Emit
-from datalayer.monitoring.histogram import Histogram
+from datalayer.monitoring.histogram import Bucket, Histogram
+from datalayer.monitoring.observer import Observer
 
-__all__ = ["CommandMonitor", "Traffic"]
+__all__ = ["CommandMonitor", "SlowCommand", "Traffic"]
 
 logger = logging.getLogger("datalayer.commands")
 
 _BATCH = 256  # durations are counted this many at a time, or when somebody asks
+_REMEMBERED = 20  # slow commands, the latest ones
 _LOGGING_IN = frozenset({"saslStart", "saslContinue", "authenticate"})
 _NAMES_SOMEBODY = re.compile("user|role", re.IGNORECASE)  # such as createUser
 _SENT_DOCUMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
@@ -38,6 +43,20 @@ class Traffic(NamedTuple):
 
     sent: int
     unanswered: int
+
+
+@dataclass(frozen=True)
+class SlowCommand:
+    """A command that took long; nothing of its documents' contents."""
+
+    at: str
+    """When it ended, as ISO 8601 in UTC."""
+    alias: str
+    collection: str | None
+    command: str
+    ms: float
+    documents: int | None
+    """How many were sent or came back; ``None`` where that isn't known."""
 
 
 class _Thread(threading.local):
@@ -62,6 +81,7 @@ class CommandMonitor(CommandListener):
         self._alias = alias
         self._slow_microseconds = slow_ms * 1000
         self._emit = emit
+        self._observer: Observer | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -70,6 +90,8 @@ class CommandMonitor(CommandListener):
         self._lock = threading.RLock()
         self._total = self._failed = self._slow = 0
         self._latencies = Histogram()
+        self._durations = Durations()
+        self._slow_commands: deque[SlowCommand] = deque(maxlen=_REMEMBERED)
         # Durations in microseconds that are still to be counted: appending needs no lock, and
         # counting many at once costs a fraction of counting each.
         self._uncounted: deque[int] = deque()
@@ -89,6 +111,27 @@ class CommandMonitor(CommandListener):
                 "p95_ms": p95,
                 "p99_ms": p99,
             }
+
+    def latencies(self) -> tuple[Bucket, ...]:
+        """How long the commands of the last five to ten minutes took."""
+        with self._lock:
+            self._count()
+            return self._latencies.distribution()
+
+    def slow_commands(self) -> tuple[SlowCommand, ...]:
+        """The last 20 slow commands, the latest first."""
+        with self._lock:
+            return tuple(reversed(self._slow_commands))
+
+    def durations(self) -> Distribution:
+        """How long commands took, counted since the start."""
+        with self._lock:
+            self._count()
+            return self._durations.distribution()
+
+    def observe(self, observer: Observer | None) -> None:
+        """Tell ``observer`` of each command from now on; ``None`` for nobody."""
+        self._observer = observer
 
     def traffic(self) -> Traffic:
         """What the present thread has sent so far over this client."""
@@ -126,6 +169,8 @@ class CommandMonitor(CommandListener):
             if not _waits_for_data(name, command):
                 self._report_slow(name, command, microseconds, reply)
         thread.command = None  # a large insert's documents needn't stay in memory
+        if self._observer is not None:
+            self._observer.command(name, microseconds, None)
         if len(uncounted) >= _BATCH:
             with self._lock:
                 self._count()
@@ -144,6 +189,9 @@ class CommandMonitor(CommandListener):
         if microseconds >= self._slow_microseconds:
             self._report_slow(name, self._command_of(request), microseconds, None)
         thread.command = None
+        if self._observer is not None:
+            error = failure.get("code", failure.get("errtype", "_OTHER"))
+            self._observer.command(name, microseconds, str(error))
 
     def _since(self, began: float) -> int:
         """The microseconds since a command began.
@@ -155,20 +203,23 @@ class CommandMonitor(CommandListener):
     def _count(self) -> None:
         uncounted = [self._uncounted.popleft() for _ in range(len(self._uncounted))]
         self._latencies.record_all(uncounted)
+        self._durations.record_all(uncounted)
         self._total += len(uncounted)
 
     def _report_slow(
         self, name: str, command: Mapping[str, Any] | None, microseconds: int, reply: Any
     ) -> None:
-        with self._lock:
-            self._slow += 1
-        facts = {
+        facts: dict[str, Any] = {
             "alias": self._alias,
             "collection": _collection_of(name, command),
             "command": name,
             "ms": round(microseconds / 1000, 1),
             "documents": _documents_in(name, command, reply),
         }
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._lock:
+            self._slow += 1
+            self._slow_commands.append(SlowCommand(at=at, **facts))
         logger.warning(
             "slow command on %(alias)s: %(command)s %(collection)s took %(ms)s ms, "
             "%(documents)s documents",

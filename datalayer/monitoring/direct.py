@@ -106,10 +106,10 @@ def _calls_of_pool(monitor: PoolMonitor) -> Calls:
         ask()
 
     def taken(address: object, connection_id: int, duration: float) -> None:
-        take(duration)
+        take(duration, address, connection_id)
 
     def given_back(address: object, connection_id: int) -> None:
-        give_back()
+        give_back(address, connection_id)
 
     return {
         "publish_connection_check_out_started": asked,

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-__all__ = ["Histogram"]
+__all__ = ["Bucket", "Histogram"]
 
 _STEPS = 8  # buckets per power of two: a percentile is at most 1/16 away from the true value
 _LARGEST_MICROSECONDS = (1 << 36) - 1  # 19 hours; anything longer counts as this
 _WINDOW_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """How many durations were at least ``from_ms`` and less than ``to_ms``."""
+
+    from_ms: float
+    to_ms: float
+    count: int
 
 
 class Histogram:
@@ -49,13 +59,23 @@ class Histogram:
 
         ``None`` where nothing was counted in the last five to ten minutes.
         """
+        counts = self._counts()
+        return [_percentile_ms(counts, share) for share in shares]
+
+    def distribution(self) -> tuple[Bucket, ...]:
+        """The buckets that are not empty, the shortest durations first: what the percentiles are
+        taken from."""
+        return tuple(Bucket(*_limits_ms(bucket), count) for bucket, count in self._counts())
+
+    def _counts(self) -> list[tuple[int, int]]:
+        """Each bucket of both windows with its count, in order."""
         now = self._clock()
         if now >= self._window_ends:
             self._turn(now)
         counts = dict(self._previous)
         for bucket, count in self._current.items():
             counts[bucket] = counts.get(bucket, 0) + count
-        return [_percentile_ms(sorted(counts.items()), share) for share in shares]
+        return sorted(counts.items())
 
     def _turn(self, now: float) -> None:
         idle = now >= self._window_ends + _WINDOW_SECONDS
@@ -75,9 +95,21 @@ def _bucket_of(microseconds: int) -> int:
 def _middle_of(bucket: int) -> float:
     if bucket < _STEPS * 2:
         return float(bucket)
+    start, width = _start_and_width(bucket)
+    return start + width / 2
+
+
+def _start_and_width(bucket: int) -> tuple[int, int]:
+    """In microseconds."""
+    if bucket < _STEPS * 2:
+        return bucket, 1
     shift = (bucket >> 3) - 1
-    start = (bucket - (shift << 3)) << shift
-    return start + (1 << shift) / 2
+    return (bucket - (shift << 3)) << shift, 1 << shift
+
+
+def _limits_ms(bucket: int) -> tuple[float, float]:
+    start, width = _start_and_width(bucket)
+    return start / 1000, (start + width) / 1000
 
 
 def _percentile_ms(counts: list[tuple[int, int]], share: float) -> float | None:

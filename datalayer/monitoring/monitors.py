@@ -7,6 +7,7 @@ from typing import Any
 from datalayer.monitoring.commands import CommandMonitor
 from datalayer.monitoring.emit import Emit
 from datalayer.monitoring.leaks import LeakMonitor
+from datalayer.monitoring.observer import Observer
 from datalayer.monitoring.pool import PoolMonitor
 from datalayer.monitoring.topology import TopologyMonitor
 
@@ -26,6 +27,11 @@ class Monitors:
         """What goes into ``MongoClient(event_listeners=…)``."""
         always = [self.pool, self.commands, self.topology]
         return always if self.leaks is None else [*always, self.leaks]
+
+    def observe(self, observer: Observer | None) -> None:
+        """Tell ``observer`` of each command and connection from now on; ``None`` for nobody."""
+        self.pool.observe(observer)
+        self.commands.observe(observer)
 
     def reset(self) -> None:
         """Start from zero in a forked child."""

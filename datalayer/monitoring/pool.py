@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from time import monotonic
 from typing import Any
 
 from pymongo.monitoring import (
@@ -21,8 +22,10 @@ from pymongo.monitoring import (
     PoolReadyEvent,
 )
 
+from datalayer.monitoring.durations import Distribution, Durations
 from datalayer.monitoring.emit import Emit
-from datalayer.monitoring.histogram import Histogram
+from datalayer.monitoring.histogram import Bucket, Histogram
+from datalayer.monitoring.observer import Observer
 
 __all__ = ["PoolMonitor"]
 
@@ -39,6 +42,7 @@ class PoolMonitor(ConnectionPoolListener):
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
+        self._observer: Observer | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -50,7 +54,10 @@ class PoolMonitor(ConnectionPoolListener):
         self._started = self._checked_out = self._checked_in = 0
         self._failed = self._timeouts = self._cleared = 0
         self._checkouts = Histogram()
+        self._waits = Durations()
         self._uncounted: list[int] = []  # waits in microseconds
+        # When each connection in use was taken, by address and number; only for an observer.
+        self._taken: dict[tuple[object, int], float] = {}
 
     def open_connections(self) -> int:
         """The number of connections that exist now, also those still being set up."""
@@ -76,39 +83,64 @@ class PoolMonitor(ConnectionPoolListener):
                 "cleared": self._cleared,
             }
 
+    def checkouts(self) -> tuple[Bucket, ...]:
+        """How long operations have waited for a connection in the last five to ten minutes."""
+        with self._lock:
+            self._count()
+            return self._checkouts.distribution()
+
+    def waits(self) -> Distribution:
+        """How long operations waited for the connections that they got, since the start."""
+        with self._lock:
+            self._count()
+            return self._waits.distribution()
+
+    def observe(self, observer: Observer | None) -> None:
+        """Tell ``observer`` of each connection from now on; ``None`` for nobody."""
+        self._observer = observer
+        self._taken = {}
+
     def connection_check_out_started(self, event: ConnectionCheckOutStartedEvent) -> None:
         """An operation asks for a connection."""
         self.ask()
 
     def connection_checked_out(self, event: ConnectionCheckedOutEvent) -> None:
         """An operation got its connection."""
-        self.take(event.duration or 0.0)
+        self.take(event.duration or 0.0, event.address, event.connection_id)
 
     def connection_checked_in(self, event: ConnectionCheckedInEvent) -> None:
         """An operation gave its connection back."""
-        self.give_back()
+        self.give_back(event.address, event.connection_id)
 
     def ask(self) -> None:
         """``connection_check_out_started``, without an event."""
         with self._lock:
             self._started += 1
 
-    def take(self, waited_seconds: float) -> None:
+    def take(self, waited_seconds: float, address: object = None, connection: int = 0) -> None:
         """``connection_checked_out``, without an event."""
         with self._lock:
             self._checked_out += 1
             self._uncounted.append(int(waited_seconds * 1_000_000))
             if len(self._uncounted) >= _BATCH:
                 self._count()
+        if self._observer is not None:
+            self._taken[address, connection] = monotonic()
+            self._observer.waited(waited_seconds)
 
-    def give_back(self) -> None:
+    def give_back(self, address: object = None, connection: int = 0) -> None:
         """``connection_checked_in``, without an event."""
         with self._lock:
             self._checked_in += 1
+        if self._observer is not None:
+            taken = self._taken.pop((address, connection), None)
+            if taken is not None:
+                self._observer.used(monotonic() - taken)
 
     def _count(self) -> None:
         uncounted, self._uncounted = self._uncounted, []
         self._checkouts.record_all(uncounted)
+        self._waits.record_all(uncounted)
 
     def connection_check_out_failed(self, event: ConnectionCheckOutFailedEvent) -> None:
         """An operation got no connection: none was free in time, or none could be made."""
@@ -135,7 +167,9 @@ class PoolMonitor(ConnectionPoolListener):
             self._cleared += 1
 
     def connection_ready(self, event: ConnectionReadyEvent) -> None:
-        """Nothing to count: the connection was counted when it was created."""
+        """A connection can be used; it was counted when it was created."""
+        if self._observer is not None:
+            self._observer.created(event.duration or 0.0)
 
     def pool_created(self, event: PoolCreatedEvent) -> None:
         """Nothing to count."""

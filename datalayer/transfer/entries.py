@@ -11,7 +11,7 @@ from datalayer.errors import ConfigurationError
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan
 
-__all__ = ["RANGES", "TRANSFERS", "Entry", "entries", "entry"]
+__all__ = ["RANGES", "TRANSFERS", "Entry", "entries", "entry", "unfinished"]
 
 TRANSFERS = "datalayer_transfers"
 RANGES = "datalayer_transfer_ranges"
@@ -42,6 +42,11 @@ class Entry:
 def entries(place: Place) -> list[Entry]:
     """All transfers into ``place``, the latest first."""
     return list(_found(place, {}))
+
+
+def unfinished(place: Place) -> list[Entry]:
+    """The transfers into ``place`` that are neither done nor taken back, the latest first."""
+    return list(_found(place, {"state": {"$nin": ["done", "rolled_back"]}}))
 
 
 def entry(place: Place, name: str) -> Entry:

@@ -22,6 +22,10 @@ __all__ = ["plan"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _LEAST_LEASE_SECONDS = 0.5
+_SMALL_BYTES = 256
+_RANGE_BYTES = 2 * 2**20
+_FEWEST, _MOST, _MOST_IN_ONE_CLUSTER = 5_000, 10_000, 20_000
+"""Documents in a range, where nothing else is said; found by benchmarks/transfer.py."""
 
 
 def plan(
@@ -40,7 +44,7 @@ def plan(
     transform: str | None = None,
     inverse: str | None = None,
     carry_options: bool = True,
-    batch_size: int = 5000,
+    batch_size: int | None = None,
     rate: float | None = None,
     max_lag_seconds: float | None = None,
     lease_seconds: float = 30.0,
@@ -59,8 +63,8 @@ def plan(
         move: delete from the source what was verified in the target.
         conflicts: what to do with documents that the target has already: ``fail`` (it must
             hold no documents at all), ``skip`` or ``replace``.
-        method: ``merge`` or ``copy``; default: ``merge`` within a cluster where documents keep
-            their form.
+        method: ``merge``, by the server itself, or ``copy``, through this process; default:
+            ``merge`` within a cluster where documents keep their form and aren't small.
         fields: for a field of the target, the source's field, or ``None`` to leave it out.
         constants: fields that every document gets.
         transform: ``module:function``; takes a document and gives the one to store. It keeps
@@ -68,7 +72,8 @@ def plan(
         inverse: ``module:function``, the way back. Without it, a move that changes documents
             keeps the originals beside the journal.
         carry_options: create the target with the source's options and indexes.
-        batch_size: documents in a range, the unit of work.
+        batch_size: documents in a range, the unit of work; default: 5,000, and more where
+            they are small: 10,000, within a cluster 20,000.
         rate: at most so many documents a second.
         max_lag_seconds: pause while a secondary of the target is further behind.
         lease_seconds: how long a runner that died keeps others out.
@@ -124,7 +129,7 @@ def plan(
             transform=transform,
             inverse=inverse,
             carry_options=carry_options,
-            batch_size=batch_size,
+            batch_size=batch_size or _best_batch_size(parts, one_cluster=one_cluster),
             rate=rate,
             max_lag_seconds=max_lag_seconds,
             lease_seconds=lease_seconds,
@@ -145,7 +150,7 @@ def _check_values(
     name: str,
     conflicts: str,
     method: str | None,
-    batch_size: int,
+    batch_size: int | None,
     rate: float | None,
     max_lag_seconds: float | None,
     lease_seconds: float,
@@ -159,7 +164,7 @@ def _check_values(
         problems.append(f"conflicts is fail, skip or replace, not {conflicts!r}")
     if method is not None and method not in get_args(Method):
         problems.append(f"the method is merge or copy, not {method!r}")
-    if not 1 <= batch_size <= 50_000:
+    if batch_size is not None and not 1 <= batch_size <= 50_000:
         problems.append(f"the batch size is from 1 to 50,000, not {batch_size}")
     for what, value in (("rate", rate), ("max_lag_seconds", max_lag_seconds)):
         if value is not None and not value > 0:
@@ -264,4 +269,20 @@ def _average_bytes(origin: Place, name: str) -> int:
 
 def _best_method(parts: tuple[Part, ...], *, one_cluster: bool, reshapes: bool) -> Method:
     special = any("timeseries" in part.options for part in parts)
-    return "merge" if one_cluster and not reshapes and not special else "copy"
+    if not one_cluster or reshapes or special:
+        return "copy"
+    # The server takes as long for a small document as for a larger one.
+    return "copy" if _average(parts) < _SMALL_BYTES else "merge"
+
+
+def _best_batch_size(parts: tuple[Part, ...], *, one_cluster: bool) -> int:
+    """Few large ranges cost the servers less, and many small ones keep both of two busy. Each has
+    to fit into memory."""
+    most = _MOST_IN_ONE_CLUSTER if one_cluster else _MOST
+    return max(_FEWEST, min(most, _RANGE_BYTES // int(_average(parts))))
+
+
+def _average(parts: tuple[Part, ...]) -> float:
+    """The bytes of a document, of all parts together."""
+    count = sum(part.count for part in parts)
+    return max(sum(part.size_bytes for part in parts) / count, 1) if count else _SMALL_BYTES

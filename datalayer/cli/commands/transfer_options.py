@@ -129,7 +129,7 @@ def _how() -> Parser:
     options.add_argument(
         "--no-options", action="store_true", help="leave out the source's options and indexes"
     )
-    options.add_argument("--batch-size", type=count, default=5000, metavar="N")
+    options.add_argument("--batch-size", type=count, metavar="N")
     options.add_argument("--rate", type=float, metavar="N", help="documents a second at most")
     options.add_argument(
         "--max-lag", type=seconds, metavar="SECONDS", help="of the target's secondaries"

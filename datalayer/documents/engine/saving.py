@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mongoengine
 from mongoengine import signals
@@ -12,9 +11,6 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
 from datalayer.documents.engine.internals import Slots, stock
 from datalayer.documents.engine.programs import Program, program_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = [
     "mark_saved",
@@ -81,7 +77,7 @@ def save(  # MongoEngine's steps, one after the other
         self._get_collection()  # its errors are not those of the write
     elif self._meta.get("auto_create_index_on_save", False):
         self.ensure_indexes()
-    with mongoengine_errors():
+    with mongoengine_errors:
         concern = write_concern or {}
         if created:
             doc = written(self)
@@ -159,16 +155,29 @@ def _written_key(document: Any, program: Program) -> Any:
     return {"_id": program.write_value(program.by_name[id_field], value)}
 
 
-@contextmanager
-def mongoengine_errors() -> Iterator[None]:
-    """Raise MongoEngine's errors for what the server refuses."""
-    try:
-        yield
-    except BulkWriteError as exc:
-        raise mongoengine.errors.BulkWriteError(f"Bulk write error: ({exc.details})") from exc
-    except DuplicateKeyError as exc:
-        raise NotUniqueError(f"Tried to save duplicate unique keys ({exc})") from exc
-    except OperationFailure as exc:
-        if str(exc).startswith(("E11000 duplicate key", "E11001 duplicate key")):
-            raise NotUniqueError(f"Tried to save duplicate unique keys ({exc})") from exc
-        raise OperationError(f"Could not save document ({exc})") from exc
+class _MongoEngineErrors:
+    """``with mongoengine_errors:`` raises MongoEngine's errors for what the server refuses.
+
+    A class, not a generator with ``contextmanager``: every ``save()`` passes through it.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, exc: BaseException | None, traceback: Any) -> None:
+        if isinstance(exc, OperationFailure):
+            raise _as_mongoengine(exc) from exc
+
+
+mongoengine_errors = _MongoEngineErrors()
+
+
+def _as_mongoengine(exc: OperationFailure) -> Any:
+    if isinstance(exc, BulkWriteError):
+        return mongoengine.errors.BulkWriteError(f"Bulk write error: ({exc.details})")
+    duplicate = str(exc).startswith(("E11000 duplicate key", "E11001 duplicate key"))
+    if duplicate or isinstance(exc, DuplicateKeyError):
+        return NotUniqueError(f"Tried to save duplicate unique keys ({exc})")
+    return OperationError(f"Could not save document ({exc})")

@@ -1,0 +1,20 @@
+"""datalayer in a Django project, beside Django's own ORM.
+
+INSTALLED_APPS += ["datalayer.contrib.django"]
+MIDDLEWARE.insert(0, "datalayer.contrib.django.middleware.ConnectMiddleware")
+DATALAYER = {"MONGODB_URI": "mongodb://localhost:27017/app"}
+"""
+
+from __future__ import annotations
+
+try:
+    import django as _django  # noqa: F401 - to say what is missing before anything else does
+except ImportError as exc:
+    raise ImportError(
+        'datalayer.contrib.django needs Django: pip install "datalayer[django]"'
+    ) from exc
+
+from datalayer.contrib.django.configuration import read_settings
+from datalayer.contrib.django.connecting import connect
+
+__all__ = ["connect", "read_settings"]

@@ -1,0 +1,77 @@
+"""The settings of the databases, from the dict ``DATALAYER`` of Django's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.conf import settings as django_settings
+
+from datalayer.contrib.django.concealing import concealed
+from datalayer.errors import ConfigurationError
+from datalayer.settings import Settings
+
+__all__ = ["conceal_secrets", "given_in_django", "read_settings", "status_token"]
+
+_STATUS_TOKEN = "DATALAYER_STATUS_TOKEN"  # noqa: S105 - a variable's name
+
+
+def read_settings(*, only: str | None = None, **overrides: Any) -> Settings:
+    """The settings from ``overrides``, the dict ``DATALAYER``, the environment and ``.env``, in
+    this order of precedence. Called like ``Settings.from_env``.
+
+    Raises:
+        ConfigurationError: with all problems at once.
+    """
+    given = given_in_django()
+    problems = list(_wrong_keys(given))
+    values = {str(k): v for k, v in given.items() if not _wrong_key(k)} | overrides
+    try:
+        settings = Settings.from_env(only=only, **values)
+    except ConfigurationError as exc:
+        raise ConfigurationError([*problems, *exc.problems]) from None
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def given_in_django() -> dict[Any, Any]:
+    """What the dict ``DATALAYER`` holds, with lists of names as the variables have them.
+
+    Raises:
+        ConfigurationError: where it is no dict.
+    """
+    given = getattr(django_settings, "DATALAYER", {})
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(
+            "DATALAYER must be a dict of variables with their values; for example "
+            'DATALAYER = {"MONGODB_URI": "mongodb://localhost:27017/app"}'
+        )
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        for name, value in given.items()
+    }
+
+
+def conceal_secrets() -> None:
+    """Have the dict ``DATALAYER`` shown without secrets from now on, whoever shows it."""
+    given = getattr(django_settings, "DATALAYER", None)
+    if isinstance(given, Mapping):
+        django_settings.DATALAYER = concealed(given)
+
+
+def status_token() -> str | None:
+    """Who sends it may see the details of the health views; ``None`` where the dict has none."""
+    token = given_in_django().get(_STATUS_TOKEN)
+    return None if token is None else str(token)
+
+
+def _wrong_keys(given: Mapping[Any, Any]) -> Iterator[str]:
+    for name in given:
+        if _wrong_key(name):
+            hint = f"; write {name.upper()!r}" if isinstance(name, str) else ""
+            yield f"the key {name!r} is no variable's name, which is written in capitals{hint}"
+
+
+def _wrong_key(name: object) -> bool:
+    return not isinstance(name, str) or name != name.upper()

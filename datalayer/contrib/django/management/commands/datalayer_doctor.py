@@ -1,0 +1,14 @@
+"""``manage.py datalayer_doctor``."""
+
+from __future__ import annotations
+
+from datalayer.contrib.django.commands import DataLayerCommand
+
+__all__ = ["Command"]
+
+
+class Command(DataLayerCommand):
+    """``datalayer doctor``, with the project's settings."""
+
+    help = "Looks for what commonly goes wrong, and says what to do."
+    words = ("doctor",)

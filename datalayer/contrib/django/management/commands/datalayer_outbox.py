@@ -1,0 +1,14 @@
+"""``manage.py datalayer_outbox``."""
+
+from __future__ import annotations
+
+from datalayer.contrib.django.commands import DataLayerCommand
+
+__all__ = ["Command"]
+
+
+class Command(DataLayerCommand):
+    """``datalayer outbox``, with the project's settings."""
+
+    help = "Delivers documents that transactions left for other databases."
+    words = ("outbox",)

@@ -1,0 +1,14 @@
+"""``manage.py datalayer_status``."""
+
+from __future__ import annotations
+
+from datalayer.contrib.django.commands import DataLayerCommand
+
+__all__ = ["Command"]
+
+
+class Command(DataLayerCommand):
+    """``datalayer status``, with the project's settings."""
+
+    help = "Connects, and shows how each database is doing."
+    words = ("status",)

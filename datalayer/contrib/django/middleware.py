@@ -1,0 +1,105 @@
+"""Middleware: connects at the first request, answers while a database is away, and lets a
+request read what it wrote. Each is switched on by its line in ``MIDDLEWARE``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from django.conf import settings as django_settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
+
+from datalayer import db
+from datalayer.contents import without_contents
+from datalayer.contrib.django.answers import response_to
+from datalayer.contrib.django.connecting import connect, is_connected
+from datalayer.core import DEFAULT_ALIAS, registry
+from datalayer.errors import DataLayerError
+from datalayer.web import is_temporary, temporary_failure
+
+__all__ = ["CausalReadsMiddleware", "ConnectMiddleware", "TemporaryErrorsMiddleware"]
+
+logger = logging.getLogger("datalayer.contrib.django")
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class ConnectMiddleware:
+    """Connects the databases at the first request of each process, before all that may use them.
+
+    While a required database can't be reached, requests are answered with 503 and
+    ``Retry-After``, each after a new attempt that requests share; with ``DEBUG`` the error is
+    shown instead. The health views are served without waiting.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Connect if need be, and hand the request on."""
+        if not is_connected() and not _does_without(request):
+            try:
+                connect()
+            except DataLayerError as exc:
+                if django_settings.DEBUG or not is_temporary(exc):
+                    raise
+                return _unavailable(exc)
+        return self._get_response(request)
+
+
+class TemporaryErrorsMiddleware:
+    """Answers a view's error with 503 and ``Retry-After`` where the operation had no effect and
+    may succeed a little later: the database is away, too slow, or its pool is exhausted.
+
+    An ``OutcomeUnknownError`` stays an error: a client that tried again could write twice.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Hand the request on."""
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Called by Django with what a view has raised."""
+        return _unavailable(exception) if is_temporary(exception) else None
+
+
+class CausalReadsMiddleware:
+    """Runs each request in a ``db.session()`` of the database ``alias``, so that it reads what
+    it wrote before, also from another member of the replica set.
+
+    Derive a class from it to set another ``alias``.
+    """
+
+    alias = DEFAULT_ALIAS
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Hand the request on, within a session."""
+        if registry.find(self.alias) is None:  # a health view, before the first connection
+            return self._get_response(request)
+        with db.session(self.alias):
+            return self._get_response(request)
+
+
+def _does_without(request: HttpRequest) -> bool:
+    try:
+        view = resolve(request.path_info).func
+    except Resolver404:
+        return False  # another middleware may need a database
+    return getattr(view, "does_without_databases", False) is True
+
+
+def _unavailable(exc: Exception) -> HttpResponse:
+    logger.error(
+        "a request was answered with 503 (%s)",
+        type(exc).__name__,
+        exc_info=without_contents(exc),
+        extra={"event": "unavailable"},
+    )
+    return response_to(temporary_failure())

@@ -1,0 +1,76 @@
+"""Health views: liveness, readiness, and the status for those who may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from django.apps import apps
+from django.core.signals import setting_changed
+from django.db import Error as OrmError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+
+from datalayer.contrib.django.answers import response_to
+from datalayer.contrib.django.configuration import status_token
+from datalayer.contrib.django.connecting import connect_within
+from datalayer.web import Endpoints
+
+__all__ = ["endpoints", "view_of"]
+
+TIMEOUT_SECONDS = 2.0
+"""How long the databases have for their pings."""
+
+_READING = ("GET", "HEAD")
+_LIVENESS = "/livez"
+
+
+@cache
+def endpoints() -> Endpoints:
+    """What answers, with the token of ``DATALAYER`` or of the environment."""
+    return Endpoints(token=status_token(), timeout_seconds=TIMEOUT_SECONDS)
+
+
+def view_of(path: str) -> Callable[[HttpRequest], HttpResponse]:
+    """The view that answers as ``datalayer.web`` does for ``path``.
+
+    Liveness asks nobody. The others have a process that is not connected yet do so, and wait no
+    longer for it than for a ping: a process that gets no request before it is ready would never
+    connect otherwise. Details are for those who send the token, and for staff users of
+    ``django.contrib.auth``.
+    """
+
+    def view(request: HttpRequest) -> HttpResponse:
+        if request.method not in _READING:
+            return HttpResponseNotAllowed(_READING)
+        authorised = False
+        if path != _LIVENESS:
+            connect_within(TIMEOUT_SECONDS)
+            authorised = _is_staff(request)
+        header = request.headers.get("Authorization")
+        answer = endpoints().answer(path, authorization=header, authorised=authorised)
+        if answer is None:
+            raise Http404
+        return response_to(answer)
+
+    view.does_without_databases = True  # type: ignore[attr-defined] # for ConnectMiddleware
+    return view
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    if not apps.is_installed("django.contrib.auth"):
+        return False
+    try:
+        user = getattr(request, "user", None)
+        # A project's own model of users need not have either.
+        return bool(getattr(user, "is_active", False) and getattr(user, "is_staff", False))
+    except OrmError:  # the ORM's database is away: the answer must not need it
+        return False
+
+
+def _forget(*, setting: str, **_facts: Any) -> None:
+    if setting == "DATALAYER":
+        endpoints.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="datalayer.contrib.django.views")

@@ -1,0 +1,28 @@
+"""Flask: one extension that connects the databases, and options for what else an application
+wants of them.
+
+    from datalayer.contrib.flask import DataLayer
+
+    datalayer = DataLayer()
+
+
+    def create_app():
+        app = Flask(__name__)
+        datalayer.init_app(app)
+        return app
+"""
+
+from __future__ import annotations
+
+try:
+    import flask as _flask  # noqa: F401 - asked for here, to tell what is missing
+except ImportError as exc:
+    raise ImportError(
+        'datalayer.contrib.flask needs Flask: pip install "datalayer[flask]"'
+    ) from exc
+
+from datalayer.contrib.flask.config import settings_from
+from datalayer.contrib.flask.extension import DataLayer, needs_no_database
+from datalayer.contrib.flask.health import health_blueprint
+
+__all__ = ["DataLayer", "health_blueprint", "needs_no_database", "settings_from"]

@@ -1,0 +1,105 @@
+"""From Flask's ``app.config`` to datalayer's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from datalayer.contrib.flask.mongodb_settings import (
+    FLAT_KEYS,
+    OLDER_KEY,
+    variables_of_mongodb_settings,
+)
+from datalayer.errors import ConfigurationError
+from datalayer.settings import Settings
+from datalayer.settings.builder import Given
+from datalayer.settings.environment import gather, misspelt, read_aliases, variables_of
+from datalayer.settings.variables import GLOBAL_VARIABLES, prefix_of
+
+__all__ = ["settings_from"]
+
+_ALIASES = "DATALAYER_ALIASES"
+
+
+def settings_from(config: Mapping[str, Any], **overrides: Any) -> Settings:
+    """The settings from keyword arguments, ``config``, the environment and ``.env``, in this
+    order of precedence.
+
+    ``config`` is ``app.config``: each variable of datalayer may stand there, as text, number,
+    boolean or (``DATALAYER_ALIASES``) list. ``MONGODB_SETTINGS``, as flask-mongoengine takes it,
+    is understood too. A key that is ``None`` counts as not given.
+
+    Raises:
+        ConfigurationError: with all problems at once.
+    """
+    problems: list[str] = []
+    older = variables_of_mongodb_settings(config.get(OLDER_KEY), problems)
+    problems.extend(_said_twice(older, config))
+    outside = gather(None, {}, [])
+    aliases = _aliases(config, older, outside)
+    given = {**older, **_variables_in(config, aliases)}
+    if aliases:
+        given[_ALIASES] = ",".join(aliases)
+    problems.extend(_names_nobody_knows(config, given, aliases, outside))
+    if problems:
+        raise ConfigurationError(dict.fromkeys(problems))
+    merged = {name.lower(): value for name, value in given.items()}
+    merged.update((name, value) for name, value in overrides.items() if value is not None)
+    return Settings.from_env(**merged)
+
+
+def _aliases(
+    config: Mapping[str, Any], older: Mapping[str, str], outside: Mapping[str, Given]
+) -> list[str]:
+    """The further aliases: those of ``app.config``, else of the environment, and the older
+    setting's."""
+    named = config.get(_ALIASES)
+    if named is None:
+        named = outside[_ALIASES].text if _ALIASES in outside else ""
+    if isinstance(named, (list, tuple)):
+        named = ",".join(map(str, named))
+    texts = [part.strip() for part in f"{named},{older.get(_ALIASES, '')}".split(",")]
+    return [name for name in dict.fromkeys(texts) if name]
+
+
+def _known_variables(aliases: list[str]) -> set[str]:
+    usable = read_aliases(",".join(aliases), [])  # the others are reported by Settings.from_env
+    names = {variable.name for variable in GLOBAL_VARIABLES}
+    for alias in ("default", "database1", *usable):
+        names.update(variables_of(alias).values())
+    return names
+
+
+def _variables_in(config: Mapping[str, Any], aliases: list[str]) -> dict[str, Any]:
+    known = _known_variables(aliases) - {_ALIASES}
+    return {name: config[name] for name in known if config.get(name) is not None}
+
+
+def _names_nobody_knows(
+    config: Mapping[str, Any],
+    given: Mapping[str, Any],
+    aliases: list[str],
+    outside: Mapping[str, Given],
+) -> Iterator[str]:
+    """A problem for each key that looks misspelt, and for flask-mongoengine's flat keys."""
+    keys = {
+        name: Given("", "app.config")
+        for name in config
+        if isinstance(name, str) and name != OLDER_KEY
+    }
+    every = ("default", "database1", *read_aliases(",".join(aliases), []))
+    for problem in misspelt(keys, every, ()):
+        yield f"app.config: {problem}"
+    flat = sorted(FLAT_KEYS & set(keys))
+    uri = f"{prefix_of('default')}URI"
+    if flat and uri not in given and uri not in outside:
+        yield (
+            f"app.config has {', '.join(flat)}, flask-mongoengine's flat settings; write them as "
+            f"one URI: {uri}=mongodb://user:password@host:27017/name?authSource=admin"
+        )
+
+
+def _said_twice(older: Mapping[str, str], config: Mapping[str, Any]) -> Iterator[str]:
+    for name in older:
+        if name != _ALIASES and config.get(name) is not None:
+            yield f"app.config has {name}, and {OLDER_KEY} for the same database; remove one"

@@ -1,0 +1,32 @@
+"""Hooks for ``gunicorn.conf.py``: connect in each worker at its start, close at its end.
+
+from datalayer.contrib.gunicorn import post_worker_init, worker_exit
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from datalayer.contrib import workers
+
+__all__ = ["post_worker_init", "worker_exit"]
+
+
+def post_worker_init(worker: Any) -> None:
+    """Connect, when the application is loaded and before the first request.
+
+    A worker that can't connect a required database fails to boot, after the retries that the
+    settings allow: gunicorn logs the error and ends with exit code 3, as it does for an
+    application that can't be loaded. With ``--preload`` and an application that connects when
+    it is imported, that happens in the master, and a worker only opens its own pools.
+    """
+    workers.connect()
+    if worker.age == 1:  # one of them is enough
+        workers.check_pool_budget(worker.cfg.workers)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Store what the recorder holds and close the connections, when the last request is done."""
+    if worker.pid == os.getpid():  # the master calls it too, for a worker that is gone
+        workers.disconnect()

@@ -1,0 +1,238 @@
+"""OpenTelemetry: the metrics of its semantic conventions for database clients, through its API.
+
+    from datalayer.contrib import opentelemetry
+
+    opentelemetry.instrument()
+
+https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+
+try:
+    from opentelemetry import metrics
+    from opentelemetry.metrics import CallbackOptions, Histogram, MeterProvider, Observation
+except ImportError as exc:
+    raise ImportError(
+        "datalayer.contrib.opentelemetry needs opentelemetry-api: "
+        'pip install "datalayer[opentelemetry]"'
+    ) from exc
+
+import datalayer
+from datalayer.core import Connection, registry
+from datalayer.settings import DatabaseSettings
+
+__all__ = ["instrument", "uninstrument"]
+
+_SCHEMA = "https://opentelemetry.io/schemas/1.33.0"
+_BOUNDS_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
+"""The conventions' advice for ``db.client.operation.duration``."""
+_MONGODB_PORT = 27017
+
+Attributes = dict[str, str | int]
+
+
+def instrument(
+    meter_provider: MeterProvider | None = None,
+    *,
+    operation_times: bool = True,
+    connection_times: bool = False,
+) -> None:
+    """Measure the databases that are connected, and those connected later. Idempotent.
+
+    Without ``meter_provider``, the global one is used. Gauges and counters are read when metrics
+    are collected, and cost an operation nothing. Each duration costs it what the SDK takes to
+    record one, 5 to 10 microseconds in Python: ``operation_times`` is one for each command
+    (``db.client.operation.duration``), ``connection_times`` two (``wait_time``, ``use_time``).
+    """
+    if registry.observers is None:
+        registry.observe(_Instruments(meter_provider, operation_times, connection_times).observer)
+
+
+def uninstrument() -> None:
+    """Measure no longer. Idempotent."""
+    registry.observe(None)
+
+
+class _Instruments:
+    """The instruments of one meter."""
+
+    def __init__(
+        self, meter_provider: MeterProvider | None, operation_times: bool, connection_times: bool
+    ) -> None:
+        self._meter = metrics.get_meter(
+            "datalayer", datalayer.__version__, meter_provider, schema_url=_SCHEMA
+        )
+        self._make_gauges()
+        self.creations = self._histogram(
+            "db.client.connection.create_time", "The time it took to create a new connection."
+        )
+        self.operations = self.waits = self.uses = None
+        if operation_times:
+            self.operations = self._histogram(
+                "db.client.operation.duration", "Duration of database client operations."
+            )
+        if connection_times:
+            self.waits = self._histogram(
+                "db.client.connection.wait_time",
+                "The time it took to obtain an open connection from the pool.",
+            )
+            self.uses = self._histogram(
+                "db.client.connection.use_time",
+                "The time between borrowing a connection and returning it to the pool.",
+            )
+
+    def observer(self, settings: DatabaseSettings) -> _Observer:
+        """Who is told of one database's commands and connections."""
+        return _Observer(self, settings)
+
+    def _histogram(self, name: str, description: str) -> Histogram:
+        return self._meter.create_histogram(
+            name, "s", description, explicit_bucket_boundaries_advisory=_BOUNDS_SECONDS
+        )
+
+    def _make_gauges(self) -> None:
+        up_down = self._meter.create_observable_up_down_counter
+        up_down(
+            "db.client.connection.count",
+            [self._count],
+            "{connection}",
+            "The number of connections that are currently in the state described.",
+        )
+        up_down(
+            "db.client.connection.max",
+            [self._max],
+            "{connection}",
+            "The maximum number of open connections allowed.",
+        )
+        up_down(
+            "db.client.connection.idle.min",
+            [self._idle_min],
+            "{connection}",
+            "The minimum number of idle open connections allowed.",
+        )
+        up_down(
+            "db.client.connection.pending_requests",
+            [self._pending_requests],
+            "{request}",
+            "The number of current pending requests for an open connection.",
+        )
+        self._meter.create_observable_counter(
+            "db.client.connection.timeouts",
+            [self._timeouts],
+            "{timeout}",
+            "The number of connection timeouts that have occurred trying to obtain a connection "
+            "from the pool.",
+        )
+
+    def _connections(self) -> Iterator[tuple[Connection, Attributes]]:
+        if registry.observers != self.observer:
+            return  # no longer: an instrument can't be taken back
+        for alias in registry.aliases():
+            connection = registry.find(alias)
+            if connection is not None:
+                yield connection, _pool(connection.settings)
+
+    def _count(self, options: CallbackOptions) -> Iterable[Observation]:
+        for connection, pool in self._connections():
+            figures = connection.monitors.pool.snapshot()
+            for state, number in (("idle", figures["idle"]), ("used", figures["in_use"])):
+                yield Observation(number, {**pool, "db.client.connection.state": state})
+
+    def _max(self, options: CallbackOptions) -> Iterable[Observation]:
+        for connection, pool in self._connections():
+            yield Observation(connection.settings.max_pool_size, pool)
+
+    def _idle_min(self, options: CallbackOptions) -> Iterable[Observation]:
+        for connection, pool in self._connections():
+            yield Observation(connection.settings.min_pool_size, pool)
+
+    def _pending_requests(self, options: CallbackOptions) -> Iterable[Observation]:
+        for connection, pool in self._connections():
+            yield Observation(connection.monitors.pool.snapshot()["waiting"], pool)
+
+    def _timeouts(self, options: CallbackOptions) -> Iterable[Observation]:
+        for connection, pool in self._connections():
+            yield Observation(connection.monitors.pool.snapshot()["timeouts"], pool)
+
+
+class _Observer:
+    """Records what happens on one database."""
+
+    def __init__(self, instruments: _Instruments, settings: DatabaseSettings) -> None:
+        self._instruments = instruments
+        self._pool = _pool(settings)
+        self._common = {
+            **self._pool,
+            "db.system.name": "mongodb",
+            "db.namespace": settings.database,
+            **_server(settings),
+        }
+        self._known: dict[tuple[str, str | None], Attributes] = {}
+        self._recording = _Recording()
+
+    def command(self, name: str, microseconds: int, error: str | None) -> None:
+        """A command has ended."""
+        if self._instruments.operations is None:
+            return
+        attributes = self._known.get((name, error))
+        if attributes is None:
+            attributes = self._known[name, error] = self._attributes(name, error)
+        self._record(self._instruments.operations, microseconds / 1_000_000, attributes)
+
+    def waited(self, seconds: float) -> None:
+        """An operation got a connection."""
+        if self._instruments.waits is not None:
+            self._record(self._instruments.waits, seconds, self._pool)
+
+    def used(self, seconds: float) -> None:
+        """An operation gave its connection back."""
+        if self._instruments.uses is not None:
+            self._record(self._instruments.uses, seconds, self._pool)
+
+    def created(self, seconds: float) -> None:
+        """A connection was set up."""
+        self._record(self._instruments.creations, seconds, self._pool)
+
+    def _attributes(self, name: str, error: str | None) -> Attributes:
+        attributes = {**self._common, "db.operation.name": name}
+        if error is not None:
+            attributes["error.type"] = error
+            if error.isdecimal():
+                attributes["db.response.status_code"] = error
+        return attributes
+
+    def _record(self, histogram: Histogram, seconds: float, attributes: Attributes) -> None:
+        # A signal's handler may use the database while the thread it interrupted is in here,
+        # and holds a lock of the SDK's.
+        if not self._recording.under_way:
+            self._recording.under_way = True
+            try:
+                histogram.record(seconds, attributes)
+            finally:
+                self._recording.under_way = False
+
+
+class _Recording(threading.local):
+    under_way = False
+
+
+def _pool(settings: DatabaseSettings) -> Attributes:
+    """The alias names the pool, or those of all its servers together."""
+    return {"db.client.connection.pool.name": settings.alias}
+
+
+def _server(settings: DatabaseSettings) -> Attributes:
+    """The server's address where there is only one: which of several answered isn't known."""
+    if len(settings.hosts) != 1:
+        return {}
+    host, _, port = settings.hosts[0].rpartition(":")
+    if not port.isdecimal():
+        return {"server.address": settings.hosts[0]}
+    server: Attributes = {"server.address": host.strip("[]")}
+    if int(port) != _MONGODB_PORT:
+        server["server.port"] = int(port)
+    return server

@@ -1,0 +1,59 @@
+"""Prometheus: the figures of all databases, in one process or in several.
+
+    from datalayer.contrib import prometheus
+
+    prometheus.register()
+
+They are exposed with the application's other metrics, in whichever way it exposes those.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry
+except ImportError as exc:
+    raise ImportError(
+        'datalayer.contrib.prometheus needs prometheus-client: pip install "datalayer[prometheus]"'
+    ) from exc
+
+from datalayer.contrib.prometheus.families import DataLayerCollector
+from datalayer.contrib.prometheus.publishing import Publisher, is_multi_process
+
+__all__ = ["DataLayerCollector", "register", "unregister"]
+
+_collector = DataLayerCollector()
+_publisher = Publisher()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_publisher.before_fork,
+        after_in_parent=_publisher.after_fork_in_parent,
+        after_in_child=_publisher.after_fork_in_child,
+    )
+
+
+def register(registry: CollectorRegistry = REGISTRY, *, interval_seconds: float = 5.0) -> None:
+    """Have datalayer's figures exposed. Idempotent; before or after connecting.
+
+    In one process ``registry`` reads them when it is scraped. In prometheus_client's
+    multi-process mode (``PROMETHEUS_MULTIPROC_DIR``) each process, and each one forked from it,
+    writes its own every ``interval_seconds`` instead. Where forks run no handlers, as under
+    uWSGI, call it in each worker.
+
+    Raises:
+        ValueError: when ``registry`` has a metric of the same name already.
+    """
+    if is_multi_process():
+        _publisher.start(interval_seconds)
+        return
+    unregister(registry)
+    registry.register(_collector)
+
+
+def unregister(registry: CollectorRegistry = REGISTRY) -> None:
+    """Expose them no longer. In multi-process mode, this process's gauges become 0."""
+    _publisher.stop()
+    with contextlib.suppress(KeyError):  # it was not registered there
+        registry.unregister(_collector)

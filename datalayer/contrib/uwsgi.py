@@ -1,0 +1,85 @@
+"""Connects uWSGI's workers when they start, and closes them when they end.
+
+import datalayer.contrib.uwsgi
+
+datalayer.contrib.uwsgi.install()
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from datalayer.contrib import workers
+from datalayer.errors import DataLayerError
+
+try:
+    import uwsgi
+except ImportError as exc:
+    raise ImportError("datalayer.contrib.uwsgi works in a process of uWSGI only") from exc
+
+__all__ = ["install"]
+
+logger = logging.getLogger("datalayer.workers")
+
+_FAILED_APP_CODE = 22
+"""uWSGI's own exit code for a worker that could not load its application (``uwsgi.h``)."""
+
+
+def install() -> None:
+    """Connect each worker after its fork, and close its connections when it ends.
+
+    To be called where the application is loaded. With ``lazy-apps`` that is in the worker, which
+    connects at once; otherwise ``uwsgi.post_fork_hook`` does it. Hooks that are there already
+    are kept, also those of ``uwsgidecorators``.
+
+    A worker that can't connect a required database logs why and ends as one does that can't load
+    its application: uWSGI starts it anew, with pauses.
+    """
+    _advise()
+    if uwsgi.worker_id():
+        _connect()
+    else:
+        before = getattr(uwsgi, "post_fork_hook", None)
+        if uwsgi.masterpid():  # it refuses to be imported without
+            with suppress(ImportError):
+                import uwsgidecorators  # noqa: F401 - it sets its hook now, and not over ours
+        theirs = getattr(uwsgi, "post_fork_hook", None)
+        uwsgi.post_fork_hook = _in_turn(_connect_or_end, before, theirs)
+    uwsgi.atexit = _in_turn(getattr(uwsgi, "atexit", None), workers.disconnect)
+
+
+def _connect() -> None:
+    workers.connect()
+    if uwsgi.worker_id() == 1:  # one of them is enough
+        workers.check_pool_budget(uwsgi.numproc)
+
+
+def _connect_or_end() -> None:
+    """uWSGI would print an error of its hook and let the worker take requests all the same."""
+    try:
+        _connect()
+    except DataLayerError as exc:
+        logger.critical("%s", exc, extra={"event": "worker_failed", "alias": exc.alias})
+        uwsgi.log(f"datalayer can't connect this worker: {exc}")  # logging may not be set up
+        raise SystemExit(_FAILED_APP_CODE) from exc
+
+
+def _in_turn(*calls: Callable[[], Any] | None) -> Callable[[], None]:
+    wanted = [call for call in dict.fromkeys(calls) if call is not None]
+
+    def call_all() -> None:
+        for call in wanted:
+            call()
+
+    return call_all
+
+
+def _advise() -> None:
+    if not {"enable-threads", "threads"} & set(uwsgi.opt):
+        uwsgi.log(
+            "datalayer: without enable-threads, what the recorder holds and the driver's watch "
+            "over the servers stand still between requests; set enable-threads = true"
+        )

@@ -1,0 +1,27 @@
+"""What datalayer answers over HTTP, whatever the framework: liveness, readiness and status.
+
+The integrations in ``datalayer.contrib`` are thin: they take the request apart, ask
+``Endpoints``, and give its ``Answer`` back in their framework's way.
+"""
+
+from __future__ import annotations
+
+from datalayer.web.answer import Answer
+from datalayer.web.authorisation import Guard
+from datalayer.web.endpoints import Endpoints
+from datalayer.web.failures import (
+    RETRY_AFTER_SECONDS,
+    TEMPORARY_ERRORS,
+    is_temporary,
+    temporary_failure,
+)
+
+__all__ = [
+    "RETRY_AFTER_SECONDS",
+    "TEMPORARY_ERRORS",
+    "Answer",
+    "Endpoints",
+    "Guard",
+    "is_temporary",
+    "temporary_failure",
+]

@@ -1,0 +1,7 @@
+"""The status page: one self-contained HTML document, from a snapshot. Pure."""
+
+from __future__ import annotations
+
+from datalayer.web.page.layout import page
+
+__all__ = ["page"]

@@ -1,0 +1,71 @@
+"""What doesn't make a process unready, but is worth a look. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from datalayer.web.page.wording import number, plural, seconds
+from datalayer.web.snapshot import Snapshot
+from datalayer.web.work import Transfer, Work
+
+__all__ = ["notes"]
+
+_LONG_SECONDS = 60.0
+
+
+def notes(snapshot: Snapshot) -> tuple[str, ...]:
+    """One sentence for each such thing, which begins with what it is about."""
+    return (*_of_databases(snapshot), *_of_work(snapshot.work), *_of_recorder(snapshot.recorder))
+
+
+def _of_databases(snapshot: Snapshot) -> Iterator[str]:
+    for alias, entry in snapshot.databases.items():
+        pool = entry["pool"]
+        if pool["waiting"]:
+            waiting = plural(pool["waiting"], "operation waits", "operations wait")
+            yield f"{alias}: {waiting} for a connection now"
+        if pool["timeouts"]:
+            timeouts = plural(pool["timeouts"], "operation", "operations")
+            yield f"{alias}: {timeouts} got no connection in time since the start"
+        if entry["circuit_breaker"] == "open":
+            yield f"{alias}: calls fail at once until it is back (the circuit breaker is open)"
+
+
+def _of_work(work: Mapping[str, Work]) -> Iterator[str]:
+    for alias, each in work.items():
+        if each.error:
+            yield f"{alias}: what is under way in it is not known ({each.error})"
+        for transfer in each.transfers:
+            yield from _of_transfer(transfer)
+        oldest = each.outbox_oldest_seconds
+        if oldest is not None and oldest > _LONG_SECONDS:
+            yield f"{alias}: the oldest document in its outbox has waited for {seconds(oldest)}"
+
+
+def _of_transfer(transfer: Transfer) -> Iterator[str]:
+    what = f"transfer {transfer.name}"
+    if transfer.state == "drifted":
+        yield f"{what}: both sides differ; `datalayer transfer show {transfer.name}` tells more"
+    elif not transfer.seconds_left and transfer.state == "rolling_back":
+        yield (
+            f"{what}: taking it back was interrupted; `datalayer transfer rollback "
+            f"{transfer.name}` goes on with it"
+        )
+    elif not transfer.seconds_left and transfer.state != "new":
+        yield (
+            f"{what}: interrupted, nobody is at work on it; `datalayer transfer resume "
+            f"{transfer.name}` goes on with it"
+        )
+
+
+def _of_recorder(stats: Mapping[str, Any]) -> Iterator[str]:
+    if not stats:
+        return
+    if stats["dropped"]:
+        yield f"recorder: {plural(stats['dropped'], 'event was', 'events were')} lost"
+    if stats["lag_seconds"] > _LONG_SECONDS:
+        yield (
+            f"recorder: {number(stats['waiting'])} events wait, the oldest for "
+            f"{seconds(stats['lag_seconds'])}"
+        )

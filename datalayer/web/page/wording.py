@@ -1,0 +1,80 @@
+"""How figures are written, and which words and tones stand for which state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+from datalayer.web.page.markup import Markup, element
+
+__all__ = [
+    "NOTHING", "Tone", "compact", "duration", "moment", "number", "plural", "seconds", "size",
+    "tone_of",
+]  # fmt: skip
+
+NOTHING = "—"
+Tone: TypeAlias = Literal["good", "warn", "bad", "quiet"]
+
+_UNITS_MS = ((3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms"), (0.001, "µs"))
+
+
+def duration(milliseconds: float | None) -> str:
+    """In the unit that fits, with two digits at least where they are known: ``4.2 ms``."""
+    if milliseconds is None:
+        return NOTHING
+    for unit_ms, unit in _UNITS_MS:
+        amount = milliseconds / unit_ms
+        if amount >= 1:
+            return (
+                f"{amount:.1f} {unit}"
+                if amount < 9.95 and unit != "µs"
+                else f"{amount:.0f} {unit}"
+            )
+    return "0 µs" if milliseconds <= 0 else "under 1 µs"
+
+
+def seconds(amount: float | None) -> str:
+    """``duration`` of seconds."""
+    return duration(None if amount is None else amount * 1000)
+
+
+def number(amount: float | None) -> str:
+    """With a comma at each thousand."""
+    return NOTHING if amount is None else f"{amount:,.0f}"
+
+
+def compact(amount: float) -> str:
+    """Short, for an axis: ``1.5k``."""
+    for unit, letter in ((1_000_000_000, "G"), (1_000_000, "M"), (1000, "k")):
+        if amount >= unit:
+            return f"{amount / unit:g}{letter}"
+    return f"{amount:g}"
+
+
+def size(count: float) -> str:
+    """Bytes, in the unit that fits."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count:.0f} bytes"
+
+
+def plural(count: int, one: str, several: str) -> str:
+    """The number with the noun that goes with it."""
+    return f"{number(count)} {one if count == 1 else several}"
+
+
+def moment(iso: str | None, form: str = "%Y-%m-%d %H:%M:%S UTC") -> Markup:
+    """A point in time, in UTC."""
+    if iso is None:
+        return Markup(NOTHING)
+    at = datetime.fromisoformat(iso).astimezone(UTC)
+    return element("time", at.strftime(form), datetime=iso)
+
+
+def tone_of(entry: Mapping[str, Any]) -> Tone:
+    """How bad a database's state is."""
+    if entry["connected"]:
+        return "warn" if entry["state"] == "degraded" or entry["last_error"] else "good"
+    return "bad" if entry["required"] else "warn"

@@ -1,0 +1,127 @@
+"""What is under way in the databases: transfers into them, and documents that wait in an outbox.
+
+Read for the status page, so cheaply: the journal's ranges are counted and not looked into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import pymongo
+
+from datalayer import outbox
+from datalayer.concurrency import side_by_side
+from datalayer.core import registry
+from datalayer.errors import DataLayerError
+from datalayer.outbox.entries import OUTBOX, collection
+from datalayer.transfer.entries import RANGES, Entry, unfinished
+from datalayer.transfer.failures import explained
+from datalayer.transfer.places import Place
+
+__all__ = ["Transfer", "Work", "work_in"]
+
+_SHOWN = 10
+_MANY_ENTRIES = 10_000  # finding the oldest of more would take long
+_SHARE_FOR_READING = 0.85  # what is left is for the answer to get back in time
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """A transfer that is neither done nor taken back. Counts are of documents."""
+
+    name: str
+    state: str
+    source: str
+    target: str
+    move: bool
+    planned: int
+    begun: int
+    """In ranges that have been begun: about how many have arrived."""
+    holder: str | None
+    """The runner at work, as host:process."""
+    seconds_left: float
+    """How long the runner may go on without a sign of life; 0 where nobody is at work."""
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is under way in one database, or why that isn't known."""
+
+    transfers: tuple[Transfer, ...] = ()
+    further_transfers: int = 0
+    """Unfinished ones beyond those of ``transfers``."""
+    outbox_entries: int = 0
+    outbox_oldest_seconds: float | None = None
+    """``None`` where nothing waits, or very much."""
+    outbox_delivered_here: bool = False
+    """Whether a thread of this process delivers."""
+    error: str | None = None
+
+
+def work_in(aliases: Iterable[str], timeout_seconds: float) -> dict[str, Work]:
+    """What is under way in each of ``aliases``; all are asked side by side, and none for longer
+    than ``timeout_seconds``."""
+    calls = {alias: partial(_read, alias, timeout_seconds) for alias in aliases}
+    answers = side_by_side(calls, timeout_seconds)
+    return {alias: _work_of(answer) for alias, answer in answers.items()}
+
+
+def _work_of(answer: Work | BaseException) -> Work:
+    if isinstance(answer, Work):
+        return answer
+    if isinstance(answer, TimeoutError):
+        return Work(error="it did not answer in time")
+    if isinstance(answer, DataLayerError):
+        return Work(error=str(answer))
+    # No text of the driver's or of Python's: it may hold values of documents.
+    return Work(error=f"it could not be read ({type(answer).__name__})")
+
+
+def _read(alias: str, timeout_seconds: float) -> Work:
+    if registry.connection(alias).settings.kind == "mongomock":
+        return Work()  # takes part in neither
+    with (
+        pymongo.timeout(timeout_seconds * _SHARE_FOR_READING),
+        explained("reading the journal of transfers"),
+    ):
+        place = Place.of(alias)
+        # Another alias may be the same database.
+        found = [each for each in unfinished(place) if each.plan.target == alias]
+        entries, oldest = _outbox(alias)
+        return Work(
+            transfers=tuple(_transfer(place, each) for each in found[:_SHOWN]),
+            further_transfers=len(found[_SHOWN:]),
+            outbox_entries=entries,
+            outbox_oldest_seconds=oldest,
+            outbox_delivered_here=outbox.running(alias),
+        )
+
+
+def _outbox(alias: str) -> tuple[int, float | None]:
+    entries = collection(registry.connection(alias), OUTBOX).estimated_document_count()
+    if not 0 < entries <= _MANY_ENTRIES:
+        return entries, None
+    return entries, outbox.waiting(alias).oldest_seconds
+
+
+def _transfer(place: Place, found: Entry) -> Transfer:
+    plan = found.plan
+    of_plan = {"_id": {"$gte": f"{plan.name}/", "$lt": f"{plan.name}0"}}
+    ranges = place.collection(RANGES).count_documents(of_plan)  # answered from the index
+    return Transfer(
+        name=plan.name,
+        state=found.state,
+        source=plan.source,
+        target=plan.target,
+        move=plan.move,
+        planned=plan.count,
+        begun=min(ranges * plan.batch_size, plan.count),
+        holder=found.holder,
+        seconds_left=found.seconds_left,
+        created_at=found.created_at.isoformat(timespec="seconds"),
+        updated_at=found.updated_at.isoformat(timespec="seconds"),
+    )
