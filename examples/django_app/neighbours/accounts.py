@@ -1,0 +1,87 @@
+"""Who is signed in: the session, which Django keeps in its own database, holds the user's id."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from functools import cache, wraps
+from typing import Any
+
+from bson import ObjectId
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import rotate_token
+from django.shortcuts import redirect
+from mongoengine.errors import NotUniqueError
+
+from datalayer import db
+from neighbours.models import Profile, User
+
+SESSION_KEY = "user"
+
+
+class AddressTakenError(Exception):
+    """There is an account with this e-mail address."""
+
+
+def sign_up(email: str, password: str, display_name: str) -> User:
+    """A new user with a profile: both, or neither."""
+    user = User(email=email)
+    user.set_password(password)  # slow on purpose, so outside of the transaction
+    try:
+        with db.transaction():
+            user.save()
+            Profile(user=user, display_name=display_name).save()
+    except NotUniqueError:
+        raise AddressTakenError from None
+    return user
+
+
+def authenticated(email: str, password: str) -> User | None:
+    """The user with this address and password, if the account is active."""
+    user = User.by_email(email)
+    # Hashes in any case: the time that it takes does not tell which addresses have an account.
+    fits = (user or _nobody()).verify_password(password)
+    return user if user is not None and fits and user.is_active else None
+
+
+def log_in(request: HttpRequest, user: User) -> None:
+    """Begin a session of ``user``, under a new key: nobody could have planted it before."""
+    request.session.cycle_key()
+    rotate_token(request)
+    request.session[SESSION_KEY] = str(user.pk)
+
+
+def user_of(request: HttpRequest) -> User | None:
+    """The user who is signed in, read once for each request."""
+    if not hasattr(request, "neighbour"):
+        key = request.session.get(SESSION_KEY)
+        user = User.objects(id=ObjectId(key)).first() if key else None
+        request.neighbour = user if user is not None and user.is_active else None
+    found: User | None = request.neighbour
+    return found
+
+
+def signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Gives the user to ``view`` as its second argument, and asks strangers to sign in."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *arguments: Any, **more: Any) -> HttpResponse:
+        user = user_of(request)
+        if user is None:
+            return redirect("login")
+        return view(request, user, *arguments, **more)
+
+    return guarded
+
+
+def names_of(users: Iterable[ObjectId]) -> dict[ObjectId, str]:
+    """The display names of users, by id, in one query however many there are."""
+    profiles = Profile.objects(user__in=set(users)).no_dereference()
+    return {profile.user.id: profile.display_name for profile in profiles}
+
+
+@cache
+def _nobody() -> User:
+    user = User(email="nobody@example.org")
+    user.set_password(secrets.token_urlsafe())
+    return user

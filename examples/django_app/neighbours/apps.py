@@ -1,0 +1,26 @@
+"""The application: registers the path converter for MongoDB's ids."""
+
+from __future__ import annotations
+
+from bson import ObjectId
+from django.apps import AppConfig
+from django.urls import register_converter
+
+
+class ObjectIdConverter:
+    """``<oid:key>`` in a path: 24 hexadecimal digits, so that no view sees another text."""
+
+    regex = "[0-9a-f]{24}"
+
+    def to_python(self, text: str) -> ObjectId:
+        return ObjectId(text)
+
+    def to_url(self, key: object) -> str:
+        return str(key)
+
+
+class NeighboursConfig(AppConfig):
+    name = "neighbours"
+
+    def ready(self) -> None:
+        register_converter(ObjectIdConverter, "oid")

@@ -1,0 +1,53 @@
+"""What users show of themselves, and who lives nearby."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from neighbours.accounts import signed_in
+from neighbours.forms import EditProfile, Nearby
+from neighbours.models import Profile, User
+
+
+@signed_in
+def own(request: HttpRequest, user: User) -> HttpResponse:
+    profile = Profile.of(user)
+    longitude, latitude = _coordinates(profile)
+    shown = {
+        "display_name": profile.display_name,
+        "about": profile.about,
+        "longitude": longitude,
+        "latitude": latitude,
+    }
+    form = EditProfile(request.POST or None, initial=shown)
+    if form.is_valid():
+        given = form.cleaned_data
+        profile.display_name, profile.about = given["display_name"], given["about"] or None
+        placed = given["longitude"] is not None
+        profile.location = [given["longitude"], given["latitude"]] if placed else None
+        profile.save()
+        messages.success(request, "Your profile is saved.")
+        return redirect("profile")
+    return render(request, "form.html", {"form": form, "title": "Your profile", "button": "Save"})
+
+
+@signed_in
+def nearby(request: HttpRequest, user: User) -> HttpResponse:
+    longitude, latitude = _coordinates(Profile.of(user))
+    here = {"longitude": longitude, "latitude": latitude, "kilometres": 5}
+    form = Nearby(request.GET or None, initial=here)
+    found = []
+    if form.is_valid():
+        near = Profile.near(**form.cleaned_data).filter(user__ne=user.pk)
+        found = list(near.no_dereference().limit(50))
+    return render(request, "nearby.html", {"form": form, "found": found})
+
+
+def _coordinates(profile: Profile) -> tuple[float | None, float | None]:
+    place = profile.location
+    if not place:
+        return None, None
+    longitude, latitude = place["coordinates"] if isinstance(place, dict) else place
+    return longitude, latitude

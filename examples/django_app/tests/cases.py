@@ -1,0 +1,35 @@
+"""What the tests have in common."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.test import Client, TestCase
+from neighbours.accounts import sign_up
+from neighbours.models import Advertisement, User
+
+from datalayer.contrib.django.test import EmptyDatabasesMixin
+
+PASSWORD = "a good password"  # noqa: S105 - of the tests
+
+
+class NeighboursTestCase(EmptyDatabasesMixin, TestCase):
+    """Each test begins with empty databases: MongoDB's, and Django's own."""
+
+    def neighbour(self, name: str) -> tuple[User, Client]:
+        """A user, and a browser in which it is signed in."""
+        user = sign_up(f"{name}@example.org", PASSWORD, name.capitalize())
+        browser = Client()
+        form = {"email": user.email, "password": PASSWORD}
+        assert browser.post("/login", form).status_code == 302
+        return user, browser
+
+    def offer_of(self, owner: User, **changes: object) -> Advertisement:
+        """A published offer."""
+        offer = {"title": "Bicycle", "category": "bicycles", "body": "Red.", "price": "180"}
+        advertisement = Advertisement(owner=owner, currency="EUR", **(offer | changes)).save()
+        advertisement.publish()
+        return advertisement
+
+
+def text_of(answer: HttpResponse) -> str:
+    return answer.content.decode()

@@ -1,0 +1,42 @@
+"""A flea market: people nearby, what they offer, chats about it, and payments.
+
+The application factory. Each topic is a blueprint in a module of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+
+from datalayer.contrib.flask import DataLayer, health_blueprint
+from flea_market import accounts, chats, offers, payments, people, visits, web
+
+__all__ = ["create_app", "datalayer"]
+
+datalayer = DataLayer(session=True, handle_errors=True)
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """The application. Its settings come from ``config``, else from variables that begin with
+    ``FLEA_MARKET_``; those of the databases from ``config``, the environment or ``.env``."""
+    app = Flask(__name__)
+    app.config.from_mapping(
+        ADMINS=[],  # the addresses of those who see the status page
+        MAX_CONTENT_LENGTH=64 * 1024,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=False,  # FLEA_MARKET_SESSION_COOKIE_SECURE=true behind HTTPS
+    )
+    app.config.from_prefixed_env("FLEA_MARKET")
+    app.config.from_mapping(config or {})
+    if not app.config["SECRET_KEY"]:
+        raise RuntimeError("set FLEA_MARKET_SECRET_KEY, the same for all workers")
+
+    datalayer.init_app(app)
+    web.prepare(app)
+    visits.prepare(app)
+    for module in (accounts, people, offers, chats, payments, visits):
+        app.register_blueprint(module.blueprint)
+    app.register_blueprint(health_blueprint(authorise=accounts.is_admin))
+    return app

@@ -1,0 +1,45 @@
+"""Serves the flea market on this machine, with sample data:
+
+    python examples/flask_app/serve.py
+
+On a private server, which ends with it, unless MONGODB_URI names one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+from contextlib import ExitStack
+
+from flea_market import create_app, datalayer
+from flea_market.sample import PASSWORD, PEOPLE, fill
+from werkzeug.serving import run_simple
+
+from datalayer import db
+from datalayer.embedded import EmbeddedMongo
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=5000)
+    port = parser.parse_args().port
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends like Ctrl-C
+    with ExitStack() as at_the_end:
+        if "MONGODB_URI" not in os.environ:
+            print("starting a private MongoDB server ...", flush=True)
+            server = at_the_end.enter_context(EmbeddedMongo())
+            os.environ["MONGODB_URI"] = server.uri_for("flea_market")
+        admin = PEOPLE[0].email
+        app = create_app({"SECRET_KEY": secrets.token_hex(), "ADMINS": [admin]})
+        datalayer.connect_now(app)
+        at_the_end.callback(db.disconnect_all)
+        fill()
+        print(f"sign in at http://127.0.0.1:{port}/sign-in as {admin} with: {PASSWORD}")
+        print(f"how the databases are: http://127.0.0.1:{port}/status", flush=True)
+        run_simple("127.0.0.1", port, app, threaded=True)
+
+
+if __name__ == "__main__":
+    main()
