@@ -39,6 +39,8 @@ BATCH = 1000
 SAVED = 1000
 TIMED = 5
 """One of so many calls of ``record`` is timed: that takes time itself."""
+LOOPS = 700
+"""About 10 microseconds."""
 
 
 class Event(AnalyticsDocument):
@@ -100,11 +102,35 @@ class Bench:
             [{**each, **stamps} for each in dicts(self.events // threads)] for _ in range(threads)
         ]
 
-        def store(own: list[Any]) -> None:
-            for at in range(0, len(own), BATCH):
-                self.plain.insert_many(own[at : at + BATCH])
+        return self.measured(work, self.inserting, lambda: None, [])
 
-        return self.measured(work, store, lambda: None, [])
+    def inserting(self, own: list[Any]) -> None:
+        for at in range(0, len(own), BATCH):
+            self.plain.insert_many(own[at : at + BATCH])
+
+    def looped(self) -> Measured:
+        """What this machine makes of calls that do nothing, about as long as ``record`` of a
+        document, beside a thread that inserts: no call of that length has a better p99 here."""
+        calls: list[float] = []
+        ended = threading.Event()
+
+        def spin() -> None:
+            while not ended.is_set():
+                started = perf_counter()
+                for _ in range(LOOPS):
+                    pass
+                calls.append(perf_counter() - started)
+
+        def store(own: list[Any]) -> None:
+            spinning = threading.Thread(target=spin)
+            spinning.start()
+            try:
+                self.inserting(own)
+            finally:
+                ended.set()
+                spinning.join()
+
+        return self.measured([dicts(self.events)], store, lambda: None, calls)
 
     def save(self) -> Measured:
         work = [[self.model(**each) for each in dicts(SAVED)]]
@@ -211,6 +237,7 @@ def ways(bench: Bench, spool: Path) -> dict[str, Callable[[], Measured]]:
         "dicts, 8 threads, block": lambda: bench.recorded(8, **blocking),
         "dicts, 1 thread, spool": lambda: bench.recorded(1, **own_spool),
         "documents, 1 thread": lambda: bench.recorded(1, documents=True),
+        "a loop, 1 thread": bench.looped,
         "documents, 8 threads": lambda: bench.recorded(8, documents=True),
     }
 

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -20,6 +21,9 @@ PROGRAMS = Path(__file__).with_name("programs")
 ANSWER_SECONDS = 20.0
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
+_PORTS_EACH = 1000
+# From anywhere on: another run of the tests may be going on beside this one.
+_tried = count(os.getpid())
 
 
 def wait_until(holds: Callable[[], object], seconds: float, what: str) -> None:
@@ -33,6 +37,21 @@ def wait_until(holds: Callable[[], object], seconds: float, what: str) -> None:
 def installed(name: str) -> Path:
     """A command of the environment that the tests run in."""
     return Path(sys.executable).with_name(name)
+
+
+def report_of(program: str, environment: Mapping[str, str], *words: str) -> Any:
+    """What a program prints. It has to end well, without a warning."""
+    done = subprocess.run(
+        [sys.executable, program, *words],
+        cwd=PROGRAMS,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
 
 
 @dataclass
@@ -54,11 +73,11 @@ class Running:
         with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:
             return json.loads(answer.read())
 
-    def answers(self) -> bool:
+    def answers(self, path: str = "/work") -> bool:
         """Whether it has started; fails where it has ended instead."""
         assert self.process.poll() is None, self.said
         try:
-            self.ask("/work")
+            self.ask(path)
         except OSError:
             return False
         return True
@@ -99,8 +118,12 @@ def running(
 
 
 def free_port() -> int:
-    """A port below the range of outgoing connections."""
-    for port in range(15_000 + os.getpid() % 4000, 20_000):
+    """A port below the range of outgoing connections, from a range of this test process's own: a
+    port that two find free at the same time would serve the tests of both."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 12_000 + number % 8 * _PORTS_EACH
+    for _ in range(_PORTS_EACH):
+        port = first + next(_tried) % _PORTS_EACH
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

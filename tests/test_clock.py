@@ -101,10 +101,13 @@ TELLS_THE_TIME = {
     "doctor/tls.py",  # when a certificate ends
     "documents/times.py",  # what documents hold
     "models/business/profile.py",  # how old a person is
+    "monitoring/commands.py",  # when a slow command had ended
     "outbox/waiting.py",  # for how long something has waited in a collection
     "recorder/collector.py",  # for how long something has waited on disk
     "recorder/encoding.py",  # the time in an id, and of an event
     "recorder/spool.py",  # when something was put on disk, for the process after this one
+    "web/endpoints.py",  # when the health was looked at
+    "web/snapshot.py",  # when the status page was made
 }
 
 

@@ -16,6 +16,7 @@ from fresh_databases import model_registry
 import datalayer.models  # noqa: F401 - registered before a page's own models come and go
 from datalayer import db
 from datalayer.cli.parser import build_parser
+from datalayer.contrib.flask.mongodb_settings import FLAT_KEYS, OLDER_KEY
 from datalayer.doctor import CHECKS
 from datalayer.embedded import EmbeddedMongo
 from datalayer.settings.variables import (
@@ -121,6 +122,7 @@ def test_the_readme_begins_with_the_demo_and_the_tests() -> None:
 
 def test_the_variables_named_in_the_pages_exist() -> None:
     names = {variable.name for variable in GLOBAL_VARIABLES} | set(FOREIGN_VARIABLES)
+    names |= {OLDER_KEY, *FLAT_KEYS}  # flask-mongoengine's
     endings = "|".join(variable.name for variable in DATABASE_VARIABLES)
     for page in PAGES:
         for name in re.findall(

@@ -3,7 +3,6 @@ goes on undisturbed."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from pymongo import MongoClient
-from running_servers import PROGRAMS, Running, installed, running, wait_until
+from running_servers import PROGRAMS, Running, installed, report_of, running, wait_until
 
 from datalayer.embedded import EmbeddedMongo
 
@@ -34,21 +33,6 @@ def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
         "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
         "PYTHONWARNINGS": WARNINGS,
     }
-
-
-def report_of(program: str, environment: dict[str, str], *words: str) -> Any:
-    """What a program prints. It has to end well, without a warning."""
-    done = subprocess.run(
-        [sys.executable, program, *words],
-        cwd=PROGRAMS,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return json.loads(done.stdout)
 
 
 def assert_parted(reports: Sequence[Report]) -> None:

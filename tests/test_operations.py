@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
-from mongoengine import IntField, ListField, StringField
+from mongoengine import IntField, ListField, ReferenceField, StringField
 from observing import error_of, seconds_of, until
 from pymongo import MongoClient
 from pymongo.cursor import CursorType
@@ -39,6 +39,10 @@ class Account(Document):
     meta = {"indexes": ["owner"]}
 
 
+class Move(Document):
+    account = ReferenceField(Account)
+
+
 class Visit(Document):
     page = StringField()
     meta = {"db_alias": "database1"}
@@ -46,7 +50,7 @@ class Visit(Document):
 
 @pytest.fixture(autouse=True)
 def only_these_models() -> Iterator[None]:
-    with model_registry(Account, Visit):
+    with model_registry(Account, Move, Visit):
         yield
 
 
@@ -70,6 +74,23 @@ def on_the_server(mongod: EmbeddedMongo, settings: Settings, **query: Any) -> li
     """The accounts that are really there, read around datalayer and the proxy."""
     with MongoClient[dict[str, Any]](mongod.uri) as client:
         return list(client[settings["default"].database].account.find(query))
+
+
+def test_a_reference_that_can_t_be_followed_raises_our_error(
+    through: Settings, proxy: FaultyProxy
+) -> None:
+    Move(account=Account(owner="a").save()).save()
+    move = Move.objects.get()
+    proxy.refuse()
+    with pytest.raises((UnavailableError, DeadlineExceededError)), db.deadline(0.5):
+        move.account  # noqa: B018 - reading it asks the server
+
+
+def test_a_reference_is_followed_inside_another_database_s_session(through: Settings) -> None:
+    Move(account=Account(owner="a").save()).save()
+    move = Move.objects.get()
+    with db.session("database1"):
+        assert move.account.owner == "a"
 
 
 # Replies that get lost

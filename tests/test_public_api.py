@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,12 @@ from datalayer import errors
 
 PUBLIC_MODULES = (
     "datalayer",
+    "datalayer.contrib.celery",
+    "datalayer.contrib.flask",
+    "datalayer.contrib.gunicorn",
+    "datalayer.contrib.opentelemetry",
+    "datalayer.contrib.prometheus",
+    "datalayer.contrib.wsgi",
     "datalayer.db",
     "datalayer.doctor",
     "datalayer.documents",
@@ -27,6 +35,12 @@ PUBLIC_MODULES = (
     "datalayer.settings",
     "datalayer.transfer",
 )
+USED_BY_APPLICATIONS = [
+    name
+    for name in PUBLIC_MODULES
+    if name.rpartition(".")[2] not in ("doctor", "errors", "indexes", "settings")
+]
+REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
 
 TREE = {
     "ConfigurationError": "DataLayerError",
@@ -49,6 +63,12 @@ def in_a_fresh_interpreter(program: str) -> object:
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
     )
     return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", USED_BY_APPLICATIONS)
+def test_the_reference_has_every_public_name(name: str) -> None:
+    words = set(re.findall(r"\w+", REFERENCE.read_text(encoding="utf-8")))
+    assert set(importlib.import_module(name).__all__) - words - set(errors.__all__) == set()
 
 
 @pytest.mark.parametrize("name", PUBLIC_MODULES)

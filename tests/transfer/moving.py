@@ -19,6 +19,7 @@ from datalayer.transfer import Plan, Report
 
 DAY = datetime(2025, 3, 4, 5, 6, 7, 891000, tzinfo=UTC)
 OURS = "datalayer_transfer"
+RESHAPING = {"fields", "constants", "transform"}
 
 
 class Databases:
@@ -114,6 +115,8 @@ def plan(name: str = "t", **options: Any) -> Plan:
         "batch_size": 20,
         **options,
     }
+    if options["target"] == "database1" and not RESHAPING & set(options):
+        options.setdefault("method", "merge")  # the documents here are small: it would be copy
     return transfer.plan(name, **options)
 
 

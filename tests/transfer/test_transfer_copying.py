@@ -57,10 +57,20 @@ def test_ids_of_every_type_arrive(databases: Databases, target: str, method: Any
 
 
 def test_within_a_cluster_the_server_copies_by_itself(databases: Databases) -> None:
-    databases.fill(1)
-    assert plan(target="database1").method == "merge"
+    databases["default"].messages.insert_one({"text": "x" * 1000})
+    assert plan(target="database1", method=None).method == "merge"
     assert plan(target="archive").method == "copy"
     assert plan(target="database1", constants={"a": 1}).method == "copy"
+
+
+def test_small_documents_are_copied_in_large_ranges(databases: Databases) -> None:
+    databases["default"].messages.insert_one({"text": "x" * 60})
+    made = plan(target="database1", method=None, batch_size=None)
+    assert (made.method, made.batch_size) == ("copy", 20_000)
+    assert plan(target="archive", batch_size=None).batch_size == 10_000
+    databases["default"].messages.insert_one({"text": "x" * 2000})
+    made = plan(target="database1", method=None, batch_size=None)
+    assert (made.method, made.batch_size) == ("merge", 5_000)
 
 
 def test_only_what_the_filter_selects_is_moved(databases: Databases) -> None:
@@ -265,7 +275,7 @@ def test_a_time_series_collection_stays_one(databases: Databases) -> None:
         ]
     )
     before = databases.state()
-    report = transfer.run(plan(target="database1"))
+    report = transfer.run(plan(target="database1", method=None))
     target = databases["database1"].messages
     assert (nonzero(report), report.copied) == ({}, 90)
     assert (report.state, report.method, report.verified) == ("done", "copy", 90)

@@ -86,9 +86,9 @@ def let_the_lease_run_out(databases: Databases, target: str) -> None:
 
 KINDS = {
     "copy between clusters": options("archive"),
-    "copy by the server": options("database1"),
+    "copy by the server": options("database1", method="merge"),
     "move between clusters": options("archive", move=True),
-    "move by the server": options("database1", move=True),
+    "move by the server": options("database1", move=True, method="merge"),
     "replace": options("archive", conflicts="replace"),
     "move that reshapes": options("archive", move=True, transform="moving:shouted"),
 }

@@ -1,0 +1,189 @@
+"""The hooks of uWSGI, in its real workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from faulty_proxy import FaultyProxy
+from running_servers import Running, installed, running, wait_until
+from served import (
+    SECONDS,
+    assert_answers_503_once,
+    assert_nothing_lost,
+    connections_of,
+    environment_for,
+    load,
+    workers_of,
+)
+
+from datalayer.embedded import EmbeddedMongo
+
+WORKERS = 2
+KINDS = {
+    "processes": ("--enable-threads",),
+    "threads": ("--threads", "2"),
+    "lazy-apps": ("--enable-threads", "--lazy-apps"),
+}
+pytestmark = pytest.mark.skipif(
+    not installed("uwsgi").exists(),
+    reason="uWSGI is not installed; it is built from source and needs a C compiler",
+)
+
+
+def uwsgi(*options: str, master: bool = True) -> Callable[[int], list[str]]:
+    def words(port: int) -> list[str]:
+        line = [str(installed("uwsgi")), "--http-socket", f"127.0.0.1:{port}", "--need-app"]
+        line += ["--home", sys.prefix, "--wsgi-file", "uwsgi_application.py", "--die-on-term"]
+        if master:
+            line += ["--master", "--processes", str(WORKERS)]
+        return [*line, *options]
+
+    return words
+
+
+@pytest.fixture
+def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
+    return environment_for(mongod.uri_for(database_name), mongod.uri_for(f"{database_name}_1"))
+
+
+@pytest.fixture(params=KINDS)
+def server(
+    request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: Path
+) -> Iterator[Running]:
+    with running(uwsgi(*KINDS[request.param]), environment, tmp_path) as server:
+        wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
+        yield server
+
+
+def test_a_worker_has_open_pools_before_its_first_request(server: Running) -> None:
+    for _ in range(2 * WORKERS):
+        assert all(server.ask("/state")["open"])
+
+
+@pytest.mark.parametrize("server", ["processes"], indirect=True)
+def test_an_error_that_is_temporary_becomes_503(server: Running) -> None:
+    assert_answers_503_once(server)
+
+
+def test_nothing_is_lost_when_it_is_stopped_under_load(
+    server: Running, environment: dict[str, str]
+) -> None:
+    with load(server) as busy:
+        busy.wait_for(300)
+    assert busy.errors == []
+    assert server.stop() < 10
+    assert "Traceback" not in server.said
+    assert_nothing_lost(busy.reports, environment)
+    wait_until(lambda: connections_of(environment) == 0, SECONDS, "connections stay open")
+
+
+def test_nothing_is_lost_when_it_is_reloaded(server: Running, environment: dict[str, str]) -> None:
+    before = workers_of(server, WORKERS)
+    with load(server) as busy:
+        busy.wait_for(100)
+    at_most = connections_of(environment)
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: server.said.count("spawned uWSGI worker") > WORKERS, SECONDS, "no reload")
+    wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
+    wait_until(lambda: not before & workers_of(server, WORKERS), SECONDS, "no new workers")
+    assert_nothing_lost(busy.reports, environment)
+    wait_until(lambda: connections_of(environment) <= at_most, SECONDS, "connections stay open")
+
+
+@pytest.mark.parametrize("server", ["processes"], indirect=True)
+def test_a_killed_worker_is_replaced_by_a_connected_one(
+    server: Running, environment: dict[str, str]
+) -> None:
+    before = workers_of(server, WORKERS)
+    killed = before.pop()
+    os.kill(killed, signal.SIGKILL)
+    with load(server) as busy:
+        wait_until(
+            lambda: {each["pid"] for each in busy.reports} - before - {killed},
+            SECONDS,
+            "no worker took its place",
+        )
+    assert busy.errors == []
+    assert before <= {each["pid"] for each in busy.reports}
+    assert server.stop() < 10
+    assert_nothing_lost(busy.reports, environment)
+
+
+def test_without_a_master_the_process_connects_too(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with running(uwsgi("--enable-threads", master=False), environment, tmp_path) as server:
+        wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
+        assert all(server.ask("/state")["open"])
+        report = server.ask("/work")
+        server.stop()
+        assert_nothing_lost([report], environment)
+
+
+# Beside others' hooks
+
+
+@pytest.mark.parametrize("way", ["plain", "decorators"])
+def test_the_applications_own_hooks_run_in_a_connected_worker(
+    environment: dict[str, str], tmp_path: Path, way: str
+) -> None:
+    environment["HOOKS_OF_ITS_OWN"] = way
+    with running(uwsgi("--enable-threads"), environment, tmp_path) as server:
+        wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
+        workers_of(server, WORKERS)
+        assert server.said.count("own hook: connected is True") == WORKERS
+        server.stop()
+        assert server.said.count("own end: connected is True") == WORKERS * (way == "plain")
+
+
+# What goes wrong
+
+
+@pytest.fixture
+def proxy(
+    mongod: EmbeddedMongo, environment: dict[str, str], database_name: str
+) -> Iterator[FaultyProxy]:
+    """The way to the business database, which is closed."""
+    with FaultyProxy(mongod.hosts[0]) as proxy:
+        proxy.refuse()
+        environment["MONGODB_URI"] = proxy.uri_for(database_name)
+        environment["MONGODB_RETRY_MAX_SECONDS"] = "0.5"
+        yield proxy
+
+
+def test_a_worker_that_can_not_connect_takes_no_requests_until_it_can(
+    proxy: FaultyProxy, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with running(uwsgi("--enable-threads"), environment, tmp_path) as server:
+        wait_until(lambda: "failed loading app" in server.said, SECONDS, "no worker ends")
+        assert "datalayer can't connect this worker: could not connect 'default'" in server.said
+        assert f"127.0.0.1:{proxy.port}" in server.said
+        proxy.restore()
+        wait_until(lambda: server.answers("/state"), SECONDS, "it does not recover")
+        assert all(server.ask("/state")["open"])
+
+
+def test_lazy_applications_that_can_not_connect_end_the_server_where_they_are_needed(
+    proxy: FaultyProxy, environment: dict[str, str], tmp_path: Path
+) -> None:
+    options = ("--enable-threads", "--lazy-apps")
+    with running(uwsgi(*options), environment, tmp_path) as server:
+        wait_until(lambda: server.process.poll() is not None, SECONDS, "it goes on")
+        assert "need-app requested" in server.said
+        assert f"127.0.0.1:{proxy.port}" in server.said
+
+
+def test_a_server_without_threads_is_told_to_enable_them(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with running(uwsgi(), environment, tmp_path) as server:
+        wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
+        assert "enable-threads = true" in server.said
+        report = server.ask("/work")
+        server.stop()
+        assert_nothing_lost([report], environment)

@@ -1,0 +1,126 @@
+"""The wheel and the source distribution, built and installed into environments of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import datalayer
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS = 300.0
+OPTIONAL = (
+    "argon2", "celery", "django", "faker", "flask", "gunicorn", "mongomock", "opentelemetry",
+    "prometheus_client", "pytest", "rich",
+)  # fmt: skip
+LOOK = f"""
+import json, sys
+import datalayer
+from datalayer import db, BusinessDocument
+import datalayer.models, datalayer.recorder, datalayer.transfer, datalayer.web
+print(json.dumps({{
+    "version": datalayer.__version__,
+    "where": datalayer.__file__,
+    "optional": [name for name in {OPTIONAL!r} if name in sys.modules],
+}}))
+"""
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS)]
+
+
+def run(*words: object, cwd: Path) -> str:
+    done = subprocess.run(
+        list(map(str, words)),
+        cwd=cwd,
+        env={k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """Both distributions, of the files that are under version control or would be."""
+    room = tmp_path_factory.mktemp("built")
+    source = room / "source"
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT)
+    for name in listed.splitlines():
+        if (ROOT / name).is_file():
+            target = source / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target)
+    run(sys.executable, "-m", "build", "--outdir", room / "dist", source, cwd=room)
+    yield {
+        "wheel": next((room / "dist").glob("*.whl")),
+        "sdist": next((room / "dist").glob("*.tar.gz")),
+    }
+    shutil.rmtree(room, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", params=["wheel", "sdist"])
+def python(
+    request: pytest.FixtureRequest,
+    built: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The Python of a clean environment with one of the two in it, and no extra."""
+    room = tmp_path_factory.mktemp(request.param)
+    run(sys.executable, "-m", "venv", room / "venv", cwd=room)
+    python = room / "venv" / "bin" / "python"
+    run(python, "-m", "pip", "install", "--quiet", built[request.param], cwd=room)
+    return python
+
+
+def test_it_can_be_imported_and_brings_no_optional_package(python: Path, tmp_path: Path) -> None:
+    told = json.loads(run(python, "-c", LOOK, cwd=tmp_path))
+    assert told["version"] == datalayer.__version__
+    assert Path(told["where"]).is_relative_to(python.parents[1])
+    assert told["optional"] == []
+
+
+def test_the_command_is_there(python: Path, tmp_path: Path) -> None:
+    said = run(python.with_name("datalayer"), "--version", cwd=tmp_path)
+    assert said == f"{datalayer.__version__}\n"
+
+
+@pytest.mark.parametrize("integration", ["flask", "django", "celery", "prometheus"])
+def test_an_integration_says_which_extra_it_needs(
+    python: Path, tmp_path: Path, integration: str
+) -> None:
+    program = (
+        "try:\n"
+        f"    import datalayer.contrib.{integration}\n"
+        "except ImportError as exc:\n"
+        "    print(exc)\n"
+    )
+    said = run(python, "-c", program, cwd=tmp_path)
+    assert f'pip install "datalayer[{integration}]"' in said
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(built: dict[str, Path]) -> None:
+    with zipfile.ZipFile(built["wheel"]) as wheel:
+        names = wheel.namelist()
+    tops = {name.partition("/")[0] for name in names}
+    assert tops == {"datalayer", f"datalayer-{datalayer.__version__}.dist-info"}
+    assert "datalayer/py.typed" in names
+    assert any(name.startswith("datalayer/documents/engine/_core.") for name in names)
+
+
+def test_the_source_distribution_holds_what_building_needs(built: dict[str, Path]) -> None:
+    with tarfile.open(built["sdist"]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    needed = {"pyproject.toml", "README.md", "datalayer/documents/engine/_core.c"}
+    assert needed - names == set()
