@@ -1,16 +1,19 @@
-"""Two small tools for threads: run functions side by side, and let simultaneous callers share
-one run."""
+"""Three small tools for threads: run functions side by side, let simultaneous callers share one
+run, and start threads that leave the signals to others."""
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
 from time import monotonic
 from typing import Generic, TypeVar
 
-__all__ = ["SingleFlight", "side_by_side"]
+__all__ = ["SingleFlight", "side_by_side", "signals_held"]
 
 Result = TypeVar("Result")
 
@@ -65,6 +68,26 @@ def _outcome(future: Future[Result], ends: float | None) -> Result | BaseExcepti
     except FutureTimeoutError as exc:
         return exc
     return future.result() if error is None else error
+
+
+@contextmanager
+def signals_held() -> Iterator[None]:
+    """Threads that are started within take no signals, nor do the threads that they start.
+
+    A signal for the process goes to any thread that has not blocked it. A handler written in C
+    that ends the process there, as uWSGI's does, waits for the very thread that it interrupted.
+    Signals that reach the calling thread meanwhile are handled at the end.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    # Those of a thread's own faults stay: faulthandler tells of them.
+    faults = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - faults)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class SingleFlight(Generic[Result]):

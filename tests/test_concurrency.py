@@ -128,3 +128,18 @@ def test_an_interrupt_in_the_calling_thread_is_not_kept_back() -> None:
     with pytest.raises(KeyboardInterrupt):
         side_by_side({"hangs": lambda: release.wait(DEADLINE), "last": interrupted})
     release.set()
+
+
+def test_threads_started_while_signals_are_held_take_none() -> None:
+    masks: list[set[signal.Signals]] = []
+
+    def note_mask() -> None:
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+    with signals_held():
+        thread = threading.Thread(target=note_mask)
+        thread.start()
+    thread.join()
+    note_mask()
+    assert {signal.SIGTERM, signal.SIGINT, signal.SIGHUP} <= masks[0]
+    assert masks[1] == set()

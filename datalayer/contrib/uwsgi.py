@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from datalayer.concurrency import signals_held
 from datalayer.contrib import workers
 from datalayer.errors import DataLayerError
 
@@ -52,9 +53,10 @@ def install() -> None:
 
 
 def _connect() -> None:
-    workers.connect()
-    if uwsgi.worker_id() == 1:  # one of them is enough
-        workers.check_pool_budget(uwsgi.numproc)
+    with signals_held():  # uWSGI's handlers shall not run in the driver's threads
+        workers.connect()
+        if uwsgi.worker_id() == 1:  # one of them is enough
+            workers.check_pool_budget(uwsgi.numproc)
 
 
 def _connect_or_end() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from datalayer.concurrency import signals_held
 from datalayer.documents.engine import written
 from datalayer.recorder.collector import Collector
 from datalayer.recorder.counters import Counter, Counters
@@ -338,7 +339,8 @@ class Recorder:
                 name = f"{self._name}-{len(self._threads)}"
                 thread = threading.Thread(target=self._run, args=(run,), name=name, daemon=True)
                 self._threads.append(thread)
-                thread.start()
+                with signals_held():
+                    thread.start()
         # Each time anew: what was registered last, runs first.
         atexit.unregister(self.close)
         atexit.register(self.close)

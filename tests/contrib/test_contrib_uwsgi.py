@@ -38,7 +38,15 @@ pytestmark = pytest.mark.skipif(
 def uwsgi(*options: str, master: bool = True) -> Callable[[int], list[str]]:
     def words(port: int) -> list[str]:
         line = [str(installed("uwsgi")), "--http-socket", f"127.0.0.1:{port}", "--need-app"]
-        line += ["--home", sys.prefix, "--wsgi-file", "uwsgi_application.py", "--die-on-term"]
+        line += [
+            "--binary-path",
+            sys.executable,
+            "--home",
+            sys.prefix,
+            "--wsgi-file",
+            "uwsgi_application.py",
+            "--die-on-term",
+        ]
         if master:
             line += ["--master", "--processes", str(WORKERS)]
         return [*line, *options]
@@ -123,6 +131,22 @@ def test_without_a_master_the_process_connects_too(
         report = server.ask("/work")
         server.stop()
         assert_nothing_lost([report], environment)
+
+
+@pytest.mark.parametrize("server", ["processes"], indirect=True)
+def test_signals_reach_no_thread_of_the_driver_or_the_recorder(server: Running) -> None:
+    """uWSGI's handler would end the worker in the middle of it, and wait for it forever."""
+    pid = server.ask("/work")["pid"]
+    others = [task for task in Path(f"/proc/{pid}/task").iterdir() if task.name != str(pid)]
+    assert len(others) > 4
+    assert [task.name for task in others if not blocks(task, signal.SIGINT)] == []
+    assert not blocks(Path(f"/proc/{pid}"), signal.SIGINT)
+
+
+def blocks(task: Path, number: signal.Signals) -> bool:
+    lines = (task / "status").read_text().splitlines()
+    (mask,) = (line.split()[1] for line in lines if line.startswith("SigBlk:"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
 
 
 # Beside others' hooks
