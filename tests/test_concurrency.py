@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import pytest
 
-from datalayer.concurrency import SingleFlight, side_by_side
+from datalayer.concurrency import SingleFlight, side_by_side, signals_held
 
 DEADLINE = 10.0
 
