@@ -155,6 +155,8 @@ class Registry:
         that holds the application's settings puts its own function here."""
         self.observers: Callable[[DatabaseSettings], Observer] | None = None
         """Makes who is told of each command of a database, for each that is connected."""
+        self.on_close: list[Callable[[Connection], object]] = []
+        """Called with each connection that was closed, as long as its figures can be read."""
         self.router: Callable[[Any], str | None] | None = None
         """Says the alias of an operation on a model; set through ``db.router``."""
         self.relays: dict[str, Any] = {}
@@ -235,6 +237,8 @@ class Registry:
             if connection is None:
                 return
             connection.close()
+            for call in tuple(self.on_close):
+                call(connection)
             mongoengine.disconnect(alias)  # detaches the documents' collections
             self._release_embedded()
 

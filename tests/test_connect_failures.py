@@ -33,6 +33,7 @@ from datalayer.errors import (
 from datalayer.settings import Settings
 
 GRACE_SECONDS = 0.5
+TRIES = 3
 PASSWORD = "canary-of-connecting"  # of every user that the tests make
 
 
@@ -72,14 +73,22 @@ def connect_optional(uri: str, other: str, **options: Any) -> None:
     db.connect_all(Settings(databases={"default": other, "database1": {"uri": uri, **options}}))
 
 
-@contextmanager
-def failing_within(seconds: float, kind: type[ConnectError]) -> Iterator[Any]:
-    started = time.monotonic()
-    with pytest.raises(kind) as caught:
-        yield caught
-    assert time.monotonic() - started < seconds
-    assert type(caught.value) is kind
-    assert (db.database.state, db.database1.state) == ("disconnected", "disconnected")
+def failure_within(
+    seconds: float, kind: type[ConnectError], connecting: Callable[[], None]
+) -> ConnectError:
+    """The error that connecting ends in, in time. It gets three tries, because a busy machine can
+    stand still for longer than the grace; connecting that is late by itself is late each time."""
+    for _ in range(TRIES):
+        started = time.monotonic()
+        with pytest.raises(kind) as caught:
+            connecting()
+        elapsed = time.monotonic() - started
+        assert type(caught.value) is kind
+        assert (db.database.state, db.database1.state) == ("disconnected", "disconnected")
+        if elapsed < seconds:
+            break
+    assert elapsed < seconds
+    return caught.value
 
 
 # A server that is down
@@ -90,10 +99,14 @@ def test_a_server_that_stays_down_is_told_within_the_deadline(
     mongod: EmbeddedMongo, proxy: FaultyProxy, deadline: float
 ) -> None:
     proxy.refuse()
-    with failing_within(deadline + GRACE_SECONDS, ConnectError) as caught:
-        connect(proxy.uri_for("shop"), retry_attempts=100, retry_max_seconds=deadline)
-    assert caught.value.reason == "refused"
-    assert caught.value.elapsed <= deadline + GRACE_SECONDS
+    uri = proxy.uri_for("shop")
+    error = failure_within(
+        deadline + GRACE_SECONDS,
+        ConnectError,
+        lambda: connect(uri, retry_attempts=100, retry_max_seconds=deadline),
+    )
+    assert error.reason == "refused"
+    assert error.elapsed <= deadline + GRACE_SECONDS
 
 
 def test_no_attempt_begins_at_the_very_end(
@@ -232,16 +245,18 @@ def check_it_is_refused_once(
 ) -> None:
     databases: dict[str, Any] = {"default": "mongomock://shop", "database1": "mongomock://numbers"}
     databases[alias] = {"uri": uri, "min_pool_size": 5, "retry_attempts": 20}
-    with (
-        attempts(server) as made,
-        caplog.at_level(logging.INFO, "datalayer"),
-        failing_within(1.0, AuthenticationError) as caught,
-    ):
+    calls: list[str] = []
+
+    def connect_once() -> None:
+        calls.append(alias)
         db.connect_all(Settings(databases=databases))
-    assert made["received"] == 1
-    assert caught.value.reason == "rejected"
+
+    with attempts(server) as made, caplog.at_level(logging.INFO, "datalayer"):
+        error = failure_within(1.0, AuthenticationError, connect_once)
+    assert made["received"] == len(calls)
+    assert error.reason == "rejected"
     assert [r for r in caplog.records if vars(r).get("event") == "retry"] == []
-    assert PASSWORD not in caplog.text + str(caught.value)
+    assert PASSWORD not in caplog.text + str(error)
 
 
 def test_a_user_without_a_role_is_told_what_to_grant(auth_mongod: EmbeddedMongo) -> None:
@@ -351,10 +366,13 @@ def test_the_error_says_which_mistake_it_was_within_the_deadline(
     uri, says = mistaken
     if direct:
         uri += ("&" if "?" in uri else "?") + "directConnection=true"
-    with failing_within(1.0 + GRACE_SECONDS, ConnectError) as caught:
-        connect(uri, retry_max_seconds=1.0, retry_attempts=100)
-    assert caught.value.reason in request.node.name
-    assert says in str(caught.value)
+    error = failure_within(
+        1.0 + GRACE_SECONDS,
+        ConnectError,
+        lambda: connect(uri, retry_max_seconds=1.0, retry_attempts=100),
+    )
+    assert error.reason in request.node.name
+    assert says in str(error)
 
 
 def test_tls_is_never_given_up(mongod: EmbeddedMongo) -> None:

@@ -10,7 +10,7 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -24,8 +24,7 @@ from datalayer.contrib.prometheus.readings import (
     counted_by_recorder,
     gauges,
 )
-from datalayer.core import registry
-from datalayer.monitoring import Monitors
+from datalayer.core import Connection, registry
 from datalayer.monitoring.durations import Distribution
 
 __all__ = ["Publisher", "is_multi_process"]
@@ -69,7 +68,6 @@ class Publisher:
         self._lock = threading.Lock()  # guards all but the thread
         self._counted: dict[_Sample, float] = {}
         self._shown: set[_Sample] = set()
-        self._monitors: dict[str, Monitors] = {}
         self._failed = False
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -79,6 +77,8 @@ class Publisher:
         if self._pid != os.getpid():  # a fork that ran no handlers
             self._begin()
         self._interval = interval_seconds
+        if self._count_last not in registry.on_close:
+            registry.on_close.append(self._count_last)
         atexit.unregister(self.stop)
         atexit.register(self.stop)
         self._start_thread()
@@ -89,11 +89,12 @@ class Publisher:
             return
         self._stop_thread()
         self._interval = None
+        registry.on_close.remove(self._count_last)
         self._write(())
 
     def publish(self) -> None:
         """Write now."""
-        self._write(gauges())
+        self._write(list(gauges()))
 
     # Around a fork
 
@@ -134,32 +135,37 @@ class Publisher:
             self.publish()
 
     def _write(self, shown: Iterable[Reading]) -> None:
+        def write() -> None:
+            for alias in registry.aliases():
+                if (connection := registry.find(alias)) is not None:
+                    self._count(counted_by(alias, connection.monitors))
+            self._count(counted_by_recorder())
+            self._write_gauges(shown)
+
+        self._safely(write)
+
+    def _count_last(self, connection: Connection) -> None:
+        """What it counted since the last time, or ever; the next of its alias begins at zero."""
+        if self._pid != os.getpid():  # a fork that ran no handlers, and hasn't started it
+            return
+
+        def write() -> None:
+            self._count(counted_by(connection.alias, connection.monitors))
+            for sample in [one for one in self._counted if one.alias == connection.alias]:
+                del self._counted[sample]
+
+        self._safely(write)
+
+    def _safely(self, write: Callable[[], None]) -> None:
         with self._lock:
             try:
-                self._write_counters()
-                self._write_gauges(shown)
+                write()
             except Exception as exc:  # noqa: BLE001 - a full disk must not end the thread
                 if not self._failed:
                     logger.error("metrics can't be written (%s)", type(exc).__name__)
                 self._failed = True
             else:
                 self._failed = False
-
-    def _write_counters(self) -> None:
-        now = {
-            alias: connection.monitors
-            for alias in registry.aliases()
-            if (connection := registry.find(alias)) is not None
-        }
-        for alias, monitors in self._monitors.items():
-            if now.get(alias) is not monitors:  # closed since the last time
-                self._count(counted_by(alias, monitors))
-                for sample in [sample for sample in self._counted if sample.alias == alias]:
-                    del self._counted[sample]
-        for alias, monitors in now.items():
-            self._count(counted_by(alias, monitors))
-        self._count(counted_by_recorder())
-        self._monitors = now
 
     def _count(self, readings: Iterable[Reading]) -> None:
         for sample, number in _samples(readings):
