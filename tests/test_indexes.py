@@ -14,6 +14,7 @@ from bson import SON
 from fresh_databases import connected, drop, emptied, model_registry, settings_for
 from mongoengine.fields import DateTimeField, FloatField, IntField, StringField
 from pymongo import IndexModel, monitoring
+from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from datalayer import db, indexes, models
@@ -772,11 +773,24 @@ def test_a_server_that_is_away_is_told_as_for_any_write(
     assert index_names("things") == ["_id_", "code_1"]
 
 
+@pytest.mark.parametrize("build", [lambda: indexes.build("default"), None], ids=["build", "save"])
+def test_a_disconnect_in_the_middle_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, build: Callable[[], None] | None
+) -> None:
+    original, thing = Collection.create_indexes, unique_thing()
+
+    def disconnect_first(self: Any, *args: Any, **kwargs: Any) -> Any:
+        db.disconnect_all()
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Collection, "create_indexes", disconnect_first)
+    with pytest.raises(NotConnectedError, match="disconnected meanwhile"):
+        (build or thing(code="a").save)()
+
+
 def test_a_race_with_another_process_is_tried_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pymongo.collection import Collection
-
     original, calls = Collection.create_indexes, []
 
     def lose_first(self: Any, *args: Any, **kwargs: Any) -> Any:

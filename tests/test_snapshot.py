@@ -193,12 +193,12 @@ def test_traffic_is_seen_in_the_distributions(databases: Settings) -> None:
 
 def test_a_command_that_the_server_was_slow_about_is_seen(mongod: EmbeddedMongo) -> None:
     with model_registry(), connected(settings_for(mongod, slow_ms=200)) as settings:
-        with delayed(settings, "find", milliseconds=300):
+        with delayed(settings, "find", milliseconds=400):
             registry.connection("default").database.things.find_one({"secret": "canary"})
         (slow, *others) = seen().figures["default"].slow_commands
     assert others == []
     assert (slow.command, slow.collection, slow.documents) == ("find", "things", 0)
-    assert slow.ms >= 300
+    assert slow.ms >= 300  # the driver measures with a clock that isn't the server's
 
 
 def test_a_snapshot_is_json_ready(databases: Settings) -> None:

@@ -31,11 +31,8 @@ def collection_of(model: Any, connection: Connection, name: str | None = None) -
     deleted that way.
     """
     name = name or model._get_collection_name()
-    begun = transactions.current()
-    if begun is not None and begun.carries(connection):
-        # Through the client that carries the transaction: a session belongs to one client.
-        database = begun.connection.client[connection.settings.database]
-        return ModelCollection(database, name)._for(begun.connection, None)
+    if _carrier_of(connection) is not None:
+        return plain_collection(connection, name)
     if connection.settings.kind == "mongomock":
         indexes.ensure(model, connection.alias, name)  # in memory
         return connection.database[name]
@@ -47,11 +44,9 @@ def collection_of(model: Any, connection: Connection, name: str | None = None) -
 def plain_collection(connection: Connection, name: str) -> Collection[Any]:
     """A collection without a model, whose operations raise datalayer's errors and take part in
     the present transaction."""
-    begun = transactions.current()
-    if begun is not None and begun.carries(connection):
-        database = begun.connection.client[connection.settings.database]
-        return ModelCollection(database, name)._for(begun.connection, None)
-    return ModelCollection(connection.database, name)._for(connection, None)
+    carrier = _carrier_of(connection) or connection
+    database = carrier.client[connection.settings.database]
+    return ModelCollection(database, name)._for(carrier, None)
 
 
 def database_of(connection: Connection) -> Database[Any]:
@@ -60,12 +55,17 @@ def database_of(connection: Connection) -> Database[Any]:
     """
     if connection.settings.kind == "mongomock":
         return connection.database
-    begun = transactions.current()
-    carried = begun is not None and begun.carries(connection)
-    client = begun.connection.client if begun is not None and carried else connection.client
-    database = _ModelDatabase(client, connection.settings.database)
+    carrier = _carrier_of(connection) or connection
+    database = _ModelDatabase(carrier.client, connection.settings.database)
     database._connection = connection
     return database
+
+
+def _carrier_of(connection: Connection) -> Connection | None:
+    """Whose client carries the present transaction on ``connection``, if there is one: a session
+    belongs to one client."""
+    begun = transactions.current()
+    return begun.connection if begun is not None and begun.carries(connection) else None
 
 
 class _ModelDatabase(Database[Any]):

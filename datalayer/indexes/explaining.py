@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pymongo.errors import ConnectionFailure, NetworkTimeout, OperationFailure, PyMongoError
 
 from datalayer.core import Connection
-from datalayer.errors import IndexBuildError
+from datalayer.errors import IndexBuildError, NotConnectedError
 from datalayer.indexes.declared import CollectionPlan
 from datalayer.operation_errors import OUT_OF_DISK_SPACE
 
@@ -25,7 +25,8 @@ _INDEX_NAME = re.compile(r"index: (\S+) dup key")
 def explained(
     connection: Connection, plan: CollectionPlan | None, *, writing: bool = False
 ) -> Iterator[None]:
-    """Turn the driver's errors inside the block into ``IndexBuildError``.
+    """Turn the driver's errors inside the block into ``IndexBuildError``, or into
+    ``NotConnectedError`` where the database was disconnected meanwhile.
 
     When ``writing``, the error of a server that is away passes as it is: the write itself would
     have raised the same.
@@ -33,6 +34,12 @@ def explained(
     try:
         yield
     except PyMongoError as exc:
+        if connection.closed and not isinstance(exc, OperationFailure):
+            raise NotConnectedError(
+                f"{_place(connection, plan)} could not be built: the database was disconnected "
+                "meanwhile; call db.disconnect_all() only when the work has ended",
+                alias=connection.alias,
+            ) from None
         away = isinstance(exc, ConnectionFailure) and not isinstance(exc, NetworkTimeout)
         if writing and away:
             raise
@@ -41,11 +48,16 @@ def explained(
         raise _explain(exc, connection, plan) from None
 
 
+def _place(connection: Connection, plan: CollectionPlan | None) -> str:
+    what = repr(plan.name) + " on" if plan else "the collections of"
+    return f"{what} {connection.alias!r}"
+
+
 def _explain(
     exc: PyMongoError, connection: Connection, plan: CollectionPlan | None
 ) -> IndexBuildError:
     alias, collection = connection.alias, plan.name if plan else None
-    where = f"{collection!r} on {alias!r}" if collection else f"the collections of {alias!r}"
+    where = _place(connection, plan)
     index: str | None = None
     if isinstance(exc, OperationFailure) and exc.code in (11000, 11001):
         index, keys = _duplicated(exc)

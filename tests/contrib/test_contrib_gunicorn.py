@@ -143,7 +143,8 @@ def test_gunicorn_ends_and_says_why_when_a_worker_can_not_connect(
     proxy.refuse()
     environment["MONGODB_URI"] = proxy.uri_for("app").replace("://", "://app:canary@")
     environment["MONGODB_RETRY_MAX_SECONDS"] = "1"
-    with running(gunicorn(), environment, tmp_path) as server:
+    # A second worker that fails while gunicorn ends lets gunicorn end with 1.
+    with running(gunicorn("--workers", "1"), environment, tmp_path) as server:
         wait_until(lambda: server.process.poll() is not None, SECONDS, "gunicorn does not end")
         assert server.process.returncode == 3
         assert "Worker failed to boot" in server.said
