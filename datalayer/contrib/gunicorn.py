@@ -18,8 +18,9 @@ def post_worker_init(worker: Any) -> None:
 
     A worker that can't connect a required database fails to boot, after the retries that the
     settings allow: gunicorn logs the error and ends with exit code 3, as it does for an
-    application that can't be loaded (with 1 when another worker fails while it ends). With ``--preload`` and an application that connects when
-    it is imported, that happens in the master, and a worker only opens its own pools.
+    application that can't be loaded (with 1 when another worker fails while it ends). With
+    ``--preload`` and an application that connects when it is imported, that happens in the
+    master, and a worker only opens its own pools.
     """
     workers.connect()
     if worker.age == 1:  # one of them is enough
