@@ -29,6 +29,7 @@ from datalayer.service import DatabaseService
 from datalayer.settings import Settings
 from datalayer.shutdown import flush, graceful_shutdown
 from datalayer.transactions import on_commit, session, transaction, transactional
+from datalayer.unsafe_forks import warn_of_unsafe_forks
 
 __all__ = [
     "connect_all",
@@ -156,6 +157,7 @@ def deadline(seconds: float) -> AbstractContextManager[None]:
 def _connect_all(settings: Settings | None) -> dict[str, Any]:
     settings = settings or registry.settings or registry.read_settings()
     if registry.settings is None:
+        warn_of_unsafe_forks()
         for warning in settings.warnings:
             logger.warning("%s", warning, extra={"event": "settings"})
     services = {alias: _service_for(alias) for alias in settings}

@@ -38,8 +38,10 @@ def selector(
 
     def select(servers: list[ServerDescription]) -> list[ServerDescription]:
         limit = _limit.get()
+        if limit is None:
+            return servers
         description = describe()
-        if limit is None or description is None:
+        if description is None:
             return servers
         primary = _primary_of(description)
         near = [server for server in servers if _is_near(server, primary, limit)]

@@ -20,6 +20,7 @@ FLOORS = (
         "operation_errors",
         "events",
         "replica_lag",
+        "unsafe_forks",
     ),
     ("settings", "embedded"),
     ("retry", "monitoring", "logs", "bounded_pool", "breaker", "shutdown"),

@@ -60,9 +60,12 @@ def _connect() -> None:
 
 
 def _connect_or_end() -> None:
-    """uWSGI would print an error of its hook and let the worker take requests all the same."""
+    """uWSGI would print an error of its hook and let the worker take requests all the same, even
+    where it is told to end."""
     try:
         _connect()
+    except KeyboardInterrupt:  # a SIGINT, before uWSGI handles it by itself
+        raise SystemExit(0) from None
     except DataLayerError as exc:
         logger.critical("%s", exc, extra={"event": "worker_failed", "alias": exc.alias})
         uwsgi.log(f"datalayer can't connect this worker: {exc}")  # logging may not be set up

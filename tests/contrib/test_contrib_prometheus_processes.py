@@ -41,6 +41,7 @@ def uwsgi() -> Words:
     def words(port: int) -> list[str]:
         line = [str(program), "--http-socket", f"127.0.0.1:{port}", "--master", "--need-app"]
         line += ["--processes", str(WORKERS), "--home", sys.prefix, "--die-on-term"]
+        line += ["--py-call-uwsgi-fork-hooks"]  # the application connects in the master
         return [
             *line,
             "--enable-threads",

@@ -35,7 +35,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def uwsgi(*options: str, master: bool = True) -> Callable[[int], list[str]]:
+def uwsgi(
+    *options: str, master: bool = True, application: str = "uwsgi_application.py"
+) -> Callable[[int], list[str]]:
     def words(port: int) -> list[str]:
         line = [str(installed("uwsgi")), "--http-socket", f"127.0.0.1:{port}", "--need-app"]
         line += [
@@ -44,7 +46,7 @@ def uwsgi(*options: str, master: bool = True) -> Callable[[int], list[str]]:
             "--home",
             sys.prefix,
             "--wsgi-file",
-            "uwsgi_application.py",
+            application,
             "--die-on-term",
         ]
         if master:
@@ -200,6 +202,27 @@ def test_lazy_applications_that_can_not_connect_end_the_server_where_they_are_ne
         wait_until(lambda: server.process.poll() is not None, SECONDS, "it goes on")
         assert "need-app requested" in server.said
         assert f"127.0.0.1:{proxy.port}" in server.said
+
+
+def test_a_worker_that_is_told_to_end_while_it_connects_ends(
+    proxy: FaultyProxy, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with running(uwsgi("--enable-threads"), environment, tmp_path) as server:
+        wait_until(lambda: f"spawned uWSGI worker {WORKERS}" in server.said, SECONDS, "no worker")
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("options", "is_told"), [((), True), (("--py-call-uwsgi-fork-hooks",), False)]
+)
+def test_connecting_in_the_master_is_told_to_be_unsafe(
+    environment: dict[str, str], tmp_path: Path, options: tuple[str, ...], is_told: bool
+) -> None:
+    environment["CONNECT_AT_IMPORT"] = "1"
+    line = uwsgi("--enable-threads", *options, application="served_application.py")
+    with running(line, environment, tmp_path) as server:
+        wait_until(lambda: f"spawned uWSGI worker {WORKERS}" in server.said, SECONDS, "no worker")
+        assert ("set py-call-uwsgi-fork-hooks" in server.said) == is_told
 
 
 def test_a_server_without_threads_is_told_to_enable_them(
