@@ -268,7 +268,7 @@ def test_nothing_is_kept_of_a_command_that_has_ended(emitted: Emitted) -> None:
     monitor = CommandMonitor("default", 100, emitted, Clock())
     run(monitor, {"find": "user"})
     run(monitor, {"find": "user"}, fails=True)
-    assert monitor._thread.command is None
+    assert monitor._threads.present.command is None
     assert monitor.snapshot()["total"] == 2
 
 

@@ -59,12 +59,25 @@ class SlowCommand:
     """How many were sent or came back; ``None`` where that isn't known."""
 
 
-class _Thread(threading.local):
-    command: Mapping[str, Any] | None = None
-    request = 0
-    began = 0.0
-    sent = 0
-    unanswered = 0
+class _Thread:
+    """What one thread has under way, and what it has sent so far."""
+
+    __slots__ = ("began", "command", "request", "sent", "unanswered")
+
+    def __init__(self) -> None:
+        self.command: Mapping[str, Any] | None = None
+        self.request = 0
+        self.began = 0.0
+        self.sent = 0
+        self.unanswered = 0
+
+
+class _Threads(threading.local):
+    """Finds the present thread's: one look-up for a command, where each attribute of a
+    ``threading.local`` would take one."""
+
+    def __init__(self) -> None:
+        self.present = _Thread()  # run in each thread at its first look-up
 
 
 class CommandMonitor(CommandListener):
@@ -96,7 +109,7 @@ class CommandMonitor(CommandListener):
         # counting many at once costs a fraction of counting each.
         self._uncounted: deque[int] = deque()
         # Each thread's counts, and its command under way: only looked into when it is slow.
-        self._thread = _Thread()
+        self._threads = _Threads()
 
     def snapshot(self) -> dict[str, Any]:
         """The figures for ``status()``; durations in milliseconds."""
@@ -135,7 +148,7 @@ class CommandMonitor(CommandListener):
 
     def traffic(self) -> Traffic:
         """What the present thread has sent so far over this client."""
-        thread = self._thread
+        thread = self._threads.present
         return Traffic(thread.sent, thread.unanswered)
 
     def started(self, event: CommandStartedEvent) -> None:
@@ -152,7 +165,7 @@ class CommandMonitor(CommandListener):
 
     def begin(self, name: str, command: Mapping[str, Any], request: int) -> None:
         """``started``, without an event."""
-        thread = self._thread
+        thread = self._threads.present
         thread.command = command
         thread.request = request
         if name not in _LOGGING_IN:
@@ -161,8 +174,8 @@ class CommandMonitor(CommandListener):
 
     def succeed(self, name: str, reply: Any, request: int) -> None:
         """``succeeded``, without an event."""
-        thread, uncounted = self._thread, self._uncounted
-        microseconds = self._since(thread.began)
+        thread, uncounted = self._threads.present, self._uncounted
+        microseconds = int((self._clock() - thread.began) * 1_000_000)  # see _since
         uncounted.append(microseconds)
         if microseconds >= self._slow_microseconds:
             command = self._command_of(request)
@@ -177,7 +190,7 @@ class CommandMonitor(CommandListener):
 
     def fail(self, name: str, failure: Mapping[str, Any], request: int) -> None:
         """``failed``, without an event."""
-        thread = self._thread
+        thread = self._threads.present
         microseconds = self._since(thread.began)
         # The driver's own note, rather than a server's reply, holds the error's type.
         if "errtype" in failure and name not in _LOGGING_IN:
@@ -229,7 +242,7 @@ class CommandMonitor(CommandListener):
         self._emit("slow_command", facts)
 
     def _command_of(self, request: int) -> Mapping[str, Any] | None:
-        thread = self._thread
+        thread = self._threads.present
         return thread.command if thread.request == request else None
 
 

@@ -67,12 +67,27 @@ def _calls_of_commands(monitor: CommandMonitor) -> Calls:
     begin, succeed, fail = monitor.begin, monitor.succeed, monitor.fail
 
     def started(
-        command: Mapping[str, Any], database_name: str, request_id: int, *_: Any, **__: Any
+        command: Mapping[str, Any],
+        database_name: object,
+        request_id: int,
+        connection_id: object,
+        server_connection_id: object,
+        op_id: object = None,
+        service_id: object = None,
     ) -> None:
         begin(next(iter(command)), command, request_id)
 
     def succeeded(
-        duration: object, reply: Any, command_name: str, request_id: int, *_: Any, **__: Any
+        duration: object,
+        reply: Any,
+        command_name: str,
+        request_id: int,
+        connection_id: object,
+        server_connection_id: object,
+        op_id: object = None,
+        service_id: object = None,
+        speculative_hello: object = False,
+        database_name: object = "",
     ) -> None:
         try:
             succeed(command_name, reply, request_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -50,9 +51,15 @@ class Histogram:
         if now >= self._window_ends:
             self._turn(now)
         current = self._current
-        for microseconds in durations:
-            bucket = _bucket_of(microseconds)
-            current[bucket] = current.get(bucket, 0) + 1
+        in_order = sorted(durations)
+        counted = 0
+        while counted < len(in_order):  # a step for each bucket, not for each duration
+            bucket = _bucket_of(in_order[counted])
+            start, width = _start_and_width(bucket)
+            end = bisect_left(in_order, start + width, counted)
+            end = max(end, counted + 1)
+            current[bucket] = current.get(bucket, 0) + end - counted
+            counted = end
 
     def percentiles_ms(self, *shares: float) -> list[float | None]:
         """The durations in milliseconds below which each share of the values lies.
