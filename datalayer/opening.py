@@ -108,6 +108,9 @@ def establish(connection: Connection, cancelled: threading.Event) -> None:
     """
     settings = connection.settings
     started = monotonic()
+    # Opened here, not where the first attempt asks for it: the driver formats the stack that it
+    # is opened from, at the price of a look at each file in it.
+    connection.client  # noqa: B018
 
     def attempt() -> None:
         remaining = settings.retry_max_seconds - (monotonic() - started)
