@@ -12,6 +12,7 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure
 
 from datalayer.transfer.exact import id_of, key_of, keys_of
 from datalayer.transfer.failures import DUPLICATE, fail_over, index_in_the_way
+from datalayer.transfer.ids import ObjectIds, among
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
@@ -72,7 +73,9 @@ class Copier:
         foreign: list[Any] = []
         if self.plan.method == "merge":
             # The one _id that $merge doesn't take is null.
-            ids = [one for one in each.written() if one is not None]
+            ids = each.written()
+            if not isinstance(ids, ObjectIds):
+                ids = [one for one in ids if one is not None]
             foreign = self._merge(ids, again=again)
             missing = [None] if len(ids) + len(skipped) < len(each.ids) else []
             documents = by_id(self.origin, self.part.source, missing, None) if missing else []
@@ -129,7 +132,7 @@ class Copier:
             return []
         foreign: list[Any] = []
         # Never with keepExisting: it would write the fields of new documents in another order.
-        wanted = self._absent(ids) if again else list(ids)
+        wanted = self._absent(ids) if again else ids
         for attempt in range(_ATTEMPTS):
             try:
                 self._merge_when_matched("fail", wanted)
@@ -147,7 +150,7 @@ class Copier:
         into = {"db": self.destination.connection.settings.database, "coll": self.part.target}
         merge = {"into": into, "on": "_id", "whenMatched": when_matched}
         self.origin.collection(self.part.source).aggregate(
-            [{"$match": {"_id": {"$in": list(ids)}}}, {"$merge": merge}]
+            [{"$match": {"_id": among(ids)}}, {"$merge": merge}]
         )
 
     def _foreign(self, ids: Sequence[Any], *, again: bool) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import bson
@@ -19,8 +19,9 @@ __all__ = [
     "CANONICAL",
     "DECODED",
     "EXTENDED_JSON",
+    "LENGTH",
+    "OBJECT_ID_ELEMENT",
     "RAW",
-    "are_of",
     "digest_of",
     "id_of",
     "key_of",
@@ -48,15 +49,17 @@ EXTENDED_JSON = JSONOptions(json_mode=JSONMode.RELAXED, **_JSON)
 _FIXED = {0x01: 8, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16}
 _STRING, _DOCUMENT, _BINARY, _OBJECT_ID = 0x02, 0x03, 0x05, 0x07
 _ID_NAME = b"_id\x00"
-_OBJECT_ID_ELEMENT = bytes([_OBJECT_ID]) + _ID_NAME
+OBJECT_ID_ELEMENT = bytes([_OBJECT_ID]) + _ID_NAME
+"""How a document begins, behind its length, where an ObjectId is its ``_id``."""
 _VALUE = 9  # where the value of a leading _id begins: length, type and name come before it
-_LENGTH = struct.Struct("<i")
+LENGTH = struct.Struct("<i")
+"""How many bytes a document has, and a text."""
 
 
 def id_of(raw: bytes) -> Any:
     """The ``_id`` of a document, without decoding the rest where it comes first, as it does in
     all that the server has stored itself."""
-    if raw[4:_VALUE] == _OBJECT_ID_ELEMENT:
+    if raw[4:_VALUE] == OBJECT_ID_ELEMENT:
         return ObjectId(raw[_VALUE:21])
     if raw[5:_VALUE] != _ID_NAME:
         return bson.decode(raw, DECODED)["_id"]
@@ -67,11 +70,11 @@ def id_of(raw: bytes) -> Any:
     if size is None:
         return bson.decode(raw, DECODED)["_id"]
     element = raw[4 : _VALUE + size]
-    return bson.decode(_LENGTH.pack(len(element) + 5) + element + b"\x00", DECODED)["_id"]
+    return bson.decode(LENGTH.pack(len(element) + 5) + element + b"\x00", DECODED)["_id"]
 
 
 def _size_of(kind: int, raw: bytes) -> int | None:
-    (length,) = _LENGTH.unpack_from(raw, _VALUE) if len(raw) >= _VALUE + 4 else (0,)
+    (length,) = LENGTH.unpack_from(raw, _VALUE) if len(raw) >= _VALUE + 4 else (0,)
     sizes: dict[int, int] = {_STRING: length + 4, _DOCUMENT: length, _BINARY: length + 5}
     return sizes.get(kind)
 
@@ -93,19 +96,9 @@ def split(batches: Iterable[bytes]) -> Iterator[bytes]:
     for batch in batches:
         at = 0
         while at < len(batch):
-            (length,) = _LENGTH.unpack_from(batch, at)
+            (length,) = LENGTH.unpack_from(batch, at)
             yield batch[at : at + length]
             at += length
-
-
-def are_of(documents: Sequence[bytes], ids: Sequence[Any]) -> bool:
-    """Whether ``documents`` are those of ``ids``, in their order."""
-    if len(documents) != len(ids):
-        return False
-    if set(map(type, ids)) == {ObjectId}:  # at a tenth of the cost
-        elements = [_OBJECT_ID_ELEMENT + one.binary for one in ids]
-        return [raw[4:21] for raw in documents] == elements
-    return [key_of(id_of(raw)) for raw in documents] == list(map(key_of, ids))
 
 
 def digest_of(documents: Iterable[bytes]) -> str:

@@ -15,6 +15,7 @@ from datalayer.errors import TransferError
 from datalayer.transfer.entries import RANGES, TRANSFERS, entry
 from datalayer.transfer.exact import key_of
 from datalayer.transfer.failures import DUPLICATE
+from datalayer.transfer.ids import SIZE, ObjectIds, packed
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.ranges import Range, RangeState
@@ -24,6 +25,13 @@ __all__ = ["Journal"]
 _COUNTS = ("count", "missing", "differing", "gone", "here")
 _IDS_INDEX = "ids_of_followed"
 _ONE = WriteConcern(1)
+_HOW_MANY_IDS = {
+    "$cond": [
+        {"$isArray": "$ids"},
+        {"$size": "$ids"},
+        {"$toInt": {"$divide": [{"$binarySize": "$ids"}, SIZE]}},
+    ]
+}
 _UNTIL = {"$expr": {"$gt": ["$until", "$$NOW"]}}
 
 
@@ -222,13 +230,14 @@ class Journal:
         """Sums over all ranges, or those of one part."""
         prefix = self.name if part is None else f"{self.name}/{part}"
         sums: dict[str, Any] = {
-            name: {"$sum": {"$size": f"${name}"}} for name in ("ids", "skipped", "replaced")
+            name: {"$sum": {"$size": f"${name}"}} for name in ("skipped", "replaced")
         }
+        sums["ids"] = {"$sum": _HOW_MANY_IDS}
         sums["stayed"] = {"$sum": {"$size": "$left"}}
         sums["left"] = {"$sum": {"$size": {"$setDifference": ["$left", "$skipped"]}}}
         sums |= {name: {"$sum": f"${name}"} for name in _COUNTS}
         sums |= {
-            state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, {"$size": "$ids"}, 0]}}
+            state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, _HOW_MANY_IDS, 0]}}
             for state in ("copying", "copied", "verified", "deleting", "deleted")
         }
         pipeline: list[dict[str, Any]] = [
@@ -257,9 +266,12 @@ class Journal:
         return {"_id": {"$gte": f"{self.name}/{part}/", "$lt": f"{self.name}/{part}0"}}
 
     def _entry(self, each: Range) -> ReplaceOne[dict[str, Any]]:
-        document = {"token": self.token, "ids": list(each.ids), **each.changing()}
-        if self.followed:
-            document["followed"] = True
+        document = {"token": self.token, **each.changing()}
+        ids = packed(each.ids)
+        if self.followed:  # where ranges are looked up by each id
+            document |= {"ids": list(ids), "followed": True}
+        else:
+            document["ids"] = ids.joined if isinstance(ids, ObjectIds) else list(ids)
         return ReplaceOne(self._mine(each), document, upsert=True)
 
     def _update(self, each: Range) -> UpdateOne:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from datalayer.transfer.exact import key_of, keys_of
+from datalayer.transfer.ids import ObjectIds
 
 __all__ = ["Range", "RangeState"]
 
@@ -46,10 +47,10 @@ class Range:
         """The range in its next state."""
         return replace(self, state=state, **changes)
 
-    def written(self) -> list[Any]:
+    def written(self) -> Sequence[Any]:
         """The ids of the documents that the run wrote into the target."""
         if not self.skipped:
-            return list(self.ids)
+            return self.ids
         skipped = keys_of(self.skipped)
         return [one for one in self.ids if key_of(one) not in skipped]
 
@@ -60,7 +61,10 @@ class Range:
     @classmethod
     def of(cls, part: int, number: int, stored: Mapping[str, Any]) -> Range:
         """The range as the journal has it."""
-        return cls(part, number, stored["ids"], **{name: stored[name] for name in _CHANGING})
+        ids = stored["ids"]
+        if isinstance(ids, bytes):
+            ids = ObjectIds(ids)
+        return cls(part, number, ids, **{name: stored[name] for name in _CHANGING})
 
 
 _SETTLED = frozenset({"part", "number", "ids"})

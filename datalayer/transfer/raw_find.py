@@ -3,25 +3,22 @@ make an object of each document first, which takes longer than receiving it."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from bson import MinKey
 
-from datalayer.transfer.exact import RAW, id_of
+from datalayer.transfer.exact import LENGTH, RAW, id_of
+from datalayer.transfer.ids import ids_of
 from datalayer.transfer.places import Place
 
 __all__ = ["BEGINNING", "documents_of", "first_batch_of", "ids_behind", "pages_of"]
-
-Item = TypeVar("Item")
 
 BEGINNING = MinKey()
 """Behind which all ids are."""
 _ARRAY = 0x04
 _LONGEST_NAME = 64
 """More than any field of a cursor has."""
-_LENGTH = struct.Struct("<i")
 # https://bsonspec.org/spec.html: the bytes of the values that stand beside the documents.
 _SIZES = {0x08: 1, 0x11: 8, 0x12: 8}
 
@@ -37,40 +34,26 @@ def pages_of(place: Place, collection: str, after: Any, size: int) -> Iterator[l
 
     Each page is found by itself, through the index: there is no cursor that could get lost.
     """
-
-    def found(command: dict[str, Any]) -> list[bytes]:
-        return documents_of(_found(place, command))
-
-    return _pages(found, id_of, {"find": collection, "limit": size}, after)
+    return _pages(place, {"find": collection, "limit": size}, after)
 
 
-def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator[list[Any]]:
+def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator[Sequence[Any]]:
     """The ids of the same documents."""
-
-    def found(command: dict[str, Any]) -> list[Any]:
-        reply = place.command(_page(place, command))
-        return [each["_id"] for each in reply["cursor"]["firstBatch"]]
-
     command = {"find": collection, "limit": size, "projection": {"_id": 1}}
-    return _pages(found, lambda one: one, command, after)
+    return map(ids_of, _pages(place, command, after))
 
 
-def _pages(
-    found: Callable[[dict[str, Any]], list[Item]],
-    id_of_item: Callable[[Item], Any],
-    command: dict[str, Any],
-    after: Any,
-) -> Iterator[list[Item]]:
+def _pages(place: Place, command: dict[str, Any], after: Any) -> Iterator[list[bytes]]:
     while True:
         # A bound, unlike a condition, takes ids of every type in their order; but takes its own,
         # which would leave no room for the next where documents are large.
         others = {} if after is BEGINNING else {"_id": {"$ne": after}}
         bounds = {"filter": others, "hint": {"_id": 1}, "min": {"_id": after}}
-        page = found(command | bounds)
+        page = documents_of(_found(place, command | bounds))
         if not page:
             return
         yield page
-        after = id_of_item(page[-1])
+        after = id_of(page[-1])
 
 
 def _found(place: Place, command: dict[str, Any]) -> bytes:
@@ -95,7 +78,7 @@ def documents_of(array: bytes) -> list[bytes]:
     digits, next_power = 1, 10
     while at < end:
         at += digits + 2  # the type, the index as text, and its end
-        (length,) = _LENGTH.unpack_from(array, at)
+        (length,) = LENGTH.unpack_from(array, at)
         documents.append(array[at : at + length])
         at += length
         if len(documents) == next_power:
@@ -112,7 +95,7 @@ def _batch_of(cursor: memoryview | bytes) -> bytes:
         if kind in _SIZES:
             at += _SIZES[kind]
             continue
-        (size,) = _LENGTH.unpack_from(cursor, at)
+        (size,) = LENGTH.unpack_from(cursor, at)
         if kind == _ARRAY:
             return bytes(cursor[at : at + size])
         at += size + 4  # a text, whose length doesn't count itself

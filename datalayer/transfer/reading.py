@@ -13,6 +13,7 @@ from typing import Any, cast
 from bson import ObjectId
 
 from datalayer.transfer.exact import id_of, key_of, split
+from datalayer.transfer.ids import SIZE, ObjectIds, among, ids_of, packed
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.raw_find import BEGINNING, first_batch_of, ids_behind, pages_of
@@ -32,7 +33,6 @@ __all__ = [
 _MOST_BYTES = 8 * 2**20
 """What a batch may hold besides its last document: four are in memory at once."""
 _MOST_ID_BYTES = 2**20
-_OBJECT_ID_BYTES = 12
 _AHEAD = 2
 _PAGED_BY_NO_INDEX = frozenset({"timeseries", "clusteredIndex", "collation"})
 _ORDERED = (ObjectId, int, datetime)
@@ -117,7 +117,7 @@ def raw_by_id(
 ) -> Iterator[bytes]:
     """The same, as the server packs them."""
     cursor = place.collection(collection).find_raw_batches(
-        _selected(part, {"_id": {"$in": list(ids)}}), sort=[("_id", 1)], batch_size=len(ids) + 1
+        _selected(part, {"_id": among(ids)}), sort=[("_id", 1)], batch_size=len(ids) + 1
     )
     yield from cast(Iterable[bytes], cursor)
 
@@ -130,7 +130,7 @@ def documents_at_once(part: Part, plan: Plan) -> int:
 
 def ids_present(place: Place, collection: str, ids: Sequence[Any], part: Part | None) -> list[Any]:
     """The ids of the same documents."""
-    query = _selected(part, {"_id": {"$in": list(ids)}})
+    query = _selected(part, {"_id": among(ids)})
     return [each["_id"] for each in place.collection(collection).find(query, {"_id": True})]
 
 
@@ -186,7 +186,7 @@ def _read_ids(
     most = documents_at_once(part, plan)  # as verification reads those of a batch at once
     if _is_paged(part):
         for page in ids_behind(place, part.source, after, most):
-            yield from _pieces(page, most)
+            yield from [Batch(page, None)] if isinstance(page, ObjectIds) else _pieces(page, most)
         return
     cursor = place.collection(part.source).find(
         query, {"_id": True}, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
@@ -200,12 +200,12 @@ def _pieces(found: Iterable[Any], most: int) -> Iterator[Batch]:
     size = 0
     for one in found:
         ids.append(one)
-        size += _OBJECT_ID_BYTES if type(one) is ObjectId else _id_bytes(one)
+        size += SIZE if type(one) is ObjectId else _id_bytes(one)
         if len(ids) == most or size > _MOST_ID_BYTES:
-            yield Batch(ids, None)
+            yield Batch(packed(ids), None)
             ids, size = [], 0
     if ids:
-        yield Batch(ids, None)
+        yield Batch(packed(ids), None)
 
 
 def _batches(pages: Iterable[list[bytes]], plan: Plan) -> Iterator[Batch]:
@@ -220,21 +220,21 @@ def _batches(pages: Iterable[list[bytes]], plan: Plan) -> Iterator[Batch]:
             ids.append(id_of(raw))
             documents.append(raw)
             size += len(raw)
-            id_size += _OBJECT_ID_BYTES if type(ids[-1]) is ObjectId else _id_bytes(ids[-1])
+            id_size += SIZE if type(ids[-1]) is ObjectId else _id_bytes(ids[-1])
             if len(ids) == plan.batch_size or size > _MOST_BYTES or id_size > _MOST_ID_BYTES:
-                yield Batch(ids, documents)
+                yield Batch(packed(ids), documents)
                 ids, documents, size, id_size = [], [], 0, 0
     if ids:
-        yield Batch(ids, documents)
+        yield Batch(packed(ids), documents)
 
 
 def _whole(page: list[bytes], plan: Plan) -> Batch | None:
     """A page as a batch, where it is one: at half the cost of looking at document by document."""
     if len(page) != plan.batch_size or sum(map(len, page)) > _MOST_BYTES:
         return None
-    ids = list(map(id_of, page))
-    fits = len(ids) * _OBJECT_ID_BYTES <= _MOST_ID_BYTES
-    return Batch(ids, page) if fits and set(map(type, ids)) == {ObjectId} else None
+    ids = ids_of(page)
+    fits = len(ids) * SIZE <= _MOST_ID_BYTES
+    return Batch(ids, page) if fits and isinstance(ids, ObjectIds) else None
 
 
 def _id_bytes(identifier: Any) -> int:

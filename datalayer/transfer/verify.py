@@ -10,13 +10,13 @@ import bson
 
 from datalayer.transfer.exact import (
     DECODED,
-    are_of,
     digest_of,
     id_of,
     key_of,
     keys_of,
     split,
 )
+from datalayer.transfer.ids import are_of
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range

@@ -1,0 +1,101 @@
+"""The ids of a range. ObjectIds stay the bytes that they are, from the source's documents into the
+journal: making an object of each takes longer than copying its document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
+
+from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
+
+from datalayer.transfer.exact import LENGTH, OBJECT_ID_ELEMENT, id_of, key_of
+
+__all__ = ["ObjectIds", "among", "are_of", "ids_of", "packed"]
+
+SIZE = 12
+"""The bytes of an ``ObjectId``."""
+_FIRST, _END = 9, 21  # where a document's leading ObjectId stands
+_ELEMENT = slice(4, _FIRST)
+_VALUE = slice(_FIRST, _END)
+
+
+class ObjectIds(Sequence[ObjectId]):
+    """ObjectIds, one behind the other in ``joined``; each is made when somebody asks for it."""
+
+    __slots__ = ("joined",)
+
+    def __init__(self, joined: bytes) -> None:
+        self.joined = joined
+
+    def __len__(self) -> int:
+        return len(self.joined) // SIZE
+
+    @overload
+    def __getitem__(self, at: int) -> ObjectId: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> ObjectIds: ...
+
+    def __getitem__(self, at: int | slice) -> ObjectId | ObjectIds:
+        if isinstance(at, slice):
+            start, stop, step = at.indices(len(self))
+            if step != 1:
+                raise ValueError("ids are next to each other")
+            return ObjectIds(self.joined[start * SIZE : stop * SIZE])
+        start = range(len(self))[at] * SIZE
+        return ObjectId(self.joined[start : start + SIZE])
+
+    def __iter__(self) -> Iterator[ObjectId]:
+        return map(ObjectId, self.each())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, ObjectIds):
+            return self.joined == other.joined
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment] # like a list
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} ObjectIds>"
+
+    def each(self) -> Iterator[bytes]:
+        """The bytes of each."""
+        joined = self.joined
+        return (joined[start : start + SIZE] for start in range(0, len(joined), SIZE))
+
+
+def ids_of(documents: Sequence[bytes]) -> Sequence[Any]:
+    """The ids of ``documents``."""
+    if {raw[_ELEMENT] for raw in documents} == {OBJECT_ID_ELEMENT}:
+        return ObjectIds(b"".join([raw[_VALUE] for raw in documents]))
+    return list(map(id_of, documents))
+
+
+def packed(ids: Sequence[Any]) -> Sequence[Any]:
+    """The same ids, as bytes where all are ObjectIds."""
+    if isinstance(ids, ObjectIds) or set(map(type, ids)) != {ObjectId}:
+        return ids
+    return ObjectIds(b"".join([one.binary for one in ids]))
+
+
+def are_of(documents: Sequence[bytes], ids: Sequence[Any]) -> bool:
+    """Whether ``documents`` are those of ``ids``, in their order."""
+    if len(documents) != len(ids):
+        return False
+    found = ids_of(documents)
+    if isinstance(found, ObjectIds):
+        return found == packed(ids)
+    return list(map(key_of, found)) == list(map(key_of, ids))
+
+
+def among(ids: Sequence[Any]) -> Mapping[str, Any]:
+    """The condition that a value is one of ``ids``."""
+    if not isinstance(ids, ObjectIds):
+        return {"$in": list(ids)}
+    elements = [b"\x07%d\x00%b" % (number, one) for number, one in enumerate(ids.each())]
+    return RawBSONDocument(_document(b"\x04$in\x00" + _document(b"".join(elements))))
+
+
+def _document(elements: bytes) -> bytes:
+    return LENGTH.pack(len(elements) + 5) + elements + b"\x00"

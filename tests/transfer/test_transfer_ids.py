@@ -1,0 +1,68 @@
+"""Ids kept as bytes are the same to everybody as a list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import bson
+import pytest
+from bson import ObjectId
+
+from datalayer.transfer.ids import ObjectIds, among, are_of, ids_of, packed
+
+IDS = [ObjectId() for _ in range(12)]
+MIXED = [1, "two", ObjectId(), None, {"three": 3}]
+
+
+def documents(ids: Sequence[Any], **more: Any) -> list[bytes]:
+    return [bson.encode({"_id": one, **more}) for one in ids]
+
+
+def test_the_ids_of_documents_are_kept_as_bytes_where_all_are_object_ids() -> None:
+    found = ids_of(documents(IDS, name="Ada"))
+    assert isinstance(found, ObjectIds)
+    assert list(found) == IDS
+
+
+def test_the_ids_of_documents_may_be_of_any_types() -> None:
+    assert ids_of(documents(MIXED)) == MIXED
+
+
+def test_an_id_that_does_not_come_first_is_found() -> None:
+    assert ids_of([bson.encode({"name": "Ada", "_id": IDS[0]})]) == IDS[:1]
+
+
+def test_no_documents_have_no_ids() -> None:
+    assert list(ids_of([])) == []
+
+
+def test_packed_ids_behave_like_a_list() -> None:
+    ids = packed(IDS)
+    assert isinstance(ids, ObjectIds)
+    assert (len(ids), ids[0], ids[-1], list(ids[3:7])) == (12, IDS[0], IDS[-1], IDS[3:7])
+    assert ids == IDS
+    assert IDS[5] in ids
+    with pytest.raises(IndexError):
+        ids[12]
+
+
+@pytest.mark.parametrize("ids", [MIXED, []], ids=["mixed", "none"])
+def test_other_ids_stay_as_they_are(ids: list[Any]) -> None:
+    assert packed(ids) is ids
+
+
+@pytest.mark.parametrize("ids", [packed(IDS), packed(IDS * 100), IDS, MIXED], ids=str)
+def test_the_condition_to_be_one_of_them_is_the_servers_own(ids: Sequence[Any]) -> None:
+    condition = bson.encode({"_id": among(ids)})
+    assert condition == bson.encode({"_id": {"$in": list(ids)}})
+
+
+@pytest.mark.parametrize("ids", [IDS, MIXED], ids=["ObjectIds", "mixed"])
+def test_documents_are_told_from_those_of_other_ids(ids: list[Any]) -> None:
+    found = documents(ids, name="Ada")
+    assert are_of(found, ids)
+    assert are_of(found, packed(ids))
+    assert not are_of(found, ids[:-1])
+    assert not are_of(found, ids[::-1])
+    assert not are_of(found, [*ids[:-1], ObjectId()])
