@@ -102,8 +102,11 @@ def split(batches: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def digest_of(documents: Iterable[bytes]) -> str:
-    """A digest of documents in the order given; how they are cut into pieces doesn't matter."""
-    digest = hashlib.blake2b(digest_size=16)
+    """A digest of documents in the order given; how they are cut into pieces doesn't matter.
+
+    SHA-256, for which processors have instructions: twice as fast as BLAKE2 there.
+    """
+    digest = hashlib.sha256()
     for document in documents:
         digest.update(document)
     return digest.hexdigest()

@@ -47,7 +47,7 @@ class Verifier:
             return self._verify_deleted(each)
         plain = not (self.plan.reshapes or self._unordered or each.skipped)
         if plain and (documents := self._all_the_same(each)):
-            return _found_same(each, [b"".join(documents)], len(documents), gone=0)
+            return _found_same(each, documents, len(documents), gone=0)
         there = b"".join(raw_by_id(self.destination, self.part.target, each.ids, None))
         here = b"".join(raw_by_id(self.origin, self.part.source, each.ids, self.part))
         if plain and here == there:
