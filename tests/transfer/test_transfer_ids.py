@@ -52,7 +52,9 @@ def test_other_ids_stay_as_they_are(ids: list[Any]) -> None:
     assert packed(ids) is ids
 
 
-@pytest.mark.parametrize("ids", [packed(IDS), packed(IDS * 100), IDS, MIXED], ids=str)
+@pytest.mark.parametrize(
+    "ids", [packed(IDS), packed(IDS * 100), IDS, MIXED], ids=["12", "1200", "a list", "mixed"]
+)
 def test_the_condition_to_be_one_of_them_is_the_servers_own(ids: Sequence[Any]) -> None:
     condition = bson.encode({"_id": among(ids)})
     assert condition == bson.encode({"_id": {"$in": list(ids)}})
