@@ -64,6 +64,7 @@ class Stock:
     clone = BaseQuerySet.clone
     clone_into = BaseQuerySet._clone_into
     query = BaseQuerySet._query
+    cursor = BaseQuerySet._cursor
     queryset_init = BaseQuerySet.__init__
     first = BaseQuerySet.first
     populate_cache = QuerySet._populate_cache

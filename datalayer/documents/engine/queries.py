@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
 from types import NoneType
 from typing import Any
 
 from bson import ObjectId
-from mongoengine.fields import IntField, ObjectIdField, StringField
 from mongoengine.queryset.base import BaseQuerySet
+from mongoengine.queryset.field_list import QueryFieldList
 from mongoengine.queryset.visitor import Q
 from pymongo.read_concern import ReadConcern
 
+from datalayer.documents.engine.asking import asks_plainly, plain_query
 from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.methods import is_fast
 from datalayer.documents.engine.programs import program_of
@@ -64,7 +65,21 @@ _CHANGEABLE = (
     "_scalar",
     "_where_clause",
 )
+_COPYING: dict[type, Callable[[Any], Any]] = {dict: dict.copy, list: list.copy}
 _AT_ONCE = 100  # as many as MongoEngine's caching queryset reads in one go
+
+
+def _copy(value: Any) -> Any:
+    return _COPYING.get(type(value), copy.copy)(value)
+
+
+def _copy_of_fields(fields: QueryFieldList) -> QueryFieldList:
+    other = object.__new__(QueryFieldList)
+    other.__dict__.update(fields.__dict__)
+    return other
+
+
+_COPYING[QueryFieldList] = _copy_of_fields
 
 
 class FastQueries:
@@ -76,7 +91,7 @@ class FastQueries:
             return stock.clone_into(self, new_qs)
         for name in _KEPT:
             value = mine[name]
-            new_qs.__dict__[name] = value if type(value) in _UNCHANGING else copy.copy(value)
+            new_qs.__dict__[name] = value if type(value) in _UNCHANGING else _copy(value)
         if mine["_cursor_obj"]:
             new_qs._cursor_obj = mine["_cursor_obj"].clone()
         return new_qs
@@ -92,7 +107,7 @@ class FastQueries:
         for name in _CHANGEABLE:
             value = mine[name]
             if type(value) not in _UNCHANGING:
-                other.__dict__[name] = copy.copy(value)
+                other.__dict__[name] = _copy(value)
         if mine["_cursor_obj"]:
             other._cursor_obj = mine["_cursor_obj"].clone()
         return other
@@ -101,8 +116,15 @@ class FastQueries:
     def _query(self) -> Any:
         queryset: Any = self
         if queryset._mongo_query is None and not queryset._cls_query:
-            queryset._mongo_query = _plain_query(queryset._document, queryset._query_obj)
+            queryset._mongo_query = plain_query(queryset._document, queryset._query_obj)
         return stock.query.__get__(queryset)
+
+    @property
+    def _cursor(self) -> Any:
+        queryset: Any = self
+        if queryset._cursor_obj is None and asks_plainly(queryset):
+            queryset._cursor_obj = queryset._collection.find(queryset._query)
+        return stock.cursor.__get__(queryset)
 
     def first(self) -> Any:
         """The first document that matches; ``None`` if there is none."""
@@ -120,38 +142,6 @@ class FastQueries:
 _KEPT_SET = frozenset(_KEPT)
 # What a queryset has that was not iterated over, and that no subclass has added to.
 _FRESH = len(_KEPT) + len(("_document", "_collection_obj", "_cursor_obj")) + 1
-
-
-def _plain_query(model: Any, query: Any) -> dict[str, Any] | None:
-    """The query for single values of fields, each equal to one; ``None`` for any other."""
-    if type(query) is not Q or not is_fast(model):
-        return None
-    plans = program_of(model).by_name
-    found: dict[str, Any] = {}
-    for name, value in sorted(query.query.items()):
-        plan = plans.get(model._meta.get("id_field") if name == "pk" else name)
-        if (
-            plan is None
-            or "__" in name
-            or type(value) not in plan.types
-            or not _is_asked_for_as_it_is(plan.field)
-        ):
-            return None
-        found[plan.key] = value
-    return found if len(found) == len(query.query) else None
-
-
-def _is_asked_for_as_it_is(field: Any) -> bool:
-    return type(field).prepare_query_value in _PREPARING_NOTHING
-
-
-_PREPARING_NOTHING = frozenset(
-    {
-        IntField.prepare_query_value,
-        ObjectIdField.prepare_query_value,
-        StringField.prepare_query_value,
-    }
-)
 
 
 class FastCachingQueries(FastQueries):

@@ -1,0 +1,102 @@
+"""What querysets ask the driver: plain queries past MongoEngine's translation, and a cursor
+without a look at each option that nobody has set."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import Any
+
+from mongoengine.fields import (
+    EmbeddedDocumentField,
+    EmbeddedDocumentListField,
+    IntField,
+    ListField,
+    ObjectIdField,
+    StringField,
+)
+from mongoengine.queryset.transform import MATCH_OPERATORS
+from mongoengine.queryset.visitor import Q
+
+from datalayer.documents.engine.methods import is_fast
+from datalayer.documents.engine.programs import program_of
+
+__all__ = ["asks_plainly", "plain_query"]
+
+_OPERATORS = frozenset({*MATCH_OPERATORS, "not"})
+_PREPARING_NOTHING = frozenset(
+    {
+        IntField.prepare_query_value,
+        ObjectIdField.prepare_query_value,
+        StringField.prepare_query_value,
+    }
+)
+# The options of a queryset that its cursor gets, as they are when nobody has set them.
+_UNSET: dict[str, Any] = {
+    "_allow_disk_use": False,
+    "_batch_size": None,
+    "_collation": None,
+    "_comment": None,
+    "_hint": -1,
+    "_limit": None,
+    "_ordering": None,
+    "_read_concern": None,
+    "_read_preference": None,
+    "_search_text": None,
+    "_skip": None,
+    "_snapshot": False,
+    "_timeout": True,
+    "_where_clause": None,
+}
+_options_of = itemgetter(*_UNSET)
+_ALL_UNSET = tuple(_UNSET.values())
+
+
+def asks_plainly(queryset: Any) -> bool:
+    """Whether its query is all that ``queryset`` tells the driver."""
+    options = queryset.__dict__
+    return (
+        _options_of(options) == _ALL_UNSET
+        and not options["_loaded_fields"]
+        and not queryset._document._meta["ordering"]
+    )
+
+
+def plain_query(model: Any, query: Any) -> dict[str, Any] | None:
+    """The query for single values of fields, each equal to one; ``None`` for any other."""
+    if type(query) is not Q or not is_fast(model):
+        return None
+    found: dict[str, Any] = {}
+    for name, value in sorted(query.query.items()):
+        resolved = _resolved(model, name)
+        if resolved is None or type(value) not in resolved[1]:
+            return None
+        found[resolved[0]] = value
+    return found if len(found) == len(query.query) else None
+
+
+def _resolved(model: Any, name: str) -> tuple[str, tuple[type, ...]] | None:
+    """The key of the field ``name``, of an embedded document perhaps, and the types of values
+    that it is asked for as they are."""
+    first, *inner = name.split("__")
+    plan = program_of(model).by_name.get(model._meta.get("id_field") if first == "pk" else first)
+    if plan is None or (inner and inner[-1] in _OPERATORS):
+        return None
+    keys = [plan.key]
+    for part in inner:
+        embedded = _embedded_in(plan.field)
+        if embedded is None or not is_fast(embedded):
+            return None
+        plan = program_of(embedded).by_name.get(part)
+        if plan is None:
+            return None
+        keys.append(plan.key)
+    if type(plan.field).prepare_query_value not in _PREPARING_NOTHING:
+        return None
+    return ".".join(keys), plan.types
+
+
+def _embedded_in(field: Any) -> Any:
+    """The class of the documents in ``field``, or in the list that it holds."""
+    if type(field) in (ListField, EmbeddedDocumentListField):
+        field = field.field
+    return field.document_type if type(field) is EmbeddedDocumentField else None
