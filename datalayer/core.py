@@ -24,6 +24,7 @@ from datalayer.breaker import CircuitBreaker
 from datalayer.clients import abandon_client, open_client
 from datalayer.concurrency import SingleFlight
 from datalayer.errors import ConfigurationError, NotConnectedError
+from datalayer.forks import fork_mark
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.observer import Observer
 from datalayer.monitoring.topology import Reach, reach_of
@@ -164,7 +165,7 @@ class Registry:
         self.connecting: SingleFlight[dict[str, Any]] = SingleFlight()
         self._connections: dict[str, Connection] = {}
         self._embedded: EmbeddedMongo | None = None
-        self._pid = os.getpid()
+        self._mark = fork_mark()
         self._noticing_fork = threading.Lock()  # one thread of a child replaces its registry
         # Guards the fields above and MongoEngine's registry. Re-entrant: publishing may need
         # the client, and an index build started under it may open another alias.
@@ -276,10 +277,10 @@ class Registry:
             server.stop()
 
     def check_process(self) -> None:
-        """Notice a fork that ran no handlers (uWSGI forks so), at the price of a system call."""
-        if os.getpid() != self._pid:
+        """Notice a fork that ran no handlers, as uWSGI's does."""
+        if not self._mark[0]:
             with self._noticing_fork:
-                if os.getpid() != self._pid:
+                if not self._mark[0]:
                     self.after_fork()
 
     def after_fork(self) -> None:
@@ -295,7 +296,7 @@ class Registry:
         # The driver draws a child's random part of ids at its first id; threads that make one at
         # that moment get the parent's part, and ids that the parent gives as well. Draw it now.
         ObjectId()
-        self._pid = os.getpid()  # last: another thread of the child waits for all of it
+        self._mark = fork_mark()  # last: another thread of the child waits for all of it
 
 
 def _not_connected(alias: str) -> NotConnectedError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
-import os
 import socket
 import threading
 import time
@@ -410,12 +409,12 @@ def test_a_forked_child_has_a_client_of_its_own_and_leaves_the_parents_alone(
     assert db.database.ping() > 0
 
 
-def test_a_child_that_ran_no_fork_handlers_is_noticed_by_its_process_id(
+def test_a_child_that_ran_no_fork_handlers_is_noticed_by_its_mark(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     db.database.connect(settings["default"])
     with db.database.client as parents:
-        monkeypatch.setattr(registry, "_pid", os.getpid() + 1)
+        monkeypatch.setattr(registry, "_mark", [False])
         assert db.database.client is not parents
 
 

@@ -19,6 +19,7 @@ FLOORS = (
         "driver_errors",
         "operation_errors",
         "events",
+        "forks",
         "replica_lag",
         "unsafe_forks",
     ),

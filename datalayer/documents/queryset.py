@@ -143,7 +143,7 @@ class QuerySetNoCache(_Writes, FastPassingQueries, _QuerySetNoCache):
 def _check_new(document: Any, model: Any) -> None:
     if not isinstance(document, model):
         raise OperationError(f"Some documents inserted aren't instances of {model}")
-    if document.pk and not document._created:
+    if not document._created and document.pk:
         raise OperationError("Some documents have ObjectIds, use doc.update() instead")
 
 

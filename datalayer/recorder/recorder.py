@@ -11,10 +11,10 @@ from typing import Any
 
 from datalayer.concurrency import signals_held
 from datalayer.documents.engine import written
+from datalayer.forks import Mark, fork_mark
 from datalayer.recorder.collector import Collector
 from datalayer.recorder.counters import Counter, Counters
 from datalayer.recorder.encoding import fixed_fields, stamps_of, target_of
-from datalayer.recorder.forks import Mark, fork_mark
 from datalayer.recorder.lanes import Lane, Target
 from datalayer.recorder.sender import Sender
 from datalayer.recorder.spool import Spool

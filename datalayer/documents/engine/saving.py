@@ -141,6 +141,8 @@ def written_field(document: Any, key: str) -> dict[str, Any]:
 
 
 def _keep_key(document: Any, id_field: str, key: Any) -> None:
+    if document._data.get(id_field) is key:
+        return
     key = document._fields[id_field].to_python(key)
     if document._data.get(id_field) != key:
         document[id_field] = key

@@ -1,6 +1,6 @@
-"""Tells a forked child from its parent without asking the kernel each time, which would cost as
-much as recording an event. The handlers of ``os.register_at_fork`` don't run for every fork:
-uWSGI's leaves them out."""
+"""Tells a forked child from its parent without asking the kernel each time, as every operation
+would have to. The handlers of ``os.register_at_fork`` don't run for every fork: uWSGI's leaves
+them out."""
 
 from __future__ import annotations
 
