@@ -66,6 +66,8 @@ def test_events_wait_until_the_database_is_back(make: Make, proxy: FaultyProxy) 
     record(recorder, range(10))
     assert recorder.flush()
     proxy.refuse()
+    # An attempt that begins before takes as long as it looks for a server.
+    wait_until(lambda: not db.database1.is_connected, 20, "the driver knows that it is gone")
     record(recorder, range(10, 2000))
     assert recorder.flush(10) is False
     assert recorder.stats()["waiting"] == 1990
