@@ -17,7 +17,7 @@ from datalayer.web.health_json import CONTENT_TYPE, health_document
 from datalayer.web.page import page
 from datalayer.web.snapshot import Snapshot, take_snapshot
 
-__all__ = ["Endpoints"]
+__all__ = ["Endpoints", "alive"]
 
 _ASK_FOR_TOKEN = MappingProxyType({"WWW-Authenticate": 'Basic realm="datalayer", charset="UTF-8"'})
 _SELF_CONTAINED = MappingProxyType(
@@ -27,6 +27,11 @@ _SELF_CONTAINED = MappingProxyType(
         "Referrer-Policy": "no-referrer",
     }
 )
+
+
+def alive() -> Answer:
+    """That the process answers at all. Asks no database: no restart brings one back."""
+    return json_answer(200, {"status": "pass"}, CONTENT_TYPE)
 
 
 class Endpoints:
@@ -47,7 +52,7 @@ class Endpoints:
         # By process: a child must not wait for a run that its parent had under way.
         self._flights: dict[int, SingleFlight[dict[str, Any]]] = {}
         self._pages: dict[str, Callable[[bool], Answer]] = {
-            "/livez": lambda authorised: self.livez(),
+            "/livez": lambda authorised: alive(),
             "/readyz": lambda authorised: self.readyz(detailed=authorised),
             "/status": lambda authorised: self.status_page(authorised=authorised),
             "/status.json": lambda authorised: self.status_json(authorised=authorised),
@@ -67,10 +72,6 @@ class Endpoints:
         """
         give = self._pages.get(path)
         return None if give is None else give(authorised or self._guard.admits(authorization))
-
-    def livez(self) -> Answer:
-        """Whether the process answers at all. Asks no database: no restart brings one back."""
-        return json_answer(200, {"status": "pass"}, CONTENT_TYPE)
 
     def readyz(self, *, detailed: bool = False) -> Answer:
         """200 where every required database answers its ping, 503 where one doesn't."""

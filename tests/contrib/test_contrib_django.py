@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from credentials import APP_USER
+from django.conf import settings
 from django.core.checks.registry import registry as checks
 from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.views.debug import ExceptionReporter
 from django_in_process import django_site
 from faulty_proxy import FaultyProxy
+from pymongo import _csot
 
 from datalayer import db
 from datalayer.contrib.django import connect, read_settings
@@ -21,7 +26,8 @@ from datalayer.contrib.django.test import empty_databases
 from datalayer.contrib.django.views import view_of
 from datalayer.core import registry
 from datalayer.embedded import EmbeddedMongo
-from datalayer.errors import ConfigurationError
+from datalayer.errors import AuthenticationError, ConfigurationError, UnavailableError
+from datalayer.events import Event
 
 TOKEN = "a-token-of-the-tests"
 PASSWORD = "hunter2hunter2"
@@ -206,6 +212,36 @@ def test_a_request_after_the_server_came_back_connects(
             db.disconnect_all()
 
 
+def test_refused_credentials_are_tried_once_by_requests_and_probes(
+    auth_mongod: EmbeddedMongo,
+) -> None:
+    uri = re.sub(r"//[^@]*@", f"//{APP_USER[0]}:wrong@", auth_mongod.uri_for("shop"))
+    attempts = []
+
+    def note(event: Event) -> None:
+        attempts.append(event.alias)
+
+    db.database.on("connecting", note)
+    try:
+        with django_site(DATALAYER={"MONGODB_URI": uri}):
+            client = Client(raise_request_exception=False)
+            codes = [client.get(path).status_code for path in ("/work", "/readyz", "/work")]
+            with pytest.raises(AuthenticationError, match="'default'"):
+                connect()
+    finally:
+        db.database.off("connecting", note)
+    assert (codes, attempts) == ([500, 503, 500], ["default"])
+
+
+def test_other_credentials_are_tried_after_refused_ones(auth_mongod: EmbeddedMongo) -> None:
+    right = auth_mongod.uri_for("shop")
+    wrong = re.sub(r"//[^@]*@", f"//{APP_USER[0]}:wrong@", right)
+    with django_site(DATALAYER={"MONGODB_URI": wrong}):
+        assert Client(raise_request_exception=False).get("/work").status_code == 500
+    with django_site(DATALAYER={"MONGODB_URI": right}):
+        assert Client(raise_request_exception=False).get("/work").status_code == 200
+
+
 def test_wrong_settings_are_no_temporary_failure() -> None:
     with django_site(DATALAYER={"MONGODB_URI": "no URI"}):
         assert Client(raise_request_exception=False).get("/work").status_code == 500
@@ -294,6 +330,55 @@ def test_a_user_that_the_orm_cannot_load_sees_no_details(site: Client) -> None:
     # The tables of the ORM were never made.
     site.cookies["sessionid"] = "abcdefghijklmnopqrstuvwxyz012345"
     assert site.get("/readyz").json() == {"status": "pass"}
+
+
+def test_a_user_that_mongodb_cannot_load_sees_no_details(site: Client) -> None:
+    class Away:
+        @property
+        def is_active(self) -> bool:
+            raise UnavailableError("the server is away")
+
+    request = RequestFactory().get("/readyz")
+    request.user = Away()
+    answer = view_of("/readyz")(request)
+    assert (answer.status_code, json.loads(answer.content)) == (200, {"status": "pass"})
+
+
+def test_a_user_has_as_long_to_be_loaded_as_the_databases_for_their_pings(site: Client) -> None:
+    left = []
+
+    class Slow:
+        @property
+        def is_active(self) -> bool:
+            left.append(_csot.remaining())
+            return True
+
+    request = RequestFactory().get("/readyz")
+    request.user = Slow()
+    view_of("/readyz")(request)
+    assert 0 < left[0] <= 2
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_probes_need_no_account_where_all_other_views_do(site: Client, path: str) -> None:
+    everywhere = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    with override_settings(MIDDLEWARE=[*settings.MIDDLEWARE, everywhere]):
+        client = Client()
+        assert client.get(path).json() == {"status": "pass"}
+        assert client.get("/work").status_code == 302
+
+
+def test_a_bad_token_does_not_make_a_process_look_dead(databases: dict[str, str]) -> None:
+    with django_site(DATALAYER=databases | {"DATALAYER_STATUS_TOKEN": "short"}):
+        assert Client(raise_request_exception=False).get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize("empty", ["", " ", None])
+def test_an_empty_token_is_none(databases: dict[str, str], empty: str | None) -> None:
+    with django_site(DATALAYER=databases | {"DATALAYER_STATUS_TOKEN": empty}):
+        client = Client()
+        answers = [client.get(path).status_code for path in ("/readyz", "/status")]
+    assert answers == [200, 403]
 
 
 def test_the_health_views_can_only_be_read(site: Client) -> None:
