@@ -64,7 +64,7 @@ def datalayer_db(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     """``datalayer.db``, connected to two new databases: ``default`` and ``database1``.
 
     They are on ``datalayer_mongod``, or on the server of ``--datalayer-uri``, and are dropped
-    when the test has ended.
+    when the test has ended. Events that the recorder could not store until then are forgotten.
     """
     from datalayer import db
     from datalayer.settings import Settings
@@ -76,6 +76,7 @@ def datalayer_db(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     with ExitStack() as at_the_end:
         db.connect_all(Settings(databases=uris))
         at_the_end.callback(_drop, uris)
+        at_the_end.callback(_forget_events)
         at_the_end.callback(db.disconnect_all)
         if server:
             at_the_end.callback(server.start)  # the test may have killed or paused it
@@ -92,7 +93,10 @@ def datalayer_mongomock() -> Iterator[ModuleType]:
     from datalayer.settings import Settings
 
     uris = {alias: f"mongomock://{name}" for alias, name in _new_names().items()}
-    with db.connected(Settings(databases=uris)):
+    with ExitStack() as at_the_end:
+        db.connect_all(Settings(databases=uris))
+        at_the_end.callback(_forget_events)
+        at_the_end.callback(db.disconnect_all)
         yield db
 
 
@@ -109,6 +113,15 @@ def _on_server(uri: str) -> Callable[[str], str]:
         reasons = "; ".join(problems) or "it takes a mongodb:// or mongodb+srv:// URI"
         raise pytest.UsageError(f"--datalayer-uri: {reasons}")
     return lambda name: with_database(parsed, name).text
+
+
+def _forget_events() -> None:
+    """What the test recorded and could not store, with a database away say: the next test would
+    find it in its own."""
+    from datalayer import recorder
+
+    if recorder.stats()["waiting"]:
+        recorder.default.discard()
 
 
 def _drop(uris: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from datalayer.embedded import EmbeddedMongo
+from datalayer.models import AnalyticsEvent
 from datalayer.service import DatabaseService
 
 pytest_plugins = ["pytester"]
@@ -51,6 +52,16 @@ def test_a_test_may_kill_the_private_server(
 def test_a_test_may_disconnect(datalayer_db: ModuleType, _time: int) -> None:
     assert datalayer_db.database.is_connected
     datalayer_db.disconnect_all()
+
+
+@pytest.mark.parametrize("_time", [1, 2])
+def test_events_that_could_not_be_stored_are_not_left_to_the_next_test(
+    datalayer_db: ModuleType, _time: int
+) -> None:
+    assert datalayer_db.recorder.flush(10)
+    assert AnalyticsEvent.objects.count() == 0
+    datalayer_db.database1.disconnect()
+    datalayer_db.recorder.record({"name": "left"}, AnalyticsEvent)
 
 
 def test_the_replica_set_has_three_members(datalayer_replset: EmbeddedMongo) -> None:
