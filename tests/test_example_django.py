@@ -92,6 +92,21 @@ def test_its_own_tests_pass(environment: dict[str, str]) -> None:
     assert re.search(r"Ran \d\d tests", done.stderr)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_its_tests_pass_under_pytest_side_by_side(environment: dict[str, str]) -> None:
+    words = ["-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", str(EXAMPLE)]
+    done = subprocess.run(
+        [sys.executable, *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_django_finds_nothing_wrong_with_it(environment: dict[str, str]) -> None:
     done = manage(environment, "check", "--fail-level", "WARNING")
     assert done.returncode == 0, done.stderr
