@@ -122,6 +122,19 @@ def test_for_production_it_wants_a_server(environment: dict[str, str]) -> None:
     assert "MONGODB_URI" in done.stderr
 
 
+def test_its_one_command_has_help_and_starts_nothing_for_it(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE / "start.py"), "--help"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: start.py [-h] [ADDRESS:PORT]")
+
+
 @pytest.mark.slow
 def test_a_newcomer_starts_it_with_one_command_and_uses_it(
     environment: dict[str, str], tmp_path: Path
