@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,15 +16,16 @@ from datalayer.health import verdict
 from datalayer.web.answer import Answer, json_answer
 from datalayer.web.authorisation import Guard
 from datalayer.web.health_json import CONTENT_TYPE, health_document
-from datalayer.web.page import page
+from datalayer.web.page import STYLE, page
 from datalayer.web.snapshot import Snapshot, take_snapshot
 
 __all__ = ["Endpoints", "alive"]
 
 _ASK_FOR_TOKEN = MappingProxyType({"WWW-Authenticate": 'Basic realm="datalayer", charset="UTF-8"'})
+_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _SELF_CONTAINED = MappingProxyType(
     {
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
         "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         "Referrer-Policy": "no-referrer",
     }
