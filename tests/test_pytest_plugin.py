@@ -69,6 +69,20 @@ def test_the_replica_set_has_three_members(datalayer_replset: EmbeddedMongo) -> 
     assert datalayer_replset.primary in (0, 1, 2)
 
 
+class TestAnApplicationWithFurtherAliases:
+    @pytest.fixture
+    def datalayer_aliases(self) -> list[str]:
+        return ["default", "database1", "archive"]
+
+    @pytest.mark.parametrize("fixture", ["datalayer_db", "datalayer_mongomock"])
+    def test_each_of_them_has_a_database(
+        self, request: pytest.FixtureRequest, fixture: str
+    ) -> None:
+        db = request.getfixturevalue(fixture)
+        assert set(db.status()) == {"default", "database1", "archive"}
+        assert db.get("archive").is_connected
+
+
 # Mongomock
 
 
