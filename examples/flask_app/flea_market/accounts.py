@@ -61,7 +61,7 @@ def is_admin() -> bool:
 
 @blueprint.app_context_processor
 def for_templates() -> dict[str, Any]:
-    return {"current_user": current_user}
+    return {"current_user": current_user, "is_admin": is_admin}
 
 
 @db.transactional

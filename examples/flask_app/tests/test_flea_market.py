@@ -255,6 +255,11 @@ def test_the_status_page_is_for_admins(visitor: Visitor) -> None:
     assert codes == [200, 403]
 
 
+def test_admins_find_their_way_to_the_status_page(visitor: Visitor) -> None:
+    links = ['href="/status"' in visitor(name).get("/").text for name in ("ada", "bruno")]
+    assert links == [True, False]
+
+
 def test_every_page_is_shown(visitor: Visitor) -> None:
     ada = visitor("ada")
     pages = ("/", "/offers/new", "/people", "/profile", "/chats", "/payments", "/visits")
