@@ -386,9 +386,11 @@ def test_the_health_views_can_only_be_read(site: Client) -> None:
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
 
 
-def test_a_head_request_has_no_body(site: Client) -> None:
-    answer = site.head("/livez")
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_a_head_request_has_no_body_whatever_the_server_does(site: Client, path: str) -> None:
+    answer = view_of(path)(RequestFactory().head(path))
     assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Content-Length"] == str(len(site.get(path).content))
 
 
 # Errors of views

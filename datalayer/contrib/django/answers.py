@@ -9,6 +9,8 @@ from datalayer.web import Answer
 __all__ = ["response_to"]
 
 
-def response_to(answer: Answer) -> HttpResponse:
-    """``answer``, as Django wants it."""
-    return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
+def response_to(answer: Answer, *, head: bool = False) -> HttpResponse:
+    """``answer``, as Django wants it. ``head`` leaves out the body, as an answer to HEAD has none:
+    not every server (uWSGI) takes it away itself."""
+    body = b"" if head else answer.body
+    return HttpResponse(body, status=answer.status, headers=answer.headers)

@@ -46,14 +46,15 @@ def view_of(path: str) -> Callable[[HttpRequest], HttpResponse]:
     def view(request: HttpRequest) -> HttpResponse:
         if request.method not in _READING:
             return HttpResponseNotAllowed(_READING)
+        head = request.method == "HEAD"
         if path == _LIVENESS:
-            return response_to(alive())
+            return response_to(alive(), head=head)
         connect_within(TIMEOUT_SECONDS)
         header = request.headers.get("Authorization")
         answer = endpoints().answer(path, authorization=header, authorised=_is_staff(request))
         if answer is None:
             raise Http404
-        return response_to(answer)
+        return response_to(answer, head=head)
 
     view.does_without_databases = True  # type: ignore[attr-defined] # for ConnectMiddleware
     view.login_required = False  # type: ignore[attr-defined] # for Django's LoginRequiredMiddleware
