@@ -409,6 +409,35 @@ def test_a_temporary_error_becomes_503(
     assert name in caplog.text
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (BROWSER, "text/html"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+    ],
+    ids=["a browser", "anything", "json"],
+)
+def test_a_browser_is_shown_the_projects_own_page(site: Client, accept: str, kind: str) -> None:
+    page = {"503.html": "<h1>One moment, please</h1>"}
+    loaders = [("django.template.loaders.locmem.Loader", page)]
+    django = "django.template.backends.django.DjangoTemplates"
+    with override_settings(TEMPLATES=[{"BACKEND": django, "OPTIONS": {"loaders": loaders}}]):
+        answer = site.get("/failing/UnavailableError", headers={"accept": accept})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert answer.headers["Content-Type"].startswith(kind)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert ("One moment, please" in answer.content.decode()) == (kind == "text/html")
+
+
+def test_a_project_without_that_page_answers_a_browser_as_everybody(site: Client) -> None:
+    answer = site.get("/failing/UnavailableError", headers={"accept": BROWSER})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (503, "application/json")
+
+
 @pytest.mark.parametrize("name", ["OutcomeUnknownError", "TransactionError"])
 def test_another_error_stays_an_error(site: Client, name: str) -> None:
     assert site.get(f"/failing/{name}").status_code == 500
