@@ -187,6 +187,11 @@ def test_requests_are_answered_with_503_while_the_database_is_away(
     assert "127.0.0.1" not in answer.content.decode()
 
 
+def test_a_view_that_needs_no_database_is_served_without(nowhere: dict[str, Any]) -> None:
+    with django_site(DATALAYER=nowhere):
+        assert Client().get("/about").json() == {"connected": []}
+
+
 def test_with_debug_the_error_is_shown(nowhere: dict[str, Any]) -> None:
     with django_site(DATALAYER=nowhere, DEBUG=True):
         answer = Client(raise_request_exception=False).get("/work")

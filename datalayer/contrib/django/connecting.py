@@ -5,6 +5,8 @@ runserver's reloader and of gunicorn's workers."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from datalayer import db
 from datalayer.concurrency import side_by_side
@@ -14,15 +16,31 @@ from datalayer.core import registry
 from datalayer.errors import AuthenticationError
 from datalayer.settings import Settings
 
-__all__ = ["connect", "connect_within", "is_connected"]
+__all__ = ["MARK", "connect", "connect_within", "is_connected", "needs_no_database"]
 
 logger = logging.getLogger("datalayer.contrib.django")
+
+MARK = "needs_no_database"
+"""The attribute of a view that ``ConnectMiddleware`` lets pass without connecting."""
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 
 class _Refused:
     """The last settings whose credentials a server has refused. Set and read as a whole."""
 
     latest: tuple[Settings, AuthenticationError] | None = None
+
+
+def needs_no_database(view: View) -> View:
+    """Mark a view that is to answer without a connection.
+
+    It then does so also while a database is away. Of a class, mark what ``as_view()`` gives::
+
+        path("about", needs_no_database(About.as_view()))
+    """
+    setattr(view, MARK, True)
+    return view
 
 
 def is_connected() -> bool:

@@ -13,7 +13,7 @@ from django.urls import Resolver404, resolve
 from datalayer import db
 from datalayer.contents import without_contents
 from datalayer.contrib.django.answers import please_try_again
-from datalayer.contrib.django.connecting import connect, is_connected
+from datalayer.contrib.django.connecting import MARK, connect, is_connected
 from datalayer.core import DEFAULT_ALIAS, registry
 from datalayer.errors import DataLayerError
 from datalayer.web import is_temporary
@@ -30,7 +30,7 @@ class ConnectMiddleware:
 
     While a required database can't be reached, requests are answered with 503 and
     ``Retry-After``, each after a new attempt that requests share; with ``DEBUG`` the error is
-    shown instead. The health views are served without waiting.
+    shown instead. The health views and those marked with ``needs_no_database`` do not wait.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -92,7 +92,7 @@ def _does_without(request: HttpRequest) -> bool:
         view = resolve(request.path_info).func
     except Resolver404:
         return False  # another middleware may need a database
-    return getattr(view, "does_without_databases", False) is True
+    return getattr(view, MARK, False) is True
 
 
 def _unavailable(request: HttpRequest, exc: Exception) -> HttpResponse:

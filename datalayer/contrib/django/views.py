@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from datalayer import db
 from datalayer.contrib.django.answers import response_to
 from datalayer.contrib.django.configuration import status_token
-from datalayer.contrib.django.connecting import connect_within
+from datalayer.contrib.django.connecting import connect_within, needs_no_database
 from datalayer.errors import DataLayerError
 from datalayer.web import Endpoints, alive, is_temporary
 
@@ -56,9 +56,8 @@ def view_of(path: str) -> Callable[[HttpRequest], HttpResponse]:
             raise Http404
         return response_to(answer, head=head)
 
-    view.does_without_databases = True  # type: ignore[attr-defined] # for ConnectMiddleware
     view.login_required = False  # type: ignore[attr-defined] # for Django's LoginRequiredMiddleware
-    return view
+    return needs_no_database(view)
 
 
 def _is_staff(request: HttpRequest) -> bool:
