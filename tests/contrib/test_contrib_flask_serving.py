@@ -334,6 +334,19 @@ def test_workers_of_gunicorn_have_connections_of_their_own(
     assert {len(pids) for pids in connections.values()} == {1}
 
 
+def test_the_hooks_of_gunicorn_take_what_the_application_has_connected_with(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    given = {name: environment.pop(name) for name in ("MONGODB_URI", "DATABASE1_URI")}
+    environment |= {"FLASK_TEST_CONNECT": "now", "IN_THE_CONFIGURATION": json.dumps(given)}
+    hooks = ("--config", "python:datalayer.contrib.gunicorn")
+    with running(gunicorn(*hooks), environment, tmp_path) as server:
+        started(server)
+        assert server.ask("/work")["connections"]
+        server.stop()
+    assert "Error" not in server.said
+
+
 def test_what_was_recorded_is_stored_when_the_server_ends(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
