@@ -229,6 +229,17 @@ def test_the_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch
     assert asked("/status.json", BEARER, Endpoints()).status == 200
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_token_is_none(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Endpoints(token=empty).answer("/status", authorization="Bearer ")
+    assert answer is not None
+    assert answer.status == 403
+    monkeypatch.setenv("DATALAYER_STATUS_TOKEN", TOKEN)
+    answer = Endpoints(token=empty).answer("/status.json", authorization=f"Bearer {TOKEN}")
+    assert answer is not None
+    assert answer.status == 200
+
+
 def test_a_token_that_could_be_guessed_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="fewer than 16 characters") as caught:
         Endpoints(token="canary")

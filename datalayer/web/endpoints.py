@@ -50,7 +50,8 @@ class Endpoints:
     """
 
     def __init__(self, *, token: str | None = None, timeout_seconds: float = 2.0) -> None:
-        self._guard = Guard.from_env() if token is None else Guard(token)
+        # One that is empty, from a variable that isn't set say, is none.
+        self._guard = Guard(token) if token and token.strip() else Guard.from_env()
         self._timeout = timeout_seconds
         # By process: a child must not wait for a run that its parent had under way.
         self._flights: dict[int, SingleFlight[dict[str, Any]]] = {}

@@ -61,10 +61,8 @@ def conceal_secrets() -> None:
 
 
 def status_token() -> str | None:
-    """Who sends it may see the details of the health views; ``None`` where the dict has none.
-
-    One that is empty, from a variable that isn't set say, counts as none.
-    """
+    """Who sends it may see the details of the health views; ``None`` where the dict has none, or
+    an empty one."""
     token = str(given_in_django().get(_STATUS_TOKEN) or "").strip()
     return token or None
 
