@@ -83,6 +83,12 @@ def _in_turn(*calls: Callable[[], Any] | None) -> Callable[[], None]:
 
 
 def _advise() -> None:
+    if {"master", "die-on-term"} <= set(uwsgi.opt) and "hook-master-start" not in uwsgi.opt:
+        uwsgi.log(
+            "datalayer: with die-on-term, a worker that is answering a request when uWSGI is "
+            "stopped ends without storing what the recorder holds; set hook-master-start = "
+            "unix_signal:15 gracefully_kill_them_all instead"
+        )
     if not {"enable-threads", "threads"} & set(uwsgi.opt):
         uwsgi.log(
             "datalayer: without enable-threads, what the recorder holds and the driver's watch "
