@@ -261,6 +261,18 @@ def test_a_worker_that_is_told_to_end_while_it_connects_ends(
         server.stop()
 
 
+def test_a_worker_that_is_told_to_end_before_it_has_connected_ends_then(
+    proxy: FaultyProxy, environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment["MONGODB_RETRY_MAX_SECONDS"] = "60"
+    with running(uwsgi("--enable-threads"), environment, tmp_path) as server:
+        wait_until(lambda: f"spawned uWSGI worker {WORKERS}" in server.said, SECONDS, "no worker")
+        server.process.terminate()
+        wait_until(lambda: "graceful shutdown" in server.said, SECONDS, "it is not told to end")
+        proxy.restore()
+        server.process.wait(30)
+
+
 @pytest.mark.parametrize(
     ("options", "is_told"), [((), True), (("--py-call-uwsgi-fork-hooks",), False)]
 )
