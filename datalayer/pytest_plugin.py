@@ -7,7 +7,7 @@ worker has its own servers.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -60,11 +60,23 @@ def datalayer_replset() -> Iterator[EmbeddedMongo]:
 
 
 @pytest.fixture
-def datalayer_db(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
-    """``datalayer.db``, connected to two new databases: ``default`` and ``database1``.
+def datalayer_aliases() -> Iterable[str]:
+    """The aliases that ``datalayer_db`` and ``datalayer_mongomock`` connect.
+
+    To be replaced by a fixture of this name in ``conftest.py`` where the application has others.
+    """
+    return ALIASES
+
+
+@pytest.fixture
+def datalayer_db(
+    request: pytest.FixtureRequest, datalayer_aliases: Iterable[str]
+) -> Iterator[ModuleType]:
+    """``datalayer.db``, connected to new databases: ``default``, ``database1``, or those of
+    ``datalayer_aliases``.
 
     They are on ``datalayer_mongod``, or on the server of ``--datalayer-uri``, and are dropped
-    when the test has ended.
+    when the test has ended. Events that the recorder could not store until then are forgotten.
     """
     from datalayer import db
     from datalayer.settings import Settings
@@ -72,10 +84,11 @@ def datalayer_db(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     external = request.config.getoption("--datalayer-uri")
     server = None if external else request.getfixturevalue("datalayer_mongod")
     uri_for = server.uri_for if server else _on_server(external)
-    uris = {alias: uri_for(name) for alias, name in _new_names().items()}
+    uris = {alias: uri_for(name) for alias, name in _new_names(datalayer_aliases).items()}
     with ExitStack() as at_the_end:
         db.connect_all(Settings(databases=uris))
         at_the_end.callback(_drop, uris)
+        at_the_end.callback(_forget_events)
         at_the_end.callback(db.disconnect_all)
         if server:
             at_the_end.callback(server.start)  # the test may have killed or paused it
@@ -83,7 +96,7 @@ def datalayer_db(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
 
 
 @pytest.fixture
-def datalayer_mongomock() -> Iterator[ModuleType]:
+def datalayer_mongomock(datalayer_aliases: Iterable[str]) -> Iterator[ModuleType]:
     """``datalayer.db`` over mongomock, in memory and without a server.
 
     It knows no transactions, no sessions and few commands; ``datalayer_db`` is the real thing.
@@ -91,14 +104,18 @@ def datalayer_mongomock() -> Iterator[ModuleType]:
     from datalayer import db
     from datalayer.settings import Settings
 
-    uris = {alias: f"mongomock://{name}" for alias, name in _new_names().items()}
-    with db.connected(Settings(databases=uris)):
+    names = _new_names(datalayer_aliases)
+    uris = {alias: f"mongomock://{name}" for alias, name in names.items()}
+    with ExitStack() as at_the_end:
+        db.connect_all(Settings(databases=uris))
+        at_the_end.callback(_forget_events)
+        at_the_end.callback(db.disconnect_all)
         yield db
 
 
-def _new_names() -> dict[str, str]:
+def _new_names(aliases: Iterable[str]) -> dict[str, str]:
     token = secrets.token_hex(6)
-    return {alias: f"datalayer_test_{token}_{alias}" for alias in ALIASES}
+    return {alias: f"datalayer_test_{token}_{alias}" for alias in aliases}
 
 
 def _on_server(uri: str) -> Callable[[str], str]:
@@ -109,6 +126,15 @@ def _on_server(uri: str) -> Callable[[str], str]:
         reasons = "; ".join(problems) or "it takes a mongodb:// or mongodb+srv:// URI"
         raise pytest.UsageError(f"--datalayer-uri: {reasons}")
     return lambda name: with_database(parsed, name).text
+
+
+def _forget_events() -> None:
+    """What the test recorded and could not store, with a database away say: the next test would
+    find it in its own."""
+    from datalayer import recorder
+
+    if recorder.stats()["waiting"]:
+        recorder.default.discard()
 
 
 def _drop(uris: Mapping[str, str]) -> None:

@@ -92,6 +92,21 @@ def test_its_own_tests_pass(environment: dict[str, str]) -> None:
     assert re.search(r"Ran \d\d tests", done.stderr)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_its_tests_pass_under_pytest_side_by_side(environment: dict[str, str]) -> None:
+    words = ["-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", str(EXAMPLE)]
+    done = subprocess.run(
+        [sys.executable, *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_django_finds_nothing_wrong_with_it(environment: dict[str, str]) -> None:
     done = manage(environment, "check", "--fail-level", "WARNING")
     assert done.returncode == 0, done.stderr
@@ -105,6 +120,19 @@ def test_for_production_it_wants_a_server(environment: dict[str, str]) -> None:
     done = manage(environment, "check", "--deploy")
     assert done.returncode == 1
     assert "MONGODB_URI" in done.stderr
+
+
+def test_its_one_command_has_help_and_starts_nothing_for_it(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE / "start.py"), "--help"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: start.py [-h] [ADDRESS:PORT]")
 
 
 @pytest.mark.slow

@@ -38,9 +38,10 @@ a machine that is busy."""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def test_the_example_s_own_tests_pass() -> None:
+def test_the_example_s_own_tests_pass_side_by_side() -> None:
+    words = ["-q", "-n", "2", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLE)],
+        [sys.executable, "-m", "pytest", *words, str(EXAMPLE)],
         capture_output=True,
         text=True,
         timeout=280,

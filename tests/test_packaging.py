@@ -22,6 +22,7 @@ OPTIONAL = (
     "argon2", "celery", "django", "faker", "flask", "gunicorn", "mongomock", "opentelemetry",
     "prometheus_client", "pytest", "rich",
 )  # fmt: skip
+FOR_PROMETHEUS = ("alerts.yml", "grafana-dashboard.json")
 LOOK = f"""
 import json, sys
 import datalayer
@@ -96,7 +97,9 @@ def test_the_command_is_there(python: Path, tmp_path: Path) -> None:
     assert said == f"{datalayer.__version__}\n"
 
 
-@pytest.mark.parametrize("integration", ["flask", "django", "celery", "prometheus"])
+@pytest.mark.parametrize(
+    "integration", ["flask", "django", "celery", "prometheus", "opentelemetry"]
+)
 def test_an_integration_says_which_extra_it_needs(
     python: Path, tmp_path: Path, integration: str
 ) -> None:
@@ -116,6 +119,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(built: dict[str, Path]) ->
     tops = {name.partition("/")[0] for name in names}
     assert tops == {"datalayer", f"datalayer-{datalayer.__version__}.dist-info"}
     assert "datalayer/py.typed" in names
+    assert {f"datalayer/contrib/prometheus/{name}" for name in FOR_PROMETHEUS} <= set(names)
+    assert "datalayer/contrib/django/management/commands/datalayer_status.py" in names
     assert any(name.startswith("datalayer/documents/engine/_core.") for name in names)
 
 
@@ -124,3 +129,11 @@ def test_the_source_distribution_holds_what_building_needs(built: dict[str, Path
         names = {name.partition("/")[2] for name in sdist.getnames()}
     needed = {"pyproject.toml", "README.md", "datalayer/documents/engine/_core.c"}
     assert needed - names == set()
+
+
+def test_nothing_is_published_that_has_not_passed_and_been_installed() -> None:
+    release = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    assert "\n  check:\n    uses: ./.github/workflows/ci.yml\n" in release
+    assert "\n    needs: [check, source, wheels]\n" in release
+    tested = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert "\n  workflow_call:" in tested

@@ -10,6 +10,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from datalayer.embedded import EmbeddedMongo
+from datalayer.models import AnalyticsEvent
 from datalayer.service import DatabaseService
 
 pytest_plugins = ["pytester"]
@@ -53,9 +54,33 @@ def test_a_test_may_disconnect(datalayer_db: ModuleType, _time: int) -> None:
     datalayer_db.disconnect_all()
 
 
+@pytest.mark.parametrize("_time", [1, 2])
+def test_events_that_could_not_be_stored_are_not_left_to_the_next_test(
+    datalayer_db: ModuleType, _time: int
+) -> None:
+    assert datalayer_db.recorder.flush(10)
+    assert AnalyticsEvent.objects.count() == 0
+    datalayer_db.database1.disconnect()
+    datalayer_db.recorder.record({"name": "left"}, AnalyticsEvent)
+
+
 def test_the_replica_set_has_three_members(datalayer_replset: EmbeddedMongo) -> None:
     assert len(datalayer_replset.hosts) == 3
     assert datalayer_replset.primary in (0, 1, 2)
+
+
+class TestAnApplicationWithFurtherAliases:
+    @pytest.fixture
+    def datalayer_aliases(self) -> list[str]:
+        return ["default", "database1", "archive"]
+
+    @pytest.mark.parametrize("fixture", ["datalayer_db", "datalayer_mongomock"])
+    def test_each_of_them_has_a_database(
+        self, request: pytest.FixtureRequest, fixture: str
+    ) -> None:
+        db = request.getfixturevalue(fixture)
+        assert set(db.status()) == {"default", "database1", "archive"}
+        assert db.get("archive").is_connected
 
 
 # Mongomock

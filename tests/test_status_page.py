@@ -183,6 +183,12 @@ def test_a_database_is_shown_with_its_servers_pool_and_commands() -> None:
         assert expected in text
 
 
+def test_a_single_server_is_compared_with_none() -> None:
+    alone = changed("default", members=[member("db-a:1")])
+    both = [read(snapshot).text("section").count("compared") for snapshot in (well(), alone)]
+    assert both == [2, 1]  # database1 has two servers in either case
+
+
 def test_many_slow_commands_are_folded_but_the_latest() -> None:
     commands = tuple(
         SlowCommand("2026-01-02T03:04:05+00:00", "default", f"c{at:02}", "find", 500.0, 1)

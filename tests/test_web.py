@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import threading
@@ -228,6 +229,17 @@ def test_the_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch
     assert asked("/status.json", BEARER, Endpoints()).status == 200
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_token_is_none(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Endpoints(token=empty).answer("/status", authorization="Bearer ")
+    assert answer is not None
+    assert answer.status == 403
+    monkeypatch.setenv("DATALAYER_STATUS_TOKEN", TOKEN)
+    answer = Endpoints(token=empty).answer("/status.json", authorization=f"Bearer {TOKEN}")
+    assert answer is not None
+    assert answer.status == 200
+
+
 def test_a_token_that_could_be_guessed_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="fewer than 16 characters") as caught:
         Endpoints(token="canary")
@@ -286,6 +298,16 @@ def test_an_outsider_learns_nothing_of_a_failure(proxied: dict[str, FaultyProxy]
 def test_unknown_paths_are_not_ours() -> None:
     for path in ("", "/", "/livez/", "/readyz.json", "livez"):
         assert Endpoints(token=TOKEN).answer(path) is None
+
+
+def test_the_page_may_use_its_own_style_sheet_and_no_other() -> None:
+    answer = Endpoints().answer("/status", authorised=True)
+    assert answer is not None
+    sheet = answer.body.partition(b"<style>")[2].partition(b"</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(sheet).digest()).decode()
+    policy = answer.headers["Content-Security-Policy"]
+    assert f"style-src 'sha256-{digest}';" in policy
+    assert "unsafe" not in policy
 
 
 def test_no_answer_is_kept_by_a_cache() -> None:

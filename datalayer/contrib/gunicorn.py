@@ -1,6 +1,9 @@
 """Hooks for ``gunicorn.conf.py``: connect in each worker at its start, close at its end.
 
 from datalayer.contrib.gunicorn import post_worker_init, worker_exit
+
+Where there is no such file: ``gunicorn --config python:datalayer.contrib.gunicorn``. So no name
+here may be one of gunicorn's settings, but for the hooks.
 """
 
 from __future__ import annotations
@@ -8,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from datalayer.contrib import workers
+from datalayer.contrib.workers import check_pool_budget, connect, disconnect
 
 __all__ = ["post_worker_init", "worker_exit"]
 
@@ -22,12 +25,12 @@ def post_worker_init(worker: Any) -> None:
     ``--preload`` and an application that connects when it is imported, that happens in the
     master, and a worker only opens its own pools.
     """
-    workers.connect()
+    connect()
     if worker.age == 1:  # one of them is enough
-        workers.check_pool_budget(worker.cfg.workers)
+        check_pool_budget(worker.cfg.workers)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
     """Store what the recorder holds and close the connections, when the last request is done."""
     if worker.pid == os.getpid():  # the master calls it too, for a worker that is gone
-        workers.disconnect()
+        disconnect()

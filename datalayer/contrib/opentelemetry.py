@@ -49,11 +49,16 @@ def instrument(
     (``db.client.operation.duration``), ``connection_times`` two (``wait_time``, ``use_time``).
     """
     if registry.observers is None:
-        registry.observe(_Instruments(meter_provider, operation_times, connection_times).observer)
+        instruments = _Instruments(meter_provider, operation_times, connection_times)
+        registry.on_close.append(instruments.count_last)
+        registry.observe(instruments.observer)
 
 
 def uninstrument() -> None:
     """Measure no longer. Idempotent."""
+    instruments = getattr(registry.observers, "__self__", None)
+    if isinstance(instruments, _Instruments):
+        registry.on_close.remove(instruments.count_last)
     registry.observe(None)
 
 
@@ -66,6 +71,7 @@ class _Instruments:
         self._meter = metrics.get_meter(
             "datalayer", datalayer.__version__, meter_provider, schema_url=_SCHEMA
         )
+        self._timeouts_before: dict[str, int] = {}  # by alias, of connections that were closed
         self._make_gauges()
         self.creations = self._histogram(
             "db.client.connection.create_time", "The time it took to create a new connection."
@@ -88,6 +94,13 @@ class _Instruments:
     def observer(self, settings: DatabaseSettings) -> _Observer:
         """Who is told of one database's commands and connections."""
         return _Observer(self, settings)
+
+    def count_last(self, connection: Connection) -> None:
+        """Keep what a connection that was closed has counted: a counter must not go back when
+        its alias is connected anew."""
+        timeouts = connection.monitors.pool.snapshot()["timeouts"]
+        before = self._timeouts_before.get(connection.alias, 0)
+        self._timeouts_before[connection.alias] = before + timeouts
 
     def _histogram(self, name: str, description: str) -> Histogram:
         return self._meter.create_histogram(
@@ -156,7 +169,8 @@ class _Instruments:
 
     def _timeouts(self, options: CallbackOptions) -> Iterable[Observation]:
         for connection, pool in self._connections():
-            yield Observation(connection.monitors.pool.snapshot()["timeouts"], pool)
+            before = self._timeouts_before.get(connection.alias, 0)
+            yield Observation(before + connection.monitors.pool.snapshot()["timeouts"], pool)
 
 
 class _Observer:

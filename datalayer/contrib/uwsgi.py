@@ -8,6 +8,7 @@ datalayer.contrib.uwsgi.install()
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -52,24 +53,29 @@ def install() -> None:
     uwsgi.atexit = _in_turn(getattr(uwsgi, "atexit", None), workers.disconnect)
 
 
-def _connect() -> None:
+def _connect() -> bool:
+    """Whether the worker was told meanwhile to end in order."""
     with signals_held():  # uWSGI's handlers shall not run in the driver's threads
         workers.connect()
         if uwsgi.worker_id() == 1:  # one of them is enough
             workers.check_pool_budget(uwsgi.numproc)
+        return signal.SIGHUP in signal.sigpending()
 
 
 def _connect_or_end() -> None:
     """uWSGI would print an error of its hook and let the worker take requests all the same, even
     where it is told to end."""
     try:
-        _connect()
+        told_to_end = _connect()
     except KeyboardInterrupt:  # a SIGINT, before uWSGI handles it by itself
         raise SystemExit(0) from None
     except DataLayerError as exc:
         logger.critical("%s", exc, extra={"event": "worker_failed", "alias": exc.alias})
         uwsgi.log(f"datalayer can't connect this worker: {exc}")  # logging may not be set up
         raise SystemExit(_FAILED_APP_CODE) from exc
+    if told_to_end:  # by a SIGHUP, which uWSGI doesn't handle by itself yet and would forget
+        workers.disconnect()
+        raise SystemExit(0)
 
 
 def _in_turn(*calls: Callable[[], Any] | None) -> Callable[[], None]:
@@ -83,6 +89,12 @@ def _in_turn(*calls: Callable[[], Any] | None) -> Callable[[], None]:
 
 
 def _advise() -> None:
+    if {"master", "die-on-term"} <= set(uwsgi.opt) and "hook-master-start" not in uwsgi.opt:
+        uwsgi.log(
+            "datalayer: with die-on-term, a worker that is answering a request when uWSGI is "
+            "stopped ends without storing what the recorder holds; set hook-master-start = "
+            "unix_signal:15 gracefully_kill_them_all instead"
+        )
     if not {"enable-threads", "threads"} & set(uwsgi.opt):
         uwsgi.log(
             "datalayer: without enable-threads, what the recorder holds and the driver's watch "

@@ -205,6 +205,15 @@ class Recorder:
         if state.spool is not None:
             state.spool.close()
 
+    def discard(self) -> None:
+        """Forget what waits in memory, and begin anew with counters at zero.
+
+        For tests: what one has recorded and could not store is not to appear in the next one's
+        databases.
+        """
+        self.close(0)
+        self._begin()
+
     def owns_current_thread(self) -> bool:
         """Whether the caller is one of the recorder's own threads."""
         return threading.get_ident() in self._state.threads

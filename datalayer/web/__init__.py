@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datalayer.web.answer import Answer
 from datalayer.web.authorisation import Guard
-from datalayer.web.endpoints import Endpoints
+from datalayer.web.endpoints import Endpoints, alive
 from datalayer.web.failures import (
     RETRY_AFTER_SECONDS,
     TEMPORARY_ERRORS,
@@ -22,6 +22,7 @@ __all__ = [
     "Answer",
     "Endpoints",
     "Guard",
+    "alive",
     "is_temporary",
     "temporary_failure",
 ]

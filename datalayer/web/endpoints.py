@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,19 +16,25 @@ from datalayer.health import verdict
 from datalayer.web.answer import Answer, json_answer
 from datalayer.web.authorisation import Guard
 from datalayer.web.health_json import CONTENT_TYPE, health_document
-from datalayer.web.page import page
+from datalayer.web.page import STYLE, page
 from datalayer.web.snapshot import Snapshot, take_snapshot
 
-__all__ = ["Endpoints"]
+__all__ = ["Endpoints", "alive"]
 
 _ASK_FOR_TOKEN = MappingProxyType({"WWW-Authenticate": 'Basic realm="datalayer", charset="UTF-8"'})
+_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _SELF_CONTAINED = MappingProxyType(
     {
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
         "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         "Referrer-Policy": "no-referrer",
     }
 )
+
+
+def alive() -> Answer:
+    """That the process answers at all. Asks no database: no restart brings one back."""
+    return json_answer(200, {"status": "pass"}, CONTENT_TYPE)
 
 
 class Endpoints:
@@ -42,12 +50,13 @@ class Endpoints:
     """
 
     def __init__(self, *, token: str | None = None, timeout_seconds: float = 2.0) -> None:
-        self._guard = Guard.from_env() if token is None else Guard(token)
+        # One that is empty, from a variable that isn't set say, is none.
+        self._guard = Guard(token) if token and token.strip() else Guard.from_env()
         self._timeout = timeout_seconds
         # By process: a child must not wait for a run that its parent had under way.
         self._flights: dict[int, SingleFlight[dict[str, Any]]] = {}
         self._pages: dict[str, Callable[[bool], Answer]] = {
-            "/livez": lambda authorised: self.livez(),
+            "/livez": lambda authorised: alive(),
             "/readyz": lambda authorised: self.readyz(detailed=authorised),
             "/status": lambda authorised: self.status_page(authorised=authorised),
             "/status.json": lambda authorised: self.status_json(authorised=authorised),
@@ -67,10 +76,6 @@ class Endpoints:
         """
         give = self._pages.get(path)
         return None if give is None else give(authorised or self._guard.admits(authorization))
-
-    def livez(self) -> Answer:
-        """Whether the process answers at all. Asks no database: no restart brings one back."""
-        return json_answer(200, {"status": "pass"}, CONTENT_TYPE)
 
     def readyz(self, *, detailed: bool = False) -> Answer:
         """200 where every required database answers its ping, 503 where one doesn't."""

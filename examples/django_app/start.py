@@ -6,6 +6,7 @@ neighbours to look at, and Django's development server.
 
 from __future__ import annotations
 
+import argparse
 import os
 import secrets
 import signal
@@ -52,5 +53,12 @@ def serve(address: str) -> int:
         process.wait(STOP_SECONDS)
 
 
+def asked_for() -> str:
+    """The address from the command line."""
+    parser = argparse.ArgumentParser(description="Starts the example, until Ctrl-C.")
+    parser.add_argument("address", nargs="?", default=ADDRESS, metavar="ADDRESS:PORT")
+    return str(parser.parse_args().address)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ADDRESS))
+    sys.exit(main(asked_for()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from celery import Celery, signals
 from faulty_proxy import FaultyProxy
+from pymongo.uri_parser import parse_uri
 from running_servers import PROGRAMS, Running, installed, report_of, running, wait_until
 from served import (
     SECONDS,
@@ -36,9 +38,9 @@ PREFORK = ("prefork", "--concurrency", "2")
 POOLS = {"prefork": PREFORK, "threads": ("threads", "--concurrency", "2"), "solo": ("solo",)}
 
 
-def celery(*pool: str) -> Callable[[int], list[str]]:
+def celery(*pool: str, program: str = "celery_hooks") -> Callable[[int], list[str]]:
     def words(_port: int) -> list[str]:
-        line = [str(installed("celery")), "--app", "celery_hooks", "worker"]
+        line = [str(installed("celery")), "--app", program, "worker"]
         line += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
         return [*line, "--pool", *pool]
 
@@ -192,6 +194,25 @@ def test_a_child_that_starts_while_its_database_hangs_works_when_that_is_back(
 
 
 # The hooks themselves
+
+
+@pytest.mark.parametrize("pool", [PREFORK, ("solo",)], ids=lambda pool: pool[0])
+def test_a_django_projects_workers_connect_with_the_settings_of_django(
+    environment: dict[str, str], tmp_path: Path, pool: tuple[str, ...]
+) -> None:
+    uri = environment.pop("MONGODB_URI")
+    given = {"MONGODB_URI": uri, "DATABASE1_URI": environment.pop("DATABASE1_URI")}
+    environment |= {
+        "DJANGO_SETTINGS_MODULE": "django_site.settings",
+        "SITE_DATALAYER": json.dumps(given),
+    }
+    with running(celery(*pool, program="celery_django"), environment, tmp_path) as worker:
+        wait_until(lambda: started(worker) or ended(worker), SECONDS, "Celery does not start")
+        reports = called(environment, 4)
+        worker.stop()
+    name = parse_uri(uri)["database"]
+    assert reports == [{"connected": True, "database": name}] * 4
+    assert "Traceback" not in worker.said
 
 
 def test_installing_twice_changes_nothing() -> None:

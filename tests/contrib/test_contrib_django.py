@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from credentials import APP_USER
+from django.conf import settings
 from django.core.checks.registry import registry as checks
 from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.views.debug import ExceptionReporter
 from django_in_process import django_site
 from faulty_proxy import FaultyProxy
+from pymongo import _csot
 
 from datalayer import db
 from datalayer.contrib.django import connect, read_settings
@@ -21,7 +26,8 @@ from datalayer.contrib.django.test import empty_databases
 from datalayer.contrib.django.views import view_of
 from datalayer.core import registry
 from datalayer.embedded import EmbeddedMongo
-from datalayer.errors import ConfigurationError
+from datalayer.errors import AuthenticationError, ConfigurationError, UnavailableError
+from datalayer.events import Event
 
 TOKEN = "a-token-of-the-tests"
 PASSWORD = "hunter2hunter2"
@@ -181,6 +187,11 @@ def test_requests_are_answered_with_503_while_the_database_is_away(
     assert "127.0.0.1" not in answer.content.decode()
 
 
+def test_a_view_that_needs_no_database_is_served_without(nowhere: dict[str, Any]) -> None:
+    with django_site(DATALAYER=nowhere):
+        assert Client().get("/about").json() == {"connected": []}
+
+
 def test_with_debug_the_error_is_shown(nowhere: dict[str, Any]) -> None:
     with django_site(DATALAYER=nowhere, DEBUG=True):
         answer = Client(raise_request_exception=False).get("/work")
@@ -204,6 +215,36 @@ def test_a_request_after_the_server_came_back_connects(
             proxy.restore()
             assert client.get("/work").status_code == 200
             db.disconnect_all()
+
+
+def test_refused_credentials_are_tried_once_by_requests_and_probes(
+    auth_mongod: EmbeddedMongo,
+) -> None:
+    uri = re.sub(r"//[^@]*@", f"//{APP_USER[0]}:wrong@", auth_mongod.uri_for("shop"))
+    attempts = []
+
+    def note(event: Event) -> None:
+        attempts.append(event.alias)
+
+    db.database.on("connecting", note)
+    try:
+        with django_site(DATALAYER={"MONGODB_URI": uri}):
+            client = Client(raise_request_exception=False)
+            codes = [client.get(path).status_code for path in ("/work", "/readyz", "/work")]
+            with pytest.raises(AuthenticationError, match="'default'"):
+                connect()
+    finally:
+        db.database.off("connecting", note)
+    assert (codes, attempts) == ([500, 503, 500], ["default"])
+
+
+def test_other_credentials_are_tried_after_refused_ones(auth_mongod: EmbeddedMongo) -> None:
+    right = auth_mongod.uri_for("shop")
+    wrong = re.sub(r"//[^@]*@", f"//{APP_USER[0]}:wrong@", right)
+    with django_site(DATALAYER={"MONGODB_URI": wrong}):
+        assert Client(raise_request_exception=False).get("/work").status_code == 500
+    with django_site(DATALAYER={"MONGODB_URI": right}):
+        assert Client(raise_request_exception=False).get("/work").status_code == 200
 
 
 def test_wrong_settings_are_no_temporary_failure() -> None:
@@ -296,14 +337,65 @@ def test_a_user_that_the_orm_cannot_load_sees_no_details(site: Client) -> None:
     assert site.get("/readyz").json() == {"status": "pass"}
 
 
+def test_a_user_that_mongodb_cannot_load_sees_no_details(site: Client) -> None:
+    class Away:
+        @property
+        def is_active(self) -> bool:
+            raise UnavailableError("the server is away")
+
+    request = RequestFactory().get("/readyz")
+    request.user = Away()
+    answer = view_of("/readyz")(request)
+    assert (answer.status_code, json.loads(answer.content)) == (200, {"status": "pass"})
+
+
+def test_a_user_has_as_long_to_be_loaded_as_the_databases_for_their_pings(site: Client) -> None:
+    left = []
+
+    class Slow:
+        @property
+        def is_active(self) -> bool:
+            left.append(_csot.remaining())
+            return True
+
+    request = RequestFactory().get("/readyz")
+    request.user = Slow()
+    view_of("/readyz")(request)
+    assert 0 < left[0] <= 2
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_probes_need_no_account_where_all_other_views_do(site: Client, path: str) -> None:
+    everywhere = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    with override_settings(MIDDLEWARE=[*settings.MIDDLEWARE, everywhere]):
+        client = Client()
+        assert client.get(path).json() == {"status": "pass"}
+        assert client.get("/work").status_code == 302
+
+
+def test_a_bad_token_does_not_make_a_process_look_dead(databases: dict[str, str]) -> None:
+    with django_site(DATALAYER=databases | {"DATALAYER_STATUS_TOKEN": "short"}):
+        assert Client(raise_request_exception=False).get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize("empty", ["", " ", None])
+def test_an_empty_token_is_none(databases: dict[str, str], empty: str | None) -> None:
+    with django_site(DATALAYER=databases | {"DATALAYER_STATUS_TOKEN": empty}):
+        client = Client()
+        answers = [client.get(path).status_code for path in ("/readyz", "/status")]
+    assert answers == [200, 403]
+
+
 def test_the_health_views_can_only_be_read(site: Client) -> None:
     answer = site.post("/readyz")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
 
 
-def test_a_head_request_has_no_body(site: Client) -> None:
-    answer = site.head("/livez")
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_a_head_request_has_no_body_whatever_the_server_does(site: Client, path: str) -> None:
+    answer = view_of(path)(RequestFactory().head(path))
     assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Content-Length"] == str(len(site.get(path).content))
 
 
 # Errors of views
@@ -320,6 +412,35 @@ def test_a_temporary_error_becomes_503(
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
     assert "told to the log only" not in answer.content.decode()
     assert name in caplog.text
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (BROWSER, "text/html"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+    ],
+    ids=["a browser", "anything", "json"],
+)
+def test_a_browser_is_shown_the_projects_own_page(site: Client, accept: str, kind: str) -> None:
+    page = {"503.html": "<h1>One moment, please</h1>"}
+    loaders = [("django.template.loaders.locmem.Loader", page)]
+    django = "django.template.backends.django.DjangoTemplates"
+    with override_settings(TEMPLATES=[{"BACKEND": django, "OPTIONS": {"loaders": loaders}}]):
+        answer = site.get("/failing/UnavailableError", headers={"accept": accept})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert answer.headers["Content-Type"].startswith(kind)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert ("One moment, please" in answer.content.decode()) == (kind == "text/html")
+
+
+def test_a_project_without_that_page_answers_a_browser_as_everybody(site: Client) -> None:
+    answer = site.get("/failing/UnavailableError", headers={"accept": BROWSER})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (503, "application/json")
 
 
 @pytest.mark.parametrize("name", ["OutcomeUnknownError", "TransactionError"])

@@ -68,6 +68,12 @@ def test_a_password_in_wrong_settings_is_not_shown() -> None:
     assert "hunter2" not in "".join(map(str, found))
 
 
+def test_a_short_token_of_the_environment_is_an_error_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATALAYER_STATUS_TOKEN", "short")
+    with django_site(DATALAYER={"MONGODB_URI": LOCAL}):
+        assert ids() == ["datalayer.E002"]
+
+
 def test_a_short_token_is_an_error() -> None:
     with django_site(DATALAYER={"MONGODB_URI": LOCAL, "DATALAYER_STATUS_TOKEN": "short"}):
         found = ours()

@@ -17,7 +17,7 @@ import pytest
 from faulty_proxy import FaultyProxy
 from flask import Flask, request
 from flask_applications import NOWHERE, TOKEN, Note, application, away, clean_environment
-from pymongo import MongoClient
+from pymongo import MongoClient, _csot
 from running_servers import PROGRAMS, Running, running, wait_until
 
 from datalayer import db
@@ -159,6 +159,13 @@ def test_a_login_that_can_t_be_asked_is_a_no(uri: str) -> None:
 
     client = with_health(uri, {"authorise": authorise, "timeout_seconds": 20.0}).test_client()
     assert (client.get("/status").status_code, client.get("/readyz").status_code) == (403, 200)
+
+
+def test_a_login_has_as_long_as_the_databases_for_their_pings(uri: str) -> None:
+    left = []
+    options = {"authorise": lambda: left.append(_csot.remaining()), "timeout_seconds": 20.0}
+    with_health(uri, options).test_client().get("/readyz")
+    assert 10 < left[0] <= 20
 
 
 def test_an_error_in_the_application_s_login_is_not_hidden(uri: str) -> None:
@@ -325,6 +332,19 @@ def test_workers_of_gunicorn_have_connections_of_their_own(
         for each in report["connections"]:
             connections.setdefault(each, set()).add(report["pid"])
     assert {len(pids) for pids in connections.values()} == {1}
+
+
+def test_the_hooks_of_gunicorn_take_what_the_application_has_connected_with(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    given = {name: environment.pop(name) for name in ("MONGODB_URI", "DATABASE1_URI")}
+    environment |= {"FLASK_TEST_CONNECT": "now", "IN_THE_CONFIGURATION": json.dumps(given)}
+    hooks = ("--config", "python:datalayer.contrib.gunicorn")
+    with running(gunicorn(*hooks), environment, tmp_path) as server:
+        started(server)
+        assert server.ask("/work")["connections"]
+        server.stop()
+    assert "Error" not in server.said
 
 
 def test_what_was_recorded_is_stored_when_the_server_ends(

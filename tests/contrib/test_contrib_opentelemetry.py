@@ -191,6 +191,25 @@ def test_the_pool_is_observed(mongod: EmbeddedMongo, collected: Collected) -> No
         assert collected.of_default("db.client.connection.timeouts").value == 1
 
 
+def test_a_counter_does_not_go_back_when_a_database_is_connected_anew(
+    mongod: EmbeddedMongo, collected: Collected
+) -> None:
+    opentelemetry.instrument(collected.provider)
+    small = settings_for(mongod, max_pool_size=1, min_pool_size=1, wait_queue_timeout_ms=50)
+    told = []
+    with model_registry():
+        for _ in range(2):
+            with connected(small):
+                things().insert_many([{"number": number} for number in range(300)])
+                cursor = things().find(cursor_type=CursorType.EXHAUST, batch_size=1)
+                next(cursor)  # keeps its connection until it is closed
+                with pytest.raises(PoolExhaustedError):
+                    ask()
+                cursor.close()
+                told.append(collected.of_default("db.client.connection.timeouts").value)
+    assert told == [1, 2]
+
+
 def test_the_instruments_have_the_units_of_the_conventions(
     settings: Settings, collected: Collected
 ) -> None:

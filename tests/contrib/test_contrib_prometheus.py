@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +23,7 @@ from pymongo.errors import OperationFailure
 
 from datalayer import Settings, db, recorder
 from datalayer.contrib import prometheus
+from datalayer.contrib.prometheus.publishing import Publisher
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import PoolExhaustedError
 from datalayer.models import AnalyticsEvent
@@ -321,3 +325,16 @@ def test_without_its_package_the_import_says_what_to_install() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert 'pip install "datalayer[prometheus]"' in done.stderr
+
+
+def test_the_thread_that_writes_for_several_processes_takes_no_signals() -> None:
+    publisher = Publisher()
+    publisher.start(interval_seconds=60)
+    try:
+        (thread,) = (each for each in threading.enumerate() if each.name == "datalayer-prometheus")
+        status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+    finally:
+        publisher.stop()
+    (held,) = re.findall(r"^SigBlk:\s*(\w+)$", status, re.MULTILINE)
+    wanted = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    assert {each for each in wanted if int(held, 16) >> (each - 1) & 1} == wanted

@@ -119,6 +119,10 @@ BUCKET = '%s_bucket{job="j",instance="i",alias="a",le="%s"}'
 TROUBLES: dict[str, tuple[dict[str, str], int]] = {
     "DatalayerRequiredDatabaseDown": ({STATE % "unavailable": "2x30", REQUIRED: "1x30"}, 1),
     "DatalayerOptionalDatabaseDown": ({STATE % "unavailable": "2x30", REQUIRED: "0x30"}, 10),
+    "DatalayerNotConnected": (
+        {'datalayer_recorder_events_waiting{job="j",instance="i"}': "0x30"},
+        5,
+    ),
     "DatalayerReplicaSetDegraded": (
         {
             STATE % "degraded": "1x30",
@@ -193,6 +197,20 @@ def test_an_alert_fires_at_its_trouble_and_at_no_other(
     tests = {"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": [test]}
     path = tmp_path / "tests.yml"
     path.write_text(json.dumps(tests))
+    promtool("test", "rules", path)
+
+
+def test_a_process_that_is_connected_is_not_taken_for_one_that_is_not(
+    promtool: Callable[..., None], tmp_path: Path
+) -> None:
+    series = ['datalayer_recorder_events_waiting{job="j",instance="i"}', STATE % "connected"]
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": "1+0x30"} for name in series],
+        "alert_rule_test": [{"alertname": "DatalayerNotConnected", "eval_time": "20m"}],
+    }
+    path = tmp_path / "tests.yml"
+    path.write_text(json.dumps({"rule_files": [str(ALERTS)], "tests": [test]}))
     promtool("test", "rules", path)
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
@@ -35,8 +39,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+IN_ORDER = ("--hook-master-start", "unix_signal:15 gracefully_kill_them_all")
+
+
 def uwsgi(
-    *options: str, master: bool = True, application: str = "uwsgi_application.py"
+    *options: str,
+    master: bool = True,
+    at_sigterm: tuple[str, ...] = IN_ORDER,
+    application: str = "uwsgi_application.py",
 ) -> Callable[[int], list[str]]:
     def words(port: int) -> list[str]:
         line = [str(installed("uwsgi")), "--http-socket", f"127.0.0.1:{port}", "--need-app"]
@@ -47,11 +57,10 @@ def uwsgi(
             sys.prefix,
             "--wsgi-file",
             application,
-            "--die-on-term",
         ]
         if master:
             line += ["--master", "--processes", str(WORKERS)]
-        return [*line, *options]
+        return [*line, *at_sigterm, *options]
 
     return words
 
@@ -92,6 +101,45 @@ def test_nothing_is_lost_when_it_is_stopped_under_load(
     wait_until(lambda: connections_of(environment) == 0, SECONDS, "connections stay open")
 
 
+def test_nothing_is_lost_when_it_is_stopped_while_it_answers(
+    server: Running, environment: dict[str, str]
+) -> None:
+    reports: list[dict[str, Any]] = []
+    enough = threading.Event()
+
+    def ask() -> None:
+        with suppress(OSError, HTTPException):  # it is gone
+            while not enough.is_set():
+                reports.append(server.ask("/work"))
+
+    callers = [threading.Thread(target=ask) for _ in range(6)]
+    for caller in callers:
+        caller.start()
+    wait_until(lambda: len(reports) > 100, SECONDS, "it does not answer")
+    server.process.terminate()
+    at_the_end = len(reports)
+    wait_until(
+        lambda: len(reports) > at_the_end + 6 or not any(each.is_alive() for each in callers),
+        SECONDS,
+        "nobody is answered, and nobody is refused",
+    )
+    enough.set()
+    for caller in callers:
+        caller.join(SECONDS)
+    server.process.wait(SECONDS)
+    assert_nothing_lost(reports, environment)
+
+
+def test_stopping_at_once_is_told_to_lose_events(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    at_once = uwsgi("--enable-threads", at_sigterm=("--die-on-term",))
+    with running(at_once, environment, tmp_path) as server:
+        wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
+        assert "gracefully_kill_them_all instead" in server.said
+        server.stop()
+
+
 def test_nothing_is_lost_when_it_is_reloaded(server: Running, environment: dict[str, str]) -> None:
     before = workers_of(server, WORKERS)
     with load(server) as busy:
@@ -127,7 +175,8 @@ def test_a_killed_worker_is_replaced_by_a_connected_one(
 def test_without_a_master_the_process_connects_too(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    with running(uwsgi("--enable-threads", master=False), environment, tmp_path) as server:
+    alone = uwsgi("--enable-threads", master=False, at_sigterm=("--die-on-term",))
+    with running(alone, environment, tmp_path) as server:
         wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
         assert all(server.ask("/state")["open"])
         report = server.ask("/work")
@@ -210,6 +259,18 @@ def test_a_worker_that_is_told_to_end_while_it_connects_ends(
     with running(uwsgi("--enable-threads"), environment, tmp_path) as server:
         wait_until(lambda: f"spawned uWSGI worker {WORKERS}" in server.said, SECONDS, "no worker")
         server.stop()
+
+
+def test_a_worker_that_is_told_to_end_before_it_has_connected_ends_then(
+    proxy: FaultyProxy, environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment["MONGODB_RETRY_MAX_SECONDS"] = "60"
+    with running(uwsgi("--enable-threads"), environment, tmp_path) as server:
+        wait_until(lambda: f"spawned uWSGI worker {WORKERS}" in server.said, SECONDS, "no worker")
+        server.process.terminate()
+        wait_until(lambda: "graceful shutdown" in server.said, SECONDS, "it is not told to end")
+        proxy.restore()
+        server.process.wait(30)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
-"""A Flask application for ``flask`` and gunicorn; ``FLASK_TEST_CONNECT`` says when it connects."""
+"""A Flask application for ``flask`` and gunicorn; ``FLASK_TEST_CONNECT`` says when it connects.
+``IN_THE_CONFIGURATION`` holds settings that stand nowhere but in ``app.config``, as JSON."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import Any
@@ -18,6 +20,7 @@ datalayer = DataLayer(connect=os.environ.get("FLASK_TEST_CONNECT", "first_reques
 
 def create_app() -> Flask:
     app = Flask(__name__)
+    app.config.update(json.loads(os.environ.get("IN_THE_CONFIGURATION", "{}")))
     datalayer.init_app(app)
     app.register_blueprint(health_blueprint(url_prefix="/health"))
 

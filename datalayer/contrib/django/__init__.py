@@ -15,6 +15,6 @@ except ImportError as exc:
     ) from exc
 
 from datalayer.contrib.django.configuration import read_settings
-from datalayer.contrib.django.connecting import connect
+from datalayer.contrib.django.connecting import connect, needs_no_database
 
-__all__ = ["connect", "read_settings"]
+__all__ = ["connect", "needs_no_database", "read_settings"]

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from django.http import HttpResponse
+from contextlib import suppress
 
-from datalayer.web import Answer
+from django.http import HttpRequest, HttpResponse
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
 
-__all__ = ["response_to"]
+from datalayer.web import Answer, temporary_failure
+
+__all__ = ["please_try_again", "response_to"]
+
+_JSON, _HTML = "application/json", "text/html"
 
 
-def response_to(answer: Answer) -> HttpResponse:
-    """``answer``, as Django wants it."""
-    return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
+def response_to(answer: Answer, *, head: bool = False) -> HttpResponse:
+    """``answer``, as Django wants it. ``head`` leaves out the body, as an answer to HEAD has none:
+    not every server (uWSGI) takes it away itself."""
+    body = b"" if head else answer.body
+    return HttpResponse(body, status=answer.status, headers=answer.headers)
+
+
+def please_try_again(request: HttpRequest) -> HttpResponse:
+    """503 with ``Retry-After``: for a browser the project's template ``503.html``, where there is
+    one, and JSON otherwise."""
+    answer = temporary_failure()
+    if request.get_preferred_type([_JSON, _HTML]) == _HTML:
+        with suppress(TemplateDoesNotExist):
+            # Without the request, as Django's own page for 500: a context processor may ask
+            # the very database that is away.
+            page = get_template("503.html").render()
+            kept = ("Cache-Control", "Retry-After")
+            headers = {name: answer.headers[name] for name in kept}
+            return HttpResponse(page, status=answer.status, headers=headers)
+    return response_to(answer)

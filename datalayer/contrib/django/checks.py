@@ -15,7 +15,7 @@ from datalayer.contrib.django.middleware import CausalReadsMiddleware, ConnectMi
 from datalayer.doctor import Finding, examine
 from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
-from datalayer.web import Guard
+from datalayer.web import Endpoints
 
 __all__ = ["register"]
 
@@ -44,7 +44,7 @@ def check_settings(**_options: Any) -> list[CheckMessage]:
         for problem in _problems()
     ]
     try:
-        Guard(status_token())
+        Endpoints(token=status_token())  # as the views make them
     except ConfigurationError as exc:
         hint = "Make a longer one, and keep it out of the repository."
         found.append(Error(str(exc), hint=hint, id="datalayer.E002"))

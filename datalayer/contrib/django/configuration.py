@@ -61,9 +61,10 @@ def conceal_secrets() -> None:
 
 
 def status_token() -> str | None:
-    """Who sends it may see the details of the health views; ``None`` where the dict has none."""
-    token = given_in_django().get(_STATUS_TOKEN)
-    return None if token is None else str(token)
+    """Who sends it may see the details of the health views; ``None`` where the dict has none, or
+    an empty one."""
+    token = str(given_in_django().get(_STATUS_TOKEN) or "").strip()
+    return token or None
 
 
 def _wrong_keys(given: Mapping[Any, Any]) -> Iterator[str]:

@@ -5,16 +5,42 @@ runserver's reloader and of gunicorn's workers."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from datalayer import db
 from datalayer.concurrency import side_by_side
 from datalayer.contents import without_contents
 from datalayer.contrib.django.configuration import read_settings
 from datalayer.core import registry
+from datalayer.errors import AuthenticationError
+from datalayer.settings import Settings
 
-__all__ = ["connect", "connect_within", "is_connected"]
+__all__ = ["MARK", "connect", "connect_within", "is_connected", "needs_no_database"]
 
 logger = logging.getLogger("datalayer.contrib.django")
+
+MARK = "needs_no_database"
+"""The attribute of a view that ``ConnectMiddleware`` lets pass without connecting."""
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class _Refused:
+    """The last settings whose credentials a server has refused. Set and read as a whole."""
+
+    latest: tuple[Settings, AuthenticationError] | None = None
+
+
+def needs_no_database(view: View) -> View:
+    """Mark a view that is to answer without a connection.
+
+    It then does so also while a database is away. Of a class, mark what ``as_view()`` gives::
+
+        path("about", needs_no_database(About.as_view()))
+    """
+    setattr(view, MARK, True)
+    return view
 
 
 def is_connected() -> bool:
@@ -30,11 +56,22 @@ def connect() -> None:
 
     Raises:
         ConfigurationError: for bad settings, all problems at once.
-        ConnectError: when a required database stays unreachable.
+        ConnectError: when a required database stays unreachable. After an
+            ``AuthenticationError`` the same settings are not tried again, by no request and no
+            probe: servers lock accounts after some attempts.
         IndexBuildError: when a required database's indexes can't be built.
     """
-    if not is_connected():
-        db.connect_all(read_settings())
+    if is_connected():
+        return
+    settings = read_settings()
+    refused = _Refused.latest
+    if refused is not None and refused[0] == settings:
+        raise _like(refused[1])
+    try:
+        db.connect_all(settings)
+    except AuthenticationError as exc:
+        _Refused.latest = settings, _like(exc)
+        raise
 
 
 def connect_within(seconds: float) -> None:
@@ -54,3 +91,8 @@ def _try_to_connect() -> None:
             exc_info=without_contents(exc),
             extra={"event": "connect_failed"},
         )
+
+
+def _like(error: AuthenticationError) -> AuthenticationError:
+    """The same error without what it was raised from and where."""
+    return type(error)(str(error), alias=error.alias, reason=error.reason, elapsed=error.elapsed)

@@ -12,11 +12,11 @@ from django.urls import Resolver404, resolve
 
 from datalayer import db
 from datalayer.contents import without_contents
-from datalayer.contrib.django.answers import response_to
-from datalayer.contrib.django.connecting import connect, is_connected
+from datalayer.contrib.django.answers import please_try_again
+from datalayer.contrib.django.connecting import MARK, connect, is_connected
 from datalayer.core import DEFAULT_ALIAS, registry
 from datalayer.errors import DataLayerError
-from datalayer.web import is_temporary, temporary_failure
+from datalayer.web import is_temporary
 
 __all__ = ["CausalReadsMiddleware", "ConnectMiddleware", "TemporaryErrorsMiddleware"]
 
@@ -30,7 +30,7 @@ class ConnectMiddleware:
 
     While a required database can't be reached, requests are answered with 503 and
     ``Retry-After``, each after a new attempt that requests share; with ``DEBUG`` the error is
-    shown instead. The health views are served without waiting.
+    shown instead. The health views and those marked with ``needs_no_database`` do not wait.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -44,7 +44,7 @@ class ConnectMiddleware:
             except DataLayerError as exc:
                 if django_settings.DEBUG or not is_temporary(exc):
                     raise
-                return _unavailable(exc)
+                return _unavailable(request, exc)
         return self._get_response(request)
 
 
@@ -64,7 +64,7 @@ class TemporaryErrorsMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Called by Django with what a view has raised."""
-        return _unavailable(exception) if is_temporary(exception) else None
+        return _unavailable(request, exception) if is_temporary(exception) else None
 
 
 class CausalReadsMiddleware:
@@ -92,14 +92,14 @@ def _does_without(request: HttpRequest) -> bool:
         view = resolve(request.path_info).func
     except Resolver404:
         return False  # another middleware may need a database
-    return getattr(view, "does_without_databases", False) is True
+    return getattr(view, MARK, False) is True
 
 
-def _unavailable(exc: Exception) -> HttpResponse:
+def _unavailable(request: HttpRequest, exc: Exception) -> HttpResponse:
     logger.error(
         "a request was answered with 503 (%s)",
         type(exc).__name__,
         exc_info=without_contents(exc),
         extra={"event": "unavailable"},
     )
-    return response_to(temporary_failure())
+    return please_try_again(request)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 
+from datalayer import db
 from datalayer.contrib.flask.extension import NAME, DataLayer, needs_no_database
-from datalayer.web import Endpoints, is_temporary
+from datalayer.web import Endpoints, alive, is_temporary
 
 __all__ = ["health_blueprint"]
 
@@ -28,7 +29,8 @@ def health_blueprint(
     Details and the status page are for those who bring ``token`` (default:
     ``DATALAYER_STATUS_TOKEN`` from ``app.config`` or the environment), and for those of whom
     ``authorise()`` says yes: it is called in the request, and asks the application's own login.
-    Where it can't because a database is away, the answer is no.
+    Where it can't because a database is away, the answer is no; what it asks of a database has
+    ``timeout_seconds`` in all.
 
     ``/readyz`` and the status have the application's ``DataLayer`` begin to connect, and wait
     for it ``timeout_seconds`` at most; the pings have as long.
@@ -57,7 +59,7 @@ def _view(
     authorise: Callable[[], object] | None,
 ) -> Callable[[], Response]:
     def live() -> Response:
-        answer = endpoints.livez()
+        answer = alive()
         return Response(answer.body, answer.status, answer.headers)
 
     def ask() -> Response:
@@ -67,7 +69,7 @@ def _view(
         answer = endpoints.answer(
             path,
             authorization=request.headers.get("Authorization"),
-            authorised=authorise is not None and _says_yes(authorise),
+            authorised=authorise is not None and _says_yes(authorise, timeout_seconds),
         )
         if answer is None:
             raise LookupError(path)  # no path that Endpoints has named itself
@@ -76,9 +78,10 @@ def _view(
     return live if path == "/livez" else ask
 
 
-def _says_yes(authorise: Callable[[], object]) -> bool:
+def _says_yes(authorise: Callable[[], object], timeout_seconds: float) -> bool:
     try:
-        return bool(authorise())
+        with db.deadline(timeout_seconds):
+            return bool(authorise())
     except Exception as exc:
         if not is_temporary(exc):
             raise

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client import values
 
+from datalayer.concurrency import signals_held
 from datalayer.contrib.prometheus.families import BOUNDS
 from datalayer.contrib.prometheus.readings import (
     Metric,
@@ -121,7 +122,8 @@ class Publisher:
             self._thread = threading.Thread(
                 target=self._run, args=(self._stopped,), name="datalayer-prometheus", daemon=True
             )
-            self._thread.start()
+            with signals_held():  # uWSGI's handlers shall not run in it
+                self._thread.start()
 
     def _stop_thread(self) -> None:
         thread, self._thread = self._thread, None

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from datalayer.web.page.layout import page
+from datalayer.web.page.style import STYLE
 
-__all__ = ["page"]
+__all__ = ["STYLE", "page"]

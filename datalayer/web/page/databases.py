@@ -114,13 +114,13 @@ def _trouble(entry: Entry) -> Markup | None:
 def _members(entry: Entry) -> Markup:
     members = entry["members"]
     slowest = max((member["round_trip_ms"] or 0 for member in members), default=0)
-    compared = len(members) > 1
-    rows = [_member(member, slowest if compared else 0) for member in members]
+    columns = 4 if len(members) > 1 else 3  # a single one is compared with none
+    rows = [_member(member, slowest)[:columns] for member in members]
     shown = table(
         f"Servers: {_TOPOLOGIES.get(entry['topology'], entry['topology'] or 'not known')}",
-        ("address", "role", "round trip", "compared"),
+        ("address", "role", "round trip", "compared")[:columns],
         rows,
-        (None, "role", "right", "bars"),
+        (None, "role", "right", "bars")[:columns],
     )
     beats, missed = entry["heartbeats"], entry["heartbeats_failed"]
     heartbeats = f"{plural(beats, 'heartbeat', 'heartbeats')}, {number(missed)} failed"

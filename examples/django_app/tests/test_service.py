@@ -52,8 +52,11 @@ class Service(NeighboursTestCase):
     def test_a_database_that_is_away_is_a_temporary_failure(self) -> None:
         with patch("neighbours.views.advertisements.Advertisement.objects") as objects:
             objects.side_effect = UnavailableError("away")
-            answer = Client(raise_request_exception=False).get("/")
+            answer = Client(raise_request_exception=False).get(
+                "/", headers={"accept": "text/html"}
+            )
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+        assert "One moment, please" in text_of(answer)
 
     def test_it_tells_that_it_is_ready(self) -> None:
         assert self.client.get("/readyz").json() == {"status": "pass"}

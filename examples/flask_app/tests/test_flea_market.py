@@ -65,6 +65,16 @@ def test_signing_in(app: Flask, visitor: Visitor, password: str, code: int) -> N
     assert app.test_client().post("/sign-in", data=form).status_code == code
 
 
+def test_an_address_without_an_account_takes_as_much_work(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = []
+    monkeypatch.setattr(User, "verify_password", lambda user, password: compared.append(user))
+    form = {"email": "nobody-here@example.org", "password": "a-password"}
+    assert app.test_client().post("/sign-in", data=form).status_code == 401
+    assert len(compared) == 1
+
+
 def test_an_operator_is_no_address(app: Flask, visitor: Visitor) -> None:
     visitor("ada")
     form = {"email": {"$ne": None}, "password": "ada-password"}
@@ -243,6 +253,11 @@ def test_the_market_goes_on_without_analytics(
 def test_the_status_page_is_for_admins(visitor: Visitor) -> None:
     codes = [visitor(name).get("/status").status_code for name in ("ada", "bruno")]
     assert codes == [200, 403]
+
+
+def test_admins_find_their_way_to_the_status_page(visitor: Visitor) -> None:
+    links = ['href="/status"' in visitor(name).get("/").text for name in ("ada", "bruno")]
+    assert links == [True, False]
 
 
 def test_every_page_is_shown(visitor: Visitor) -> None:

@@ -20,6 +20,10 @@ def work(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"notes": Note.objects.count(), "process": os.getpid()})
 
 
+def about(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"connected": registry.aliases()})
+
+
 def both(request: HttpRequest) -> JsonResponse:
     """Stores one thing in MongoDB and one through the ORM."""
     user = get_user_model().objects.create(username=f"user-{Note.objects.count()}")
