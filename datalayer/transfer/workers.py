@@ -17,7 +17,7 @@ from datalayer.transfer.reading import Batch
 
 __all__ = ["OnProgress", "Progress", "Workers"]
 
-_WORKERS = 3
+_WORKERS = 2
 _WAITING = 1
 """A range beyond those at work is in the journal already when a worker becomes free."""
 _NOTED_AT_ONCE = 8
