@@ -196,8 +196,8 @@ def test_a_model_that_cannot_be_stored_does_not_hold_up_others(
     recorder.record({"number": 1, "at": datetime.now(UTC)}, Reading)
     assert recorder.flush() is False
     record(recorder, range(10))
-    wait_until(lambda: numbers() == list(range(10)), 10, "the others are stored")
-    assert recorder.stats()["waiting"] == 1
+    wait_until(lambda: recorder.stats()["waiting"] == 1, 10, "the others are stored")
+    assert numbers() == list(range(10))
 
 
 def lose_one_reply(monkeypatch: pytest.MonkeyPatch) -> None:
