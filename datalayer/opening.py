@@ -108,9 +108,6 @@ def establish(connection: Connection, cancelled: threading.Event) -> None:
     """
     settings = connection.settings
     started = monotonic()
-    # Opened here, not where the first attempt asks for it: the driver formats the stack that it
-    # is opened from, at the price of a look at each file in it.
-    connection.client  # noqa: B018
 
     def attempt() -> None:
         remaining = settings.retry_max_seconds - (monotonic() - started)
@@ -126,6 +123,9 @@ def establish(connection: Connection, cancelled: threading.Event) -> None:
         before_sleep=partial(_tell_retry, connection),
     )
     try:
+        # Opened here, not where the first attempt asks for it: the driver formats the stack that
+        # it is opened from, at the price of a look at each file in it.
+        connection.client  # noqa: B018
         policy(attempt)
     except PyMongoError as exc:
         raise refusal(connection, exc, monotonic() - started) from exc

@@ -42,7 +42,8 @@ def install() -> None:
     """
     _advise()
     if uwsgi.worker_id():
-        _connect()
+        if _connect():
+            _end_in_order()
     else:
         before = getattr(uwsgi, "post_fork_hook", None)
         if uwsgi.masterpid():  # it refuses to be imported without
@@ -73,9 +74,15 @@ def _connect_or_end() -> None:
         logger.critical("%s", exc, extra={"event": "worker_failed", "alias": exc.alias})
         uwsgi.log(f"datalayer can't connect this worker: {exc}")  # logging may not be set up
         raise SystemExit(_FAILED_APP_CODE) from exc
-    if told_to_end:  # by a SIGHUP, which uWSGI doesn't handle by itself yet and would forget
-        workers.disconnect()
-        raise SystemExit(0)
+    if told_to_end:
+        _end_in_order()
+
+
+def _end_in_order() -> None:
+    """For a worker that got a SIGHUP while it connected: uWSGI doesn't handle it by itself yet,
+    and would forget it."""
+    workers.disconnect()
+    raise SystemExit(0)
 
 
 def _in_turn(*calls: Callable[[], Any] | None) -> Callable[[], None]:

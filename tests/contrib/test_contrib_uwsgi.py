@@ -104,6 +104,7 @@ def test_nothing_is_lost_when_it_is_stopped_under_load(
 def test_nothing_is_lost_when_it_is_stopped_while_it_answers(
     server: Running, environment: dict[str, str]
 ) -> None:
+    workers_of(server, WORKERS)  # uWSGI forgets what one is told that has not begun
     reports: list[dict[str, Any]] = []
     enough = threading.Event()
 
@@ -194,6 +195,13 @@ def test_signals_reach_no_thread_of_the_driver_or_the_recorder(server: Running) 
     assert not blocks(Path(f"/proc/{pid}"), signal.SIGINT)
 
 
+def connecting(server: Running) -> int:
+    """How many workers hold back what they are told, as they do while they connect."""
+    pid = server.process.pid
+    workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(blocks(Path(f"/proc/{each}"), signal.SIGHUP) for each in workers)
+
+
 def blocks(task: Path, number: signal.Signals) -> bool:
     lines = (task / "status").read_text().splitlines()
     (mask,) = (line.split()[1] for line in lines if line.startswith("SigBlk:"))
@@ -261,12 +269,14 @@ def test_a_worker_that_is_told_to_end_while_it_connects_ends(
         server.stop()
 
 
+@pytest.mark.parametrize("kind", ["processes", "lazy-apps"])
 def test_a_worker_that_is_told_to_end_before_it_has_connected_ends_then(
-    proxy: FaultyProxy, environment: dict[str, str], tmp_path: Path
+    proxy: FaultyProxy, environment: dict[str, str], tmp_path: Path, kind: str
 ) -> None:
     environment["MONGODB_RETRY_MAX_SECONDS"] = "60"
-    with running(uwsgi("--enable-threads"), environment, tmp_path) as server:
-        wait_until(lambda: f"spawned uWSGI worker {WORKERS}" in server.said, SECONDS, "no worker")
+    with running(uwsgi(*KINDS[kind]), environment, tmp_path) as server:
+        # Before, uWSGI forgets what its workers are told.
+        wait_until(lambda: connecting(server) == WORKERS, SECONDS, "no workers connect")
         server.process.terminate()
         wait_until(lambda: "graceful shutdown" in server.said, SECONDS, "it is not told to end")
         proxy.restore()
