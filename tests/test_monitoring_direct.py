@@ -186,6 +186,32 @@ def test_a_driver_made_in_another_way_is_listened_to_by_its_events(
     assert monitors.commands.snapshot()["total"] >= 1
 
 
+def test_a_driver_that_tells_more_is_listened_to_by_its_events(
+    uri: str, monitors: Monitors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = monitoring._EventListeners.publish_command_start
+
+    def publish_command_start(
+        self: Any,
+        command: Any,
+        database_name: Any,
+        request_id: Any,
+        connection_id: Any,
+        server_connection_id: Any,
+        op_id: Any = None,
+        service_id: Any = None,
+        more: Any = None,
+    ) -> None:
+        address = (connection_id, server_connection_id, op_id, service_id)
+        plain(self, command, database_name, request_id, *address)
+
+    monkeypatch.setattr(monitoring._EventListeners, START, publish_command_start)
+    with opened(uri, monitors) as client:
+        client.admin.command("ping")
+        assert START not in replaced(client)
+    assert monitors.commands.snapshot()["total"] >= 1
+
+
 def test_an_error_while_counting_does_not_reach_the_operation(
     uri: str, database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

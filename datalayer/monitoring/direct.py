@@ -23,16 +23,6 @@ logger = logging.getLogger("datalayer.monitoring")
 
 Calls = Mapping[str, Callable[..., None]]
 
-_EXPECTED = {
-    "publish_command_start": ("command", "database_name", "request_id"),
-    "publish_command_success": ("duration", "reply", "command_name", "request_id"),
-    "publish_command_failure": ("duration", "failure", "command_name", "request_id"),
-    "publish_connection_check_out_started": ("address",),
-    "publish_connection_checked_out": ("address", "connection_id", "duration"),
-    "publish_connection_checked_in": ("address", "connection_id"),
-}
-"""The driver's methods that make an event and call the listeners, with their first arguments."""
-
 
 def tell_directly(client: MongoClient[Any], monitors: Monitors) -> None:
     """Have ``client``, which was opened with the listeners of ``monitors``, call them directly.
@@ -52,15 +42,16 @@ def _hears_alone(listeners: object, kind: str, monitor: object) -> bool:
 
 
 def _replace(listeners: object, calls: Calls) -> None:
-    """Put ``calls`` before the methods of the same names, if those are as expected."""
-    if all(_takes(getattr(type(listeners), name, None), _EXPECTED[name]) for name in calls):
+    """Put ``calls`` before the driver's methods of the same names, which make an event and call
+    the listeners, where those take the same arguments."""
+    theirs = {name: _arguments_of(getattr(type(listeners), name, None)) for name in calls}
+    if theirs == {name: ("self", *_arguments_of(call)) for name, call in calls.items()}:
         vars(listeners).update(calls)
 
 
-def _takes(method: object, arguments: tuple[str, ...]) -> bool:
-    """Whether ``method`` takes ``arguments`` first, after itself."""
-    code = getattr(method, "__code__", None)
-    return code is not None and code.co_varnames[1 : len(arguments) + 1] == arguments
+def _arguments_of(function: object) -> tuple[str, ...]:
+    code = getattr(function, "__code__", None)
+    return () if code is None else code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 def _calls_of_commands(monitor: CommandMonitor) -> Calls:
@@ -99,8 +90,11 @@ def _calls_of_commands(monitor: CommandMonitor) -> Calls:
         failure: Mapping[str, Any],
         command_name: str,
         request_id: int,
-        *_: Any,
-        **__: Any,
+        connection_id: object,
+        server_connection_id: object,
+        op_id: object = None,
+        service_id: object = None,
+        database_name: object = "",
     ) -> None:
         try:
             fail(command_name, failure, request_id)

@@ -57,7 +57,7 @@ class Histogram:
             bucket = _bucket_of(in_order[counted])
             start, width = _start_and_width(bucket)
             end = bisect_left(in_order, start + width, counted)
-            end = max(end, counted + 1)
+            end = max(end, counted + 1)  # one beyond the largest lies behind its bucket's end
             current[bucket] = current.get(bucket, 0) + end - counted
             counted = end
 

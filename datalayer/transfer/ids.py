@@ -11,7 +11,7 @@ from bson.raw_bson import RawBSONDocument
 
 from datalayer.transfer.exact import LENGTH, OBJECT_ID_ELEMENT, id_of, key_of
 
-__all__ = ["ObjectIds", "among", "are_of", "ids_of", "packed"]
+__all__ = ["SIZE", "ObjectIds", "among", "are_of", "ids_of", "packed"]
 
 SIZE = 12
 """The bytes of an ``ObjectId``."""
