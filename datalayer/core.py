@@ -59,7 +59,7 @@ class Connection:
         self.connected_since: datetime | None = None
         self.server_version: str | None = None
         self.verified_ms: float | None = None
-        """How long the ping took that verified the connection."""
+        """How long the command took that verified the connection."""
         self.breaker = None if settings.required else CircuitBreaker(settings.alias)
         """Refuses calls to an optional database that is away."""
         self.closed = False

@@ -16,12 +16,14 @@ from tenacity import RetryCallState
 from datalayer import indexes
 from datalayer.clients import fill_pools
 from datalayer.core import Connection, registry
-from datalayer.driver_errors import UNAUTHORIZED, connect_error, is_transient, no_privilege
-from datalayer.errors import (
-    ConnectError,
-    DataLayerError,
-    IndexBuildError,
+from datalayer.driver_errors import (
+    AUTHENTICATION_CODES,
+    UNAUTHORIZED,
+    connect_error,
+    is_transient,
+    no_privilege,
 )
+from datalayer.errors import ConnectError, DataLayerError, IndexBuildError
 from datalayer.retry import retrying
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "prepare",
     "refusal",
     "stay_unavailable",
+    "verify",
 ]
 
 logger = logging.getLogger("datalayer.opening")
@@ -63,35 +66,49 @@ def ask_version(connection: Connection, timeout_seconds: float) -> None:
             logger.debug("%s did not tell its version", connection.alias)
 
 
-def _check_privileges(connection: Connection, timeout_seconds: float) -> None:
-    """Refuse a user that may do nothing in its database: a ping takes no privilege.
+def verify(connection: Connection, timeout_seconds: float) -> float:
+    """Ask the primary for a sign of life and for what the user may do; returns milliseconds.
 
-    Asks how a query would be carried out: that takes the privilege of the query, carries out
-    nothing, and the answer names the server's version besides.
+    A ping takes no privilege. This asks, with one command too, how a query would be carried out:
+    that takes the privilege of the query, carries out nothing, and the answer names the server's
+    version besides.
 
     Raises:
-        AuthenticationError: for such a user, and where the server wants one and got none.
-        PyMongoError: when no answer comes in time.
+        AuthenticationError: for a user that may do nothing in its database, and where the server
+            wants one and got none.
+        PyMongoError: when no answer comes in time, or the credentials are refused.
     """
-    settings = connection.settings
-    if settings.kind == "mongomock":
-        return
+    if connection.settings.kind == "mongomock":
+        return ping(connection, timeout_seconds)
+    started = monotonic()
     with pymongo.timeout(timeout_seconds):
         try:
-            told = connection.database.command("explain", {"find": "datalayer", "limit": 1})
-            connection.server_version = told.get("serverInfo", {}).get("version")
+            told = connection.database.command(
+                "explain", {"find": "datalayer", "limit": 1}, verbosity="queryPlanner"
+            )
         except OperationFailure as exc:
+            if exc.code not in AUTHENTICATION_CODES:
+                return ping(connection, timeout_seconds)  # it may imitate MongoDB in part
             if exc.code != UNAUTHORIZED:
-                return  # servers that imitate MongoDB have their own ways
-            logged_in = connection.database.command("connectionStatus", showPrivileges=True)
-            info = logged_in["authInfo"]
-            if not _may_do_something(info, settings.database):
-                raise no_privilege(
-                    alias=connection.alias,
-                    hosts=settings.hosts,
-                    database=settings.database,
-                    logged_in=bool(info["authenticatedUsers"]),
-                ) from exc
+                raise
+            _check_privileges(connection, exc)
+        else:
+            connection.server_version = told.get("serverInfo", {}).get("version")
+    return (monotonic() - started) * 1000
+
+
+def _check_privileges(connection: Connection, refused: OperationFailure) -> None:
+    """Raise ``AuthenticationError`` unless the user may do anything else in the database."""
+    settings = connection.settings
+    logged_in = connection.database.command("connectionStatus", showPrivileges=True)
+    info = logged_in["authInfo"]
+    if not _may_do_something(info, settings.database):
+        raise no_privilege(
+            alias=connection.alias,
+            hosts=settings.hosts,
+            database=settings.database,
+            logged_in=bool(info["authenticatedUsers"]),
+        ) from refused
 
 
 def _may_do_something(info: Mapping[str, Any], database: str) -> bool:
@@ -100,7 +117,7 @@ def _may_do_something(info: Mapping[str, Any], database: str) -> bool:
 
 
 def establish(connection: Connection, cancelled: threading.Event) -> None:
-    """Verify a connection by a ping, retried while waiting can help, and warm it up.
+    """Verify a connection, again and again while waiting can help, and warm it up.
 
     Raises:
         ConnectError: when the attempts or the total deadline are used up.
@@ -112,8 +129,7 @@ def establish(connection: Connection, cancelled: threading.Event) -> None:
     def attempt() -> None:
         remaining = settings.retry_max_seconds - (monotonic() - started)
         timeout = min(settings.server_selection_timeout_ms / 1000, remaining)
-        connection.verified_ms = ping(connection, max(timeout, 0.05))
-        _check_privileges(connection, max(timeout, 0.05))
+        connection.verified_ms = verify(connection, max(timeout, 0.05))
 
     policy = retrying(
         attempts=settings.retry_attempts,
@@ -141,8 +157,7 @@ def check_again(connection: Connection, timeout_seconds: float) -> None:
     """
     started = monotonic()
     try:
-        ping(connection, timeout_seconds)
-        _check_privileges(connection, timeout_seconds)
+        verify(connection, timeout_seconds)
     except OperationFailure as exc:
         raise refusal(connection, exc, monotonic() - started) from exc
     except PyMongoError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -88,7 +89,7 @@ class DatabaseService:
                 "disconnect it before connecting it anew",
                 alias=self.alias,
             )
-        return self._connecting.run(lambda: self._open(settings))
+        return self._connecting.run(partial(self._open, settings))
 
     def disconnect(self) -> None:
         """Close the database's client and detach its documents. Idempotent.
@@ -175,7 +176,7 @@ class DatabaseService:
         return self.status_unasked(None, latency_ms)
 
     def status_verified(self) -> dict[str, Any]:
-        """``status()`` from the ping that verified the connection, right after connecting."""
+        """``status()`` from what verified the connection, right after connecting."""
         connection = registry.find(self.alias)
         return self.status_unasked(None, connection.verified_ms if connection else None)
 

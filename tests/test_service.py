@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mongoengine
 import pytest
 from faulty_proxy import FaultyProxy
 from mongoengine import connection as mongoengine_connection
+from pymongo import MongoClient
 
 from datalayer import db
 from datalayer.core import registry
@@ -119,13 +121,31 @@ def test_connecting_verifies_and_warms_the_pool(service: DatabaseService, uri: s
     assert service.is_connected
 
 
-def test_connecting_takes_two_commands_and_opens_no_more_than_the_minimum(
+def test_connecting_takes_one_command_and_opens_no_more_than_the_minimum(
     service: DatabaseService, uri: str
 ) -> None:
     service.connect(settings_of(uri, min_pool_size=4, auto_index=False, auto_create=False))
     status = service.status_verified()
-    assert status["commands"]["total"] == 2  # the ping, and the check of privileges
+    assert status["commands"]["total"] == 1
+    assert status["latency_ms"] > 0
     assert (status["pool"]["open"], status["pool"]["idle"]) == (4, 4)
+    assert status["server_version"] == service.client.server_info()["version"]
+
+
+def test_a_server_that_imitates_mongodb_in_part_is_verified_by_a_ping(
+    service: DatabaseService, uri: str
+) -> None:
+    command_not_found = {"failCommands": ["explain"], "errorCode": 59}
+    with MongoClient[dict[str, Any]](uri) as admin:
+        admin.admin.command(
+            "configureFailPoint", "failCommand", mode="alwaysOn", data=command_not_found
+        )
+        try:
+            service.connect(settings_of(uri, auto_index=False, auto_create=False))
+        finally:
+            admin.admin.command("configureFailPoint", "failCommand", mode="off")
+    status = service.status_verified()
+    assert (status["connected"], status["commands"]["failed"]) == (True, 1)
     assert status["server_version"] == service.client.server_info()["version"]
 
 

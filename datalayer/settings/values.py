@@ -94,7 +94,7 @@ class DatabaseSettings:
         """
         return self._parsed.hosts
 
-    @property
+    @cached_property
     def redacted_uri(self) -> str:
         """The URI without user name, password and secret options."""
         return redact(self.uri)
