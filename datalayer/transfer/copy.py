@@ -12,13 +12,13 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure
 
 from datalayer.transfer.exact import id_of, key_of, keys_of
 from datalayer.transfer.failures import DUPLICATE, fail_over, index_in_the_way
-from datalayer.transfer.ids import ObjectIds, among
+from datalayer.transfer.ids import ObjectIds, among, from_first_to_last
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
 from datalayer.transfer.raw_insert import insert
-from datalayer.transfer.reading import Batch, by_id, ids_present
+from datalayer.transfer.reading import Batch, by_id, ids_present, is_paged
 from datalayer.transfer.shaping import Shape
 
 __all__ = ["Copier", "replacement"]
@@ -149,9 +149,11 @@ class Copier:
     def _merge_when_matched(self, when_matched: str, ids: Sequence[Any]) -> None:
         into = {"db": self.destination.connection.settings.database, "coll": self.part.target}
         merge = {"into": into, "on": "_id", "whenMatched": when_matched}
-        self.origin.collection(self.part.source).aggregate(
-            [{"$match": {"_id": among(ids)}}, {"$merge": merge}]
-        )
+        if isinstance(ids, ObjectIds) and is_paged(self.part):
+            wanted = from_first_to_last(ids)
+        else:
+            wanted = {"_id": among(ids)}
+        self.origin.collection(self.part.source).aggregate([{"$match": wanted}, {"$merge": merge}])
 
     def _foreign(self, ids: Sequence[Any], *, again: bool) -> list[Any]:
         """The ids of documents in the target that are not what this range writes.

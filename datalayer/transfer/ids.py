@@ -11,7 +11,16 @@ from bson.raw_bson import RawBSONDocument
 
 from datalayer.transfer.exact import LENGTH, OBJECT_ID_ELEMENT, id_of, key_of
 
-__all__ = ["SIZE", "ObjectIds", "among", "are_of", "ids_of", "packed"]
+__all__ = [
+    "SIZE",
+    "ObjectIds",
+    "among",
+    "are_of",
+    "from_first_to_last",
+    "ids_of",
+    "object_ids_in",
+    "packed",
+]
 
 SIZE = 12
 """The bytes of an ``ObjectId``."""
@@ -72,11 +81,30 @@ def ids_of(documents: Sequence[bytes]) -> Sequence[Any]:
     return list(map(id_of, documents))
 
 
+def object_ids_in(array: bytes) -> ObjectIds:
+    """The ObjectIds of a BSON array that holds nothing else."""
+    values: list[bytes] = []
+    at, digits = 4, 1
+    while at < len(array) - 1:
+        start = 1 + digits + 1  # the type, the index as text, and its end
+        step = start + SIZE
+        end = min(at + step * (10**digits - len(values)), len(array) - 1)
+        values += [array[each + start : each + step] for each in range(at, end, step)]
+        at, digits = end, digits + 1
+    return ObjectIds(b"".join(values))
+
+
 def packed(ids: Sequence[Any]) -> Sequence[Any]:
     """The same ids, as bytes where all are ObjectIds."""
     if isinstance(ids, ObjectIds) or set(map(type, ids)) != {ObjectId}:
         return ids
     return ObjectIds(b"".join([one.binary for one in ids]))
+
+
+def pieces(ids: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
+    """``ids``, at most so many at once."""
+    for start in range(0, len(ids), most):
+        yield ids[start : start + most]
 
 
 def are_of(documents: Sequence[bytes], ids: Sequence[Any]) -> bool:
@@ -93,8 +121,22 @@ def among(ids: Sequence[Any]) -> Mapping[str, Any]:
     """The condition that a value is one of ``ids``."""
     if not isinstance(ids, ObjectIds):
         return {"$in": list(ids)}
+    return _condition(b"$in", ids)
+
+
+def from_first_to_last(ids: ObjectIds) -> Mapping[str, Any]:
+    """A filter for the documents of ``ids``, which are in order and next to each other.
+
+    The server goes from the first to the last, instead of looking for each. It would look for
+    each if it saw that the condition which leaves out all others is about the same index.
+    """
+    others = _condition(b"$nin", ids)
+    return {"_id": {"$gte": ids[0], "$lte": ids[-1]}, "$nor": [{"_id": others}]}
+
+
+def _condition(operator: bytes, ids: ObjectIds) -> RawBSONDocument:
     elements = [b"\x07%d\x00%b" % (number, one) for number, one in enumerate(ids.each())]
-    return RawBSONDocument(_document(b"\x04$in\x00" + _document(b"".join(elements))))
+    return RawBSONDocument(_document(b"\x04%b\x00" % operator + _document(b"".join(elements))))
 
 
 def _document(elements: bytes) -> bytes:

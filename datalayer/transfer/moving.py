@@ -3,7 +3,7 @@ stays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, ReplaceOne
 
 from datalayer.transfer.exact import id_of, key_of
+from datalayer.transfer.ids import pieces
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
@@ -18,9 +19,10 @@ from datalayer.transfer.ranges import Range
 from datalayer.transfer.reading import by_id, ids_present
 from datalayer.transfer.shaping import Shape, unshape_of
 
-__all__ = ["Mover", "delete_expected"]
+__all__ = ["AT_ONCE", "Mover", "delete_expected"]
 
-_AT_ONCE = 1000
+AT_ONCE = 1000
+"""How many documents are deleted, or put back, by one command."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Mover:
         """
         unshape = unshape_of(self.plan)
         left: list[Any] = []
-        for ids in chunks(each.ids):
+        for ids in pieces(each.ids, AT_ONCE):
             there = {
                 key_of(id_of(raw)): raw
                 for raw in by_id(self.destination, self.part.target, ids, None)
@@ -96,9 +98,3 @@ def delete_expected(
 def _deletion(raw: bytes) -> DeleteOne:
     same = {"$eq": ["$$ROOT", {"$literal": RawBSONDocument(raw)}]}
     return DeleteOne({"_id": id_of(raw), "$expr": same})
-
-
-def chunks(ids: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """The ids in smaller pieces."""
-    for start in range(0, len(ids), _AT_ONCE):
-        yield ids[start : start + _AT_ONCE]

@@ -72,8 +72,9 @@ def plan(
         inverse: ``module:function``, the way back. Without it, a move that changes documents
             keeps the originals beside the journal.
         carry_options: create the target with the source's options and indexes.
-        batch_size: documents in a range, the unit of work; default: 5,000, and more where
-            they are small: 10,000, within a cluster 20,000.
+        batch_size: documents in a range, the unit of work; default: 10,000 where the server
+            copies, else 5,000, and more where they are small: 10,000, within a cluster 20,000.
+            Ranges of large documents have fewer.
         rate: at most so many documents a second.
         max_lag_seconds: pause while a secondary of the target is further behind.
         lease_seconds: how long a runner that died keeps others out.
@@ -116,6 +117,7 @@ def plan(
             _part(origin, old, new, both(given, model_filters.get(old)))
             for old, new in pairs.items()
         )
+        method = method or _best_method(parts, one_cluster=one_cluster, reshapes=reshapes)
         made = Plan(
             name=name,
             source=source,
@@ -123,13 +125,13 @@ def plan(
             parts=parts,
             move=move,
             conflicts=conflicts,
-            method=method or _best_method(parts, one_cluster=one_cluster, reshapes=reshapes),
+            method=method,
             fields=fields or {},
             constants=constants or {},
             transform=transform,
             inverse=inverse,
             carry_options=carry_options,
-            batch_size=batch_size or _best_batch_size(parts, one_cluster=one_cluster),
+            batch_size=batch_size or _best_batch_size(parts, method, one_cluster=one_cluster),
             rate=rate,
             max_lag_seconds=max_lag_seconds,
             lease_seconds=lease_seconds,
@@ -275,9 +277,11 @@ def _best_method(parts: tuple[Part, ...], *, one_cluster: bool, reshapes: bool) 
     return "copy" if _average(parts) < _SMALL_BYTES else "merge"
 
 
-def _best_batch_size(parts: tuple[Part, ...], *, one_cluster: bool) -> int:
+def _best_batch_size(parts: tuple[Part, ...], method: Method, *, one_cluster: bool) -> int:
     """Few large ranges cost the servers less, and many small ones keep both of two busy. Each has
-    to fit into memory."""
+    to fit into memory where this process copies."""
+    if method == "merge":
+        return _MOST
     most = _MOST_IN_ONE_CLUSTER if one_cluster else _MOST
     return max(_FEWEST, min(most, _RANGE_BYTES // int(_average(parts))))
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bson import MinKey
+from bson import MinKey, ObjectId
 
 from datalayer.transfer.exact import LENGTH, RAW, id_of
-from datalayer.transfer.ids import ids_of
+from datalayer.transfer.ids import ObjectIds, ids_of, object_ids_in
 from datalayer.transfer.places import Place
 
 __all__ = ["BEGINNING", "documents_of", "first_batch_of", "ids_behind", "pages_of"]
@@ -17,6 +17,8 @@ __all__ = ["BEGINNING", "documents_of", "first_batch_of", "ids_behind", "pages_o
 BEGINNING = MinKey()
 """Behind which all ids are."""
 _ARRAY = 0x04
+_FIRST_VALUE = 4 + 1 + len(b"ids\x00")
+"""Where the value stands in a document of nothing but ``ids``."""
 _LONGEST_NAME = 64
 """More than any field of a cursor has."""
 # https://bsonspec.org/spec.html: the bytes of the values that stand beside the documents.
@@ -26,7 +28,7 @@ _SIZES = {0x08: 1, 0x11: 8, 0x12: 8}
 def first_batch_of(place: Place, collection: str, query: Mapping[str, Any], most: int) -> bytes:
     """At most ``most`` documents in the order of ``_id``, as the BSON array that came; fewer
     where one message holds no more."""
-    return _found(place, {"find": collection, "filter": dict(query), "limit": most})
+    return _found(place, _one_batch({"find": collection, "filter": dict(query), "limit": most}))
 
 
 def pages_of(place: Place, collection: str, after: Any, size: int) -> Iterator[list[bytes]]:
@@ -40,35 +42,63 @@ def pages_of(place: Place, collection: str, after: Any, size: int) -> Iterator[l
 def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator[Sequence[Any]]:
     """The ids of the same documents."""
     command = {"find": collection, "limit": size, "projection": {"_id": 1}}
-    return map(ids_of, _pages(place, command, after))
+    while page := documents_of(_found(place, _behind(command, after))):
+        ids = ids_of(page)
+        yield ids
+        after = ids[-1]
+        if isinstance(ids, ObjectIds):
+            for more in _object_ids_behind(place, collection, after, size):
+                yield more
+                after = more[-1]
+
+
+def _object_ids_behind(
+    place: Place, collection: str, after: ObjectId, size: int
+) -> Iterator[ObjectIds]:
+    """The ObjectIds behind ``after``; a condition finds values of its own type only. The server
+    packs them into one array in half the time that it takes for a document of each."""
+    while True:
+        pipeline = [
+            {"$match": {"_id": {"$gt": after}}},
+            {"$sort": {"_id": 1}},
+            {"$limit": size},
+            {"$group": {"_id": None, "ids": {"$push": "$_id"}}},
+            {"$project": {"_id": False}},
+        ]
+        page = {"aggregate": collection, "pipeline": pipeline, "hint": {"_id": 1}, "cursor": {}}
+        found = documents_of(_found(place, page))
+        if not found:
+            return
+        ids = object_ids_in(found[0][_FIRST_VALUE:-1])
+        yield ids
+        after = ids[-1]
 
 
 def _pages(place: Place, command: dict[str, Any], after: Any) -> Iterator[list[bytes]]:
-    while True:
-        # A bound, unlike a condition, takes ids of every type in their order; but takes its own,
-        # which would leave no room for the next where documents are large.
-        others = {} if after is BEGINNING else {"_id": {"$ne": after}}
-        bounds = {"filter": others, "hint": {"_id": 1}, "min": {"_id": after}}
-        page = documents_of(_found(place, command | bounds))
-        if not page:
-            return
+    while page := documents_of(_found(place, _behind(command, after))):
         yield page
         after = id_of(page[-1])
 
 
-def _found(place: Place, command: dict[str, Any]) -> bytes:
-    reply = place.command(_page(place, command), RAW)
-    return _batch_of(reply["cursor"].raw)
+def _behind(command: dict[str, Any], after: Any) -> dict[str, Any]:
+    # A bound, unlike a condition, takes ids of every type in their order; but takes its own,
+    # which would leave no room for the next where documents are large.
+    others = {} if after is BEGINNING else {"_id": {"$ne": after}}
+    return _one_batch(command | {"filter": others, "hint": {"_id": 1}, "min": {"_id": after}})
 
 
-def _page(place: Place, command: dict[str, Any]) -> dict[str, Any]:
+def _one_batch(command: dict[str, Any]) -> dict[str, Any]:
     return {
         **command,
         "sort": {"_id": 1},
         "batchSize": command["limit"],
         "singleBatch": True,
-        "readConcern": place.concern.document,
     }
+
+
+def _found(place: Place, command: dict[str, Any]) -> bytes:
+    reply = place.command({**command, "readConcern": place.concern.document}, RAW)
+    return _batch_of(reply["cursor"].raw)
 
 
 def documents_of(array: bytes) -> list[bytes]:

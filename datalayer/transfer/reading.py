@@ -26,12 +26,15 @@ __all__ = [
     "by_id",
     "documents_at_once",
     "ids_present",
+    "is_paged",
     "raw_between",
     "raw_by_id",
 ]
 
 _MOST_BYTES = 8 * 2**20
 """What a batch may hold besides its last document: four are in memory at once."""
+_MOST_MERGED_BYTES = 24 * 2**20
+"""What the server copies at once: more than that takes it no less time for each."""
 _MOST_ID_BYTES = 2**20
 _AHEAD = 2
 _PAGED_BY_NO_INDEX = frozenset({"timeseries", "clusteredIndex", "collation"})
@@ -124,8 +127,18 @@ def raw_by_id(
 
 def documents_at_once(part: Part, plan: Plan) -> int:
     """How many documents make a batch where their sizes aren't known: of large ones, fewer."""
+    return _how_many(part, plan, _MOST_BYTES)
+
+
+def _merged_at_once(part: Part, plan: Plan) -> int:
+    """The same where the server copies and this process holds their ids alone."""
+    kept = plan.conflicts == "replace"  # what was there is read and stored beside the journal
+    return _how_many(part, plan, _MOST_BYTES if kept else _MOST_MERGED_BYTES)
+
+
+def _how_many(part: Part, plan: Plan, most_bytes: int) -> int:
     average = part.size_bytes // part.count if part.count else 0
-    return max(min(plan.batch_size, _MOST_BYTES // max(average, 1)), 1)
+    return max(min(plan.batch_size, most_bytes // max(average, 1)), 1)
 
 
 def ids_present(place: Place, collection: str, ids: Sequence[Any], part: Part | None) -> list[Any]:
@@ -164,7 +177,7 @@ def _read(place: Place, part: Part, plan: Plan, after: Any) -> Iterator[Batch]:
     if plan.method == "merge":
         yield from _read_ids(place, part, plan, query, after)
         return
-    if _is_paged(part):
+    if is_paged(part):
         yield from _batches(pages_of(place, part.source, after, plan.batch_size), plan)
         return
     cursor = place.collection(part.source).find_raw_batches(
@@ -175,7 +188,7 @@ def _read(place: Place, part: Part, plan: Plan, after: Any) -> Iterator[Batch]:
         yield from _batches(pages, plan)
 
 
-def _is_paged(part: Part) -> bool:
+def is_paged(part: Part) -> bool:
     """Whether page after page can be found through the index on ``_id``, which is the quickest."""
     return not (part.filter or _PAGED_BY_NO_INDEX & set(part.options))
 
@@ -183,9 +196,9 @@ def _is_paged(part: Part) -> bool:
 def _read_ids(
     place: Place, part: Part, plan: Plan, query: dict[str, Any], after: Any
 ) -> Iterator[Batch]:
-    most = documents_at_once(part, plan)  # as verification reads those of a batch at once
-    if _is_paged(part):
-        for page in ids_behind(place, part.source, after, most):
+    most = documents_at_once(part, plan)
+    if is_paged(part):
+        for page in ids_behind(place, part.source, after, _merged_at_once(part, plan)):
             yield from [Batch(page, None)] if isinstance(page, ObjectIds) else _pieces(page, most)
         return
     cursor = place.collection(part.source).find(

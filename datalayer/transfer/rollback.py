@@ -15,9 +15,10 @@ from datalayer.transfer import carrying
 from datalayer.transfer.copy import replacement
 from datalayer.transfer.exact import id_of, key_of, keys_of
 from datalayer.transfer.failures import DUPLICATE
+from datalayer.transfer.ids import pieces
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease
-from datalayer.transfer.moving import chunks
+from datalayer.transfer.moving import AT_ONCE
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
@@ -92,7 +93,7 @@ class Rollback:
         """Insert into the source what is not there, and read it back."""
         left = keys_of(each.left)
         ids = [one for one in each.ids if key_of(one) not in left]
-        for piece in chunks(ids):
+        for piece in pieces(ids, AT_ONCE):
             originals = self._originals(number, part, piece)
             if not originals:
                 continue
@@ -124,7 +125,7 @@ class Rollback:
         ids = [one for one in each.written() if key_of(one) not in replaced]
         if "timeseries" in part.options:
             return  # dropped as a whole in the end
-        for piece in chunks(ids):
+        for piece in pieces(ids, AT_ONCE):
             self.destination.collection(part.target).delete_many({"_id": {"$in": list(piece)}})
         if each.replaced:
             side = self.journal.side("originals", number)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +17,25 @@ from datalayer.transfer.exact import (
     keys_of,
     split,
 )
-from datalayer.transfer.ids import are_of
+from datalayer.transfer.ids import are_of, pieces
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
 from datalayer.transfer.raw_find import documents_of
-from datalayer.transfer.reading import raw_between, raw_by_id
+from datalayer.transfer.reading import documents_at_once, raw_between, raw_by_id
 from datalayer.transfer.shaping import Shape
 
 __all__ = ["Verifier"]
+
+_COUNTS = ("count", "missing", "differing", "gone", "here")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the target holds of some documents of a range, and how that compares."""
+
+    documents: Iterable[bytes]
+    counts: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -45,36 +56,53 @@ class Verifier:
         """
         if each.state in ("deleting", "deleted"):
             return self._verify_deleted(each)
-        plain = not (self.plan.reshapes or self._unordered or each.skipped)
-        if plain and (documents := self._all_the_same(each)):
-            return _found_same(each, documents, len(documents), gone=0)
-        there = b"".join(raw_by_id(self.destination, self.part.target, each.ids, None))
-        here = b"".join(raw_by_id(self.origin, self.part.source, each.ids, self.part))
+        skipped = keys_of(each.skipped)
+        counts: Counter[str] = Counter()
+
+        def documents() -> Iterator[bytes]:
+            for ids in pieces(each.ids, documents_at_once(self.part, self.plan)):
+                found = self._compared(ids, skipped)
+                counts.update(found.counts)
+                yield from found.documents
+
+        digest = digest_of(documents())
+        return each.now("verified", digest=digest, **{name: counts[name] for name in _COUNTS})
+
+    def _compared(self, ids: Sequence[Any], skipped: Set[bytes]) -> _Found:
+        plain = not (self.plan.reshapes or self._unordered or skipped)
+        if plain and (documents := self._all_the_same(ids)):
+            return _found_same(documents, len(documents), gone=0)
+        there = b"".join(raw_by_id(self.destination, self.part.target, ids, None))
+        here = b"".join(raw_by_id(self.origin, self.part.source, ids, self.part))
         if plain and here == there:
             count = _count(there)
             # On both sides, as it should be where changes are followed.
-            gone = 0 if self.plan.follow else len(each.ids) - count
-            return _found_same(each, [there], count, gone)
-        return self._compared(each, _by_key(split([here])), _by_key(split([there])))
+            return _found_same([there], count, 0 if self.plan.follow else len(ids) - count)
+        return self._compared_one_by_one(
+            ids, skipped, _by_key(split([here])), _by_key(split([there]))
+        )
 
-    def _all_the_same(self, each: Range) -> list[bytes] | None:
-        """The range's documents, where they are the same on both sides, and the only ones between
-        the first and the last. Quicker for the servers than to look for each."""
-        there = raw_between(self.destination, self.part.target, each.ids, None)
+    def _all_the_same(self, ids: Sequence[Any]) -> list[bytes] | None:
+        """The documents of ``ids``, where they are the same on both sides, and the only ones
+        between the first and the last. Quicker for the servers than to look for each."""
+        there = raw_between(self.destination, self.part.target, ids, None)
         if there is None:
             return None
         documents = documents_of(there)
-        if not are_of(documents, each.ids):
+        if not are_of(documents, ids):
             return None
-        here = raw_between(self.origin, self.part.source, each.ids, self.part)
+        here = raw_between(self.origin, self.part.source, ids, self.part)
         return documents if here == there else None
 
-    def _compared(
-        self, each: Range, here: Mapping[bytes, bytes], there: Mapping[bytes, bytes]
-    ) -> Range:
-        skipped = keys_of(each.skipped)
+    def _compared_one_by_one(
+        self,
+        ids: Sequence[Any],
+        skipped: Set[bytes],
+        here: Mapping[bytes, bytes],
+        there: Mapping[bytes, bytes],
+    ) -> _Found:
         missing = differing = same = gone = 0
-        for identifier in each.ids:
+        for identifier in ids:
             key = key_of(identifier)
             original, copied = here.get(key), there.get(key)
             if original is None:
@@ -85,15 +113,15 @@ class Verifier:
                 same += 1
             elif key not in skipped:
                 differing += 1
-        mine = (self._plain(raw) for key, raw in there.items() if key not in skipped)
-        return each.now(
-            "verified",
-            digest=digest_of(mine),
-            count=same,
-            missing=missing,
-            differing=differing,
-            gone=gone,
-            here=len(each.ids) - gone,
+        return _Found(
+            [self._plain(raw) for key, raw in there.items() if key not in skipped],
+            {
+                "count": same,
+                "missing": missing,
+                "differing": differing,
+                "gone": gone,
+                "here": len(ids) - gone,
+            },
         )
 
     def _verify_deleted(self, each: Range) -> Range:
@@ -122,16 +150,8 @@ class Verifier:
         return bson.encode(dict(sorted(fields.items())), codec_options=DECODED)
 
 
-def _found_same(each: Range, documents: Iterable[bytes], count: int, gone: int) -> Range:
-    return each.now(
-        "verified",
-        digest=digest_of(documents),
-        count=count,
-        missing=0,
-        differing=0,
-        gone=gone,
-        here=count,
-    )
+def _found_same(documents: Iterable[bytes], count: int, gone: int) -> _Found:
+    return _Found(documents, {"count": count, "gone": gone, "here": count})
 
 
 def _by_key(documents: Any) -> dict[bytes, bytes]:

@@ -70,7 +70,7 @@ def test_small_documents_are_copied_in_large_ranges(databases: Databases) -> Non
     assert plan(target="archive", batch_size=None).batch_size == 10_000
     databases["default"].messages.insert_one({"text": "x" * 2000})
     made = plan(target="database1", method=None, batch_size=None)
-    assert (made.method, made.batch_size) == ("merge", 5_000)
+    assert (made.method, made.batch_size) == ("merge", 10_000)
 
 
 def test_only_what_the_filter_selects_is_moved(databases: Databases) -> None:

@@ -8,8 +8,20 @@ from typing import Any
 import bson
 import pytest
 from bson import ObjectId
+from pymongo import MongoClient
 
-from datalayer.transfer.ids import ObjectIds, among, are_of, ids_of, packed
+from datalayer import Settings, db
+from datalayer.transfer.ids import (
+    ObjectIds,
+    among,
+    are_of,
+    from_first_to_last,
+    ids_of,
+    object_ids_in,
+    packed,
+)
+from datalayer.transfer.places import Place
+from datalayer.transfer.raw_find import BEGINNING, ids_behind
 
 IDS = [ObjectId() for _ in range(12)]
 MIXED = [1, "two", ObjectId(), None, {"three": 3}]
@@ -58,6 +70,35 @@ def test_other_ids_stay_as_they_are(ids: list[Any]) -> None:
 def test_the_condition_to_be_one_of_them_is_the_servers_own(ids: Sequence[Any]) -> None:
     condition = bson.encode({"_id": among(ids)})
     assert condition == bson.encode({"_id": {"$in": list(ids)}})
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 99, 100, 101, 1234])
+def test_the_ids_in_an_array_are_found(count: int) -> None:
+    ids = [ObjectId() for _ in range(count)]
+    array = bson.encode({"ids": ids})[9:-1]
+    assert list(object_ids_in(array)) == ids
+
+
+def test_ids_that_are_asked_for_by_the_first_and_the_last_leave_out_all_others(uri: str) -> None:
+    ids = [ObjectId(f"{number:024x}") for number in range(20)]
+    wanted = packed([one for one in ids[3:15] if one != ids[7]])
+    assert isinstance(wanted, ObjectIds)
+    with MongoClient[dict[str, Any]](uri) as client:
+        collection = client.get_default_database().things
+        collection.insert_many([{"_id": one} for one in ids])
+        found = collection.find(from_first_to_last(wanted)).sort("_id", 1)
+        assert [each["_id"] for each in found] == list(wanted)
+
+
+def test_ids_of_every_type_are_read_page_by_page_in_their_order(uri: str) -> None:
+    numbers: list[Any] = list(range(6))
+    ids = [*numbers, *(ObjectId() for _ in range(13)), False, True]
+    with MongoClient[dict[str, Any]](uri) as client:
+        client.get_default_database().things.insert_many([{"_id": one} for one in ids])
+    db.database.connect(Settings(databases={"default": uri})["default"])
+    pages = list(ids_behind(Place.of("default"), "things", BEGINNING, 4))
+    assert [one for page in pages for one in page] == ids
+    assert max(map(len, pages)) == 4
 
 
 @pytest.mark.parametrize("ids", [IDS, MIXED], ids=["ObjectIds", "mixed"])

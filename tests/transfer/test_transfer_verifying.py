@@ -10,6 +10,8 @@ from moving import Databases, messages, nonzero, plan, raw, when
 
 from datalayer import transfer
 from datalayer.errors import ConfigurationError, TransferError
+from datalayer.transfer import reading
+from datalayer.transfer.ids import SIZE
 
 TARGETS = pytest.mark.parametrize("target", ["database1", "archive"])
 
@@ -68,6 +70,31 @@ def test_what_happens_to_the_target_is_found(databases: Databases, change: str) 
         target.update_one({"number": 3}, {"$set": {"big": 3.0}})  # equal, but of another type
         expected = {"differing": 1}
     assert nonzero(transfer.verify("t")) == expected
+
+
+@pytest.mark.parametrize("change", ["none", "lost", "changed"])
+def test_what_does_not_fit_into_memory_is_compared_in_pieces(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    databases["default"].messages.insert_many(
+        [{**each, "text": "x" * 1000} for each in messages(100)]
+    )
+    monkeypatch.setattr(reading, "_MOST_BYTES", 10_000)
+    made = plan(target="database1", method="merge", batch_size=50)
+    assert reading.documents_at_once(made.parts[0], made) < 10
+    before = databases.state()
+    transfer.run(made)
+    journaled = databases["database1"].datalayer_transfer_ranges.find()
+    assert [len(each["ids"]) for each in journaled] == [50 * SIZE, 50 * SIZE]
+    if change == "lost":
+        databases["database1"].messages.delete_one({"number": 3})
+    elif change == "changed":
+        databases["database1"].messages.update_one({"number": 3}, {"$set": {"text": "new"}})
+    expected = {"none": {}, "lost": {"missing": 1}, "changed": {"differing": 1}}[change]
+    report = transfer.verify("t")
+    assert (nonzero(report), report.verified) == (expected, 100 - len(expected))
+    transfer.rollback("t")  # compares the digests of whole ranges
+    assert databases.state() == before
 
 
 def test_after_a_move_the_target_is_compared_with_the_digests(databases: Databases) -> None:
