@@ -223,7 +223,7 @@ def test_libraries_take_turns_and_another_begins_each_time(
 
     pilot = 2 * 3
     assert order[pilot : pilot + 7] == ["one", "two", "three", "two", "three", "one", "three"]
-    assert len(order) == pilot + 10 * 3
+    assert len(order) == pilot + 30 * 3
 
 
 def test_a_worker_that_ends_is_an_error_that_names_it(mongod: EmbeddedMongo) -> None:

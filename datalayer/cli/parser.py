@@ -12,6 +12,7 @@ from datalayer.cli.commands import (
     indexes,
     outbox,
     ping,
+    shard,
     status,
     top,
     transfer,
@@ -38,6 +39,6 @@ def build_parser(program: str = "datalayer") -> Parser:
     )
     parser.add_argument("--version", action="version", version=datalayer.__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (demo, status, ping, doctor, config, indexes, outbox, transfer, top):
+    for command in (demo, status, ping, doctor, config, indexes, shard, outbox, transfer, top):
         command.add_to(commands)
     return parser

@@ -21,7 +21,7 @@ from datalayer.cli.failures import message_of, traceback_of
 from datalayer.errors import ConnectError
 from datalayer.settings import Settings
 
-COMMANDS = ("config", "demo", "doctor", "indexes", "ping", "status", "top")
+COMMANDS = ("config", "demo", "doctor", "indexes", "ping", "shard", "status", "top")
 
 
 @pytest.fixture

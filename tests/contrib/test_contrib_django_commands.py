@@ -124,7 +124,7 @@ def test_the_help_is_that_of_the_command(site: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["status", "ping", "doctor", "config", "indexes", "outbox", "transfer", "top"]
+    "name", ["status", "ping", "doctor", "config", "indexes", "shard", "outbox", "transfer", "top"]
 )
 def test_each_command_says_what_it_does(site: str, name: str) -> None:
     assert load_command_class("datalayer.contrib.django", f"datalayer_{name}").help

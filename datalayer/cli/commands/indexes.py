@@ -18,7 +18,7 @@ from datalayer.cli.tables import Cell, Styled, Table
 from datalayer.indexes import CollectionDiff, Index
 from datalayer.settings import Settings
 
-__all__ = ["add_to", "diff", "sync"]
+__all__ = ["add_to", "chosen", "diff", "load_known_models", "model_options", "sync"]
 
 _OWN_MODELS = "datalayer.models"
 
@@ -28,7 +28,7 @@ def add_to(commands: Commands) -> None:
     group = commands.add_parser(
         "indexes", help="compare the models' indexes with the server's, and bring them in line"
     ).add_subparsers(metavar="COMMAND", required=True)
-    options = _options()
+    options = model_options()
     comparing = group.add_parser(
         "diff",
         help="show what is missing, changed or unknown",
@@ -52,7 +52,8 @@ def add_to(commands: Commands) -> None:
     syncing.set_defaults(run=_run_sync)
 
 
-def _options() -> Parser:
+def model_options() -> Parser:
+    """The options of a command that compares models with databases."""
     options = Parser(
         add_help=False,
         parents=[connection_options(timeout=10.0), models_option(f"; default: {_OWN_MODELS}")],
@@ -65,7 +66,7 @@ def _options() -> Parser:
 
 def _run_diff(output: Output, options: argparse.Namespace) -> ExitCode:
     settings = settings_of(options)
-    _load_models(output, options.models)
+    load_known_models(output, options.models)
     return diff(output, settings, aliases=options.alias, timeout=options.timeout)
 
 
@@ -76,7 +77,7 @@ def _run_sync(output: Output, options: argparse.Namespace) -> ExitCode:
             "models: name them with --models PACKAGE.MODULE"
         )
     settings = settings_of(options)
-    _load_models(output, options.models)
+    load_known_models(output, options.models)
     return sync(
         output,
         settings,
@@ -86,7 +87,8 @@ def _run_sync(output: Output, options: argparse.Namespace) -> ExitCode:
     )
 
 
-def _load_models(output: Output, modules: Sequence[str] | None) -> None:
+def load_known_models(output: Output, modules: Sequence[str] | None) -> None:
+    """Import the models of ``modules``, or datalayer's own."""
     if not modules:
         output.message(f"comparing the models of {_OWN_MODELS}; name your own with --models")
     load_models(modules or (_OWN_MODELS,))
@@ -104,7 +106,7 @@ def diff(
     Raises:
         ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
     """
-    settings = _chosen(settings, aliases)
+    settings = chosen(settings, aliases)
     with opened(settings, timeout=timeout, required=True):
         found = {alias: indexes.diff(alias) for alias in settings}
     output.show(_documents(found), [_table(found)])
@@ -131,7 +133,7 @@ def sync(
         ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
         IndexBuildError: at the first failure; what was done before it stays done.
     """
-    settings = _chosen(settings, aliases)
+    settings = chosen(settings, aliases)
     with opened(settings, timeout=timeout, required=True):
         actions = [action for alias in settings for action in indexes.sync(alias, drop=drop)]
         left = {alias: indexes.diff(alias) for alias in settings}
@@ -160,7 +162,8 @@ def _documents(found: Mapping[str, Sequence[CollectionDiff]]) -> dict[str, Any]:
     return {alias: [each.as_dict() for each in diffs] for alias, diffs in found.items()}
 
 
-def _chosen(settings: Settings, aliases: Sequence[str] | None) -> Settings:
+def chosen(settings: Settings, aliases: Sequence[str] | None) -> Settings:
+    """The settings of ``aliases`` alone; all without any. Raises ``UsageError`` for others."""
     unknown = sorted(set(aliases or ()) - set(settings))
     if unknown:
         raise UsageError(
