@@ -6,6 +6,7 @@ A server starts when the first test asks for it and lives until the end of the r
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import signal
 import sys
@@ -22,6 +23,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs with Ctrl-C ignored, and their children inherit that;
     # tests that interrupt a child need the usual way.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """``-n auto``: one more than there are processors, as many tests wait for servers."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")
