@@ -9,18 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 from datalayer import indexes
+from datalayer.cli.comparing import chosen, load_known_models, model_options
 from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode, UsageError
-from datalayer.cli.models import load_models, models_option
-from datalayer.cli.options import Commands, Parser, connection_options, settings_of
+from datalayer.cli.options import Commands, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Styled, Table
 from datalayer.indexes import CollectionDiff, Index
 from datalayer.settings import Settings
 
-__all__ = ["add_to", "chosen", "diff", "load_known_models", "model_options", "sync"]
-
-_OWN_MODELS = "datalayer.models"
+__all__ = ["add_to", "diff", "sync"]
 
 
 def add_to(commands: Commands) -> None:
@@ -52,18 +50,6 @@ def add_to(commands: Commands) -> None:
     syncing.set_defaults(run=_run_sync)
 
 
-def model_options() -> Parser:
-    """The options of a command that compares models with databases."""
-    options = Parser(
-        add_help=False,
-        parents=[connection_options(timeout=10.0), models_option(f"; default: {_OWN_MODELS}")],
-    )
-    options.add_argument(
-        "--alias", action="append", metavar="NAME", help="only this database (repeatable)"
-    )
-    return options
-
-
 def _run_diff(output: Output, options: argparse.Namespace) -> ExitCode:
     settings = settings_of(options)
     load_known_models(output, options.models)
@@ -85,13 +71,6 @@ def _run_sync(output: Output, options: argparse.Namespace) -> ExitCode:
         drop=options.drop,
         timeout=options.timeout,
     )
-
-
-def load_known_models(output: Output, modules: Sequence[str] | None) -> None:
-    """Import the models of ``modules``, or datalayer's own."""
-    if not modules:
-        output.message(f"comparing the models of {_OWN_MODELS}; name your own with --models")
-    load_models(modules or (_OWN_MODELS,))
 
 
 def diff(
@@ -160,16 +139,6 @@ def _only_unknown(difference: CollectionDiff) -> bool:
 
 def _documents(found: Mapping[str, Sequence[CollectionDiff]]) -> dict[str, Any]:
     return {alias: [each.as_dict() for each in diffs] for alias, diffs in found.items()}
-
-
-def chosen(settings: Settings, aliases: Sequence[str] | None) -> Settings:
-    """The settings of ``aliases`` alone; all without any. Raises ``UsageError`` for others."""
-    unknown = sorted(set(aliases or ()) - set(settings))
-    if unknown:
-        raise UsageError(
-            f"no database has the alias {unknown[0]!r}; there are {', '.join(settings)}"
-        )
-    return Settings(databases={alias: settings[alias] for alias in aliases or settings})
 
 
 def _table(found: Mapping[str, Sequence[CollectionDiff]]) -> Table:
