@@ -8,9 +8,9 @@ from typing import Any
 import bson
 import pytest
 from bson import ObjectId
+from moving import Databases
 from pymongo import MongoClient
 
-from datalayer import Settings, db
 from datalayer.transfer.ids import (
     ObjectIds,
     among,
@@ -90,12 +90,10 @@ def test_ids_that_are_asked_for_by_the_first_and_the_last_leave_out_all_others(u
         assert [each["_id"] for each in found] == list(wanted)
 
 
-def test_ids_of_every_type_are_read_page_by_page_in_their_order(uri: str) -> None:
+def test_ids_of_every_type_are_read_page_by_page_in_their_order(databases: Databases) -> None:
     numbers: list[Any] = list(range(6))
     ids = [*numbers, *(ObjectId() for _ in range(13)), False, True]
-    with MongoClient[dict[str, Any]](uri) as client:
-        client.get_default_database().things.insert_many([{"_id": one} for one in ids])
-    db.database.connect(Settings(databases={"default": uri})["default"])
+    databases["default"].things.insert_many([{"_id": one} for one in ids])
     pages = list(ids_behind(Place.of("default"), "things", BEGINNING, 4))
     assert [one for page in pages for one in page] == ids
     assert max(map(len, pages)) == 4
