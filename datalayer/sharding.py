@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mongoengine.errors import InvalidQueryError, LookUpError
 from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer import indexes
@@ -205,7 +206,7 @@ def _key_of(model: Any) -> ShardKey | None:
 def _stored_name(model: Any, name: str) -> str:
     try:
         path = model._lookup_field(name.replace("__", ".").split("."))
-    except Exception as exc:
+    except (LookUpError, InvalidQueryError) as exc:
         raise ConfigurationError(
             f"{model.__name__} has no field {name!r}, which its shard_key names"
         ) from exc
