@@ -138,7 +138,7 @@ class Program:
 
     def write_value(self, plan: Plan, value: Any) -> Any:
         """What MongoDB gets of one field's value, which isn't ``None``."""
-        return self._value_writers[plan.name](value, None)
+        return self._value_writers[plan.name](value, _as_it_is)
 
     def check(self, document: Any, clean: bool, *, skips: bool) -> None:
         """Validate ``document``; with ``skips`` without what was loaded and never read.
@@ -158,6 +158,10 @@ class Program:
             raise ValidationError(
                 f"ValidationError ({document._class_name}:{key}) ", errors=errors
             )
+
+
+def _as_it_is(mapping: dict[str, Any]) -> dict[str, Any]:
+    return mapping
 
 
 def _shown_key(document: Any) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bson import Binary
 from mongoengine.base import BaseField
 from mongoengine.base.fields import ComplexBaseField
-from mongoengine.fields import DictField, EmbeddedDocumentField, ListField
+from mongoengine.fields import BinaryField, DictField, EmbeddedDocumentField, ListField
 
 from datalayer.documents.engine.compiled import plain_copy
 from datalayer.documents.engine.internals import stock
@@ -76,11 +77,19 @@ def value_writer_for(field: Any, program: Program) -> ValueWriter:
         return _writer_of_list(field, program)
     if isinstance(field, DictField) and kind.to_mongo is ComplexBaseField.to_mongo:
         return _writer_of_mapping(field)
+    if kind.to_mongo is BinaryField.to_mongo:
+        return _write_binary
     to_mongo = field.to_mongo
     # As MongoEngine finds out what a field's to_mongo takes.
     if "use_db_field" in to_mongo.__code__.co_varnames:
         return lambda value, wrap: to_mongo(value, use_db_field=True)
     return lambda value, wrap: to_mongo(value)
+
+
+def _write_binary(value: Any, wrap: Wrap) -> Any:
+    """Bytes stay as they are for the driver, which stores them as the same: a ``Binary`` is a copy
+    of them, and they may be large."""
+    return value if wrap is None and type(value) is bytes else Binary(value)
 
 
 def _writer_of_part(field: Any, program: Program) -> ValueWriter:
