@@ -13,12 +13,12 @@ from typing import Any
 
 import mongoengine as me
 import pytest
-from bson import SON, Decimal128, ObjectId
+from bson import SON, Binary, Decimal128, ObjectId, encode
 from mongoengine import signals
 from twins import ENGINE, STOCK
 
 from datalayer.documents import accelerate, invalidate
-from datalayer.documents.engine import internals, reason_against
+from datalayer.documents.engine import internals, reason_against, written
 from datalayer.documents.engine.data import LazyData
 
 KEY = ObjectId("6561f7a5c2f4f0a1b2c3d4e5")
@@ -218,6 +218,17 @@ def test_mongoengines_mapping_comes_out() -> None:
     written = Whole(part=Part(number=1)).to_mongo()
     assert type(written) is SON
     assert type(written["part"]) is SON
+
+
+def test_large_binary_values_reach_the_driver_without_a_copy() -> None:
+    class Stored(ENGINE.document):
+        content = me.BinaryField()
+
+    content = bytes(1000)
+    stored = Stored(content=content)
+    assert written(stored)["content"] is content
+    assert type(stored.to_mongo()["content"]) is Binary
+    assert encode(written(stored)) == encode(stored.to_mongo())
 
 
 def test_a_document_takes_no_more_memory_than_mongoengines() -> None:
