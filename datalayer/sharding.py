@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mongoengine.errors import InvalidQueryError, LookUpError
@@ -147,20 +147,9 @@ def look(alias: str) -> list[Sharding]:
         UnavailableError: when the router does not answer.
     """
     connection = registry.connection(alias)
-    _check_router(connection)
-    plans = {plan.name: plan for plan in indexes.plans_on(alias)}
-    declared = {name: key for name, plan in plans.items() if (key := declared_key(plan))}
-    actual = _sharded(connection)
     return [
-        Sharding(
-            alias=alias,
-            collection=name,
-            declared=declared.get(name),
-            actual=actual.get(name),
-            documents=_documents(connection, name) if name in actual else {},
-            obstacle=_obstacle(plans[name], declared[name]) if name in declared else None,
-        )
-        for name in sorted({*declared, *actual})
+        replace(each, documents=_documents(connection, each.collection)) if each.actual else each
+        for each in _compared(connection, _plans(alias))
     ]
 
 
@@ -175,7 +164,10 @@ def sync(alias: str) -> list[ShardAction]:
             before anything is done.
         IndexBuildError: for what the server refuses all the same; what was done stays done.
     """
-    wanted = [each for each in look(alias) if each.state in ("not sharded", "extensible")]
+    connection = registry.connection(alias)
+    plans = _plans(alias)
+    found = _compared(connection, plans)
+    wanted = [each for each in found if each.state in ("not sharded", "extensible")]
     for each in wanted:
         if each.obstacle is not None:
             raise ConfigurationError(
@@ -183,12 +175,31 @@ def sync(alias: str) -> list[ShardAction]:
                 f"{each.obstacle}",
                 alias=alias,
             )
-    plans = {plan.name: plan for plan in indexes.plans_on(alias)}
-    connection = registry.connection(alias)
     return [
         _shard(connection, plans[each.collection], each.declared, extend=each.actual is not None)
         for each in wanted
         if each.declared is not None
+    ]
+
+
+def _plans(alias: str) -> dict[str, CollectionPlan]:
+    return {plan.name: plan for plan in indexes.plans_on(alias)}
+
+
+def _compared(connection: Connection, plans: Mapping[str, CollectionPlan]) -> list[Sharding]:
+    """All that are sharded or should be, without a look at their documents."""
+    _check_router(connection)
+    declared = {name: key for name, plan in plans.items() if (key := declared_key(plan))}
+    actual = _sharded(connection)
+    return [
+        Sharding(
+            alias=connection.alias,
+            collection=name,
+            declared=declared.get(name),
+            actual=actual.get(name),
+            obstacle=_obstacle(plans[name], declared[name]) if name in declared else None,
+        )
+        for name in sorted({*declared, *actual})
     ]
 
 
