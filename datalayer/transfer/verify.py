@@ -60,7 +60,7 @@ class Verifier:
         counts: Counter[str] = Counter()
 
         def documents() -> Iterator[bytes]:
-            for ids in pieces(each.ids, documents_at_once(self.part, self.plan)):
+            for ids in self._pieces(each):
                 found = self._compared(ids, skipped)
                 counts.update(found.counts)
                 yield from found.documents
@@ -134,8 +134,18 @@ class Verifier:
 
     def digest(self, each: Range) -> str:
         """Of what the run wrote of this range, as it is in the target now."""
-        found = raw_by_id(self.destination, self.part.target, each.written(), None)
+        skipped = keys_of(each.skipped)
+
+        def documents() -> Iterator[bytes]:
+            for ids in self._pieces(each):  # as they were verified, whatever the target's order
+                written = [one for one in ids if key_of(one) not in skipped] if skipped else ids
+                yield from raw_by_id(self.destination, self.part.target, written, None)
+
+        found = documents()
         return digest_of(map(self._plain, split(found)) if self._unordered else found)
+
+    def _pieces(self, each: Range) -> Iterator[Sequence[Any]]:
+        return pieces(each.ids, documents_at_once(self.part, self.plan))
 
     @property
     def _unordered(self) -> bool:
