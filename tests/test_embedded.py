@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import gettempdir
@@ -36,7 +38,7 @@ def server() -> Iterator[EmbeddedMongo]:
 def is_alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and waits to be noted by its parent doesn't."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        state = state_of(Path(f"/proc/{pid}"))
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
@@ -58,6 +60,31 @@ def write_and_count(uri: str) -> int:
         things = client["test"]["things"]
         things.insert_one({})
         return things.count_documents({})
+
+
+def state_of(task: Path) -> str:
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
+
+
+@contextmanager
+def busy_with_writes(server: EmbeddedMongo) -> Iterator[None]:
+    """Threads that write to it, again and again."""
+    enough = threading.Event()
+    with Client(server.uri) as client:
+
+        def write() -> None:
+            while not enough.is_set():
+                client["test"]["things"].insert_many([{"text": "x" * 1000} for _ in range(100)])
+
+        threads = [threading.Thread(target=write) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            enough.set()
+            for thread in threads:
+                thread.join()
 
 
 # Starting
@@ -200,6 +227,31 @@ def test_a_paused_server_goes_on_when_resumed(server: EmbeddedMongo) -> None:
     with pytest.raises(EmbeddedError, match=r"no primary was elected within 0\.1 s"):
         server.wait_for_primary(0.1)
     server.resume(0)
+    assert server.primary == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_paused_server_stands_still_at_once(server: EmbeddedMongo) -> None:
+    tasks = Path(f"/proc/{server.pid(0)}/task")
+    with busy_with_writes(server):
+        for _ in range(20):
+            server.pause(0)
+            states = {state_of(task) for task in tasks.iterdir()}
+            server.resume(0)
+            assert states == {"T"}
+
+
+def test_pausing_a_server_twice_is_pausing_it(server: EmbeddedMongo) -> None:
+    server.pause(0)
+    server.pause(0)
+    server.resume(0)
+    assert server.primary == 0
+
+
+def test_pausing_a_server_that_was_killed_does_nothing(server: EmbeddedMongo) -> None:
+    server.kill(0)
+    server.pause(0)
+    server.start(0)
     assert server.primary == 0
 
 

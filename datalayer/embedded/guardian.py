@@ -20,10 +20,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from time import monotonic, sleep
 from typing import Any
 
 LOOK_AFTER_OWNER_SECONDS = 0.5
 DEATH_SECONDS = 10.0
+STOP_POLL_SECONDS = 0.001
 
 Members = dict[int, "subprocess.Popen[bytes]"]
 
@@ -96,11 +98,24 @@ def die_with_parent() -> None:
 
 
 def send_signal(process: subprocess.Popen[bytes], number: int) -> None:
-    """Signal a member that still runs; after SIGKILL, wait until it is gone."""
+    """Signal a member that still runs; wait until SIGKILL or SIGSTOP has done its work."""
     if process.poll() is None:
         os.killpg(process.pid, number)
         if number == signal.SIGKILL:
             process.wait(DEATH_SECONDS)
+        elif number == signal.SIGSTOP:
+            wait_until_stopped(process)
+
+
+def wait_until_stopped(process: subprocess.Popen[bytes]) -> None:
+    """On a busy machine, threads of it may run for some 20 ms after they were told to stop."""
+    stopped_or_ended = os.WSTOPPED | os.WEXITED
+    ends = monotonic() + DEATH_SECONDS
+    # WNOWAIT leaves its end for poll() to find.
+    while not os.waitid(os.P_PID, process.pid, stopped_or_ended | os.WNOWAIT | os.WNOHANG):
+        if monotonic() >= ends:
+            return
+        sleep(STOP_POLL_SECONDS)
 
 
 if __name__ == "__main__":

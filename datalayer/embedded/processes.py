@@ -49,7 +49,8 @@ class Processes:
         self._ask("start", member, command=command, log=str(log))
 
     def signal(self, member: int, number: int) -> None:
-        """Send a signal. Returns after SIGKILL when the process is gone."""
+        """Send a signal. Returns after SIGKILL when the process is gone, after SIGSTOP when it
+        stands still."""
         self._ask("signal", member, number=number)
 
     def exit_code(self, member: int) -> int | None:

@@ -137,7 +137,10 @@ class EmbeddedMongo:
         self._members[member].send_signal(signal.SIGKILL)
 
     def pause(self, member: int) -> None:
-        """SIGSTOP a member: it hangs, its connections stay open and nothing answers."""
+        """SIGSTOP a member: it hangs, its connections stay open and nothing answers.
+
+        Returns when it stands still.
+        """
         self._members[member].send_signal(signal.SIGSTOP)
 
     def resume(self, member: int) -> None:
