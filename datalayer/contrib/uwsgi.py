@@ -96,11 +96,15 @@ def _in_turn(*calls: Callable[[], Any] | None) -> Callable[[], None]:
 
 
 def _advise() -> None:
-    if {"master", "die-on-term"} <= set(uwsgi.opt) and "hook-master-start" not in uwsgi.opt:
+    if "master" in uwsgi.opt:
+        at_once, hook, ending = "die-on-term" in uwsgi.opt, "hook-master-start", "_them_all"
+    else:
+        at_once, hook, ending = True, "hook-accepting", ""
+    if at_once and hook not in uwsgi.opt:
         uwsgi.log(
-            "datalayer: with die-on-term, a worker that is answering a request when uWSGI is "
-            "stopped ends without storing what the recorder holds; set hook-master-start = "
-            "unix_signal:15 gracefully_kill_them_all instead"
+            "datalayer: a worker that is answering a request when uWSGI is stopped by SIGTERM "
+            "ends without storing what the recorder holds; set "
+            f"{hook} = unix_signal:15 gracefully_kill{ending} instead"
         )
     if not {"enable-threads", "threads"} & set(uwsgi.opt):
         uwsgi.log(

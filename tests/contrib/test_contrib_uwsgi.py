@@ -40,6 +40,7 @@ pytestmark = pytest.mark.skipif(
 
 
 IN_ORDER = ("--hook-master-start", "unix_signal:15 gracefully_kill_them_all")
+IN_ORDER_ALONE = ("--hook-accepting", "unix_signal:15 gracefully_kill")
 
 
 def uwsgi(
@@ -131,14 +132,23 @@ def test_nothing_is_lost_when_it_is_stopped_while_it_answers(
     assert_nothing_lost(reports, environment)
 
 
+@pytest.mark.parametrize(
+    ("master", "instead"),
+    [(True, "gracefully_kill_them_all instead"), (False, "gracefully_kill instead")],
+    ids=["with a master", "without"],
+)
 def test_stopping_at_once_is_told_to_lose_events(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], tmp_path: Path, master: bool, instead: str
 ) -> None:
-    at_once = uwsgi("--enable-threads", at_sigterm=("--die-on-term",))
+    at_once = uwsgi("--enable-threads", master=master, at_sigterm=("--die-on-term",))
     with running(at_once, environment, tmp_path) as server:
         wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
-        assert "gracefully_kill_them_all instead" in server.said
+        assert instead in server.said
         server.stop()
+
+
+def test_stopping_in_order_needs_no_advice(server: Running) -> None:
+    assert "datalayer:" not in server.said
 
 
 def test_nothing_is_lost_when_it_is_reloaded(server: Running, environment: dict[str, str]) -> None:
@@ -173,16 +183,40 @@ def test_a_killed_worker_is_replaced_by_a_connected_one(
     assert_nothing_lost(busy.reports, environment)
 
 
-def test_without_a_master_the_process_connects_too(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
-    alone = uwsgi("--enable-threads", master=False, at_sigterm=("--die-on-term",))
-    with running(alone, environment, tmp_path) as server:
+@pytest.fixture
+def alone(environment: dict[str, str], tmp_path: Path) -> Iterator[Running]:
+    """A process without a master."""
+    words = uwsgi("--enable-threads", master=False, at_sigterm=IN_ORDER_ALONE)
+    environment["HELD_UNTIL"] = str(tmp_path / "released")
+    with running(words, environment, tmp_path) as server:
         wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
-        assert all(server.ask("/state")["open"])
-        report = server.ask("/work")
-        server.stop()
-        assert_nothing_lost([report], environment)
+        yield server
+
+
+def test_without_a_master_the_process_connects_too(
+    alone: Running, environment: dict[str, str]
+) -> None:
+    assert all(alone.ask("/state")["open"])
+    assert "datalayer:" not in alone.said
+    report = alone.ask("/work")
+    assert alone.stop() < 10
+    assert_nothing_lost([report], environment)
+
+
+def test_without_a_master_a_request_under_way_ends_in_order_too(
+    alone: Running, environment: dict[str, str]
+) -> None:
+    reports: list[dict[str, Any]] = []
+    caller = threading.Thread(target=lambda: reports.append(alone.ask("/held")))
+    caller.start()
+    wait_until(lambda: "holds an answer" in alone.said, SECONDS, "it was not asked")
+    alone.process.terminate()
+    wait_until(lambda: "Gracefully killing" in alone.said, SECONDS, "it was not told to end")
+    Path(environment["HELD_UNTIL"]).touch()
+    caller.join(SECONDS)
+    alone.process.wait(SECONDS)
+    assert len(reports) == 1
+    assert_nothing_lost(reports, environment)
 
 
 @pytest.mark.parametrize("server", ["processes"], indirect=True)

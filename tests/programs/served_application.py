@@ -1,11 +1,14 @@
 """A WSGI application that leaves connecting to the hooks of its server; it connects when it is
-imported where CONNECT_AT_IMPORT is set."""
+imported where CONNECT_AT_IMPORT is set. It holds back what ``/held`` answers until there is the
+file named by HELD_UNTIL."""
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
@@ -34,11 +37,20 @@ def work() -> dict[str, Any]:
     return {"pid": os.getpid(), "deed": str(deed.pk), "event": str(event)}
 
 
+def held() -> dict[str, Any]:
+    """Work that takes as long as somebody wants."""
+    report = work()
+    print("holds an answer", flush=True)
+    while not Path(os.environ["HELD_UNTIL"]).exists():
+        time.sleep(0.01)
+    return report
+
+
 def respond(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     if environ["PATH_INFO"] == "/away":
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
         raise UnavailableError("away")
-    report = {"/state": state, "/work": work}[environ["PATH_INFO"]]()
+    report = {"/state": state, "/work": work, "/held": held}[environ["PATH_INFO"]]()
     start_response("200 OK", [("Content-Type", "application/json")])
     yield json.dumps(report).encode()
 
