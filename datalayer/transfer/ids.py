@@ -17,8 +17,8 @@ __all__ = [
     "among",
     "are_of",
     "from_first_to_last",
+    "ids_in",
     "ids_of",
-    "object_ids_in",
     "packed",
 ]
 
@@ -27,6 +27,10 @@ SIZE = 12
 _FIRST, _END = 9, 21  # where a document's leading ObjectId stands
 _ELEMENT = slice(4, _FIRST)
 _VALUE = slice(_FIRST, _END)
+# https://bsonspec.org/spec.html
+_DOCUMENT, _OBJECT_ID = 0x03, 0x07
+_ALONE = LENGTH.pack(_END + 1) + OBJECT_ID_ELEMENT
+"""How a document begins that holds an ObjectId and nothing else."""
 
 
 class ObjectIds(Sequence[ObjectId]):
@@ -81,17 +85,29 @@ def ids_of(documents: Sequence[bytes]) -> Sequence[Any]:
     return list(map(id_of, documents))
 
 
-def object_ids_in(array: bytes) -> ObjectIds:
-    """The ObjectIds of a BSON array that holds nothing else."""
-    values: list[bytes] = []
-    at, digits = 4, 1
-    while at < len(array) - 1:
-        start = 1 + digits + 1  # the type, the index as text, and its end
-        step = start + SIZE
-        end = min(at + step * (10**digits - len(values)), len(array) - 1)
-        values += [array[each + start : each + step] for each in range(at, end, step)]
+def ids_in(array: bytes) -> ObjectIds | None:
+    """The ids in a BSON array of documents that hold an ObjectId and nothing else; ``None`` where
+    one of them is another document.
+
+    Taken out byte by byte, each of all elements at once: all that stand in a row and whose
+    indexes have as many digits are of the same size.
+    """
+    found = bytearray()
+    at, last, digits = 4, len(array) - 1, 1
+    while at < last:
+        start = _before_value(digits)
+        step = start + len(_ALONE) + SIZE + 1
+        count = min(_most_of(digits), (last - at) // step)
+        end = at + count * step
+        same = [(0, _DOCUMENT), *enumerate(_ALONE, start)]
+        if not count or any(array[at + n : end : step].count(byte) != count for n, byte in same):
+            return None
+        stretch = bytearray(count * SIZE)
+        for number in range(SIZE):
+            stretch[number::SIZE] = array[at + start + len(_ALONE) + number : end : step]
+        found += stretch
         at, digits = end, digits + 1
-    return ObjectIds(b"".join(values))
+    return ObjectIds(bytes(found))
 
 
 def packed(ids: Sequence[Any]) -> Sequence[Any]:
@@ -135,8 +151,46 @@ def from_first_to_last(ids: ObjectIds) -> Mapping[str, Any]:
 
 
 def _condition(operator: bytes, ids: ObjectIds) -> RawBSONDocument:
-    elements = [b"\x07%d\x00%b" % (number, one) for number, one in enumerate(ids.each())]
-    return RawBSONDocument(_document(b"\x04%b\x00" % operator + _document(b"".join(elements))))
+    return RawBSONDocument(_document(b"\x04%b\x00" % operator + _document(_elements(ids))))
+
+
+def _elements(ids: ObjectIds) -> bytes:
+    """What is in a BSON array of ``ids``, put there as ``ids_in`` takes it out."""
+    elements = bytearray()
+    first, digits = 0, 1
+    while first < len(ids):
+        count = min(_most_of(digits), len(ids) - first)
+        start = _before_value(digits)
+        step = start + SIZE
+        stretch = bytearray(count * step)
+        stretch[::step] = bytes([_OBJECT_ID]) * count
+        for place in range(digits):
+            stretch[1 + place :: step] = _digits_at(place, digits)[:count]
+        values = ids.joined[first * SIZE : (first + count) * SIZE]
+        for number in range(SIZE):
+            stretch[start + number :: step] = values[number::SIZE]
+        elements += stretch
+        first, digits = first + count, digits + 1
+    return bytes(elements)
+
+
+def _most_of(digits: int) -> int:
+    """How many indexes have so many digits."""
+    power: int = 10 ** (digits - 1)
+    return 9 * power if digits > 1 else 10
+
+
+def _before_value(digits: int) -> int:
+    """The bytes of an element before its value: its type, and its index as text with its end."""
+    return 1 + digits + 1
+
+
+def _digits_at(place: int, digits: int) -> bytes:
+    """The digit at ``place`` of each index that has so many digits."""
+    in_a_row: int = 10 ** (digits - 1 - place)
+    times: int = 10**place
+    all_ten = b"".join(bytes([digit]) * in_a_row for digit in b"0123456789")
+    return (all_ten * times)[-_most_of(digits) :]
 
 
 def _document(elements: bytes) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 from bson import MinKey, ObjectId
 
 from datalayer.transfer.exact import LENGTH, RAW, id_of
-from datalayer.transfer.ids import ObjectIds, ids_of, object_ids_in
+from datalayer.transfer.ids import ids_in, ids_of
 from datalayer.transfer.places import Place
 
 __all__ = ["BEGINNING", "documents_of", "first_batch_of", "ids_behind", "pages_of"]
@@ -17,8 +17,6 @@ __all__ = ["BEGINNING", "documents_of", "first_batch_of", "ids_behind", "pages_o
 BEGINNING = MinKey()
 """Behind which all ids are."""
 _ARRAY = 0x04
-_FIRST_VALUE = 4 + 1 + len(b"ids\x00")
-"""Where the value stands in a document of nothing but ``ids``."""
 _LONGEST_NAME = 64
 """More than any field of a cursor has."""
 # https://bsonspec.org/spec.html: the bytes of the values that stand beside the documents.
@@ -41,37 +39,33 @@ def pages_of(place: Place, collection: str, after: Any, size: int) -> Iterator[l
 
 def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator[Sequence[Any]]:
     """The ids of the same documents."""
-    command = {"find": collection, "limit": size, "projection": {"_id": 1}}
-    while page := documents_of(_found(place, _behind(command, after))):
-        ids = ids_of(page)
-        yield ids
-        after = ids[-1]
-        if isinstance(ids, ObjectIds):
-            for more in _object_ids_behind(place, collection, after, size):
-                yield more
-                after = more[-1]
+    command = {"find": collection, "projection": {"_id": 1}}
+    while page := documents_of(_found(place, _behind(command | {"limit": 1}, after))):
+        first = id_of(page[0])
+        if isinstance(first, ObjectId):
+            for ids in _object_ids_from(place, command | {"limit": size}, first):
+                yield ids
+                after = ids[-1]
+        else:
+            ids = _ids_in(_found(place, _behind(command | {"limit": size}, after)))
+            yield ids
+            after = ids[-1]
 
 
-def _object_ids_behind(
-    place: Place, collection: str, after: ObjectId, size: int
-) -> Iterator[ObjectIds]:
-    """The ObjectIds behind ``after``; a condition finds values of its own type only. The server
-    packs them into one array in half the time that it takes for a document of each."""
-    while True:
-        pipeline = [
-            {"$match": {"_id": {"$gt": after}}},
-            {"$sort": {"_id": 1}},
-            {"$limit": size},
-            {"$group": {"_id": None, "ids": {"$push": "$_id"}}},
-            {"$project": {"_id": False}},
-        ]
-        page = {"aggregate": collection, "pipeline": pipeline, "hint": {"_id": 1}, "cursor": {}}
-        found = documents_of(_found(place, page))
-        if not found:
-            return
-        ids = object_ids_in(found[0][_FIRST_VALUE:-1])
+def _object_ids_from(
+    place: Place, command: dict[str, Any], first: ObjectId
+) -> Iterator[Sequence[Any]]:
+    """The ObjectIds from ``first`` on. A condition finds values of its own type only, and the
+    server answers it from the index alone, in a third of the time that a bound takes it."""
+    bound = {"$gte": first}
+    while ids := _ids_in(_found(place, _one_batch(command | {"filter": {"_id": bound}}))):
         yield ids
-        after = ids[-1]
+        bound = {"$gt": ids[-1]}
+
+
+def _ids_in(array: bytes) -> Sequence[Any]:
+    alone = ids_in(array)
+    return ids_of(documents_of(array)) if alone is None else alone
 
 
 def _pages(place: Place, command: dict[str, Any], after: Any) -> Iterator[list[bytes]]:

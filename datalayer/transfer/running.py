@@ -139,8 +139,8 @@ class Runner:
         def write(each: Range, batch: Batch | None) -> Range:
             return copier.write(each, batch)
 
-        unfinished = [(each, None) for each in self.journal.ranges(number, "copying")]
-        self.work.on("copy", unfinished, write, ahead=True)
+        if unfinished := [(each, None) for each in self.journal.ranges(number, "copying")]:
+            self.work.on("copy", unfinished, write, ahead=True)
         if self._progress_of(number)["read"]:
             return
         last = self.journal.last(number)

@@ -11,15 +11,16 @@ from typing import TypeAlias
 from datalayer.transfer.failures import foreign_documents
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease
-from datalayer.transfer.plan import Plan
+from datalayer.transfer.plan import Method, Plan
 from datalayer.transfer.ranges import Range
 from datalayer.transfer.reading import Batch
 
 __all__ = ["OnProgress", "Progress", "Workers"]
 
 _WORKERS = 2
-_WAITING = 1
-"""A range beyond those at work is in the journal already when a worker becomes free."""
+_WAITING: dict[Method, int] = {"merge": _WORKERS, "copy": 1}
+"""Ranges beyond those at work, which are in the journal already when a worker becomes free. Those
+that hold documents take memory for it."""
 _NOTED_AT_ONCE = 8
 
 
@@ -81,7 +82,7 @@ class Workers:
                     if ahead:
                         landed = self._note(phase, [*landed, each])
                     flying.add(pool.submit(do, each, batch))
-                    if len(flying) >= _WORKERS + _WAITING:
+                    if len(flying) >= _WORKERS + _WAITING[self.plan.method]:
                         flying = _collect(flying, landed)
                     if len(landed) >= _NOTED_AT_ONCE:
                         landed = self._note(phase, landed)
