@@ -23,7 +23,7 @@ from datalayer.transfer.pace import Pace
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range, RangeState
-from datalayer.transfer.reading import BEGINNING, Batch, batches
+from datalayer.transfer.reading import BEGINNING, Batch, batches, how_many
 from datalayer.transfer.shaping import shape_of
 from datalayer.transfer.verify import Verifier
 from datalayer.transfer.workers import OnProgress, Progress, Workers
@@ -215,7 +215,7 @@ class Runner:
         items = ((each, None) for each in self.journal.ranges(number, *states))
         self.work.on("verify", items, lambda each, _: verifier.verify(each), ahead=False)
         with self.lease.time():
-            selected = origin.collection(part.source).count_documents(dict(part.filter))
+            selected = how_many(origin, part)
         new = max(selected - self.journal.totals(number)["here"], 0)
         self._note(progress={f"{number}.new": new})
 

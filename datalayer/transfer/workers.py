@@ -17,8 +17,10 @@ from datalayer.transfer.reading import Batch
 
 __all__ = ["OnProgress", "Progress", "Workers"]
 
-_WORKERS = 2
-_WAITING: dict[Method, int] = {"merge": _WORKERS, "copy": 1}
+_WRITING = 2
+_COMPARING = 3
+"""That only reads: a third thread finds the server and this process with time to spare."""
+_WAITING: dict[Method, int] = {"merge": _WRITING, "copy": 1}
 """Ranges beyond those at work, which are in the journal already when a worker becomes free. Those
 that hold documents take memory for it."""
 _NOTED_AT_ONCE = 8
@@ -67,8 +69,9 @@ class Workers:
         *,
         ahead: bool,
     ) -> None:
-        """Do ``work`` on each range, several at a time; with ``ahead``, each is in the journal
-        before its work begins."""
+        """Do ``work`` on each range, several at a time; with ``ahead``, as for all that writes,
+        each is in the journal before its work begins."""
+        threads = _WRITING if ahead else _COMPARING
         flying: set[Future[Range]] = set()
         landed: list[Range] = []
 
@@ -76,13 +79,13 @@ class Workers:
             with self.lease.time():
                 return work(each, batch)
 
-        with ThreadPoolExecutor(_WORKERS, "datalayer-transfer") as pool:
+        with ThreadPoolExecutor(threads, "datalayer-transfer") as pool:
             try:
                 for each, batch in items:
                     if ahead:
                         landed = self._note(phase, [*landed, each])
                     flying.add(pool.submit(do, each, batch))
-                    if len(flying) >= _WORKERS + _WAITING[self.plan.method]:
+                    if len(flying) >= threads + _WAITING[self.plan.method]:
                         flying = _collect(flying, landed)
                     if len(landed) >= _NOTED_AT_ONCE:
                         landed = self._note(phase, landed)
