@@ -21,6 +21,7 @@ __all__ = [
     "EXTENDED_JSON",
     "LENGTH",
     "OBJECT_ID_ELEMENT",
+    "OBJECT_ID_SIZE",
     "RAW",
     "digest_of",
     "id_of",
@@ -51,6 +52,7 @@ _STRING, _DOCUMENT, _BINARY, _OBJECT_ID = 0x02, 0x03, 0x05, 0x07
 _ID_NAME = b"_id\x00"
 OBJECT_ID_ELEMENT = bytes([_OBJECT_ID]) + _ID_NAME
 """How a document begins, behind its length, where an ObjectId is its ``_id``."""
+OBJECT_ID_SIZE = _FIXED[_OBJECT_ID]
 _VALUE = 9  # where the value of a leading _id begins: length, type and name come before it
 LENGTH = struct.Struct("<i")
 """How many bytes a document has, and a text."""

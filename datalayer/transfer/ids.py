@@ -9,10 +9,10 @@ from typing import Any, overload
 from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 
-from datalayer.transfer.exact import LENGTH, OBJECT_ID_ELEMENT, id_of, key_of
+from datalayer.transfer.arrays import array_of_object_ids, document_of, documents_in, object_ids_in
+from datalayer.transfer.exact import OBJECT_ID_ELEMENT, OBJECT_ID_SIZE, id_of, key_of
 
 __all__ = [
-    "SIZE",
     "ObjectIds",
     "among",
     "are_of",
@@ -22,15 +22,9 @@ __all__ = [
     "packed",
 ]
 
-SIZE = 12
-"""The bytes of an ``ObjectId``."""
 _FIRST, _END = 9, 21  # where a document's leading ObjectId stands
 _ELEMENT = slice(4, _FIRST)
 _VALUE = slice(_FIRST, _END)
-# https://bsonspec.org/spec.html
-_DOCUMENT, _OBJECT_ID = 0x03, 0x07
-_ALONE = LENGTH.pack(_END + 1) + OBJECT_ID_ELEMENT
-"""How a document begins that holds an ObjectId and nothing else."""
 
 
 class ObjectIds(Sequence[ObjectId]):
@@ -42,7 +36,7 @@ class ObjectIds(Sequence[ObjectId]):
         self.joined = joined
 
     def __len__(self) -> int:
-        return len(self.joined) // SIZE
+        return len(self.joined) // OBJECT_ID_SIZE
 
     @overload
     def __getitem__(self, at: int) -> ObjectId: ...
@@ -55,9 +49,9 @@ class ObjectIds(Sequence[ObjectId]):
             start, stop, step = at.indices(len(self))
             if step != 1:
                 raise ValueError("ids are next to each other")
-            return ObjectIds(self.joined[start * SIZE : stop * SIZE])
-        start = range(len(self))[at] * SIZE
-        return ObjectId(self.joined[start : start + SIZE])
+            return ObjectIds(self.joined[start * OBJECT_ID_SIZE : stop * OBJECT_ID_SIZE])
+        start = range(len(self))[at] * OBJECT_ID_SIZE
+        return ObjectId(self.joined[start : start + OBJECT_ID_SIZE])
 
     def __iter__(self) -> Iterator[ObjectId]:
         return map(ObjectId, self.each())
@@ -74,8 +68,8 @@ class ObjectIds(Sequence[ObjectId]):
 
     def each(self) -> Iterator[bytes]:
         """The bytes of each."""
-        joined = self.joined
-        return (joined[start : start + SIZE] for start in range(0, len(joined), SIZE))
+        joined, size = self.joined, OBJECT_ID_SIZE
+        return (joined[start : start + size] for start in range(0, len(joined), size))
 
 
 def ids_of(documents: Sequence[bytes]) -> Sequence[Any]:
@@ -85,29 +79,10 @@ def ids_of(documents: Sequence[bytes]) -> Sequence[Any]:
     return list(map(id_of, documents))
 
 
-def ids_in(array: bytes) -> ObjectIds | None:
-    """The ids in a BSON array of documents that hold an ObjectId and nothing else; ``None`` where
-    one of them is another document.
-
-    Taken out byte by byte, each of all elements at once: all that stand in a row and whose
-    indexes have as many digits are of the same size.
-    """
-    found = bytearray()
-    at, last, digits = 4, len(array) - 1, 1
-    while at < last:
-        start = _before_value(digits)
-        step = start + len(_ALONE) + SIZE + 1
-        count = min(_most_of(digits), (last - at) // step)
-        end = at + count * step
-        same = [(0, _DOCUMENT), *enumerate(_ALONE, start)]
-        if not count or any(array[at + n : end : step].count(byte) != count for n, byte in same):
-            return None
-        stretch = bytearray(count * SIZE)
-        for number in range(SIZE):
-            stretch[number::SIZE] = array[at + start + len(_ALONE) + number : end : step]
-        found += stretch
-        at, digits = end, digits + 1
-    return ObjectIds(bytes(found))
+def ids_in(array: bytes) -> Sequence[Any]:
+    """The ids of the documents in a BSON array; the quickest where they hold nothing else."""
+    joined = object_ids_in(array)
+    return ids_of(documents_in(array)) if joined is None else ObjectIds(joined)
 
 
 def packed(ids: Sequence[Any]) -> Sequence[Any]:
@@ -151,47 +126,5 @@ def from_first_to_last(ids: ObjectIds) -> Mapping[str, Any]:
 
 
 def _condition(operator: bytes, ids: ObjectIds) -> RawBSONDocument:
-    return RawBSONDocument(_document(b"\x04%b\x00" % operator + _document(_elements(ids))))
-
-
-def _elements(ids: ObjectIds) -> bytes:
-    """What is in a BSON array of ``ids``, put there as ``ids_in`` takes it out."""
-    elements = bytearray()
-    first, digits = 0, 1
-    while first < len(ids):
-        count = min(_most_of(digits), len(ids) - first)
-        start = _before_value(digits)
-        step = start + SIZE
-        stretch = bytearray(count * step)
-        stretch[::step] = bytes([_OBJECT_ID]) * count
-        for place in range(digits):
-            stretch[1 + place :: step] = _digits_at(place, digits)[:count]
-        values = ids.joined[first * SIZE : (first + count) * SIZE]
-        for number in range(SIZE):
-            stretch[start + number :: step] = values[number::SIZE]
-        elements += stretch
-        first, digits = first + count, digits + 1
-    return bytes(elements)
-
-
-def _most_of(digits: int) -> int:
-    """How many indexes have so many digits."""
-    power: int = 10 ** (digits - 1)
-    return 9 * power if digits > 1 else 10
-
-
-def _before_value(digits: int) -> int:
-    """The bytes of an element before its value: its type, and its index as text with its end."""
-    return 1 + digits + 1
-
-
-def _digits_at(place: int, digits: int) -> bytes:
-    """The digit at ``place`` of each index that has so many digits."""
-    in_a_row: int = 10 ** (digits - 1 - place)
-    times: int = 10**place
-    all_ten = b"".join(bytes([digit]) * in_a_row for digit in b"0123456789")
-    return (all_ten * times)[-_most_of(digits) :]
-
-
-def _document(elements: bytes) -> bytes:
-    return LENGTH.pack(len(elements) + 5) + elements + b"\x00"
+    array = array_of_object_ids(ids.joined)
+    return RawBSONDocument(document_of(b"\x04%b\x00" % operator + array))

@@ -13,9 +13,9 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from datalayer.errors import TransferError
 from datalayer.transfer.entries import RANGES, TRANSFERS, entry
-from datalayer.transfer.exact import key_of
+from datalayer.transfer.exact import OBJECT_ID_SIZE, key_of
 from datalayer.transfer.failures import DUPLICATE
-from datalayer.transfer.ids import SIZE, ObjectIds, packed
+from datalayer.transfer.ids import ObjectIds, packed
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.ranges import Range, RangeState
@@ -29,7 +29,7 @@ _HOW_MANY_IDS = {
     "$cond": [
         {"$isArray": "$ids"},
         {"$size": "$ids"},
-        {"$toInt": {"$divide": [{"$binarySize": "$ids"}, SIZE]}},
+        {"$toInt": {"$divide": [{"$binarySize": "$ids"}, OBJECT_ID_SIZE]}},
     ]
 }
 _UNTIL = {"$expr": {"$gt": ["$until", "$$NOW"]}}

@@ -8,11 +8,12 @@ from typing import Any
 
 from bson import MinKey, ObjectId
 
+from datalayer.transfer.arrays import documents_in
 from datalayer.transfer.exact import LENGTH, RAW, id_of
-from datalayer.transfer.ids import ids_in, ids_of
+from datalayer.transfer.ids import ids_in
 from datalayer.transfer.places import Place
 
-__all__ = ["BEGINNING", "documents_of", "first_batch_of", "ids_behind", "pages_of"]
+__all__ = ["BEGINNING", "first_batch_of", "ids_behind", "pages_of"]
 
 BEGINNING = MinKey()
 """Behind which all ids are."""
@@ -40,14 +41,14 @@ def pages_of(place: Place, collection: str, after: Any, size: int) -> Iterator[l
 def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator[Sequence[Any]]:
     """The ids of the same documents."""
     command = {"find": collection, "projection": {"_id": 1}}
-    while page := documents_of(_found(place, _behind(command | {"limit": 1}, after))):
+    while page := documents_in(_found(place, _behind(command | {"limit": 1}, after))):
         first = id_of(page[0])
         if isinstance(first, ObjectId):
             for ids in _object_ids_from(place, command | {"limit": size}, first):
                 yield ids
                 after = ids[-1]
         else:
-            ids = _ids_in(_found(place, _behind(command | {"limit": size}, after)))
+            ids = ids_in(_found(place, _behind(command | {"limit": size}, after)))
             yield ids
             after = ids[-1]
 
@@ -58,18 +59,13 @@ def _object_ids_from(
     """The ObjectIds from ``first`` on. A condition finds values of its own type only, and the
     server answers it from the index alone, in a third of the time that a bound takes it."""
     bound = {"$gte": first}
-    while ids := _ids_in(_found(place, _one_batch(command | {"filter": {"_id": bound}}))):
+    while ids := ids_in(_found(place, _one_batch(command | {"filter": {"_id": bound}}))):
         yield ids
         bound = {"$gt": ids[-1]}
 
 
-def _ids_in(array: bytes) -> Sequence[Any]:
-    alone = ids_in(array)
-    return ids_of(documents_of(array)) if alone is None else alone
-
-
 def _pages(place: Place, command: dict[str, Any], after: Any) -> Iterator[list[bytes]]:
-    while page := documents_of(_found(place, _behind(command, after))):
+    while page := documents_in(_found(place, _behind(command, after))):
         yield page
         after = id_of(page[-1])
 
@@ -93,21 +89,6 @@ def _one_batch(command: dict[str, Any]) -> dict[str, Any]:
 def _found(place: Place, command: dict[str, Any]) -> bytes:
     reply = place.command({**command, "readConcern": place.concern.document}, RAW)
     return _batch_of(reply["cursor"].raw)
-
-
-def documents_of(array: bytes) -> list[bytes]:
-    """The documents in a BSON array."""
-    documents: list[bytes] = []
-    at, end = 4, len(array) - 1
-    digits, next_power = 1, 10
-    while at < end:
-        at += digits + 2  # the type, the index as text, and its end
-        (length,) = LENGTH.unpack_from(array, at)
-        documents.append(array[at : at + length])
-        at += length
-        if len(documents) == next_power:
-            digits, next_power = digits + 1, next_power * 10
-    return documents
 
 
 def _batch_of(cursor: memoryview | bytes) -> bytes:

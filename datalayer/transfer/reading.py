@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from bson import ObjectId
 
-from datalayer.transfer.exact import id_of, key_of, split
-from datalayer.transfer.ids import SIZE, ObjectIds, among, ids_of, packed
+from datalayer.transfer.exact import OBJECT_ID_SIZE, id_of, key_of, split
+from datalayer.transfer.ids import ObjectIds, among, ids_of, packed
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.raw_find import BEGINNING, first_batch_of, ids_behind, pages_of
@@ -229,7 +229,7 @@ def _pieces(found: Iterable[Any], most: int) -> Iterator[Batch]:
     size = 0
     for one in found:
         ids.append(one)
-        size += SIZE if type(one) is ObjectId else _id_bytes(one)
+        size += OBJECT_ID_SIZE if type(one) is ObjectId else _id_bytes(one)
         if len(ids) == most or size > _MOST_ID_BYTES:
             yield Batch(packed(ids), None)
             ids, size = [], 0
@@ -249,7 +249,7 @@ def _batches(pages: Iterable[list[bytes]], plan: Plan) -> Iterator[Batch]:
             ids.append(id_of(raw))
             documents.append(raw)
             size += len(raw)
-            id_size += SIZE if type(ids[-1]) is ObjectId else _id_bytes(ids[-1])
+            id_size += OBJECT_ID_SIZE if type(ids[-1]) is ObjectId else _id_bytes(ids[-1])
             if len(ids) == plan.batch_size or size > _MOST_BYTES or id_size > _MOST_ID_BYTES:
                 yield Batch(packed(ids), documents)
                 ids, documents, size, id_size = [], [], 0, 0
@@ -262,7 +262,7 @@ def _whole(page: list[bytes], plan: Plan) -> Batch | None:
     if len(page) != plan.batch_size or sum(map(len, page)) > _MOST_BYTES:
         return None
     ids = ids_of(page)
-    fits = len(ids) * SIZE <= _MOST_ID_BYTES
+    fits = len(ids) * OBJECT_ID_SIZE <= _MOST_ID_BYTES
     return Batch(ids, page) if fits and isinstance(ids, ObjectIds) else None
 
 

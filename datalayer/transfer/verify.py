@@ -9,6 +9,7 @@ from typing import Any
 
 import bson
 
+from datalayer.transfer.arrays import documents_in
 from datalayer.transfer.exact import (
     DECODED,
     digest_of,
@@ -21,7 +22,6 @@ from datalayer.transfer.ids import are_of, pieces
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
-from datalayer.transfer.raw_find import documents_of
 from datalayer.transfer.reading import compared_at_once, raw_between, raw_by_id
 from datalayer.transfer.shaping import Shape
 
@@ -89,7 +89,7 @@ class Verifier:
         there = raw_between(self.destination, self.part.target, ids, None)
         if there is None:
             return None
-        documents = documents_of(there)
+        documents = documents_in(there)
         if not are_of(documents, ids):
             return None
         here = raw_between(self.origin, self.part.source, ids, self.part)

@@ -11,7 +11,7 @@ from moving import Databases, messages, nonzero, plan, raw, when
 from datalayer import transfer
 from datalayer.errors import ConfigurationError, TransferError
 from datalayer.transfer import reading
-from datalayer.transfer.ids import SIZE
+from datalayer.transfer.exact import OBJECT_ID_SIZE
 
 TARGETS = pytest.mark.parametrize("target", ["database1", "archive"])
 
@@ -79,13 +79,13 @@ def test_what_does_not_fit_into_memory_is_compared_in_pieces(
     databases["default"].messages.insert_many(
         [{**each, "text": "x" * 1000} for each in messages(100)]
     )
-    monkeypatch.setattr(reading, "_MOST_BYTES", 10_000)
+    monkeypatch.setattr(reading, "_MOST_COMPARED_BYTES", 10_000)
     made = plan(target="database1", method="merge", batch_size=50)
-    assert reading.documents_at_once(made.parts[0], made) < 10
+    assert reading.compared_at_once(made.parts[0], made) < 10
     before = databases.state()
     transfer.run(made)
     journaled = databases["database1"].datalayer_transfer_ranges.find()
-    assert [len(each["ids"]) for each in journaled] == [50 * SIZE, 50 * SIZE]
+    assert [len(each["ids"]) for each in journaled] == [50 * OBJECT_ID_SIZE, 50 * OBJECT_ID_SIZE]
     if change == "lost":
         databases["database1"].messages.delete_one({"number": 3})
     elif change == "changed":
