@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from statistics import median, quantiles
+from statistics import quantiles
 
 import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import model_registry
 from mongoengine import IntField
-from observing import error_of, until
 
 from datalayer import db
 from datalayer.documents import Document
@@ -20,8 +19,9 @@ from datalayer.errors import DataLayerError
 from datalayer.health import verdict
 from datalayer.settings import Settings
 
-SLICE_SECONDS = 0.7
-SLICES = 4
+WORK_SECONDS = 3.0
+SLOW_SECONDS = 0.5
+"""What a write to the slow analytics database takes; to one that is away it takes longer."""
 
 
 class Order(Document):
@@ -78,25 +78,18 @@ def at_work(seconds: float) -> list[float]:
 FAULTS: dict[str, Callable[[FaultyProxy], None]] = {
     "down": lambda proxy: proxy.refuse(),
     "hanging": lambda proxy: proxy.hang(),
-    "slow": lambda proxy: proxy.delay(0.2),
+    "slow": lambda proxy: proxy.delay(SLOW_SECONDS),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
-def test_business_is_as_fast_as_ever(analytics: FaultyProxy, fault: str) -> None:
-    """`benchmarks/isolation.py` has the exact figures; this one sees a business that waits."""
-    healthy: list[list[float]] = []
-    faulty: list[list[float]] = []
-    at_work(SLICE_SECONDS)
-    for _ in range(SLICES):
-        healthy.append(at_work(SLICE_SECONDS))
-        FAULTS[fault](analytics)
-        faulty.append(at_work(SLICE_SECONDS))
-        analytics.restore()
-        until(lambda: db.database1.is_connected and error_of(Click(number=2).save) is None)
-    assert median(map(len, faulty)) >= 0.8 * median(map(len, healthy))
-    assert median(map(p99, faulty)) <= 2 * median(map(p99, healthy))
+def test_business_does_not_wait_for_analytics(analytics: FaultyProxy, fault: str) -> None:
+    """`benchmarks/isolation.py` compares how fast it is; this one sees a business that waits."""
+    FAULTS[fault](analytics)
+    taken = at_work(WORK_SECONDS)
+    assert len(taken) > 100
+    assert p99(taken) < SLOW_SECONDS * 1000 / 2
 
 
 @pytest.mark.parametrize("fault", ["down", "hanging"])
