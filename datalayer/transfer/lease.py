@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from time import monotonic
 
 import pymongo
@@ -34,19 +34,26 @@ class Lease:
         self._until = monotonic() + seconds
         self._thread = threading.Thread(target=self._beat, name="datalayer-lease", daemon=True)
 
-    def time(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def time(self) -> Iterator[None]:
         """Let the operations of a ``with`` block end before the lease does.
 
         What is on its way to a server when this process dies or is stopped thus ends before
         another runner begins: the server holds each command to its share of the time.
 
         Raises:
-            TransferError: when the lease has run out.
+            TransferError: when the lease has run out, before or meanwhile.
         """
         left = self._until - monotonic()
         if left <= 0:
             raise self.journal.lost()
-        return pymongo.timeout(left)
+        try:
+            with pymongo.timeout(left):
+                yield
+        except PyMongoError as exc:
+            if monotonic() < self._until:
+                raise
+            raise self.journal.lost() from exc
 
     def start(self) -> None:
         """Begin to renew."""

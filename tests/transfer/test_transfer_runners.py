@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pymongo
 import pytest
 from moving import Databases, nonzero, plan, raw
+from pymongo.errors import PyMongoError
 
 from datalayer import transfer
 from datalayer.errors import TransferError
@@ -115,6 +117,35 @@ def test_a_paused_holder_is_fenced_when_its_lease_has_run_out(
         2000,
         [],
     )
+
+
+ENDLESS = {"$where": "while (true) {}"}
+
+
+def test_what_the_end_of_the_lease_interrupts_has_lost_it(databases: Databases) -> None:
+    databases.fill(1)
+    journal = Journal(Place.of("archive"), "t")
+    journal.create(plan())
+    with held(journal, 1) as lease:
+        lease.stop()  # as if this process were stopped: nobody renews it
+        with pytest.raises(TransferError, match="lost its lease"), lease.time():
+            databases["default"].messages.find_one(ENDLESS)
+
+
+def test_an_operation_that_takes_too_long_within_the_lease_has_not_lost_it(
+    databases: Databases,
+) -> None:
+    databases.fill(1)
+    journal = Journal(Place.of("archive"), "t")
+    journal.create(plan())
+    with (
+        held(journal, 30) as lease,
+        pytest.raises(PyMongoError) as caught,
+        lease.time(),
+        pymongo.timeout(0.2),
+    ):
+        databases["default"].messages.find_one(ENDLESS)
+    assert caught.value.timeout
 
 
 def test_an_overtaken_runner_can_write_nothing_into_the_journal(databases: Databases) -> None:
