@@ -10,6 +10,7 @@ DataLayerError
 ├── DeadlineExceededError    the operation's time ran out before it had an effect
 ├── PoolExhaustedError       no connection became free in time
 ├── TransactionError         a transaction was refused or could not finish
+├── StaleDocumentError       a loaded document isn't any more what was loaded
 ├── TransferError            moving data stopped; the journal says where
 ├── IndexBuildError          a collection or an index could not be built
 └── EmbeddedError            the private server could not be found or started
@@ -20,6 +21,7 @@ MongoEngine's own query and validation errors pass through unchanged.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "AuthenticationError",
@@ -32,6 +34,7 @@ __all__ = [
     "NotConnectedError",
     "OutcomeUnknownError",
     "PoolExhaustedError",
+    "StaleDocumentError",
     "TransactionError",
     "TransferError",
     "UnavailableError",
@@ -48,6 +51,17 @@ class DataLayerError(Exception):
         super().__init__(message)
         self.alias = alias
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not by __init__, as exceptions are restored otherwise: each has arguments of its own.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[DataLayerError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    """An error as it was before it was pickled, in a process pool say."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class ConfigurationError(DataLayerError):
     """Settings are missing, wrong or contradict each other.
@@ -61,9 +75,6 @@ class ConfigurationError(DataLayerError):
             (problems,) if isinstance(problems, str) else tuple(problems)
         )
         super().__init__(_as_message(self.problems), alias=alias)
-
-    def __reduce__(self) -> tuple[type[ConfigurationError], tuple[tuple[str, ...]]]:
-        return type(self), (self.problems,)
 
 
 def _as_message(problems: tuple[str, ...]) -> str:
@@ -135,6 +146,22 @@ class PoolExhaustedError(DataLayerError):
 
 class TransactionError(DataLayerError):
     """A transaction was refused (it spans clusters, say) or could not be finished."""
+
+
+class StaleDocumentError(DataLayerError):
+    """A document was to be written that isn't any more what was loaded.
+
+    It was deleted meanwhile, or its primary key was changed: writing what changed in it would
+    leave a fragment. Nothing was written. ``collection`` and ``id`` name it. Load it again and
+    make the change there; to insert a copy, make a new document of its values.
+    """
+
+    def __init__(
+        self, message: str, *, alias: str | None = None, collection: str, id: Any
+    ) -> None:
+        super().__init__(message, alias=alias)
+        self.collection = collection
+        self.id = id
 
 
 class TransferError(DataLayerError):
