@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,6 +28,7 @@ from datalayer.forks import fork_mark
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.observer import Observer
 from datalayer.monitoring.topology import Reach, reach_of
+from datalayer.prepared import Prepared
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.shutdown import flush
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from datalayer.embedded import EmbeddedMongo
 
-__all__ = ["Connection", "Registry", "client", "database", "registry"]
+__all__ = ["Connection", "Registry", "client", "database", "how_to_configure", "registry"]
 
 logger = logging.getLogger("datalayer.core")
 
@@ -64,7 +65,7 @@ class Connection:
         """Refuses calls to an optional database that is away."""
         self.closed = False
         """Whether it was disconnected: operations that still hold it end."""
-        self.prepared: set[tuple[type[mongoengine.Document], str]] = set()
+        self.prepared = Prepared()
         """The models, with their collection, whose indexes were built over this connection."""
         self.preparing: dict[str, SingleFlight[None]] = {}
         """The builds that first writes share, by collection."""
@@ -126,6 +127,7 @@ class Connection:
         """Let go of the parent's client, in a child."""
         self._lock = threading.Lock()
         self.preparing = {}
+        self.prepared.after_fork()
         self.monitors.reset()
         if self.breaker is not None:
             self.breaker.reset()
@@ -181,7 +183,7 @@ class Registry:
         try:
             return self._connections[alias]
         except KeyError:
-            raise _not_connected(alias) from None
+            raise self._unknown(alias) from None
 
     def find(self, alias: str) -> Connection | None:
         """The connection of ``alias``, or ``None``."""
@@ -227,6 +229,7 @@ class Registry:
                         alias=connection.alias,
                     ) from exc
                 self._connections[connection.alias] = connection
+                connection.monitors.commands.on_drop = self._forget_dropped
                 # Each time anew, so that it comes before the end of a private server.
                 atexit.unregister(self._close_at_exit)
                 atexit.register(self._close_at_exit)
@@ -242,6 +245,24 @@ class Registry:
                 call(connection)
             mongoengine.disconnect(alias)  # detaches the documents' collections
             self._release_embedded()
+
+    def _forget_dropped(self, database: str | None, collection: str | None) -> None:
+        """Have what one of our clients dropped built again before the next write.
+
+        Whose client it was doesn't matter: two aliases may be on one server.
+        """
+        for connection in list(self._connections.values()):
+            if database in (None, connection.settings.database):
+                connection.prepared.forget(collection)
+
+    def _unknown(self, alias: str) -> NotConnectedError:
+        configured = self.settings
+        if configured is None or alias in configured:
+            return _not_connected(alias)
+        return NotConnectedError(
+            f"no database has the alias {alias!r}: {how_to_configure(alias, configured)}",
+            alias=alias,
+        )
 
     def _close_at_exit(self) -> None:
         flush()
@@ -304,6 +325,14 @@ def _not_connected(alias: str) -> NotConnectedError:
         f"the database {alias!r} is not connected; call db.connect_all() at start-up "
         "and db.disconnect_all() only at the end",
         alias=alias,
+    )
+
+
+def how_to_configure(alias: str, configured: Iterable[str]) -> str:
+    """Which databases there are, and which variables would add ``alias``."""
+    return (
+        f"there are {', '.join(configured)}; add {alias!r} to DATALAYER_ALIASES and set "
+        f"{alias.upper()}_URI, or name one of those"
     )
 
 

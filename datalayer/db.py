@@ -15,10 +15,10 @@ from typing import Any
 
 import pymongo
 
-from datalayer import outbox, recorder
+from datalayer import indexes, outbox, recorder
 from datalayer.concurrency import side_by_side
 from datalayer.contents import without_contents
-from datalayer.core import registry
+from datalayer.core import how_to_configure, registry
 from datalayer.database import database
 from datalayer.database1 import database1
 from datalayer.documents.filters import safe_filter
@@ -160,6 +160,7 @@ def _connect_all(settings: Settings | None) -> dict[str, Any]:
         warn_of_unsafe_forks()
         for warning in settings.warnings:
             logger.warning("%s", warning, extra={"event": "settings"})
+        _warn_of_unconfigured(settings)
     services = {alias: _service_for(alias) for alias in settings}
     try:
         outcomes = side_by_side(
@@ -182,6 +183,17 @@ def _connect_all(settings: Settings | None) -> dict[str, Any]:
         # All were verified a moment ago: pinging them again would tell nothing new.
         return {alias: service.status_verified() for alias, service in services.items()}
     return status()
+
+
+def _warn_of_unconfigured(settings: Settings) -> None:
+    for alias, models in indexes.unconfigured(settings).items():
+        logger.warning(
+            "no database has the alias %r, which %s names in its meta: %s",
+            alias,
+            ", ".join(models),
+            how_to_configure(alias, settings),
+            extra={"alias": alias, "event": "settings"},
+        )
 
 
 def _service_for(alias: str) -> DatabaseService:

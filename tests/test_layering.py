@@ -20,6 +20,7 @@ FLOORS = (
         "operation_errors",
         "events",
         "forks",
+        "prepared",
         "replica_lag",
         "unsafe_forks",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
+from time import monotonic
 from typing import Any
 
 from pymongo.collection import Collection
@@ -36,9 +37,10 @@ def collection_of(model: Any, connection: Connection, name: str | None = None) -
     if connection.settings.kind == "mongomock":
         indexes.ensure(model, connection.alias, name)  # in memory
         return connection.database[name]
-    collection = ModelCollection(connection.database, name)
+    generation = connection.prepared.generation
     is_prepared = (model, name) in connection.prepared
-    return collection._for(connection, None if is_prepared else model)
+    collection = ModelCollection(connection.database, name)
+    return collection._for(connection, model, generation if is_prepared else None)
 
 
 def plain_collection(connection: Connection, name: str) -> Collection[Any]:
@@ -82,11 +84,16 @@ class ModelCollection(Collection[Any]):
     """
 
     _connection: Connection
-    _unprepared: Any
+    _model: Any
+    _prepared: int | None
+    """In which generation of what is prepared the model's indexes were known to stand."""
 
-    def _for(self, connection: Connection, unprepared: Any) -> ModelCollection:
+    def _for(
+        self, connection: Connection, model: Any, prepared: int | None = None
+    ) -> ModelCollection:
         self._connection = connection
-        self._unprepared = unprepared
+        self._model = model
+        self._prepared = prepared
         return self
 
     def with_options(
@@ -105,7 +112,7 @@ class ModelCollection(Collection[Any]):
             write_concern=write_concern or self.write_concern,
             read_concern=read_concern or self.read_concern,
         )
-        return other._for(self._connection, self._unprepared)
+        return other._for(self._connection, self._model, self._prepared)
 
     def find(self, *args: Any, **kwargs: Any) -> Any:
         """Like PyMongo's."""
@@ -139,9 +146,14 @@ class ModelCollection(Collection[Any]):
         return count
 
     def _ensure_indexes(self) -> None:
-        model = self._unprepared
+        model, prepared = self._model, self._connection.prepared
+        indexes.notice_drops(self._connection)
+        generation = prepared.generation
+        if generation == self._prepared:
+            return
         ensure = partial(indexes.ensure, model, self._connection.alias, self.name)
         _performed(self, ensure, "building the indexes", "none")
+        self._prepared = generation
         if isinstance(model._collection, ModelCollection):
             model._disconnect()  # the next one knows that they stand
 
@@ -183,8 +195,10 @@ def _operation(name: str, effect: Effect, *, needs_indexes: bool = False) -> Cal
     def perform(self: ModelCollection, *args: Any, **kwargs: Any) -> Any:
         if needs_indexes:
             check_call(name, args, kwargs, self.name)
-            if self._unprepared is not None:
-                self._ensure_indexes()
+            if self._model is not None:
+                prepared = self._connection.prepared
+                if self._prepared != prepared.generation or monotonic() >= prepared.look_again_at:
+                    self._ensure_indexes()
         run = partial(getattr(super(ModelCollection, self), name), *args, **kwargs)
         return _performed(self, run, name, effect)
 

@@ -3,7 +3,7 @@ of a model seen later, compared with what the server has, and brought in line on
 
 from __future__ import annotations
 
-from datalayer.indexes.building import build, ensure, forget
+from datalayer.indexes.building import build, ensure, ensure_all, forget
 from datalayer.indexes.comparing import (
     ChangedIndex,
     ChangedOption,
@@ -11,7 +11,14 @@ from datalayer.indexes.comparing import (
     Index,
     compare,
 )
-from datalayer.indexes.declared import CollectionPlan, alias_of, models_on, plans_on
+from datalayer.indexes.declared import (
+    CollectionPlan,
+    alias_of,
+    models_on,
+    plans_on,
+    unconfigured,
+)
+from datalayer.indexes.standing import notice_drops
 from datalayer.indexes.syncing import Action, diff, difference, sync
 
 __all__ = [
@@ -27,8 +34,11 @@ __all__ = [
     "diff",
     "difference",
     "ensure",
+    "ensure_all",
     "forget",
     "models_on",
+    "notice_drops",
     "plans_on",
     "sync",
+    "unconfigured",
 ]

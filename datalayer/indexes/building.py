@@ -3,9 +3,9 @@ for one model before its first write where it was first seen later."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +16,27 @@ from pymongo.errors import OperationFailure
 from datalayer.concurrency import SingleFlight
 from datalayer.core import Connection, registry
 from datalayer.errors import IndexBuildError
-from datalayer.indexes.comparing import Index, changed_options, compare
-from datalayer.indexes.declared import CollectionPlan, Model, alias_of, plan_for, plans_on
-from datalayer.indexes.explaining import explained
+from datalayer.indexes.comparing import ChangedIndex, Index, changed_options, compare
+from datalayer.indexes.declared import (
+    CollectionPlan,
+    Model,
+    alias_of,
+    plan_for,
+    plans_on,
+    registered_on,
+)
+from datalayer.indexes.explaining import explained, index_refused
 from datalayer.indexes.mock import build_mock
+from datalayer.indexes.refusals import is_about_declaration
+from datalayer.indexes.siblings import obstructed_siblings
+from datalayer.indexes.standing import collections, identify, notice_drops, own_session
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
 
-__all__ = ["build", "create_collection", "create_indexes", "ensure", "forget", "own_session"]
+__all__ = ["build", "create_collection", "create_indexes", "ensure", "ensure_all", "forget"]
+
+logger = logging.getLogger("datalayer.indexes")
 
 BUILD_SECONDS = 600.0
 """The deadline of one index build. A shorter ``db.deadline`` around the call still holds."""
@@ -59,16 +71,22 @@ def build(alias: str) -> None:
     if not plans or not (connection.settings.auto_create or connection.settings.auto_index):
         # Capped and time-series collections are looked at before the first write: it would make
         # a plain one where they are missing.
-        _mark_prepared(connection, [plan for plan in plans if not plan.options])
+        for plan in plans:
+            if not plan.options:
+                connection.prepared.add(plan.models, plan.name, connection.prepared.generation)
         return
     failures: list[IndexBuildError] = []
+    generation = connection.prepared.generation
     with explained(connection, None), own_session(connection) as session:
-        existing = _collections(connection, session)
+        existing = collections(connection, session)
     for plan in plans:
         try:
-            _prepare(connection, plan, existing)
+            _prepare(connection, plan, existing, generation)
         except IndexBuildError as exc:
             failures.append(exc)
+        for warning in obstructed_siblings(connection.alias, plan):
+            logger.warning("%s", warning, extra={"alias": alias, "event": "index"})
+    identify(connection, existing)
     if failures:
         for other in failures[1:]:
             failures[0].add_note(f"also: {other}")
@@ -95,27 +113,22 @@ def ensure(model: Model, alias: str | None = None, collection: str | None = None
         flight.run(partial(_prepare_late, connection, model, collection))
 
 
+def ensure_all(connection: Connection) -> None:
+    """The same for all models of a connection, before a transaction: inside, nothing is built.
+
+    Raises what ``ensure`` raises.
+    """
+    notice_drops(connection)
+    for model in registered_on(connection.alias):
+        if (model, model._get_collection_name()) not in connection.prepared:
+            ensure(model, connection.alias)
+
+
 def forget(model: Model) -> None:
     """Have the collection and indexes of ``model`` built again before the next write."""
     connection = registry.connection(alias_of(model))
-    collection = model._get_collection_name()
-    for relative, name in list(connection.prepared):
-        if name == collection:
-            connection.prepared.discard((relative, name))
-            relative._disconnect()  # the next one is asked for, and guarded, again
-
-
-@contextmanager
-def own_session(connection: Connection) -> Iterator[ClientSession | None]:
-    """A session of our own, so that nothing here joins a transaction that is bound around it.
-
-    An index that is created inside a transaction is gone again after a rollback.
-    """
-    if connection.settings.kind == "mongomock":
-        yield None
-        return
-    with connection.client.start_session() as session:
-        yield session
+    for relative, _ in connection.prepared.forget(model._get_collection_name()):
+        relative._disconnect()  # MongoEngine's own documents look again where they have none
 
 
 def create_collection(
@@ -129,7 +142,7 @@ def create_collection(
     except OperationFailure as exc:
         if exc.code != 48:  # NamespaceExists: another process was faster
             raise
-    return _collections(connection, session, plan.name).get(plan.name, {})
+    return collections(connection, session, [plan.name]).get(plan.name, {})
 
 
 def create_indexes(
@@ -138,20 +151,32 @@ def create_indexes(
     indexes: Iterable[IndexModel],
     session: ClientSession | None,
 ) -> None:
-    """Create ``indexes`` in one command, again where another process got in between."""
-    collection = connection.database[plan.name]
+    """Create ``indexes`` in one command, again where another process got in between.
+
+    Raises:
+        IndexBuildError: for those that are refused as they are declared, whatever the documents
+            hold; the others are built.
+        PyMongoError: for everything else.
+    """
     wanted = list(indexes)
+    try:
+        _send(connection, plan, wanted, session)
+    except OperationFailure as exc:
+        if exc.code not in _OTHER_OPTIONS and not is_about_declaration(exc):
+            raise
+        _create_one_by_one(connection, plan, wanted, session)
+
+
+def _send(
+    connection: Connection,
+    plan: CollectionPlan,
+    indexes: list[IndexModel],
+    session: ClientSession | None,
+) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            collection.create_indexes(wanted, session=session)
+            connection.database[plan.name].create_indexes(indexes, session=session)
         except OperationFailure as exc:
-            if exc.code in _OTHER_OPTIONS:
-                remaining = _without_twins(connection, plan, wanted, session)
-                if len(remaining) < len(wanted):
-                    wanted = remaining
-                    if wanted:
-                        continue
-                    return
             if exc.code not in _RACES or attempt == _ATTEMPTS:
                 raise
             time.sleep(_PAUSE_SECONDS * attempt)
@@ -159,24 +184,54 @@ def create_indexes(
             return
 
 
+def _create_one_by_one(
+    connection: Connection,
+    plan: CollectionPlan,
+    indexes: list[IndexModel],
+    session: ClientSession | None,
+) -> None:
+    """Find out which of ``indexes`` the server refuses, and build the others."""
+    failures = []
+    for index in indexes:
+        try:
+            _send(connection, plan, [index], session)
+        except OperationFailure as exc:
+            if exc.code in _OTHER_OPTIONS:
+                stands, change = _in_its_place(connection, plan, index, session)
+                if stands:
+                    continue
+            elif is_about_declaration(exc):
+                change = None
+            else:
+                raise
+            failures.append(index_refused(exc, connection, plan, index, change))
+    if failures:
+        for other in failures[1:]:
+            failures[0].add_note(f"also: {other}")
+        raise failures[0] from None
+
+
 def _prepare_late(connection: Connection, model: Model, collection: str) -> None:
+    generation = connection.prepared.generation
     if (model, collection) not in connection.prepared:
         plan = plan_for(model, connection.alias, collection)
         with explained(connection, plan, writing=True), own_session(connection) as session:
-            existing = _collections(connection, session, collection)
-        _prepare(connection, plan, existing, writing=True)
+            existing = collections(connection, session, [collection])
+        _prepare(connection, plan, existing, generation, writing=True)
+        identify(connection, existing, [collection])
 
 
 def _prepare(
     connection: Connection,
     plan: CollectionPlan,
     existing: Mapping[str, Mapping[str, Any]],
+    generation: int,
     *,
     writing: bool = False,
 ) -> None:
     settings = connection.settings
     if settings.kind == "mongomock":
-        build_mock(connection.database, plan)
+        build_mock(connection, plan)
     elif existing.get(plan.name, {}).get("type") != "view":
         with (
             explained(connection, plan, writing=writing),
@@ -189,23 +244,7 @@ def _prepare(
             _check_kind(connection, plan, present)
             if settings.auto_index and plan.auto_index and plan.indexes:
                 create_indexes(connection, plan, plan.indexes, session)
-    _mark_prepared(connection, [plan])
-
-
-def _mark_prepared(connection: Connection, plans: Iterable[CollectionPlan]) -> None:
-    connection.prepared.update((model, plan.name) for plan in plans for model in plan.models)
-
-
-def _collections(
-    connection: Connection, session: ClientSession | None, name: str | None = None
-) -> dict[str, Mapping[str, Any]]:
-    """The collections of the database, or the named one, as ``listCollections`` tells of them."""
-    if connection.settings.kind == "mongomock":
-        return {}
-    found = connection.database.list_collections(
-        session=session, filter={"name": name} if name is not None else None
-    )
-    return {each["name"]: each for each in found}
+    connection.prepared.add(plan.models, plan.name, generation)
 
 
 def _check_kind(
@@ -237,22 +276,24 @@ def _check_kind(
     raise IndexBuildError(message, alias=connection.alias, collection=plan.name)
 
 
-def _without_twins(
+def _in_its_place(
     connection: Connection,
     plan: CollectionPlan,
-    wanted: list[IndexModel],
+    index: IndexModel,
     session: ClientSession | None,
-) -> list[IndexModel]:
-    """Leave out the indexes that exist already under another name.
-
-    Raises the same failure again where an index really differs.
-    """
+) -> tuple[bool, ChangedIndex | None]:
+    """Whether the index stands already, under another name, or else which one is in its way."""
+    collation = plan.options.get("collation")
+    expected = [Index.of(each.document, collation) for each in plan.indexes]
     actual = [
         Index.of(document)
         for document in connection.database[plan.name].list_indexes(session=session)
     ]
-    by_index = {index.document["name"]: index for index in wanted}
-    collation = plan.options.get("collation")
-    expected = [Index.of(index.document, collation) for index in wanted]
     missing, changed, _ = compare(expected, actual)
-    return [by_index[index.name] for index in (*missing, *(each.expected for each in changed))]
+    name = index.document["name"]
+    found = next((change for change in changed if change.expected.name == name), None)
+    wanted = next((each for each in missing if each.name == name), None)
+    if found is None and wanted is not None:  # it has a name and keys of its own, and is refused
+        texts = [each for each in actual if each.keys == wanted.keys]
+        found = ChangedIndex(wanted, texts[0]) if texts else None
+    return found is None and wanted is None, found

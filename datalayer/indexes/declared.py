@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import mongoengine
 from mongoengine.base.common import _document_registry
+from mongoengine.connection import _connection_settings
 from pymongo import IndexModel
 
 from datalayer.core import DEFAULT_ALIAS
 from datalayer.errors import IndexBuildError
 from datalayer.indexes.comparing import Index
 
-__all__ = ["CollectionPlan", "alias_of", "models_on", "plan_for", "plans_on"]
+__all__ = [
+    "CollectionPlan",
+    "alias_of",
+    "models_on",
+    "plan_for",
+    "plans_on",
+    "registered_on",
+    "unconfigured",
+]
 
 Model = type[mongoengine.Document]
 
@@ -46,7 +55,7 @@ def models_on(alias: str) -> list[Model]:
     Abstract classes are left out, and of a tree of classes that share a collection
     (``allow_inheritance``) only the topmost is named.
     """
-    found = _registered_on(alias)
+    found = registered_on(alias)
     return [model for model in found if not any(base in found for base in model.__mro__[1:])]
 
 
@@ -57,7 +66,7 @@ def plans_on(alias: str) -> list[CollectionPlan]:
         IndexBuildError: when two models declare the same index differently.
     """
     by_collection: dict[str, list[Model]] = {}
-    for model in _registered_on(alias):
+    for model in registered_on(alias):
         by_collection.setdefault(model._get_collection_name(), []).append(model)
     return [_plan(name, tuple(models), alias) for name, models in sorted(by_collection.items())]
 
@@ -71,7 +80,7 @@ def plan_for(model: Model, alias: str, collection: str) -> CollectionPlan:
     own = model._meta.get("collection")
     relatives = {
         other
-        for other in _registered_on(alias_of(model))
+        for other in registered_on(alias_of(model))
         if other._meta.get("collection") == own and (alias, collection) == (alias_of(model), own)
     }
     tree = {base for base in model.__mro__ if _is_concrete(base)}
@@ -85,6 +94,22 @@ def alias_of(model: Model) -> str:
     return alias
 
 
+def unconfigured(aliases: Collection[str]) -> dict[str, list[str]]:
+    """The names of the models whose alias isn't among ``aliases``, by that alias.
+
+    Without the models that come with the package, which one may have and not use, and without
+    those of aliases that other code has connected MongoEngine to.
+    """
+    found: dict[str, list[str]] = {}
+    for model in list(_document_registry.values()):
+        if not _is_concrete(model) or model.__module__.startswith("datalayer.models."):
+            continue
+        alias = alias_of(model)
+        if alias not in aliases and alias not in _connection_settings:
+            found.setdefault(alias, []).append(model.__name__)
+    return {alias: sorted(names) for alias, names in sorted(found.items())}
+
+
 def _is_concrete(model: Any) -> bool:
     return (
         issubclass(model, mongoengine.Document)
@@ -94,7 +119,8 @@ def _is_concrete(model: Any) -> bool:
     )
 
 
-def _registered_on(alias: str) -> list[Model]:
+def registered_on(alias: str) -> list[Model]:
+    """The registered models whose documents live on ``alias``, all classes of a tree."""
     found = {
         model
         for model in list(_document_registry.values())
@@ -176,7 +202,15 @@ def _indexes_of(model: Model) -> list[IndexModel]:
         keys = options.pop("fields")
         for ignored in ("cls", "background"):
             options.pop(ignored, None)
-        indexes.append(IndexModel(keys, **options))
+        try:
+            indexes.append(IndexModel(keys, **options))
+        except (TypeError, ValueError) as exc:
+            raise IndexBuildError(
+                f"{model.__name__} declares an index that can't be one: {dict(keys)!r} with the "
+                f"options {', '.join(options) or 'none'} ({exc})",
+                alias=alias_of(model),
+                collection=model._meta.get("collection"),
+            ) from exc
     starts_with_cls = any(next(iter(index.document["key"])) == "_cls" for index in indexes)
     wants_cls = model._meta.get("allow_inheritance") and model._meta.get("index_cls", True)
     if wants_cls and not starts_with_cls:

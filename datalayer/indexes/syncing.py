@@ -11,11 +11,11 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from datalayer.core import Connection, registry
+from datalayer.errors import IndexBuildError
 from datalayer.indexes.building import (
     BUILD_SECONDS,
     create_collection,
     create_indexes,
-    own_session,
 )
 from datalayer.indexes.comparing import (
     ChangedIndex,
@@ -26,6 +26,7 @@ from datalayer.indexes.comparing import (
 )
 from datalayer.indexes.declared import CollectionPlan, plans_on
 from datalayer.indexes.explaining import explained
+from datalayer.indexes.standing import own_session
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
@@ -164,7 +165,7 @@ class _Sync:
         self.drop(change.actual.name)
         try:
             self.create([self.models[change.expected.name]])
-        except OperationFailure:
+        except (OperationFailure, IndexBuildError):
             options = {key: value for key, value in present.items() if key not in ("key", "v")}
             self.create([IndexModel(list(present["key"].items()), **options)])
             raise

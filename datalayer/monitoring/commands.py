@@ -6,11 +6,11 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -31,8 +31,15 @@ logger = logging.getLogger("datalayer.commands")
 _BATCH = 256  # durations are counted this many at a time, or when somebody asks
 _REMEMBERED = 20  # slow commands, the latest ones
 _LOGGING_IN = frozenset({"saslStart", "saslContinue", "authenticate"})
+_DROPPING = frozenset({"drop", "dropDatabase", "renameCollection", "convertToCapped"})
+"""What takes a collection away with its indexes, or puts another in its place."""
+_SPECIAL = _LOGGING_IN | _DROPPING
 _NAMES_SOMEBODY = re.compile("user|role", re.IGNORECASE)  # such as createUser
 _SENT_DOCUMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
+
+
+OnDrop: TypeAlias = Callable[[str | None, str | None], None]
+"""Takes the names of the database and the collection; ``None`` stands for all."""
 
 
 class Traffic(NamedTuple):
@@ -95,6 +102,9 @@ class CommandMonitor(CommandListener):
         self._slow_microseconds = slow_ms * 1000
         self._emit = emit
         self._observer: Observer | None = None
+        self.on_drop: OnDrop | None = None
+        """Told of each collection or database that is dropped over this client, before and after:
+        a write that overlaps with the drop doesn't take the indexes for built."""
         self.reset()
 
     def reset(self) -> None:
@@ -168,8 +178,11 @@ class CommandMonitor(CommandListener):
         thread = self._threads.present
         thread.command = command
         thread.request = request
-        if name not in _LOGGING_IN:
+        if name not in _SPECIAL:
             thread.sent += 1
+        elif name in _DROPPING:
+            thread.sent += 1
+            self._tell_dropped(name, command)
         thread.began = self._clock()
 
     def succeed(self, name: str, reply: Any, request: int) -> None:
@@ -181,6 +194,8 @@ class CommandMonitor(CommandListener):
             command = self._command_of(request)
             if not _waits_for_data(name, command):
                 self._report_slow(name, command, microseconds, reply)
+        if name in _DROPPING:
+            self._tell_dropped(name, self._command_of(request))
         thread.command = None  # a large insert's documents needn't stay in memory
         if self._observer is not None:
             self._observer.command(name, microseconds, None)
@@ -201,6 +216,8 @@ class CommandMonitor(CommandListener):
             self._count()
         if microseconds >= self._slow_microseconds:
             self._report_slow(name, self._command_of(request), microseconds, None)
+        if name in _DROPPING:  # it may have been done all the same
+            self._tell_dropped(name, self._command_of(request))
         thread.command = None
         if self._observer is not None:
             error = failure.get("code", failure.get("errtype", "_OTHER"))
@@ -241,6 +258,11 @@ class CommandMonitor(CommandListener):
         )
         self._emit("slow_command", facts)
 
+    def _tell_dropped(self, name: str, command: Mapping[str, Any] | None) -> None:
+        if self.on_drop is not None:
+            for database, collection in _dropped_by(name, command or {}):
+                self.on_drop(database, collection)
+
     def _command_of(self, request: int) -> Mapping[str, Any] | None:
         thread = self._threads.present
         return thread.command if thread.request == request else None
@@ -261,6 +283,21 @@ def _collection_of(name: str, command: Mapping[str, Any] | None) -> str | None:
         return None
     value = command.get("collection") if name == "getMore" else command.get(name)
     return value if isinstance(value, str) else None
+
+
+def _dropped_by(name: str, command: Mapping[str, Any]) -> Iterator[tuple[str | None, str | None]]:
+    """The collections, each with its database, that are not what they were after ``command``."""
+    if name == "renameCollection":
+        for place in (command.get(name), command.get("to")):
+            database, _, collection = str(place).partition(".")
+            yield database, collection
+        return
+    named = command.get(name)  # dropDatabase has a number there
+    yield (
+        command.get("$db"),
+        # What holds a time series can be dropped instead of its view.
+        named.removeprefix("system.buckets.") if isinstance(named, str) else None,
+    )
 
 
 def _documents_in(name: str, command: Mapping[str, Any] | None, reply: Any) -> int | None:

@@ -24,10 +24,8 @@ def leader(aliases: tuple[str, ...]) -> Connection:
                 alias=other.alias,
             )
     for connection in connections:
-        for model in indexes.models_on(connection.alias):
-            if (model, model._get_collection_name()) not in connection.prepared:
-                # Not inside, where it would wait for the transaction's own locks.
-                indexes.ensure(model, connection.alias)
+        # Not inside, where it would wait for the transaction's own locks.
+        indexes.ensure_all(connection)
     return first
 
 
