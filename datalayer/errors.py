@@ -53,10 +53,10 @@ class DataLayerError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Not by __init__, as exceptions are restored otherwise: each has arguments of its own.
-        return _restored, (type(self), self.args, self.__dict__)
+        return restored_error, (type(self), self.args, self.__dict__)
 
 
-def _restored(kind: type[DataLayerError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+def restored_error(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
     """An error as it was before it was pickled, in a process pool say."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)

@@ -15,6 +15,7 @@ from mongoengine.queryset import transform
 
 from datalayer import indexes, routing, transactions
 from datalayer.core import Connection, registry
+from datalayer.documents.absences import Absences
 from datalayer.documents.collection import collection_of, database_of
 from datalayer.documents.engine import (
     FastDocument,
@@ -94,7 +95,7 @@ class EmbeddedDocument(_Exchange, FastEmbeddedDocument, mongoengine.EmbeddedDocu
     meta = {"abstract": True}
 
 
-class Document(_Exchange, FastDocument, mongoengine.Document):
+class Document(_Exchange, Absences, FastDocument, mongoengine.Document):
     """Base of all documents of datalayer; for a database of your own, name it in ``meta``.
 
         class Invoice(Document):

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from mongoengine.errors import ValidationError
 
+from datalayer.errors import restored_error
+
 __all__ = ["Lifecycle", "TransitionError"]
 
 
@@ -17,6 +19,10 @@ class TransitionError(ValidationError):
         super().__init__(message, field_name="status")
         self.source = source
         self.target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By its state, as its arguments have names.
+        return restored_error, (type(self), self.args, self.__dict__)
 
 
 class Lifecycle:
