@@ -60,7 +60,7 @@ class Absences:
     MultipleObjectsReturned: Any = _OfThisClassAlone(_MultipleObjectsReturned)
 
 
-def _all_models(model: type = Absences) -> Iterator[type]:
+def _all_models(model: Any = Absences) -> Iterator[type]:
     """All classes with the mixin. Only gone through when an error is pickled: MongoEngine makes
     the errors' classes where nothing can note whose they are."""
     for derived in model.__subclasses__():

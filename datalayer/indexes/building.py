@@ -293,7 +293,8 @@ def _in_its_place(
     name = index.document["name"]
     found = next((change for change in changed if change.expected.name == name), None)
     wanted = next((each for each in missing if each.name == name), None)
-    if found is None and wanted is not None:  # it has a name and keys of its own, and is refused
-        texts = [each for each in actual if each.keys == wanted.keys]
-        found = ChangedIndex(wanted, texts[0]) if texts else None
+    if found is None and wanted is not None:
+        # What has its name or its keys serves as another index that is declared.
+        rivals = [each for each in actual if name == each.name or wanted.keys == each.keys]
+        found = ChangedIndex(wanted, rivals[0]) if rivals else None
     return found is None and wanted is None, found

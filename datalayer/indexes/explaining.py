@@ -165,9 +165,10 @@ def _duplicated(
         f"{keys}; remove or change the duplicates, then connect again or run "
         "`datalayer indexes sync`"
     )
-    for index in plan.indexes if plan else ():
-        if index.document["name"] == name and (advice := sibling_advice(plan, index)):
-            message += f". Perhaps they are none: {advice}"
+    if plan is not None:
+        for index in plan.indexes:
+            if index.document["name"] == name and (advice := sibling_advice(plan, index)):
+                message += f". Perhaps they are none: {advice}"
     return name, message
 
 

@@ -36,6 +36,7 @@ _OF_THE_DECLARATION: Mapping[int, str] = {
     13103: "too many keys",
     16764: "unique hashed index",
 }
+_NEVER_HOLDS_VALUES = frozenset({13103, 16764})
 _WHILE_READING_DOCUMENTS = "Index build failed"
 # Where a document can't be indexed: the kind of index, and what is wrong, in our words.
 _OF_THE_DOCUMENTS: Mapping[int, tuple[str, str]] = {
@@ -64,8 +65,8 @@ def shown(index: IndexModel) -> str:
 
 
 def is_about_declaration(exc: OperationFailure) -> bool:
-    """Whether an index was refused for how it is declared, whatever the documents hold."""
-    return exc.code in _OF_THE_DECLARATION and _WHILE_READING_DOCUMENTS not in _text_of(exc)
+    """Whether an index was refused for how it is declared, by the code."""
+    return exc.code in _OF_THE_DECLARATION
 
 
 def reason_of(exc: OperationFailure) -> str:
@@ -76,9 +77,11 @@ def reason_of(exc: OperationFailure) -> str:
     details = exc.details or {}
     name = details.get("codeName") or _OF_THE_DECLARATION.get(exc.code or 0)
     code = f"{name}, error {exc.code}" if name else f"error {exc.code}"
-    if not is_about_declaration(exc):
+    text = str(details.get("errmsg", ""))
+    may_hold_values = _WHILE_READING_DOCUMENTS in text and exc.code not in _NEVER_HOLDS_VALUES
+    if not is_about_declaration(exc) or may_hold_values:
         return code
-    words = _text_of(exc).rpartition(":: caused by ::")[2]
+    words = text.rpartition(":: caused by ::")[2]
     for superfluous in (_SPECIFICATION, _DOCUMENT):
         words = superfluous.sub("", words)
     words = " ".join(words.split()).rstrip(".")[:_LONGEST_REASON]
@@ -154,7 +157,3 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping) and all(isinstance(each, int) for each in value.values()):
         return _keys(tuple(value.items()))
     return repr(value) if isinstance(value, (int, float)) else "another"
-
-
-def _text_of(exc: OperationFailure) -> str:
-    return str((exc.details or {}).get("errmsg", ""))
