@@ -59,12 +59,12 @@ def emptied(settings: Settings) -> None:
     second for each client whose events are listened to."""
     for alias in settings:
         connection = registry.connection(alias)
+        for model, _ in connection.prepared:
+            model._disconnect()
         for name in connection.database.list_collection_names():
             if not name.startswith("system."):
                 # Without waiting for the majority, which waits for the disk.
                 connection.database.command("drop", name, writeConcern={"w": 1})
-        for model, _ in connection.prepared:
-            model._disconnect()
         connection.prepared.clear()
 
 

@@ -52,8 +52,8 @@ def notice_drops(connection: Connection) -> None:
         prepared.forget(name)
         if identity is not None:
             logger.warning(
-                "%s on %s was dropped by another client: what was written since then had no "
-                "indexes; they are built again before the next write",
+                "%s on %s was dropped or replaced by another client: what it lacks of its indexes "
+                "is built again before the next write",
                 name,
                 connection.alias,
                 extra={"alias": connection.alias, "collection": name, "event": "dropped"},

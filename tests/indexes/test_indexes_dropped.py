@@ -258,8 +258,8 @@ def test_what_another_client_dropped_is_built_at_the_next_look(
         thing(code="a").save()
     assert index_names() == ["_id_", "code_1"]
     assert told(caplog) == [
-        "things on default was dropped by another client: what was written since then had no "
-        "indexes; they are built again before the next write"
+        "things on default was dropped or replaced by another client: what it lacks of its "
+        "indexes is built again before the next write"
     ]
 
 

@@ -175,6 +175,14 @@ def test_another_ttl_is_told_with_both_values() -> None:
     indexes.build("default")
 
 
+def test_a_rebuild_that_is_refused_puts_the_old_index_back() -> None:
+    database()["things"].create_index("at", sparse=True)
+    thing({"fields": ["at"], "partialFilterExpression": {"at": {"$ne": 1}}})
+    with pytest.raises(IndexBuildError, match=r"'at_1'.*not supported in partial index"):
+        indexes.sync("default", drop=True)
+    assert database()["things"].index_information()["at_1"]["sparse"] is True
+
+
 CONFLICTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "unique": ({"keys": "at"}, {"unique": True}, "unique is not set there and True in the model"),
     "sparse": ({"keys": "at", "sparse": True}, {}, "sparse is True there and not set"),
