@@ -4,10 +4,12 @@ with the model's indexes built before the first write."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial, wraps
 from time import monotonic
 from typing import Any
 
+import pymongo
 from pymongo.collection import Collection
 from pymongo.command_cursor import CommandCursor, RawBatchCommandCursor
 from pymongo.cursor import Cursor, RawBatchCursor
@@ -22,6 +24,8 @@ from datalayer.operation_errors import Effect
 
 __all__ = ["ModelCollection", "collection_of", "database_of", "plain_collection"]
 
+_SECONDS_IN_A_TRANSACTION = 5.0
+
 
 def collection_of(model: Any, connection: Connection, name: str | None = None) -> Collection[Any]:
     """The collection of ``model`` on ``connection``, or the one called so; asks no server.
@@ -32,15 +36,14 @@ def collection_of(model: Any, connection: Connection, name: str | None = None) -
     deleted that way.
     """
     name = name or model._get_collection_name()
-    if _carrier_of(connection) is not None:
-        return plain_collection(connection, name)
     if connection.settings.kind == "mongomock":
         indexes.ensure(model, connection.alias, name)  # in memory
         return connection.database[name]
     generation = connection.prepared.generation
     is_prepared = (model, name) in connection.prepared
-    collection = ModelCollection(connection.database, name)
-    return collection._for(connection, model, generation if is_prepared else None)
+    carrier = _carrier_of(connection) or connection
+    collection = ModelCollection(carrier.client[connection.settings.database], name)
+    return collection._for(carrier, connection, model, generation if is_prepared else None)
 
 
 def plain_collection(connection: Connection, name: str) -> Collection[Any]:
@@ -48,7 +51,7 @@ def plain_collection(connection: Connection, name: str) -> Collection[Any]:
     the present transaction."""
     carrier = _carrier_of(connection) or connection
     database = carrier.client[connection.settings.database]
-    return ModelCollection(database, name)._for(carrier, None)
+    return ModelCollection(database, name)._for(carrier, connection, None, None)
 
 
 def database_of(connection: Connection) -> Database[Any]:
@@ -84,14 +87,17 @@ class ModelCollection(Collection[Any]):
     """
 
     _connection: Connection
+    _home: Connection
+    """The one of the collection's own alias, where another carries the present transaction."""
     _model: Any
     _prepared: int | None
     """In which generation of what is prepared the model's indexes were known to stand."""
 
     def _for(
-        self, connection: Connection, model: Any, prepared: int | None = None
+        self, connection: Connection, home: Connection, model: Any, prepared: int | None
     ) -> ModelCollection:
         self._connection = connection
+        self._home = home
         self._model = model
         self._prepared = prepared
         return self
@@ -112,7 +118,7 @@ class ModelCollection(Collection[Any]):
             write_concern=write_concern or self.write_concern,
             read_concern=read_concern or self.read_concern,
         )
-        return other._for(self._connection, self._model, self._prepared)
+        return other._for(self._connection, self._home, self._model, self._prepared)
 
     def find(self, *args: Any, **kwargs: Any) -> Any:
         """Like PyMongo's."""
@@ -146,13 +152,16 @@ class ModelCollection(Collection[Any]):
         return count
 
     def _ensure_indexes(self) -> None:
-        model, prepared = self._model, self._connection.prepared
-        indexes.notice_drops(self._connection)
+        model, prepared = self._model, self._home.prepared
+        indexes.notice_drops(self._home)
         generation = prepared.generation
         if generation == self._prepared:
             return
-        ensure = partial(indexes.ensure, model, self._connection.alias, self.name)
-        _performed(self, ensure, "building the indexes", "none")
+        ensure = partial(indexes.ensure, model, self._home.alias, self.name)
+        # In a transaction that has read the collection, a build waits for the transaction itself.
+        in_transaction = transactions.current() is not None
+        with pymongo.timeout(_SECONDS_IN_A_TRANSACTION) if in_transaction else nullcontext():
+            _performed(self, ensure, "building the indexes", "none")
         self._prepared = generation
         if isinstance(model._collection, ModelCollection):
             model._disconnect()  # the next one knows that they stand
@@ -196,7 +205,7 @@ def _operation(name: str, effect: Effect, *, needs_indexes: bool = False) -> Cal
         if needs_indexes:
             check_call(name, args, kwargs, self.name)
             if self._model is not None:
-                prepared = self._connection.prepared
+                prepared = self._home.prepared
                 if self._prepared != prepared.generation or monotonic() >= prepared.look_again_at:
                     self._ensure_indexes()
         run = partial(getattr(super(ModelCollection, self), name), *args, **kwargs)

@@ -113,7 +113,8 @@ def _explain(
     elif exc.timeout:
         message = (
             f"building {where} did not end within its deadline; look at the server's load, or "
-            "build it off the request path with `datalayer indexes sync`"
+            "build it off the request path with `datalayer indexes sync`; where this was in a "
+            "transaction that had read the collection, write to it once before the transaction"
         )
     else:
         message = (

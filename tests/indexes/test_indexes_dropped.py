@@ -191,6 +191,27 @@ def test_a_late_subclass_is_built_before_a_transaction(settings: Settings) -> No
     assert "_cls_1_b_1" in index_names("root")
 
 
+def test_a_model_sent_elsewhere_is_built_where_another_connection_carries_the_transaction(
+    settings: Settings,
+) -> None:
+    thing = unique_thing()
+    with db.transaction("default", "database1"), db.using(default="database1"):
+        thing(code="a").save()
+    assert sorted(database("database1")["things"].index_information()) == ["_id_", "code_1"]
+
+
+def test_a_transaction_does_not_wait_for_a_build_that_waits_for_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datalayer.documents.collection._SECONDS_IN_A_TRANSACTION", 0.3)
+    thing = unique_thing()
+    database("database1")["things"].insert_one({})
+    with db.using(default="database1"), db.transaction("database1"):
+        thing.objects.first()
+        with pytest.raises(IndexBuildError, match="before the transaction"):
+            thing(code="a").save()
+
+
 def test_a_build_that_a_drop_overtakes_is_done_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
