@@ -15,6 +15,7 @@ from datalayer.documents.engine.saving import (
     written,
     written_field,
 )
+from datalayer.documents.engine.sharing import done, first_read
 from datalayer.documents.engine.switch import accelerate, invalidate
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "FastPassingQueries",
     "accelerate",
     "core",
+    "done",
     "explain",
     "explain_all",
+    "first_read",
     "invalidate",
     "is_compiled",
     "mark_saved",

@@ -13,7 +13,7 @@
 static Py_ssize_t slot_data, slot_changed, slot_initialised, slot_created, slot_dynamic,
     slot_instance, lazy_pending, lazy_converters, lazy_document;
 static PyObject *base_type, *no_arguments, *lazy_type, *empty_dynamic, *tracked_types, *small_types;
-static PyObject *init_otherwise, *name_table, *name_cls, *name_load, *name_dereferenced;
+static PyObject *init_otherwise, *read_first, *name_table, *name_cls, *name_load, *name_dereferenced;
 static int is_set_up = 0;
 
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
@@ -1024,7 +1024,7 @@ attribute_get(Attribute *self, PyObject *document, PyObject *owner)
     if (value == NULL && !PyErr_Occurred())
         value = value_of(data, self->name, document);
     Py_DECREF(data);
-    if (value == NULL || !self->is_complex)
+    if (value == NULL || value == Py_None || !self->is_complex)
         return value;
     int is_tracked = PySet_Contains(tracked_types, (PyObject *)Py_TYPE(value));
     if (is_tracked > 0) {
@@ -1035,7 +1035,10 @@ attribute_get(Attribute *self, PyObject *document, PyObject *owner)
             return value;
     }
     Py_DECREF(value);
-    return is_tracked < 0 ? NULL : by_the_field(self, document, owner);
+    if (is_tracked < 0)
+        return NULL;
+    PyObject *arguments[] = {self->engine_field, document, owner == NULL ? Py_None : owner};
+    return PyObject_Vectorcall(read_first, arguments, 3, NULL);
 }
 
 static int
@@ -1205,18 +1208,18 @@ offset_of(PyObject *descriptor, Py_ssize_t *offset)
 }
 
 PyDoc_STRVAR(set_up_doc, 
-             "set_up(slots, base_type, lazy_type, empty_dynamic, tracked_types, small_types, init)\n\n"
+             "set_up(slots, base_type, lazy_type, empty_dynamic, tracked_types, small_types, init, read_first)\n\n"
              "Tells where things are; returns a method for __init__.");
 
 static PyObject *
 set_up(PyObject *module, PyObject *args)
 {
-    PyObject *slots, *base, *lazy, *empty, *tracked, *small, *otherwise;
+    PyObject *slots, *base, *lazy, *empty, *tracked, *small, *otherwise, *first;
     Py_ssize_t *offsets[] = {&slot_data,    &slot_changed,  &slot_initialised,
                              &slot_created, &slot_dynamic,  &slot_instance,
                              &lazy_pending, &lazy_converters, &lazy_document};
-    if (!PyArg_ParseTuple(args, "O!O!OOO!O!O", &PyTuple_Type, &slots, &PyType_Type, &base, &lazy, &empty,
-                          &PyFrozenSet_Type, &tracked, &PyFrozenSet_Type, &small, &otherwise))
+    if (!PyArg_ParseTuple(args, "O!O!OOO!O!OO", &PyTuple_Type, &slots, &PyType_Type, &base, &lazy, &empty,
+                          &PyFrozenSet_Type, &tracked, &PyFrozenSet_Type, &small, &otherwise, &first))
         return NULL;
     if (PyTuple_GET_SIZE(slots) != 9) {
         PyErr_SetString(PyExc_ValueError, "nine slots");
@@ -1231,6 +1234,7 @@ set_up(PyObject *module, PyObject *args)
     Py_XSETREF(tracked_types, Py_NewRef(tracked));
     Py_XSETREF(small_types, Py_NewRef(small));
     Py_XSETREF(init_otherwise, Py_NewRef(otherwise));
+    Py_XSETREF(read_first, Py_NewRef(first));
     is_set_up = 1;
     PyObject *function = PyCFunction_New(&init_method, NULL);
     PyObject *method = function == NULL ? NULL : PyInstanceMethod_New(function);

@@ -16,6 +16,7 @@ from mongoengine.base import BaseDict, BaseDocument, BaseList, EmbeddedDocumentL
 
 from datalayer.documents.engine.data import LazyData
 from datalayer.documents.engine.internals import EMPTY, listened_to, stock
+from datalayer.documents.engine.sharing import read_first
 
 __all__ = ["core", "fast_init", "is_compiled", "plain_copy"]
 
@@ -47,7 +48,9 @@ def _load() -> Any:
         LazyData.__dict__["converters"],
         LazyData.__dict__["document"],
     )
-    module.init = module.set_up(slots, BaseDocument, LazyData, EMPTY, _TRACKED, _SINGLE, _init)
+    module.init = module.set_up(
+        slots, BaseDocument, LazyData, EMPTY, _TRACKED, _SINGLE, _init, read_first
+    )
     return module
 
 

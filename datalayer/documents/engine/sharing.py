@@ -1,0 +1,45 @@
+"""Lets one thread at a time make a value that is made when it is first read, so that all threads
+get the same object."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+__all__ = ["done", "first_read", "read_first"]
+
+_name = "_engine_first_read"  # under which a document has its lock
+
+
+def _after_fork() -> None:
+    global _name  # noqa: PLW0603 # a thread of the parent may have held a document's
+    _name += "_in_child"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def first_read(document: Any) -> threading.RLock:
+    """The lock under which something of ``document`` is read first.
+
+    Whoever has it looks again whether there still is something to do, and where that is done
+    calls ``done``. What it is held for, fetching a reference say, ends with the deadline of that
+    operation.
+    """
+    lock: threading.RLock = document.__dict__.setdefault(_name, threading.RLock())
+    return lock
+
+
+def done(document: Any) -> None:
+    """Take the lock away: who comes now finds the value. After an error it stays."""
+    document.__dict__.pop(_name, None)
+
+
+def read_first(field: Any, document: Any, owner: Any) -> Any:
+    """What ``field`` gives, which fetches or wraps it where nobody has done so yet."""
+    with first_read(document):
+        value = field.__get__(document, owner)
+        done(document)
+        return value
