@@ -16,6 +16,7 @@ from mongoengine.queryset import transform
 from datalayer import indexes, routing, transactions
 from datalayer.core import Connection, registry
 from datalayer.documents.absences import Absences
+from datalayer.documents.belonging import Belongings, DocumentBelongings
 from datalayer.documents.collection import collection_of, database_of
 from datalayer.documents.engine import (
     FastDocument,
@@ -25,6 +26,7 @@ from datalayer.documents.engine import (
 )
 from datalayer.documents.fields import UTCDateTimeField
 from datalayer.documents.inputs import accepted, assign
+from datalayer.documents.places import SWITCHED
 from datalayer.documents.queryset import QuerySet
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.snapshots import snapshot
@@ -89,13 +91,13 @@ class _Exchange:
         return super().from_json(json_data, created, **kwargs)  # type: ignore[misc]
 
 
-class EmbeddedDocument(_Exchange, FastEmbeddedDocument, mongoengine.EmbeddedDocument):
+class EmbeddedDocument(_Exchange, Belongings, FastEmbeddedDocument, mongoengine.EmbeddedDocument):
     """A part of a document, without a collection of its own."""
 
     meta = {"abstract": True}
 
 
-class Document(_Exchange, Absences, FastDocument, mongoengine.Document):
+class Document(_Exchange, DocumentBelongings, Absences, FastDocument, mongoengine.Document):
     """Base of all documents of datalayer; for a database of your own, name it in ``meta``.
 
         class Invoice(Document):
@@ -157,7 +159,7 @@ class Document(_Exchange, Absences, FastDocument, mongoengine.Document):
     def save(self, *args: Any, **kwargs: Any) -> Self:
         """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
         self._note_in_transaction()
-        return super().save(*args, **kwargs)  # type: ignore[no-any-return] # it has no types
+        return super().save(*args, **kwargs)
 
     def modify(self, *args: Any, **kwargs: Any) -> bool:
         """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
@@ -180,6 +182,7 @@ class Document(_Exchange, Absences, FastDocument, mongoengine.Document):
             NotConnectedError: where the alias has no connection.
         """
         connection = registry.connection(db_alias)
+        self.__dict__[SWITCHED] = db_alias
         return self._live_in(collection_of(type(self), connection), keep_created)
 
     def switch_collection(self, collection_name: str, keep_created: bool = False) -> Self:

@@ -3,8 +3,8 @@ with the model's indexes built before the first write."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial, wraps
 from time import monotonic
 from typing import Any
@@ -22,7 +22,14 @@ from datalayer.core import Connection
 from datalayer.documents.storable import check_call
 from datalayer.operation_errors import Effect
 
-__all__ = ["ModelCollection", "collection_of", "database_of", "plain_collection"]
+__all__ = [
+    "ModelCollection",
+    "apart_from_transaction",
+    "collection_of",
+    "database_of",
+    "outside_transaction",
+    "plain_collection",
+]
 
 _SECONDS_IN_A_TRANSACTION = 5.0
 
@@ -54,6 +61,30 @@ def plain_collection(connection: Connection, name: str) -> Collection[Any]:
     return ModelCollection(database, name)._for(carrier, connection, None, None)
 
 
+@contextmanager
+def apart_from_transaction(connection: Connection, name: str) -> Iterator[Collection[Any]]:
+    """A collection without a model, whose operations happen at once and stay, in a transaction
+    too. Their errors are datalayer's."""
+    if connection.settings.kind == "mongomock":
+        yield connection.database[name]
+        return
+    collection = ModelCollection(connection.database, name)._for(
+        connection, connection, None, None
+    )
+    with outside_transaction(connection):
+        yield collection
+
+
+@contextmanager
+def outside_transaction(connection: Connection) -> Iterator[None]:
+    """Let the block's operations over ``connection`` run outside the present transaction."""
+    if transactions.current() is None:
+        yield
+        return
+    with connection.client.start_session() as own, own.bind(end_session=False):
+        yield
+
+
 def database_of(connection: Connection) -> Database[Any]:
     """The database of ``connection``. What is read from its collections, by MongoEngine when it
     follows a reference say, raises datalayer's errors and takes part in the present transaction.
@@ -79,6 +110,12 @@ class _ModelDatabase(Database[Any]):
     def __getitem__(self, name: str) -> Collection[Any]:
         return plain_collection(self._connection, name)
 
+    def with_options(self, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's; GridFS asks for it. The collections keep the options of the client."""
+        other = _ModelDatabase(self.client, self.name)
+        other._connection = self._connection
+        return other
+
 
 class ModelCollection(Collection[Any]):
     """PyMongo's collection, whose operations raise datalayer's errors for a server that is away.
@@ -101,6 +138,18 @@ class ModelCollection(Collection[Any]):
         self._model = model
         self._prepared = prepared
         return self
+
+    def __getitem__(self, name: str) -> Any:
+        """The collection of this one's name, a dot and ``name``, as those of GridFS."""
+        other = ModelCollection(
+            self.database,
+            f"{self.name}.{name}",
+            codec_options=self.codec_options,
+            read_preference=self.read_preference,
+            write_concern=self.write_concern,
+            read_concern=self.read_concern,
+        )
+        return other._for(self._connection, self._home, None, None)
 
     def with_options(
         self,

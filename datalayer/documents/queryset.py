@@ -15,6 +15,7 @@ from mongoengine.errors import OperationError
 from mongoengine.queryset import QuerySet as _QuerySet
 from mongoengine.queryset import QuerySetNoCache as _QuerySetNoCache
 
+from datalayer.documents.adoption import complete, needs_completing
 from datalayer.documents.engine import (
     FastCachingQueries,
     FastPassingQueries,
@@ -23,6 +24,7 @@ from datalayer.documents.engine import (
     written,
 )
 from datalayer.documents.near import countable
+from datalayer.documents.references import Dereference
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.timestamps import stamped_update
 
@@ -69,6 +71,8 @@ class _Writes:
         told = signal_kwargs or {}
         signals.pre_bulk_insert.send(self._document, documents=documents, **told)
         for document in documents:
+            if needs_completing(document):
+                complete(document)
             document._prepare_insert()
             if validate:
                 document.validate()
@@ -105,6 +109,10 @@ class _Writes:
             for data in self.as_pymongo()  # type: ignore[attr-defined]
         ]
         return json_util.dumps(shown, *args, **kwargs)
+
+    @property
+    def _dereference(self) -> Any:
+        return Dereference()
 
     def no_cache(self) -> Any:
         """A queryset that doesn't keep the documents it has read."""

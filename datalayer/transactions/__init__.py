@@ -6,6 +6,7 @@ used there take part by themselves.
 
 from __future__ import annotations
 
+from datalayer.transactions.cluster import before
 from datalayer.transactions.running import transaction, transactional
 from datalayer.transactions.unit import (
     Transaction,
@@ -18,6 +19,7 @@ from datalayer.transactions.unit import (
 
 __all__ = [
     "Transaction",
+    "before",
     "bound",
     "current",
     "on_commit",

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import mongoengine
+
 from datalayer import indexes
 from datalayer.core import Connection, registry
 from datalayer.errors import TransactionError
 
-__all__ = ["leader"]
+__all__ = ["before", "leader"]
+
+before: list[Callable[[Connection, list[type[mongoengine.Document]]], None]] = []
+"""What else has to be built before a transaction: called with a connection and its models."""
 
 
 def leader(aliases: tuple[str, ...]) -> Connection:
@@ -26,6 +33,8 @@ def leader(aliases: tuple[str, ...]) -> Connection:
     for connection in connections:
         # Not inside, where it would wait for the transaction's own locks.
         indexes.ensure_all(connection)
+        for prepare in before:
+            prepare(connection, indexes.models_on(connection.alias))
     return first
 
 
