@@ -1,0 +1,69 @@
+"""Keys that BSON can't hold as documents have them (a UUID kept as text, enums, decimals): how
+they are stored, and how references to them are followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import bson
+from bson import DBRef, ObjectId
+from mongoengine.base import BaseDocument, LazyReference, get_document
+from mongoengine.dereference import DeReference
+
+from datalayer.documents.conversion import key_field_of, key_of
+from datalayer.documents.storable import ENCODING
+
+__all__ = ["Following", "stored_keys", "with_stored_key"]
+
+
+def stored_keys(model: Any, keys: Iterable[Any]) -> tuple[list[Any], Callable[[Any], Any]]:
+    """``keys`` of ``model`` as they are stored, and a function that gives, for the ``_id`` of a
+    document that was found, the key by which the caller knows it.
+
+    That is the key as it was given, where it was in the form that documents have or that is
+    stored; for any other (the text of an ``ObjectId``) the one that documents have.
+
+    Raises:
+        ValidationError: for what can't be a key of ``model``.
+    """
+    given = list(keys)
+    stored = [key_of(model, key) for key in given]
+    by_bytes = dict(zip(map(_bytes_of, stored), given, strict=True))
+    field = key_field_of(model)
+
+    def known_as(raw: Any) -> Any:
+        loaded = field.to_python(raw)
+        own = raw if isinstance(loaded, DBRef) else loaded
+        asked = by_bytes.get(_bytes_of(raw), own)
+        return asked if type(asked) in (type(raw), type(loaded)) else own
+
+    return stored, known_as
+
+
+def _bytes_of(value: Any) -> bytes:
+    return bson.encode({"": value}, codec_options=ENCODING)
+
+
+def with_stored_key(reference: DBRef, model: Any) -> DBRef:
+    """``reference`` with its key in the form in which ``model`` stores it."""
+    if type(reference.id) is ObjectId and not isinstance(reference, LazyReference):
+        return reference
+    if isinstance(reference, LazyReference):
+        return DBRef(reference.collection, key_of(reference.document_type, reference.id))
+    extra = dict(reference.as_doc())
+    named = {name: extra[name] for name in extra if not name.startswith("$")}
+    if "cls" in named:
+        model = get_document(named["cls"])
+    return DBRef(reference.collection, key_of(model, reference.id), reference.database, **named)
+
+
+class Following(DeReference):
+    """MongoEngine's, with the keys of lists of references in the form in which they are stored."""
+
+    def _fetch_objects(self, doc_type: Any = None) -> Any:
+        if isinstance(doc_type, type) and issubclass(doc_type, BaseDocument):
+            keys = self.reference_map.pop(doc_type._get_collection_name(), None)
+            if keys is not None:
+                self.reference_map.setdefault(doc_type, set()).update(keys)
+        return super()._fetch_objects(doc_type)
