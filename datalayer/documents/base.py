@@ -26,7 +26,7 @@ from datalayer.documents.engine import (
 )
 from datalayer.documents.fields import UTCDateTimeField
 from datalayer.documents.inputs import accepted, assign
-from datalayer.documents.keys import with_stored_key
+from datalayer.documents.keys import with_own_key, with_stored_key
 from datalayer.documents.query_translation import query, query_of
 from datalayer.documents.queryset import QuerySet
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
@@ -171,6 +171,8 @@ class Document(_Exchange, Absences, FastDocument, mongoengine.Document):
         self._note_in_transaction()
         if isinstance(query, QNode):  # MongoEngine would translate the translation again
             query = {"__raw__": query_of(type(self), query)}
+        elif query:
+            query = with_own_key(type(self), query)
         return super().modify(query, **kwargs)  # type: ignore[no-any-return] # it has no types
 
     def to_dbref(self) -> DBRef:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from functools import cache
@@ -75,6 +76,16 @@ _UNFIT = (
     ValidationError,
     ValueError,
 )
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of BSON's integers
+# By the exact class of a field, the exact type of values that it neither converts nor refuses.
+_STORED_AS: Mapping[type, type] = {
+    BooleanField: bool,
+    DateTimeField: datetime,
+    FloatField: float,
+    IntField: int,
+    ObjectIdField: ObjectId,
+    StringField: str,
+}
 # Of these BSON holds every value.
 _SURELY_HELD = frozenset({bool, float, ObjectId, Decimal128})
 
@@ -92,7 +103,7 @@ def asked(field: BaseField, value: Any) -> Any:
     Raises:
         ValidationError: where ``field`` can't hold such a value.
     """
-    return _told(field, _asked, value)
+    return value if _is_as_stored(field, value) else _told(field, _asked, value)
 
 
 def stored(field: BaseField, value: Any) -> Any:
@@ -105,6 +116,8 @@ def stored(field: BaseField, value: Any) -> Any:
         if field.required:
             raise refusal(field, "is required")
         return None
+    if _is_as_stored(field, value):
+        return validated(field, value)
     given = converted(field, value)
     validated(field, given)
     return _told(field, _raw, given)
@@ -218,6 +231,16 @@ def _expectation(field: Any, value: Any) -> str:
     return f"{type(field).__name__} can't take this {type(value).__name__}"
 
 
+def _is_as_stored(field: Any, value: Any) -> bool:
+    """Whether ``value`` is surely of the form in which it is stored: most values are."""
+    kind = type(value)
+    if _STORED_AS.get(type(field)) is not kind:
+        return False
+    if kind is str:
+        return bool(value.isascii())  # others may not be Unicode
+    return kind is not int or _LOWEST <= value <= _HIGHEST
+
+
 # What a filter looks for.
 
 
@@ -234,7 +257,7 @@ def _asked(field: Any, value: Any) -> Any:
         return {key: asked(field.field, each) for key, each in value.items()}
     if isinstance(field, EmbeddedDocumentField) and is_condition(value):
         return value  # as MongoEngine documents it
-    if _is_theirs(type(field), "prepare_query_value"):
+    if _is_theirs(field.__class__, "prepare_query_value"):
         prepared = field.prepare_query_value(None, value)
     else:
         prepared = _raw(field, _converted(field, value))
@@ -266,11 +289,9 @@ def _sorted(field: Any, members: list[Any]) -> list[Any]:
 
 
 @cache
-def _is_theirs(kind: type, *names: str) -> bool:
+def _is_theirs(kind: Any, *names: str) -> bool:
     """Whether an application's own class defines one of the methods called ``names``."""
-    definers = (
-        next((parent for parent in kind.__mro__ if name in vars(parent)), kind) for name in names
-    )
+    definers = (next(parent for parent in kind.__mro__ if name in vars(parent)) for name in names)
     return any(not each.__module__.startswith(("mongoengine.", "datalayer.")) for each in definers)
 
 
@@ -295,7 +316,7 @@ def _raw(field: Any, value: Any) -> Any:
 
 
 def _converted(field: Any, value: Any) -> Any:
-    if _is_theirs(type(field), "to_python", "to_mongo", "__set__"):
+    if _is_theirs(field.__class__, "to_python", "to_mongo", "__set__"):
         return field.to_python(value)
     for kind in type(field).__mro__:
         if kind in _CONVERTED:

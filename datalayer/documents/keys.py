@@ -3,7 +3,7 @@ they are stored, and how references to them are followed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import bson
@@ -11,10 +11,10 @@ from bson import DBRef, ObjectId
 from mongoengine.base import BaseDocument, LazyReference, get_document
 from mongoengine.dereference import DeReference
 
-from datalayer.documents.conversion import key_field_of, key_of
+from datalayer.documents.conversion import converted, key_field_of, key_of
 from datalayer.documents.storable import ENCODING
 
-__all__ = ["Following", "stored_keys", "with_stored_key"]
+__all__ = ["Following", "stored_keys", "with_own_key", "with_stored_key"]
 
 
 def stored_keys(model: Any, keys: Iterable[Any]) -> tuple[list[Any], Callable[[Any], Any]]:
@@ -45,6 +45,20 @@ def _bytes_of(value: Any) -> bytes:
     return bson.encode({"": value}, codec_options=ENCODING)
 
 
+def with_own_key(model: Any, query: Mapping[str, Any]) -> dict[str, Any]:
+    """A query with the key that it asks for, if any, under its own name and as documents have it:
+    MongoEngine compares it with a document's.
+
+    Raises:
+        ValidationError: for what can't be a key of ``model``.
+    """
+    own: dict[str, Any] = dict(query)
+    for name in ("pk", model._meta["id_field"]):
+        if name in own:
+            own[model._meta["id_field"]] = converted(key_field_of(model), own.pop(name))
+    return own
+
+
 def with_stored_key(reference: DBRef, model: Any) -> DBRef:
     """``reference`` with its key in the form in which ``model`` stores it."""
     if type(reference.id) is ObjectId and not isinstance(reference, LazyReference):
@@ -63,7 +77,8 @@ class Following(DeReference):
 
     def _fetch_objects(self, doc_type: Any = None) -> Any:
         if isinstance(doc_type, type) and issubclass(doc_type, BaseDocument):
-            keys = self.reference_map.pop(doc_type._get_collection_name(), None)
+            model: Any = doc_type
+            keys = self.reference_map.pop(model._get_collection_name(), None)
             if keys is not None:
                 self.reference_map.setdefault(doc_type, set()).update(keys)
         return super()._fetch_objects(doc_type)

@@ -12,12 +12,17 @@ from mongoengine.errors import InvalidQueryError, ValidationError
 from mongoengine.fields import (
     CachedReferenceField,
     ComplexDateTimeField,
+    DateField,
+    Decimal128Field,
+    DecimalField,
     DictField,
     DynamicField,
     EmbeddedDocumentField,
+    EnumField,
     GenericReferenceField,
     ListField,
     StringField,
+    UUIDField,
 )
 from mongoengine.queryset import transform
 from mongoengine.queryset.visitor import Q, QCombination
@@ -32,7 +37,7 @@ from datalayer.documents.conversion import (
 )
 from datalayer.documents.lookups import Place, place_of
 
-__all__ = ["condition_on", "named", "query", "query_of", "raw_condition"]
+__all__ = ["as_documents_have", "condition_on", "named", "query", "query_of", "raw_condition"]
 
 _GEO = frozenset(transform.GEO_OPERATORS)
 _TEXT = frozenset(transform.STRING_OPERATORS)
@@ -256,6 +261,23 @@ def raw_condition(field: Any, condition: Mapping[str, Any]) -> dict[str, Any]:
         else:
             converted[operator] = value
     return converted
+
+
+def as_documents_have(model: Any, path: str, values: Any) -> Any:
+    """The stored ``values`` of single fields at the dotted ``path``, in the form that documents of
+    ``model`` have; others, and those of a path that isn't the model's, as they are."""
+    try:
+        field = place_of(model, path.split(".")).field
+    except InvalidQueryError:
+        return values
+    while isinstance(field, ListField) and field.field is not None:
+        field = field.field
+    if not isinstance(field, _CONVERTED_WHEN_LOADED):
+        return values
+    return [value if value is None else field.to_python(value) for value in values]
+
+
+_CONVERTED_WHEN_LOADED = (DateField, Decimal128Field, DecimalField, EnumField, UUIDField)
 
 
 def named(place: Place, convert: Callable[..., Any], *args: Any) -> Any:

@@ -25,7 +25,7 @@ from datalayer.documents.engine import (
 from datalayer.documents.engine.asking import plain_query
 from datalayer.documents.keys import Following, stored_keys
 from datalayer.documents.near import countable
-from datalayer.documents.query_translation import query_of
+from datalayer.documents.query_translation import as_documents_have, query_of
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.timestamps import stamped_update
 from datalayer.documents.update_translation import update_of
@@ -69,6 +69,10 @@ class _Writes:
                 queryset._get_scalar(document) if queryset._scalar else document
             )
         return found
+
+    def distinct(self, field: str) -> Any:
+        """Like MongoEngine's; single values are in the form that documents have."""
+        return as_documents_have(self._document, field, super().distinct(field))  # type: ignore[misc]
 
     def sum(self, field: str) -> Any:
         """Like MongoEngine's; of amounts of money a ``Decimal``."""
@@ -134,7 +138,7 @@ class _Writes:
 
     def count(self, with_limit_and_skip: bool = False) -> Any:
         """Like MongoEngine's; counts what is near a point, too."""
-        query: Any = self._query  # type: ignore[attr-defined]
+        query: Any = self._query
         counted: Any = self
         if (without_order := countable(query)) != query:
             counted = self.clone()  # type: ignore[attr-defined]

@@ -57,9 +57,9 @@ def update_of(
     for keyword, value in keywords.items():
         if keyword == "__raw__":
             for operator, changes in value.items():
-                present = update.get(operator)
-                is_joined = isinstance(present, dict) and isinstance(changes, Mapping)
-                update[operator] = {**present, **changes} if is_joined else changes
+                present = update.get(operator, {})
+                is_mapping = isinstance(changes, Mapping)
+                update[operator] = {**present, **changes} if is_mapping else changes
             continue
         operator, place, comparison = _parsed(model, keyword)
         members.update(place.filtered)

@@ -72,10 +72,20 @@ def plain_query(model: Any, query: Any) -> dict[str, Any] | None:
         kind = type(value)
         if resolved is None or kind not in resolved[1]:
             return None
-        if kind is int and not _LOWEST <= value <= _HIGHEST:
+        if (kind is int and not _LOWEST <= value <= _HIGHEST) or (
+            kind is str and not value.isascii() and not _is_unicode(value)
+        ):
             return None
         found[resolved[0]] = value
     return found if len(found) == len(query.query) else None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a surrogate without its pair
+        return False
+    return True
 
 
 def _resolved(model: Any, name: str) -> tuple[str, tuple[type, ...]] | None:
