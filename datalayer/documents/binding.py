@@ -26,7 +26,7 @@ from mongoengine.fields import (
     UUIDField,
 )
 
-from datalayer.documents.conversion import converted, key_of
+from datalayer.documents.conversion import converted, key_of, reason_of
 from datalayer.documents.keys import Following, with_stored_key
 
 __all__ = ["bind"]
@@ -67,8 +67,12 @@ def _set(field: BaseField, name: str, value: Any) -> None:
 def _validate(field: Any, value: Any, **how: Any) -> None:
     """A value that the constructor would convert is as valid as what it would become."""
     judge = partial(type(field)._validate, field, **how)
-    if isinstance(field, IntField) and value is not None:
-        judge(converted(field, value))  # MongoEngine takes 2.7 for 2
+    if isinstance(field, IntField) and value is not None:  # MongoEngine takes 2.7 for 2
+        try:
+            value = converted(field, value)
+        except ValidationError as exc:
+            field.error(reason_of(exc))
+        judge(value)
         return
     try:
         judge(value)

@@ -4,61 +4,49 @@ keys. What a field can't take is refused, with the field's name and never with t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from decimal import Decimal
-from enum import Enum
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
-from uuid import UUID
 
 import bson
-from bson import Binary, DBRef, Decimal128, ObjectId, Regex
+from bson import DBRef, Decimal128, ObjectId, Regex
 from bson.errors import BSONError
 from mongoengine.base import BaseDocument, BaseField, LazyReference
-from mongoengine.base.fields import ComplexBaseField, GeoJsonBaseField
+from mongoengine.base.fields import ComplexBaseField
 from mongoengine.errors import FieldDoesNotExist, NotRegistered, ValidationError
 from mongoengine.fields import (
-    BinaryField,
-    BooleanField,
     CachedReferenceField,
-    ComplexDateTimeField,
-    DateTimeField,
-    Decimal128Field,
-    DecimalField,
     DictField,
-    DynamicField,
     EmbeddedDocumentField,
-    EnumField,
-    FileField,
-    FloatField,
     GenericEmbeddedDocumentField,
-    GenericLazyReferenceField,
     GenericReferenceField,
-    GeoPointField,
-    IntField,
     LazyReferenceField,
     ListField,
-    ObjectIdField,
     ReferenceField,
-    SequenceField,
     SortedListField,
-    StringField,
-    UUIDField,
 )
 
-from datalayer.documents.fields import RawDictField
+from datalayer.documents.single_values import (
+    SINGLE,
+    Converter,
+    Misfit,
+    expectation,
+    holds_text,
+    is_as_stored,
+    misfit,
+    tells_well,
+)
 from datalayer.documents.storable import ENCODING
 
 __all__ = [
     "PATTERNS",
     "asked",
     "converted",
-    "holds_text",
     "is_condition",
     "is_many",
     "key_field_of",
     "key_of",
+    "reason_of",
     "refusal",
     "stored",
     "validated",
@@ -76,22 +64,8 @@ _UNFIT = (
     ValidationError,
     ValueError,
 )
-_LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of BSON's integers
-# By the exact class of a field, the exact type of values that it neither converts nor refuses.
-_STORED_AS: Mapping[type, type] = {
-    BooleanField: bool,
-    DateTimeField: datetime,
-    FloatField: float,
-    IntField: int,
-    ObjectIdField: ObjectId,
-    StringField: str,
-}
 # Of these BSON holds every value.
 _SURELY_HELD = frozenset({bool, float, ObjectId, Decimal128})
-
-
-class _Misfit(Exception):
-    """A field can't take a value; the text says what it takes."""
 
 
 def asked(field: BaseField, value: Any) -> Any:
@@ -103,7 +77,7 @@ def asked(field: BaseField, value: Any) -> Any:
     Raises:
         ValidationError: where ``field`` can't hold such a value.
     """
-    return value if _is_as_stored(field, value) else _told(field, _asked, value)
+    return value if is_as_stored(field, value) else _told(field, _asked, value)
 
 
 def stored(field: BaseField, value: Any) -> Any:
@@ -116,7 +90,7 @@ def stored(field: BaseField, value: Any) -> Any:
         if field.required:
             raise refusal(field, "is required")
         return None
-    if _is_as_stored(field, value):
+    if is_as_stored(field, value):
         return validated(field, value)
     given = converted(field, value)
     validated(field, given)
@@ -134,7 +108,7 @@ def validated(field: BaseField, value: Any) -> Any:
         errors = {name: exc.errors} if name else exc.errors
         raise ValidationError("holds what doesn't fit ", errors=errors, field_name=name) from None
     except _UNFIT:
-        raise refusal(field, _expectation(field, value)) from None
+        raise refusal(field, expectation(field, value)) from None
     return value
 
 
@@ -158,6 +132,12 @@ def refusal(field: Any, reason: str, name: str | None = None) -> ValidationError
         return ValidationError(reason)
     errors = {name: ValidationError(reason, field_name=name)}
     return ValidationError("a value doesn't fit ", errors=errors, field_name=name)
+
+
+def reason_of(error: ValidationError) -> str:
+    """Why a value was refused, without the name of the field."""
+    named = (error.errors or {}).get(error.field_name)
+    return str(named.message if isinstance(named, ValidationError) else error.message)
 
 
 def key_field_of(model: Any) -> Any:
@@ -186,59 +166,24 @@ def is_condition(value: Any) -> bool:
     return isinstance(value, Mapping) and bool(value) and all(_is_operator(key) for key in value)
 
 
-def holds_text(field: Any) -> bool:
-    """Whether ``field``, or a member of it, may be stored as text, so that a pattern fits it."""
-    if isinstance(field, (ListField, DictField)):
-        return field.field is None or holds_text(field.field)
-    if isinstance(field, DecimalField):
-        return bool(field.force_string)
-    if isinstance(field, UUIDField):
-        return not field._binary
-    if isinstance(field, SequenceField):
-        return field.value_decorator is not int
-    return not isinstance(field, _NEVER_TEXT)
-
-
 def _is_operator(key: Any) -> bool:
     return isinstance(key, str) and key.startswith("$")
 
 
-def _told(field: Any, convert: Callable[[Any, Any], Any], value: Any) -> Any:
+def _told(field: Any, convert: Converter, value: Any) -> Any:
     try:
         return convert(field, value)
-    except _Misfit as misfit:
+    except Misfit as misfit:
         raise refusal(field, str(misfit)) from None
     except FieldDoesNotExist:
         raise
     except ValidationError as exc:
         if exc.field_name is not None and isinstance(field, _OF_OTHERS):
             raise  # it names the member
-        is_told = isinstance(field, _OF_OTHERS) or _tells_well(field)
-        raise refusal(field, exc.message if is_told else _expectation(field, value)) from None
+        is_told = isinstance(field, _OF_OTHERS) or tells_well(field)
+        raise refusal(field, exc.message if is_told else expectation(field, value)) from None
     except _UNFIT:
-        raise refusal(field, _expectation(field, value)) from None
-
-
-def _tells_well(field: Any) -> bool:
-    """Whether the field's own errors say what was wrong without showing the value."""
-    return type(field).__module__.startswith("datalayer.")
-
-
-def _expectation(field: Any, value: Any) -> str:
-    for kind in type(field).__mro__:
-        if kind in _TAKES:
-            return f"takes {_TAKES[kind]}; this {type(value).__name__} is none"
-    return f"{type(field).__name__} can't take this {type(value).__name__}"
-
-
-def _is_as_stored(field: Any, value: Any) -> bool:
-    """Whether ``value`` is surely of the form in which it is stored: most values are."""
-    kind = type(value)
-    if _STORED_AS.get(type(field)) is not kind:
-        return False
-    if kind is str:
-        return bool(value.isascii())  # others may not be Unicode
-    return kind is not int or _LOWEST <= value <= _HIGHEST
+        raise refusal(field, expectation(field, value)) from None
 
 
 # What a filter looks for.
@@ -249,7 +194,7 @@ def _asked(field: Any, value: Any) -> Any:
         return None
     if isinstance(value, PATTERNS):
         if not holds_text(field):
-            raise _Misfit("isn't text, so that no pattern fits it")
+            raise Misfit("isn't text, so that no pattern fits it")
         return value
     if isinstance(field, ListField):
         return _asked_of_list(field, value)
@@ -262,7 +207,7 @@ def _asked(field: Any, value: Any) -> Any:
     else:
         prepared = _raw(field, _converted(field, value))
     if prepared is None:
-        raise _Misfit(_expectation(field, value))
+        raise misfit(field, value)
     return _held(prepared)
 
 
@@ -301,7 +246,7 @@ def _held(value: Any) -> Any:
     try:
         bson.encode({"": value}, codec_options=ENCODING)
     except (BSONError, OverflowError, RecursionError, TypeError, ValueError):
-        raise _Misfit(f"is a {type(value).__name__} that BSON can't hold") from None
+        raise Misfit(f"is a {type(value).__name__} that BSON can't hold") from None
     return value
 
 
@@ -319,90 +264,16 @@ def _converted(field: Any, value: Any) -> Any:
     if _is_theirs(field.__class__, "to_python", "to_mongo", "__set__"):
         return field.to_python(value)
     for kind in type(field).__mro__:
-        if kind in _CONVERTED:
-            return _CONVERTED[kind](field, value)
+        convert = SINGLE.get(kind) or _OF_SEVERAL.get(kind)
+        if convert is not None:
+            return convert(field, value)
     return field.to_python(value)
-
-
-def _whole(field: Any, value: Any) -> Any:
-    number = int(value)
-    if not isinstance(value, (str, bytes)) and number != value:
-        raise _Misfit(_expectation(field, value))
-    return number
-
-
-def _number(field: Any, value: Any) -> Any:
-    return float(value)
-
-
-def _truth(field: Any, value: Any) -> Any:
-    if not isinstance(value, (bool, int, float)) or value not in (0, 1):
-        raise _Misfit(_expectation(field, value))
-    return bool(value)
-
-
-def _text(field: Any, value: Any) -> Any:
-    text = field.to_python(value)
-    if not isinstance(text, str):
-        raise _Misfit(_expectation(field, value))
-    return text
-
-
-def _moment(field: Any, value: Any) -> Any:
-    if field.to_mongo(value) is None:
-        raise _Misfit(_expectation(field, value))
-    return field.to_python(value)
-
-
-def _precise_moment(field: Any, value: Any) -> Any:
-    moment = field.to_python(value)
-    field._convert_from_datetime(moment)
-    return moment
-
-
-def _decimal(field: Any, value: Any) -> Any:
-    if isinstance(value, Decimal128):
-        value = value.to_decimal()
-    if isinstance(value, str) and type(field).to_python is Decimal128Field.to_python:
-        value = Decimal(value)  # of which MongoEngine makes a NaN where it is no number
-    number = field.to_python(value)
-    if not isinstance(number, Decimal):
-        raise _Misfit(_expectation(field, value))
-    return number
-
-
-def _uuid(field: Any, value: Any) -> Any:
-    return value if isinstance(value, UUID) else UUID(str(value))
-
-
-def _member(field: Any, value: Any) -> Any:
-    enum: type[Enum] = field._enum_cls
-    return value if isinstance(value, enum) else enum(value)
-
-
-def _bytes(field: Any, value: Any) -> Any:
-    if not isinstance(value, (bytes, bytearray, Binary)):
-        raise _Misfit(_expectation(field, value))
-    return bytes(value) if isinstance(value, bytearray) else value
-
-
-def _object_id(field: Any, value: Any) -> Any:
-    return value if isinstance(value, ObjectId) else ObjectId(value)
-
-
-def _numbered(field: Any, value: Any) -> Any:
-    decorate = field.value_decorator
-    if isinstance(decorate, type):
-        if isinstance(value, decorate) and not isinstance(value, bool):
-            return value
-        return _whole(field, value) if decorate is int else decorate(value)
-    return decorate(value) if isinstance(value, int) else value
 
 
 def _part(field: Any, value: Any) -> Any:
     part = field.to_python(value)
     if not isinstance(part, field.document_type):
-        raise _Misfit(_expectation(field, value))
+        raise misfit(field, value)
     _check_members(part)
     return part
 
@@ -410,7 +281,7 @@ def _part(field: Any, value: Any) -> Any:
 def _part_of_any_class(field: Any, value: Any) -> Any:
     part = field.to_python(value)
     if not isinstance(part, BaseDocument):
-        raise _Misfit(_expectation(field, value))
+        raise misfit(field, value)
     _check_members(part)
     return part
 
@@ -424,7 +295,7 @@ def _check_members(part: Any) -> None:
 
 def _list(field: Any, value: Any) -> Any:
     if not is_many(value):
-        raise _Misfit("takes a list")
+        raise Misfit("takes a list")
     if field.field is None:
         return field.to_python(list(value))
     return [each if each is None else converted(field.field, each) for each in value]
@@ -432,29 +303,12 @@ def _list(field: Any, value: Any) -> Any:
 
 def _mapping(field: Any, value: Any) -> Any:
     if not isinstance(value, Mapping):
-        raise _Misfit("takes a mapping")
+        raise Misfit("takes a mapping")
     if field.field is None:
         return value
     return {
         key: each if each is None else converted(field.field, each) for key, each in value.items()
     }
-
-
-def _mapping_as_it_is(field: Any, value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        raise _Misfit("takes a mapping")
-    return value
-
-
-def _as_given(field: Any, value: Any) -> Any:
-    return value
-
-
-def _place(field: Any, value: Any) -> Any:
-    field.validate(value)
-    if isinstance(value, Mapping):
-        return {"type": value["type"], "coordinates": value["coordinates"]}
-    return list(value)
 
 
 def _reference(field: Any, value: Any) -> Any:
@@ -463,15 +317,15 @@ def _reference(field: Any, value: Any) -> Any:
     is_key = isinstance(field_of_key, (LazyReferenceField, ReferenceField))
     if isinstance(value, BaseDocument) and (isinstance(value, model) or not is_key):
         if not isinstance(value, model):
-            raise _Misfit(f"takes a {model.__name__} or its key, and no {type(value).__name__}")
+            raise Misfit(f"takes a {model.__name__} or its key, and no {type(value).__name__}")
         if value.pk is None:
-            raise _Misfit("takes only documents that were saved")
+            raise Misfit("takes only documents that were saved")
         return value
     if isinstance(value, DBRef):  # a LazyReference is one, too
         key_of(_referred_in(value, model), value.id)
         return value
     if field_of_key is None:
-        raise _Misfit(_expectation(field, value))
+        raise misfit(field, value)
     return DBRef(model._get_collection_name(), converted(field_of_key, value))
 
 
@@ -495,74 +349,20 @@ def _cached_reference(field: Any, value: Any) -> Any:
 
 def _generic_reference(field: Any, value: Any) -> Any:
     if isinstance(value, BaseDocument) and value.pk is None:
-        raise _Misfit("takes only documents that were saved")
+        raise Misfit("takes only documents that were saved")
     if not isinstance(value, (BaseDocument, DBRef, Mapping, ObjectId)):
-        raise _Misfit(_expectation(field, value))
+        raise misfit(field, value)
     return value
 
 
-_CONVERTED: Mapping[type, Callable[[Any, Any], Any]] = {
-    BinaryField: _bytes,
-    BooleanField: _truth,
+_OF_SEVERAL: Mapping[type, Converter] = {
     CachedReferenceField: _cached_reference,
-    ComplexDateTimeField: _precise_moment,
-    DateTimeField: _moment,
-    Decimal128Field: _decimal,
-    DecimalField: _decimal,
     DictField: _mapping,
-    DynamicField: _as_given,
     EmbeddedDocumentField: _part,
-    EnumField: _member,
-    FileField: _as_given,
-    FloatField: _number,
     GenericEmbeddedDocumentField: _part_of_any_class,
     GenericReferenceField: _generic_reference,
-    GeoJsonBaseField: _place,
-    GeoPointField: _place,
-    IntField: _whole,
     LazyReferenceField: _lazy_reference,
     ListField: _list,
-    ObjectIdField: _object_id,
-    RawDictField: _mapping_as_it_is,
     ReferenceField: _reference,
-    SequenceField: _numbered,
-    StringField: _text,
-    UUIDField: _uuid,
-}
-_TAKES: Mapping[type, str] = {
-    BinaryField: "bytes",
-    BooleanField: "true or false",
-    CachedReferenceField: "a document or its key",
-    ComplexDateTimeField: "a datetime",
-    DateTimeField: "a date or a point in time",
-    Decimal128Field: "a decimal number, written with a point",
-    DecimalField: "a decimal number, written with a point",
-    EmbeddedDocumentField: "an embedded document of its class",
-    EnumField: "a member of its enumeration, or the value of one",
-    FloatField: "a number",
-    GenericEmbeddedDocumentField: "an embedded document",
-    GenericLazyReferenceField: "a document",
-    GenericReferenceField: "a document",
-    GeoJsonBaseField: "coordinates of its shape",
-    GeoPointField: "a longitude and a latitude",
-    IntField: "a whole number",
-    LazyReferenceField: "a document or its key",
-    ObjectIdField: "an ObjectId, or its 24 hexadecimal digits",
-    ReferenceField: "a document or its key",
-    StringField: "text",
-    UUIDField: "a UUID",
 }
 _OF_OTHERS = (ComplexBaseField, EmbeddedDocumentField, GenericEmbeddedDocumentField)
-_NEVER_TEXT = (
-    BinaryField,
-    BooleanField,
-    CachedReferenceField,
-    DateTimeField,
-    Decimal128Field,
-    FloatField,
-    GenericReferenceField,
-    GeoJsonBaseField,
-    GeoPointField,
-    IntField,
-    ObjectIdField,
-)

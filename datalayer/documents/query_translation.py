@@ -30,12 +30,13 @@ from mongoengine.queryset.visitor import Q, QCombination
 from datalayer.documents.conversion import (
     PATTERNS,
     asked,
-    holds_text,
     is_condition,
     is_many,
+    reason_of,
     refusal,
 )
 from datalayer.documents.lookups import Place, place_of
+from datalayer.documents.single_values import holds_text
 
 __all__ = ["as_documents_have", "condition_on", "named", "query", "query_of", "raw_condition"]
 
@@ -285,9 +286,9 @@ def named(place: Place, convert: Callable[..., Any], *args: Any) -> Any:
     try:
         return convert(place.field, *args)
     except ValidationError as exc:
-        if exc.field_name is not None:
+        if exc.field_name not in (None, place.field.name) or exc.field_name == place.key:
             raise
-        raise refusal(place.field, exc.message, place.key) from None
+        raise refusal(place.field, reason_of(exc), place.key) from None
 
 
 def _negated(condition: Any) -> dict[str, Any]:
