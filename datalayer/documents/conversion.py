@@ -12,7 +12,7 @@ import bson
 from bson import DBRef, Decimal128, ObjectId, Regex
 from bson.errors import BSONError
 from mongoengine.base import BaseDocument, BaseField, LazyReference
-from mongoengine.base.fields import ComplexBaseField
+from mongoengine.base.fields import ComplexBaseField, GeoJsonBaseField
 from mongoengine.errors import FieldDoesNotExist, NotRegistered, ValidationError
 from mongoengine.fields import (
     CachedReferenceField,
@@ -20,6 +20,7 @@ from mongoengine.fields import (
     EmbeddedDocumentField,
     GenericEmbeddedDocumentField,
     GenericReferenceField,
+    GeoPointField,
     LazyReferenceField,
     ListField,
     ReferenceField,
@@ -215,7 +216,7 @@ def _asked_of_list(field: ListField, value: Any) -> Any:
     inner = field.field
     if inner is None:
         return _held(field.to_mongo(list(value) if is_many(value) else value))
-    if not is_many(value):
+    if not is_many(value) or _is_place(inner, value):
         return asked(inner, value)
     members = [asked(inner, each) for each in value]
     if isinstance(field, SortedListField):
@@ -224,6 +225,17 @@ def _asked_of_list(field: ListField, value: Any) -> Any:
         except (KeyError, TypeError):
             return members
     return members
+
+
+def _is_place(field: Any, value: Any) -> bool:
+    """Whether ``value`` is one place, which is a list of coordinates itself."""
+    if not isinstance(field, (GeoJsonBaseField, GeoPointField)):
+        return False
+    try:
+        field.validate(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _sorted(field: Any, members: list[Any]) -> list[Any]:

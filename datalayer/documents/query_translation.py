@@ -216,7 +216,8 @@ def _pattern(field: Any, operator: str, value: Any) -> Any:
     member = field
     while isinstance(member, (DictField, ListField)) and member.field is not None:
         member = member.field
-    if isinstance(member, StringField) or holds_text(member):
+    is_equal = operator in ("exact", "iexact") and not isinstance(value, str)
+    if isinstance(member, StringField) or (holds_text(member) and not is_equal):
         wanted: tuple[type, ...] = (str, *PATTERNS) if operator.endswith("regex") else (str,)
         if not isinstance(value, wanted):
             raise refusal(field, f"takes text for {operator!r}")
@@ -286,7 +287,8 @@ def named(place: Place, convert: Callable[..., Any], *args: Any) -> Any:
     try:
         return convert(place.field, *args)
     except ValidationError as exc:
-        if exc.field_name not in (None, place.field.name) or exc.field_name == place.key:
+        names_it = exc.field_name == place.field.name and len(place.path) == 1
+        if names_it or exc.field_name not in (None, place.field.name):
             raise
         raise refusal(place.field, reason_of(exc), place.key) from None
 
