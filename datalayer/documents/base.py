@@ -172,7 +172,7 @@ class Document(_Exchange, Absences, FastDocument, mongoengine.Document):
         if isinstance(query, QNode):  # MongoEngine would translate the translation again
             query = {"__raw__": query_of(type(self), query)}
         elif query:
-            query = with_own_key(type(self), query)
+            query = with_own_key(self, query)
         return super().modify(query, **kwargs)  # type: ignore[no-any-return] # it has no types
 
     def to_dbref(self) -> DBRef:

@@ -11,7 +11,7 @@ from bson import DBRef, ObjectId
 from mongoengine.base import BaseDocument, LazyReference, get_document
 from mongoengine.dereference import DeReference
 
-from datalayer.documents.conversion import converted, key_field_of, key_of
+from datalayer.documents.conversion import key_field_of, key_of
 from datalayer.documents.storable import ENCODING
 
 __all__ = ["Following", "stored_keys", "with_own_key", "with_stored_key"]
@@ -45,17 +45,22 @@ def _bytes_of(value: Any) -> bytes:
     return bson.encode({"": value}, codec_options=ENCODING)
 
 
-def with_own_key(model: Any, query: Mapping[str, Any]) -> dict[str, Any]:
-    """A query with the key that it asks for, if any, under its own name and as documents have it:
-    MongoEngine compares it with a document's.
+def with_own_key(document: Any, query: Mapping[str, Any]) -> dict[str, Any]:
+    """``query`` with the key of ``document`` as it has it, where that is what it asks for, in any
+    form: MongoEngine compares the two.
 
     Raises:
-        ValidationError: for what can't be a key of ``model``.
+        ValidationError: for what can't be a key of the document's class.
     """
+    model = type(document)
     own: dict[str, Any] = dict(query)
     for name in ("pk", model._meta["id_field"]):
         if name in own:
-            own[model._meta["id_field"]] = converted(key_field_of(model), own.pop(name))
+            asked, key = own.pop(name), document.pk
+            is_own = key is not None and _bytes_of(key_of(model, asked)) == _bytes_of(
+                key_of(model, key)
+            )
+            own[model._meta["id_field"]] = key if is_own else asked
     return own
 
 
