@@ -203,6 +203,8 @@ def _asked(field: Any, value: Any) -> Any:
         return {key: asked(field.field, each) for key, each in value.items()}
     if isinstance(field, EmbeddedDocumentField) and is_condition(value):
         return value  # as MongoEngine documents it
+    if is_condition(value):
+        raise Misfit("takes a value: operators stand in the name, as in price__gte, or in __raw__")
     if _is_theirs(field.__class__, "prepare_query_value"):
         prepared = field.prepare_query_value(None, value)
     else:

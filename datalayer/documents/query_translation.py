@@ -156,7 +156,10 @@ def condition_on(field: Any, operator: str | None, value: Any) -> Any:
     if operator in _WITH_LIST:
         return {f"${operator}": _sought_each(field, operator, value)}
     if operator == "not" and not isinstance(value, PATTERNS):
-        return {"$not": value if is_condition(value) else {"$eq": _sought(field, value)}}
+        is_whole = is_condition(value)
+        return {
+            "$not": raw_condition(field, value) if is_whole else {"$eq": _sought(field, value)}
+        }
     convert = _BY_OPERATOR.get(operator, _sought)
     return {f"${operator}": convert(field, value)}
 
