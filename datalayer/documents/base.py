@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import mongoengine
-from bson import ObjectId, json_util
+from bson import DBRef, ObjectId, json_util
 from mongoengine.context_managers import set_write_concern
 from mongoengine.errors import SaveConditionError
 from mongoengine.fields import ObjectIdField
-from mongoengine.queryset import transform
+from mongoengine.queryset.visitor import QNode
 
 from datalayer import indexes, routing, transactions
 from datalayer.core import Connection, registry
 from datalayer.documents.absences import Absences
 from datalayer.documents.belonging import Belongings, DocumentBelongings
+from datalayer.documents.binding import bind
 from datalayer.documents.collection import collection_of, database_of
 from datalayer.documents.engine import (
     FastDocument,
@@ -26,7 +27,9 @@ from datalayer.documents.engine import (
 )
 from datalayer.documents.fields import UTCDateTimeField
 from datalayer.documents.inputs import accepted, assign
+from datalayer.documents.keys import with_own_key, with_stored_key
 from datalayer.documents.places import SWITCHED
+from datalayer.documents.query_translation import query, query_of
 from datalayer.documents.queryset import QuerySet
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.snapshots import snapshot
@@ -43,6 +46,10 @@ __all__ = ["AnalyticsDocument", "BusinessDocument", "Document", "EmbeddedDocumen
 
 class _Exchange:
     """Taking data from outside and showing it there."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        bind(cls)
 
     @classmethod
     def from_input(cls, data: Mapping[str, Any], *, allow: Iterable[str]) -> Self:
@@ -161,10 +168,18 @@ class Document(_Exchange, DocumentBelongings, Absences, FastDocument, mongoengin
         self._note_in_transaction()
         return super().save(*args, **kwargs)
 
-    def modify(self, *args: Any, **kwargs: Any) -> bool:
+    def modify(self, query: Any = None, **kwargs: Any) -> bool:
         """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
         self._note_in_transaction()
-        return super().modify(*args, **kwargs)  # type: ignore[no-any-return] # it has no types
+        if isinstance(query, QNode):  # MongoEngine would translate the translation again
+            query = {"__raw__": query_of(type(self), query)}
+        elif query:
+            query = with_own_key(self, query)
+        return super().modify(query, **kwargs)  # type: ignore[no-any-return] # it has no types
+
+    def to_dbref(self) -> DBRef:
+        """A reference to the document, with its key in the form in which it is stored."""
+        return with_stored_key(super().to_dbref(), type(self))
 
     def reload(self, *args: Any, **kwargs: Any) -> Self:
         """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
@@ -248,7 +263,7 @@ class Document(_Exchange, DocumentBelongings, Absences, FastDocument, mongoengin
         collection = self._collection_with(write_concern)  # fails where there is no connection
         select: dict[str, Any] = {}
         if save_condition is not None:
-            select = transform.query(type(self), **save_condition)
+            select = query(type(self), save_condition)
         select = self._integrate_shard_key(doc, {**select, "_id": doc["_id"]})
         update = self._get_update_doc()
         if not update:

@@ -14,7 +14,7 @@ from bson.errors import BSONError
 from mongoengine.base import BaseField
 from mongoengine.fields import DateTimeField, Decimal128Field, EmailField, StringField
 
-from datalayer.documents.money import CURRENCIES
+from datalayer.documents.money import CURRENCIES, not_an_amount
 from datalayer.documents.storable import RawMapping
 from datalayer.documents.times import in_utc
 
@@ -70,6 +70,18 @@ class UTCDateTimeField(_ConvertingField, DateTimeField):
         """The same, and ``None`` for what is no point in time."""
         return self._moment(value)
 
+    def error(self, message: str = "", errors: Any = None, field_name: Any = None) -> None:
+        """Refuse a value, without showing it as MongoEngine's message does."""
+        if message.startswith("cannot parse date"):
+            message = "a point in time is a datetime, a date or text such as 2024-01-31T12:00:00Z"
+        super().error(message, errors, field_name)
+
+    def prepare_query_value(self, op: str | None, value: Any) -> Any:
+        """Look for the point in time; what is none never stands for "has none"."""
+        if value is not None:
+            self.validate(value)
+        return self._moment(value)
+
     def _moment(self, value: Any) -> datetime | None:
         if type(value) is datetime and value.tzinfo is UTC:
             return in_utc(value)  # what an attribute holds; a subclass may be anything
@@ -102,6 +114,8 @@ class NormalizedEmailField(_ConvertingField, EmailField):
     """
 
     converts_on_first_read = True
+    # MongoEngine puts the value into the message; of this one it takes no character.
+    error_msg = "an e-mail address is written as name@example.org; this text is none%.0s"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"allow_utf8_user": True, "max_length": 254, **kwargs})
@@ -117,8 +131,9 @@ class NormalizedEmailField(_ConvertingField, EmailField):
         return self.to_python(value)
 
     def prepare_query_value(self, op: str | None, value: Any) -> Any:
-        """Look for the normal spelling."""
-        return super().prepare_query_value(op, self.to_python(value))
+        """Look for the normal spelling; a regular expression has its own."""
+        is_spelled = op not in ("regex", "iregex")
+        return super().prepare_query_value(op, self.to_python(value) if is_spelled else value)
 
 
 class MoneyField(_ConvertingField, Decimal128Field):
@@ -144,9 +159,11 @@ class MoneyField(_ConvertingField, Decimal128Field):
 
     def to_mongo(self, value: Any) -> Any:
         """A ``Decimal128``, exactly; anything inexact raises ``ValidationError``."""
+        if value is None:
+            return None
         amount = self.to_python(value)
         if not isinstance(amount, Decimal):
-            self.error("an amount of money is a Decimal, an int or a string, never a float")
+            self.error(not_an_amount(amount))
         if not amount.is_finite():
             self.error("an amount of money is a finite number")
         try:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from mongoengine.errors import ValidationError
 
-__all__ = ["CURRENCIES", "exact_amount", "minor_units"]
+__all__ = ["CURRENCIES", "exact_amount", "minor_units", "not_an_amount"]
 
 # ISO 4217, the currencies in use (without funds, metals and test codes).
 _CODES = """
@@ -44,3 +44,16 @@ def exact_amount(amount: Decimal, currency: str) -> Decimal:
     if exact != amount:
         raise ValidationError(f"an amount in {currency} has at most {places} decimal places")
     return exact
+
+
+def not_an_amount(value: object) -> str:
+    """Why ``value`` is no amount of money, without showing it."""
+    if isinstance(value, str):
+        if "," in value:
+            return (
+                "an amount of money is written with a point, as 12.50: a comma is not understood"
+            )
+        return "an amount of money is a number, written as 12.50: this text is none"
+    if isinstance(value, float):
+        return "an amount of money is a Decimal, an int or a string, never a float"
+    return f"an amount of money is a Decimal, an int or a string, and no {type(value).__name__}"

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 import mongoengine
-from bson import json_util
+from bson import Decimal128, json_util
 from mongoengine import signals
 from mongoengine.context_managers import set_write_concern
 from mongoengine.errors import OperationError
@@ -23,10 +23,14 @@ from datalayer.documents.engine import (
     mongoengine_errors,
     written,
 )
+from datalayer.documents.engine.asking import plain_query
+from datalayer.documents.keys import stored_keys
 from datalayer.documents.near import countable
+from datalayer.documents.query_translation import as_documents_have, query_of
 from datalayer.documents.references import Dereference
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.timestamps import stamped_update
+from datalayer.documents.update_translation import update_of
 
 __all__ = ["QuerySet", "QuerySetNoCache"]
 
@@ -35,6 +39,46 @@ class _Writes:
     """What both querysets add to MongoEngine's."""
 
     _document: Any
+
+    @property
+    def _query(self) -> Any:
+        queryset: Any = self
+        if queryset._mongo_query is None:
+            model, asked, of_class = queryset._document, queryset._query_obj, queryset._cls_query
+            found = None if of_class else plain_query(model, asked)
+            found = query_of(model, asked) if found is None else found
+            if of_class:
+                found = {"$and": [of_class, found]} if "_cls" in found else {**found, **of_class}
+            queryset._mongo_query = found
+        return queryset._mongo_query
+
+    def in_bulk(self, object_ids: Any) -> dict[Any, Any]:
+        """Like MongoEngine's; keys may have every form that a filter takes."""
+        queryset: Any = self
+        keys, known_as = stored_keys(queryset._document, object_ids)
+        found: dict[Any, Any] = {}
+        for raw in queryset._collection.find({"_id": {"$in": keys}}, **queryset._cursor_args):
+            document = raw
+            if queryset._scalar or not queryset._as_pymongo:
+                document = queryset._document._from_son(
+                    raw, _auto_dereference=queryset._auto_dereference
+                )
+            found[known_as(raw["_id"])] = (
+                queryset._get_scalar(document) if queryset._scalar else document
+            )
+        return found
+
+    def distinct(self, field: str) -> Any:
+        """Like MongoEngine's; single values are in the form that documents have."""
+        return as_documents_have(self._document, field, super().distinct(field))  # type: ignore[misc]
+
+    def sum(self, field: str) -> Any:
+        """Like MongoEngine's; of amounts of money a ``Decimal``."""
+        return _as_number(super().sum(field))  # type: ignore[misc]
+
+    def average(self, field: str) -> Any:
+        """Like MongoEngine's; of amounts of money a ``Decimal``."""
+        return _as_number(super().average(field))  # type: ignore[misc]
 
     def update(self, upsert: bool = False, multi: bool = True, **update: Any) -> Any:
         """Like MongoEngine's; sets ``updated_at`` too, unless the update does."""
@@ -94,7 +138,7 @@ class _Writes:
 
     def count(self, with_limit_and_skip: bool = False) -> Any:
         """Like MongoEngine's; counts what is near a point, too."""
-        query: Any = self._query  # type: ignore[attr-defined]
+        query: Any = self._query
         counted: Any = self
         if (without_order := countable(query)) != query:
             counted = self.clone()  # type: ignore[attr-defined]
@@ -130,7 +174,9 @@ class _Writes:
 
     def _stamped(self, update: dict[str, Any], upsert: bool) -> dict[str, Any]:
         options = {name: update.pop(name) for name in _OPTIONS if name in update}
-        return {**options, **stamped_update(self._document, update, upsert=upsert)}
+        return _translated(
+            self._document, options, stamped_update(self._document, update, upsert=upsert)
+        )
 
 
 class QuerySet(_Writes, FastCachingQueries, _QuerySet):
@@ -146,6 +192,20 @@ class QuerySet(_Writes, FastCachingQueries, _QuerySet):
 
 class QuerySetNoCache(_Writes, FastPassingQueries, _QuerySetNoCache):
     """What ``objects.no_cache()`` gives."""
+
+
+def _translated(model: Any, options: dict[str, Any], keywords: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of an update with one raw update in the place of those that stand for it."""
+    if not keywords or isinstance(keywords.get("__raw__"), list):  # a pipeline
+        return {**options, **keywords}
+    update, filters = update_of(model, keywords, options.get("array_filters"))
+    if filters is not None:
+        options["array_filters"] = filters
+    return {**options, "__raw__": update}
+
+
+def _as_number(value: Any) -> Any:
+    return value.to_decimal() if isinstance(value, Decimal128) else value
 
 
 def _check_new(document: Any, model: Any) -> None:

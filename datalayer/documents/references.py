@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import mongoengine
-from mongoengine.base import LazyReference
+from mongoengine.base import BaseDocument, LazyReference
 from mongoengine.base.common import _document_registry
 from mongoengine.dereference import DeReference
 from mongoengine.fields import GenericLazyReferenceField, LazyReferenceField
@@ -34,12 +34,17 @@ if hasattr(os, "register_at_fork"):
 
 
 class Dereference(DeReference):
-    """MongoEngine's, which takes what names only a collection for one of ``default``."""
+    """MongoEngine's, which takes what names only a collection for one of ``default``, and looks
+    for keys in the form in which documents have them rather than in the one that is stored."""
 
     reference_map: dict[Any, Any]
 
     def _fetch_objects(self, doc_type: Any = None) -> dict[Any, Any]:
         references = self.reference_map
+        if isinstance(doc_type, type) and issubclass(doc_type, BaseDocument):
+            keys = references.pop(doc_type._get_collection_name(), None)  # type: ignore[attr-defined]
+            if keys is not None:
+                references.setdefault(doc_type, set()).update(keys)
         found: dict[Any, Any] = {}
         rest = {}
         for key, ids in references.items():

@@ -30,6 +30,7 @@ _PREPARING_NOTHING = frozenset(
         StringField.prepare_query_value,
     }
 )
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of BSON's integers
 # The options of a queryset that its cursor gets, as they are when nobody has set them.
 _UNSET: dict[str, Any] = {
     "_allow_disk_use": False,
@@ -68,10 +69,23 @@ def plain_query(model: Any, query: Any) -> dict[str, Any] | None:
     found: dict[str, Any] = {}
     for name, value in sorted(query.query.items()):
         resolved = _resolved(model, name)
-        if resolved is None or type(value) not in resolved[1]:
+        kind = type(value)
+        if resolved is None or kind not in resolved[1]:
+            return None
+        if (kind is int and not _LOWEST <= value <= _HIGHEST) or (
+            kind is str and not value.isascii() and not _is_unicode(value)
+        ):
             return None
         found[resolved[0]] = value
     return found if len(found) == len(query.query) else None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a surrogate without its pair
+        return False
+    return True
 
 
 def _resolved(model: Any, name: str) -> tuple[str, tuple[type, ...]] | None:
@@ -92,7 +106,7 @@ def _resolved(model: Any, name: str) -> tuple[str, tuple[type, ...]] | None:
         keys.append(plan.key)
     if type(plan.field).prepare_query_value not in _PREPARING_NOTHING:
         return None
-    return ".".join(keys), plan.types
+    return ".".join(keys), plan.types if plan.types == plan.written else ()
 
 
 def _embedded_in(field: Any) -> Any:

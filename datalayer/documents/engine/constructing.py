@@ -147,25 +147,33 @@ def _assigner_of_default(name: str) -> Callable[[Any], Any]:
 def _assigner(plan: Plan) -> Callable[[Any, Any], Any]:
     name, field = plan.name, plan.field
     converts = not isinstance(field, FileField)
+    convert = _converter_of(field)
 
     def assign(document: Any, value: Any) -> Any:
         if converts and value is not None:
-            value = field.to_python(value)
+            value = convert(value)
         setattr(document, name, value)
         return document._data.get(name)
 
     return assign
 
 
+def _converter_of(field: Any) -> Callable[[Any], Any]:
+    """What the field says about a value that was given, if anything; else as if it was loaded."""
+    convert: Callable[[Any], Any] = getattr(field, "of_given", field.to_python)
+    return convert
+
+
 def _taker(field: Any) -> Callable[[Any, Any], Any]:
     is_untyped = isinstance(field, ComplexBaseField) and field.field is None
+    convert = _converter_of(field)
 
     def take(document: Any, value: Any) -> Any:
         if value is None:
             return default_of(field)
         if is_untyped and (copied := plain_copy(value)) is not None:
             return copied
-        value = field.to_python(value)
+        value = convert(value)
         return _owned(document, default_of(field) if value is None else value)
 
     return take
