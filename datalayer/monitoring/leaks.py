@@ -33,8 +33,9 @@ _FRAMES_SHOWN = 6
 _OUTSIDE = (
     str(Path(__file__).parents[1]) + os.sep,
     *(
-        os.path.dirname(package.__file__) + os.sep
+        folder + os.sep
         for package in (pymongo, gridfs, mongoengine, tenacity)
+        for folder in package.__path__
     ),
 )
 
