@@ -20,13 +20,15 @@ def stamped_pipeline(
     updated: str | None,
     created: str | None,
     inserted: datetime | None = None,
+    carried: Iterable[str] = (),
 ) -> list[Any]:
     """``stages`` followed by one that sets the time stamps.
 
     ``updated`` and ``created`` are their names in the database; ``None`` for one that isn't kept.
-    ``inserted`` is the ``created`` of a document that has none, for an upsert.
+    ``inserted`` is the ``created`` of a document that has none, for an upsert. ``carried`` are
+    further fields that a stage may not lose without deciding about them.
     """
-    names = [name for name in (updated, created) if name is not None]
+    names = [name for name in (updated, created, *carried) if name is not None]
     given = list(stages)
     decided = {name for stage in given for name in _decided(stage)}
     last: dict[str, Any] = {}
@@ -34,8 +36,8 @@ def stamped_pipeline(
         last[updated] = now
     if created is not None and inserted is not None and created not in decided:
         last[created] = {"$ifNull": [f"${created}", inserted]}
-    carried = [_carrying(stage, names) for stage in given]
-    return [*carried, {"$set": last}] if last else carried
+    complete = [_carrying(stage, names) for stage in given]
+    return [*complete, {"$set": last}] if last else complete
 
 
 def _decided(stage: Any) -> Iterator[str]:

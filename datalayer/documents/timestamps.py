@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mongoengine.base.common import UPDATE_OPERATORS
-from mongoengine.errors import InvalidQueryError
 
 from datalayer.documents.pipeline_stamps import stamped_pipeline
 from datalayer.documents.times import utc_now
@@ -26,17 +25,10 @@ def stamped_update(
     """``update`` (MongoEngine's keyword arguments) with the time stamps it doesn't touch itself.
 
     ``query`` is what an upsert looks for: a document that it inserts has what is asked for there
-    to be equal, ``created_at`` too.
-
-    Raises:
-        InvalidQueryError: for a pipeline beside other changes, of which one would be left out.
+    to be equal, ``created_at`` too. A pipeline that makes another document of it keeps the class's
+    name besides.
     """
     raw = update.get("__raw__")
-    if isinstance(raw, list) and len(update) > 1:
-        raise InvalidQueryError(
-            "an update is either a pipeline (__raw__=[...]) or keyword arguments such as "
-            "set__name=..., not both; write all of it as stages"
-        )
     if not (update or upsert):
         return update
     updated = _stored_name(model, "updated_at")
@@ -46,8 +38,15 @@ def stamped_update(
     if upsert and created is not None:
         inserted = _asked_for(query or {}, created) or now
     if isinstance(raw, list):
-        stages = stamped_pipeline(raw, now, updated=updated, created=created, inserted=inserted)
-        return {"__raw__": stages}
+        stages = stamped_pipeline(
+            raw,
+            now,
+            updated=updated,
+            created=created,
+            inserted=inserted,
+            carried=("_cls",) if model._meta.get("allow_inheritance") else (),
+        )
+        return {**update, "__raw__": stages}
     # Two operators on one field are a conflict, so what is touched in any way is left alone.
     touched = set(_touched(model, update))
     stamps: dict[str, Any] = {}

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from fresh_databases import connected, model_registry, settings_for
-from mongoengine.errors import InvalidQueryError
 from mongoengine.fields import IntField, StringField
 
 from datalayer.documents import BusinessDocument, UTCDateTimeField
@@ -38,7 +37,14 @@ with model_registry():
         created_at = UTCDateTimeField(db_field="c")
         updated_at = UTCDateTimeField(db_field="u")
 
-    MODELS = (Task, Renamed)
+    class Shape(BusinessDocument):
+        name = StringField()
+        meta = {"allow_inheritance": True}
+
+    class Circle(Shape):
+        pass
+
+    MODELS = (Task, Renamed, Shape, Circle)
 
 
 @pytest.fixture(autouse=True)
@@ -156,10 +162,6 @@ INSERTIONS: dict[str, tuple[dict[str, Any], dict[str, Any], Any]] = {
     "asked for, within bounds": ({"created_at__gt": GIVEN}, {"set__count": 2}, NOW),
     "asked for, two": ({"created_at__in": [OLD, GIVEN]}, {"set__count": 2}, NOW),
     "asked for, null": ({"created_at": None}, {"set__count": 2}, NOW),
-    "pipeline": ({}, {"__raw__": [{"$set": {"count": 2}}]}, NOW),
-    "pipeline, set": ({}, {"__raw__": [{"$set": {"created_at": GIVEN}}]}, GIVEN),
-    "pipeline, asked for": ({"created_at": GIVEN}, {"__raw__": [{"$set": {"count": 2}}]}, GIVEN),
-    "pipeline, replaced": ({}, {"__raw__": [{"$replaceWith": {"name": "b"}}]}, NOW),
 }
 UPSERTS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "update": lambda objects, change: objects.update(upsert=True, **change),
@@ -177,9 +179,26 @@ def test_what_an_upsert_inserts_has_both_stamps(
     change: dict[str, Any],
     expected: Any,
 ) -> None:
-    if upsert is UPSERTS["modify"] and isinstance(change.get("__raw__"), list):
-        pytest.skip("MongoEngine's modify takes no pipelines")
     upsert(Task.objects(name="b", **query), change)
+    found = stored()
+    assert is_as_expected(found.get("created_at"), expected)
+    assert found["updated_at"] > GIVEN
+
+
+PIPELINES: dict[str, tuple[dict[str, Any], dict[str, Any], Any]] = {
+    "set another": ({}, {"__raw__": [{"$set": {"count": 2}}]}, NOW),
+    "set": ({}, {"__raw__": [{"$set": {"created_at": GIVEN}}]}, GIVEN),
+    "asked for": ({"created_at": GIVEN}, {"__raw__": [{"$set": {"count": 2}}]}, GIVEN),
+    "replaced": ({}, {"__raw__": [{"$replaceWith": {"name": "b"}}]}, NOW),
+}
+
+
+@pytest.mark.parametrize("name", ["update", "update_one"])
+@pytest.mark.parametrize(("query", "change", "expected"), PIPELINES.values(), ids=PIPELINES)
+def test_what_an_upsert_by_a_pipeline_inserts_has_both_stamps(
+    empty: None, name: str, query: dict[str, Any], change: dict[str, Any], expected: Any
+) -> None:
+    UPSERTS[name](Task.objects(name="b", **query), change)
     found = stored()
     assert is_as_expected(found.get("created_at"), expected)
     assert found["updated_at"] > GIVEN
@@ -297,11 +316,12 @@ def test_a_pipeline_given_by_the_caller_is_left_as_it_was(empty: None) -> None:
     assert stages == [{"$replaceWith": {"name": "b"}}, {"$project": {"name": 1}}]
 
 
-def test_a_pipeline_beside_keywords_is_refused(empty: None) -> None:
-    saved()
-    with pytest.raises(InvalidQueryError, match="not both"):
-        Task.objects.update(__raw__=[{"$set": {"count": 2}}], set__name="b")
-    assert stored()["count"] == 1
+def test_a_pipeline_that_makes_another_document_keeps_its_class(empty: None) -> None:
+    Circle(name="a").save()
+    Shape.objects.update(__raw__=[{"$replaceWith": {"name": "b"}}, {"$project": {"name": 1}}])
+    assert stored(Shape)["_cls"] == "Shape.Circle"
+    (found,) = Shape.objects
+    assert type(found) is Circle
 
 
 @pytest.mark.parametrize("stage", [None, 3, {}, {"$set": 1}, {"$replaceRoot": 1}, {"$project": 1}])
