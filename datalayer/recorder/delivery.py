@@ -9,14 +9,14 @@ from typing import Any
 import bson
 from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
 
 from datalayer.core import registry
 from datalayer.documents.collection import plain_collection
 from datalayer.documents.storable import ENCODING
 from datalayer.errors import DataLayerError
 from datalayer.recorder.lanes import Target
-from datalayer.server_codes import CREDENTIALS, DUPLICATE_KEY, PASSING, ServerCode, code_of
+from datalayer.server_codes import CREDENTIALS, DUPLICATE_KEY, PASSING, ServerCode
 
 __all__ = ["Outcome", "deliver"]
 
@@ -151,7 +151,8 @@ def _in_halves(
 
 
 def _is_passing(exc: PyMongoError) -> bool:
-    return code_of(exc) in _NOT_NOW or exc.has_error_label("RetryableWriteError")
+    code = exc.code if isinstance(exc, OperationFailure) else None
+    return code in _NOT_NOW or exc.has_error_label("RetryableWriteError")
 
 
 def _counted(details: Mapping[str, Any], count: int, *, sent_before: bool) -> Outcome:

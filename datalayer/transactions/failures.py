@@ -8,7 +8,6 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.core import Connection
 from datalayer.errors import DataLayerError, TransactionError, UnavailableError
-from datalayer.server_codes import ServerCode
 
 __all__ = ["explain", "may_succeed_next_time", "rolled_back"]
 
@@ -27,7 +26,7 @@ def explain(exc: BaseException, connection: Connection) -> None:
         raise rolled_back(connection.alias) from exc
     codes = [each.code for each in _chain(exc) if isinstance(each, OperationFailure)]
     code = codes[0] if codes else None
-    if code in (ServerCode.IllegalOperation, ServerCode.OperationNotSupportedInTransaction):
+    if code in (20, 263):  # IllegalOperation, OperationNotSupportedInTransaction
         raise TransactionError(
             f"the server of {connection.alias!r} refuses this in a transaction (error {code}): "
             "transactions need a replica set, and leave out $merge, $out, time-series collections "
