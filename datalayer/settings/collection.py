@@ -210,7 +210,7 @@ def _default_uri(
     variable = variables_of(alias)["uri"]
     near = stand_in(variable, found, aliases)
     if alias == "database1" and not (alone and main is None):
-        if near is not None:
+        if near is not None and not any(near in problem for problem in findings.problems):
             findings.problems.append(
                 f"{near} is set and is not read; did you mean {variable}? Without that, analytics "
                 "would go to the server of MONGODB_URI"

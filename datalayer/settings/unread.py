@@ -22,7 +22,10 @@ __all__ = ["known_variables", "looks_like", "misspelt", "stand_in", "unread", "v
 
 _HOLDS_URI = re.compile(r"\s*['\"]?(mongodb(\+srv)?|embedded|mongomock)://", re.IGNORECASE)
 _NAMES_URI = re.compile(r"(\w+?)_?(?:URI|URL)")
-_NAMES_ADDRESS = re.compile(r"URLS?|URIS|DSN|HOSTS?|HOSTNAME|SERVERS?|ADDRESS|CONNECTION_STRING")
+_NAMES_ADDRESS = re.compile(
+    r"URLS?|DSN|HOSTS?|HOSTNAME|SERVERS?|ADDRESS|CONNECTION_STRING|PORT|USER(NAME)?|PASSWORD"
+    r"|DB|NAME|DB_?NAME|DATABASE|DATABASE_?NAME"
+)
 _OTHERS = frozenset({"DATABASE", "DB", "MONGO"})
 """What the names of variables of many other tools begin with, as in DATABASE_URL."""
 
@@ -55,8 +58,7 @@ def misspelt(
             continue
         meant = _meant_by(name, prefixes, known)
         if meant is not None and not (name.upper() == meant and meant in found):
-            # Escaped, so that an invisible letter is seen.
-            yield f"{ascii(name)[1:-1]} is not a variable of datalayer; did you mean {meant}?"
+            yield f"{_shown(name)} is not a variable of datalayer; did you mean {meant}?"
 
 
 def stand_in(variable: str, found: Mapping[str, Given], aliases: Iterable[str]) -> str | None:
@@ -66,7 +68,7 @@ def stand_in(variable: str, found: Mapping[str, Given], aliases: Iterable[str]) 
         matched = _NAMES_URI.fullmatch(name.upper())
         similar = matched is not None and _is_nearly(matched.group(1), prefix)
         if (similar or name.upper().startswith(prefix)) and _HOLDS_URI.match(found[name].text):
-            return name
+            return _shown(name)
     return None
 
 
@@ -85,9 +87,9 @@ def unread(found: Mapping[str, Given], aliases: Iterable[str]) -> Iterator[str]:
             if text not in used:
                 yield f"{name} holds a MongoDB URI and is not read; {_advice(name, uris, found)}"
         elif (uri := _address_of(name, uris)) is not None:
-            if uri not in found:
+            if uri not in found and "://" not in text:  # Kubernetes sets NAME_PORT=tcp://...
                 yield f"{name} is not read: where the database is, {uri} alone says"
-        elif (meant := _with_other_prefix(name, endings)) is not None:
+        elif meant := _with_other_prefix(name, endings) or _without_a_word(name, aliases):
             yield f"{name} is not read; did you mean {meant}?"
         elif name.startswith("DATALAYER_"):
             yield f"{name} is not a variable of datalayer"
@@ -112,11 +114,16 @@ def looks_like(name: str, known: Iterable[str], skip: int = 0) -> str | None:
     return best if best is not None and likeness(best) >= 0.8 else None
 
 
+def _shown(name: str) -> str:
+    """``name`` with what is no ASCII escaped: an invisible letter is seen then."""
+    return ascii(name)[1:-1]
+
+
 def _meant_by(name: str, prefixes: Iterable[str], known: Iterable[str]) -> str | None:
     upper = name.upper()
-    visible = re.sub(r"\W", "", upper)
-    if visible != upper:
-        return visible if visible in known else None
+    if re.search(r"\W", upper):
+        letters = re.sub(r"\W|_", "", upper)
+        return next((other for other in known if other.replace("_", "") == letters), None)
     for prefix in prefixes:
         if upper.startswith(prefix):
             own = sorted(other for other in known if other.startswith(prefix))
@@ -159,6 +166,17 @@ def _with_other_prefix(name: str, endings: Mapping[str, list[str]]) -> str | Non
         for prefix in endings.get(name[at + 1 :], ()):
             if _is_nearly(name[:at], prefix):
                 return prefix + name[at + 1 :]
+    return None
+
+
+def _without_a_word(name: str, aliases: Iterable[str]) -> str | None:
+    """The variable of a database that ``name`` is but for words that are left out."""
+    for prefix in map(prefix_of, aliases):
+        words = set(name.removeprefix(prefix).split("_"))
+        if name.startswith(prefix) and len(words) > 1:
+            for variable in DATABASE_VARIABLES:
+                if words <= set(variable.name.split("_")):
+                    return prefix + variable.name
     return None
 
 

@@ -52,8 +52,10 @@ def test_analytics_does_not_go_elsewhere_because_of_a_slip(name: str, uri: str) 
     )
 
 
-@pytest.mark.parametrize("name", ["\ufeffDATABASE1_URI", "DATABASE1_URI\u200b"])
-def test_a_name_with_an_invisible_letter_is_a_problem(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["\ufeffDATABASE1_URI", "DATABASE1_URI\u200b", "DATABASE1-URI", "DATABASE1.URI"]
+)
+def test_a_name_with_another_mark_or_an_invisible_letter_is_a_problem(name: str) -> None:
     escaped = name.encode("ascii", "backslashreplace").decode()
     assert problems(**{name: ANALYTICS})[0] == (
         f"{escaped} is not a variable of datalayer; did you mean DATABASE1_URI?"
@@ -67,6 +69,10 @@ def test_a_name_with_an_invisible_letter_is_a_problem(name: str) -> None:
         ("DATABASE1_HOSTS", "DATABASE1_URI"),
         ("DATABASE1_URL", "DATABASE1_URI"),
         ("DATABASE1_SERVER", "DATABASE1_URI"),
+        ("DATABASE1_NAME", "DATABASE1_URI"),
+        ("DATABASE1_DB", "DATABASE1_URI"),
+        ("DATABASE1_PORT", "DATABASE1_URI"),
+        ("DATABASE1_PASSWORD", "DATABASE1_URI"),
     ],
 )
 def test_a_part_of_an_address_is_told_where_no_uri_is_given(name: str, variable: str) -> None:
@@ -137,9 +143,11 @@ def test_what_other_tools_set_is_not_told(name: str, value: str) -> None:
         ("DATALAYR_REQUIRE_TLS", "DATALAYER_REQUIRE_TLS"),
         ("DATA_LAYER_ALIASES", "DATALAYER_ALIASES"),
         ("ARCHIV_MAX_POOL_SIZE", "ARCHIVE_MAX_POOL_SIZE"),
+        ("DATABASE1_POOL_SIZE", "DATABASE1_MAX_POOL_SIZE"),
+        ("ARCHIVE_MAX_SECONDS", "ARCHIVE_RETRY_MAX_SECONDS"),
     ],
 )
-def test_a_slip_in_a_prefix_is_told(name: str, meant: str) -> None:
+def test_a_slip_in_a_prefix_or_a_word_that_is_left_out_is_told(name: str, meant: str) -> None:
     found = warnings(**{name: "3", "DATALAYER_ALIASES": "archive", "ARCHIVE_URI": BUSINESS})
     assert found == (f"{name} is not read; did you mean {meant}?",)
 
