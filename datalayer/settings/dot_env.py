@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from decouple import RepositoryEnv
 
-__all__ = ["Contents", "read_dot_env"]
+__all__ = ["DotEnv", "Line", "read_dot_env"]
 
 _MARK = "\ufeff"
 """The byte-order mark that some editors write at the start of a file, and that is in the middle
@@ -19,18 +19,11 @@ _NAME = re.compile(rf"{_MARK}*(?:export\s+)?{_MARK}*(\w+)")
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What the file sets, and what is wrong with it. No message repeats a value."""
+class Line:
+    """A line that is neither empty nor a comment."""
 
-    values: dict[str, str]
-    problems: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Line:
     number: int
-    text: str
+    text: str = field(repr=False)
 
     @property
     def key(self) -> str:
@@ -44,29 +37,61 @@ class _Line:
         return found.group(1) if found else None
 
 
-def read_dot_env(known: Iterable[str]) -> Contents:
-    """The nearest `.env` from the working directory upwards; nothing where there is none.
+@dataclass(frozen=True)
+class DotEnv:
+    """What a file sets, and what is wrong with it. No message repeats a value."""
 
-    ``known`` are the variables for which a line that can't be understood is a problem: other
-    programs' lines are theirs.
-    """
+    path: Path
+    lines: tuple[Line, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_readable: bool = True
+
+    def problems(self, known: Collection[str]) -> Iterator[str]:
+        """Lines that name one of the variables that are ``known``, and set none.
+
+        Other programs' lines are theirs.
+        """
+        if not self.is_readable:
+            yield f"the file {self.path} can't be read; it must be readable UTF-8 text"
+        for line in self.lines:
+            if line.name is None:
+                first = re.findall(r"\w+", line.key)[:2]  # as in NAME: value, or set NAME=value
+                for name in sorted(set(first).intersection(known)):
+                    yield (
+                        f"line {line.number} of {self.path} names {name} and does not set it; "
+                        f"write {name}=value"
+                    )
+
+    def warnings(self, known: Collection[str]) -> Iterator[str]:
+        """Those of ``known`` that are set several times."""
+        numbers: dict[str, list[str]] = {}
+        for line in self.lines:
+            if line.name is not None and line.name in known:
+                numbers.setdefault(line.name, []).append(str(line.number))
+        for name in sorted(numbers):
+            if len(numbers[name]) > 1:
+                yield (
+                    f"{name} is set on the lines {', '.join(numbers[name])} of {self.path}; the "
+                    "last one counts, remove the others"
+                )
+
+
+def read_dot_env() -> DotEnv | None:
+    """The nearest `.env` from the working directory upwards; ``None`` where there is none."""
     path = _find()
     if path is None:
-        return Contents({})
+        return None
     try:
         text = path.read_text(encoding="utf-8-sig")
         pairs: dict[str, str] = RepositoryEnv(str(path), "utf-8-sig").data
     except (OSError, UnicodeError):
-        return _unreadable(path)
+        return DotEnv(path, is_readable=False)
     if "\0" in text:  # UTF-16 without a mark
-        return _unreadable(path)
-    stripped = (_Line(number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
-    lines = [line for line in stripped if line.text and not line.text.startswith("#")]
-    return Contents(
-        {line.name: pairs[line.key] for line in lines if line.name is not None},
-        tuple(_problems(path, lines, known)),
-        tuple(_repetitions(path, lines, known)),
-    )
+        return DotEnv(path, is_readable=False)
+    stripped = (Line(number, line.strip()) for number, line in enumerate(text.split("\n"), 1))
+    lines = tuple(line for line in stripped if line.text and not line.text.startswith("#"))
+    values = {line.name: pairs[line.key] for line in lines if line.name is not None}
+    return DotEnv(path, lines, values)
 
 
 def _find() -> Path | None:
@@ -77,31 +102,3 @@ def _find() -> Path | None:
         return None
     candidates = (place / ".env" for place in (folder, *folder.parents))
     return next((path for path in candidates if os.path.isfile(path)), None)
-
-
-def _unreadable(path: Path) -> Contents:
-    return Contents({}, (f"the file {path} can't be read; it must be readable UTF-8 text",))
-
-
-def _problems(path: Path, lines: Iterable[_Line], known: Iterable[str]) -> Iterator[str]:
-    for line in lines:
-        if line.name is None:
-            first = re.findall(r"\w+", line.key)[:2]  # as in NAME: value, or set NAME=value
-            for name in sorted(set(first).intersection(known)):
-                yield (
-                    f"line {line.number} of {path} names {name} and does not set it; "
-                    f"write {name}=value"
-                )
-
-
-def _repetitions(path: Path, lines: Iterable[_Line], known: Iterable[str]) -> Iterator[str]:
-    numbers: dict[str, list[str]] = {}
-    for line in lines:
-        if line.name is not None:
-            numbers.setdefault(line.name, []).append(str(line.number))
-    for name in sorted(set(numbers).intersection(known)):
-        if len(numbers[name]) > 1:
-            yield (
-                f"{name} is set on the lines {', '.join(numbers[name])} of {path}; the last one "
-                "counts, remove the others"
-            )

@@ -30,19 +30,22 @@ def gather(
     is added to ``findings``.
     """
     found: dict[str, Given] = {}
+    file = None
     if environ is None:
-        file = read_dot_env(known_variables(BUILT_IN))
-        if findings is not None:
-            findings.problems.extend(file.problems)
-            findings.warnings.extend(file.warnings)
-        found.update((name, Given(text, ".env")) for name, text in file.values.items())
-        environ = os.environ
+        environ, file = os.environ, read_dot_env()
+        if file is not None:
+            found.update((name, Given(text, ".env")) for name, text in file.values.items())
     found.update((name, Given(str(text), "environment")) for name, text in environ.items())
     found.update(
         (name.upper(), Given(str(value), "override"))
         for name, value in overrides.items()
         if value is not None
     )
+    if file is not None and findings is not None:
+        named = found.get("DATALAYER_ALIASES")
+        known = known_variables((*BUILT_IN, *read_aliases(named.text if named else "", [])))
+        findings.problems.extend(file.problems(known))
+        findings.warnings.extend(file.warnings(known))
     return found
 
 

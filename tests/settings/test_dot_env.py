@@ -118,6 +118,16 @@ def test_a_variable_on_several_lines_is_told(folder: Path) -> None:
     )
 
 
+def test_the_variables_of_a_further_database_are_known_too(folder: Path) -> None:
+    lines = f"MONGODB_URI={BUSINESS}\nDATALAYER_ALIASES=archive\nARCHIVE_URI={BUSINESS}\n"
+    assert read(f"{lines}ARCHIVE_URI={BUSINESS}\nSTATS_URI: x\n").warnings == (
+        f"ARCHIVE_URI is set on the lines 3, 4 of {folder / '.env'}; the last one counts, "
+        "remove the others",
+    )
+    (problem,) = problems(f"{lines}ARCHIVE_SLOW_MS: 3\n")
+    assert problem.startswith(f"line 4 of {folder / '.env'} names ARCHIVE_SLOW_MS")
+
+
 @pytest.mark.parametrize("value", ["/tmp/spool # on disk", '"/tmp/spool" # on disk'])
 def test_a_comment_behind_a_path_is_not_a_part_of_it(value: str) -> None:
     problem, *_ = problems(
