@@ -154,11 +154,13 @@ def _not_now(exc: OperationFailure, operation: Operation, why: str, when: str) -
 
 def _may_be_done_in_part(exc: OperationFailure, operation: Operation) -> bool:
     code = code_of(exc)
+    if code in NETWORK and operation.effect != "none":
+        return True  # the server behind a router may have done it
     if isinstance(exc, BulkWriteError):
         failed = exc.details["writeErrors"][0].get("op", {})
         return any(map(exc.details.get, _DONE)) or bool(failed.get("multi"))
-    if operation.effect != "none" and (operation.sent > 1 or code in NETWORK):
-        return True  # the command before this one, or the server behind a router, may have done it
+    if operation.sent > 1 and operation.effect != "none":
+        return True  # the command before this one may have done it
     # A command that was refused as a whole raises no WriteError; but one that was interrupted in
     # the middle doesn't either.
     interrupted = code in PASSING - NOT_PRIMARY - SHUTTING_DOWN

@@ -93,6 +93,8 @@ WITH_LABEL = {"errorLabels": ["TransientTransactionError"]}
         (OperationFailure("", ServerCode.NetworkTimeout), "none", UnavailableError),
         (OperationFailure("", ServerCode.NetworkTimeout), "one", OutcomeUnknownError),
         (OperationFailure("", ServerCode.SocketException), "many", OutcomeUnknownError),
+        (BulkWriteError({"writeErrors": [{"code": 9001}]}), "many", OutcomeUnknownError),
+        (BulkWriteError({"writeErrors": [{"code": 365}]}), "many", UnavailableError),
         (WriteError("", ServerCode.InterruptedDueToReplStateChange), "one", UnavailableError),
         (WriteError("", ServerCode.InterruptedAtShutdown), "many", OutcomeUnknownError),
         (OperationFailure("", ServerCode.WriteConflict, WITH_LABEL), "none", None),
