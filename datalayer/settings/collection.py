@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -200,7 +200,7 @@ def _read_globals(
 def _default_uri(
     alias: str,
     found: Mapping[str, Given],
-    aliases: Iterable[str],
+    aliases: tuple[str, ...],
     findings: Findings,
     *,
     alone: bool,

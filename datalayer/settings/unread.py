@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher, get_close_matches
+from functools import lru_cache
+from types import MappingProxyType
 
 from datalayer.settings.builder import Given
 from datalayer.settings.variables import (
@@ -30,12 +32,15 @@ _OTHERS = frozenset({"DATABASE", "DB", "MONGO"})
 """What the names of variables of many other tools begin with, as in DATABASE_URL."""
 
 
-def variables_of(alias: str) -> dict[str, str]:
+@lru_cache(maxsize=32)
+def variables_of(alias: str) -> Mapping[str, str]:
     """The names of an alias's variables, by field."""
-    return {v.field: f"{prefix_of(alias)}{v.name}" for v in DATABASE_VARIABLES}
+    prefix = prefix_of(alias)
+    return MappingProxyType({v.field: f"{prefix}{v.name}" for v in DATABASE_VARIABLES})
 
 
-def known_variables(aliases: Iterable[str]) -> frozenset[str]:
+@lru_cache(maxsize=32)
+def known_variables(aliases: tuple[str, ...]) -> frozenset[str]:
     """The names of all variables that are read."""
     of_databases = {name for alias in aliases for name in variables_of(alias).values()}
     of_all = {variable.name for variable in GLOBAL_VARIABLES}
@@ -43,10 +48,9 @@ def known_variables(aliases: Iterable[str]) -> frozenset[str]:
 
 
 def misspelt(
-    found: Mapping[str, Given], aliases: Iterable[str], overrides: Iterable[str]
+    found: Mapping[str, Given], aliases: tuple[str, ...], overrides: Iterable[str]
 ) -> Iterator[str]:
     """A problem for each name with one of our prefixes that nearly is one of our variables."""
-    aliases = tuple(aliases)
     known = known_variables(aliases)
     prefixes = ("DATALAYER_", *map(prefix_of, aliases))
     arguments = {name.upper(): name for name in overrides}
@@ -61,7 +65,7 @@ def misspelt(
             yield f"{_shown(name)} is not a variable of datalayer; did you mean {meant}?"
 
 
-def stand_in(variable: str, found: Mapping[str, Given], aliases: Iterable[str]) -> str | None:
+def stand_in(variable: str, found: Mapping[str, Given], aliases: tuple[str, ...]) -> str | None:
     """The name under which the URI that belongs to ``variable`` seems to be instead."""
     prefix = variable.removesuffix("URI")
     for name in sorted(set(found) - known_variables(aliases)):
@@ -72,9 +76,8 @@ def stand_in(variable: str, found: Mapping[str, Given], aliases: Iterable[str]) 
     return None
 
 
-def unread(found: Mapping[str, Given], aliases: Iterable[str]) -> Iterator[str]:
+def unread(found: Mapping[str, Given], aliases: tuple[str, ...]) -> Iterator[str]:
     """A warning for each variable that is not read and seems to be meant for datalayer."""
-    aliases = tuple(aliases)
     known = known_variables(aliases)
     uris = {variables_of(alias)["uri"] for alias in aliases}
     used = {found[name].text.strip() for name in uris if name in found}
@@ -150,7 +153,8 @@ def _address_of(name: str, uris: Iterable[str]) -> str | None:
     return None
 
 
-def _endings(aliases: Iterable[str]) -> dict[str, list[str]]:
+@lru_cache(maxsize=32)
+def _endings(aliases: tuple[str, ...]) -> dict[str, list[str]]:
     """The prefixes of our variables, by what follows them. Short words are others', too."""
     endings: dict[str, list[str]] = {
         variable.name.removeprefix("DATALAYER_"): ["DATALAYER_"] for variable in GLOBAL_VARIABLES
