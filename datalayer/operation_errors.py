@@ -37,7 +37,7 @@ from datalayer.server_codes import (
     code_of,
 )
 
-__all__ = ["OUT_OF_DISK_SPACE", "Effect", "Operation", "is_absence", "operation_error"]
+__all__ = ["Effect", "Operation", "is_absence", "operation_error"]
 
 Effect = Literal["none", "one", "many"]
 """What an operation changes: nothing, one document as a whole, or several one after the other."""
@@ -50,7 +50,6 @@ _REFUSED_AS_SECONDARY = frozenset(
         ServerCode.LegacyNotPrimary,
     }
 )
-OUT_OF_DISK_SPACE = ServerCode.OutOfDiskSpace
 _DONE = ("nInserted", "nUpserted", "nModified", "nRemoved")
 
 

@@ -67,12 +67,15 @@ class ServerCode(IntEnum):
     FailedToSatisfyReadPreference = 133
     ReadConcernMajorityNotAvailableYet = 134
     PooledConnectionsDropped = 145
+    CommandNotSupportedOnView = 166
+    CannotIndexParallelArrays = 171
     ClientMetadataMissingField = 183
     ClientMetadataAppNameTooLarge = 184
     ClientMetadataDocumentTooLarge = 185
     ClientMetadataCannotBeMutated = 186
     IncompatibleServerVersion = 188
     PrimarySteppedDown = 189
+    InvalidIndexSpecificationOption = 197
     ReplicaSetMonitorRemoved = 199
     NetworkInterfaceExceededTimeLimit = 202
     KeyNotFound = 211
@@ -81,6 +84,7 @@ class ServerCode(IntEnum):
     CursorKilled = 237
     SnapshotTooOld = 239
     SnapshotUnavailable = 246
+    NoSuchTransaction = 251
     TooManyLogicalSessions = 261
     ExceededTimeLimit = 262
     OperationNotSupportedInTransaction = 263
