@@ -12,6 +12,7 @@ from pymongo.errors import OperationFailure, WaitQueueTimeoutError
 from pymongo.synchronous.pool import Pool
 
 from datalayer.errors import PoolExhaustedError
+from datalayer.server_codes import is_refusal
 
 __all__ = ["BoundedPool"]
 
@@ -42,8 +43,9 @@ class BoundedPool(Pool):
         """Like the driver's."""
         try:
             connection = super().connect(*args, **kwargs)
-        except OperationFailure:
-            self._accepted = False
+        except OperationFailure as exc:
+            if is_refusal(exc):
+                self._accepted = False
             raise
         self._accepted = True
         return connection

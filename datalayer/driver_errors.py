@@ -18,20 +18,22 @@ from pymongo.errors import (
 from pymongo.topology_description import TopologyDescription
 
 from datalayer.errors import AuthenticationError, ConfigurationError, ConnectError, DataLayerError
+from datalayer.server_codes import (
+    CREDENTIALS,
+    NOT_PRIMARY,
+    TIME_LIMIT,
+    ServerCode,
+    code_of,
+    is_refusal,
+)
 
 __all__ = [
-    "AUTHENTICATION_CODES",
-    "UNAUTHORIZED",
     "Diagnosis",
     "connect_error",
     "diagnose",
     "is_transient",
     "no_privilege",
 ]
-
-# Server error codes: UserNotFound, Unauthorized, AuthenticationFailed, Atlas' own "bad auth".
-UNAUTHORIZED = 13
-AUTHENTICATION_CODES = frozenset({11, UNAUTHORIZED, 18, 8000})
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,17 @@ _DIAGNOSES = {
             "check that a majority of its members is up; an election takes about 12 seconds",
         ),
         Diagnosis(
+            "slow",
+            "the server does not come to an end in time",
+            "look at its load and at what runs there (`datalayer top`); "
+            "SERVER_SELECTION_TIMEOUT_MS and RETRY_MAX_SECONDS say how long it may take",
+        ),
+        Diagnosis(
+            "not_ready",
+            "the server answers that it is not ready",
+            "look at its log: it may be starting, shutting down, or overloaded",
+        ),
+        Diagnosis(
             "unreachable",
             "the server can't be reached",
             "check host, port and the network between",
@@ -91,6 +104,8 @@ _DIAGNOSES = {
 
 def diagnose(exc: BaseException, description: TopologyDescription | None) -> Diagnosis:
     """The reason behind ``exc``, read from it and from what the driver knows of the servers."""
+    if isinstance(exc, OperationFailure):
+        return _diagnose_answer(exc)
     errors = list(_errors_of(description)) or [exc]
     for reason, matches in _SIGNS:
         if any(matches(error) for error in errors):
@@ -107,11 +122,19 @@ def diagnose(exc: BaseException, description: TopologyDescription | None) -> Dia
     return _DIAGNOSES["unreachable"]
 
 
+def _diagnose_answer(exc: OperationFailure) -> Diagnosis:
+    """The same for what a server has answered."""
+    code = code_of(exc)
+    if code in TIME_LIMIT:
+        return _DIAGNOSES["slow"]
+    return _DIAGNOSES["no_primary" if code in NOT_PRIMARY else "not_ready"]
+
+
 def is_transient(exc: BaseException) -> bool:
-    """Whether waiting can heal ``exc``: the server is away, rather than saying no."""
+    """Whether waiting can heal ``exc``: the server is away or not ready, rather than saying no."""
     if isinstance(exc, DriverConfigurationError):
         return _is_name_resolution(exc)
-    return isinstance(exc, PyMongoError) and not isinstance(exc, OperationFailure)
+    return isinstance(exc, PyMongoError) and not is_refusal(exc)
 
 
 def connect_error(
@@ -127,7 +150,7 @@ def connect_error(
     None of the texts comes from the driver: a server's answer could repeat what it was sent.
     """
     where = f"{alias!r} at {', '.join(hosts)}"
-    if isinstance(exc, OperationFailure):
+    if isinstance(exc, OperationFailure) and is_refusal(exc):
         return _rejected(exc, alias, where, elapsed)
     if isinstance(exc, DriverConfigurationError) and not _is_name_resolution(exc):
         return ConfigurationError(
@@ -136,8 +159,9 @@ def connect_error(
             alias=alias,
         )
     diagnosis = diagnose(exc, description)
+    said = f", error {exc.code}" if isinstance(exc, OperationFailure) else ""
     return ConnectError(
-        f"could not connect {where}: {diagnosis.saw} (gave up after {elapsed:.1f} s); "
+        f"could not connect {where}: {diagnosis.saw}{said} (gave up after {elapsed:.1f} s); "
         f"{diagnosis.check}",
         alias=alias,
         reason=diagnosis.reason,
@@ -149,7 +173,8 @@ def no_privilege(
     *, alias: str, hosts: Iterable[str], database: str, logged_in: bool, elapsed: float = 0.0
 ) -> AuthenticationError:
     """The error for a user that may do nothing in its database, or for one that isn't there."""
-    place = f"in the database {database!r} ({alias!r} at {', '.join(hosts)}, error {UNAUTHORIZED})"
+    where = f"{alias!r} at {', '.join(hosts)}"
+    place = f"in the database {database!r} ({where}, error {ServerCode.Unauthorized})"
     message = (
         f"the server lets the user in, who may do nothing {place}; grant it readWrite there: "
         "`datalayer doctor --print-roles` prints the commands"
@@ -161,7 +186,7 @@ def no_privilege(
 
 
 def _rejected(exc: OperationFailure, alias: str, where: str, elapsed: float) -> ConnectError:
-    if exc.code in AUTHENTICATION_CODES:
+    if exc.code in CREDENTIALS:
         return AuthenticationError(
             f"the server refused the credentials for {where} (error {exc.code}); check the user, "
             "the password and authSource in the URI",

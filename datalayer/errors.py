@@ -95,8 +95,8 @@ class ConnectError(DataLayerError):
     """A required database could not be reached, verified or prepared in time.
 
     ``reason`` is one of ``unreachable``, ``refused``, ``unknown_host``, ``timeout``, ``tls``,
-    ``replica_set``, ``no_primary`` and ``rejected``; ``elapsed`` is the time spent in seconds.
-    The message says what to check.
+    ``replica_set``, ``no_primary``, ``slow``, ``not_ready`` and ``rejected``; ``elapsed`` is the
+    time spent in seconds. The message says what to check.
     """
 
     def __init__(

@@ -16,15 +16,10 @@ from tenacity import RetryCallState
 from datalayer import indexes
 from datalayer.clients import fill_pools
 from datalayer.core import Connection, registry
-from datalayer.driver_errors import (
-    AUTHENTICATION_CODES,
-    UNAUTHORIZED,
-    connect_error,
-    is_transient,
-    no_privilege,
-)
+from datalayer.driver_errors import connect_error, is_transient, no_privilege
 from datalayer.errors import ConnectError, DataLayerError, IndexBuildError
 from datalayer.retry import retrying
+from datalayer.server_codes import CREDENTIALS, PASSING, ServerCode, is_refusal
 
 __all__ = [
     "ask_version",
@@ -76,7 +71,8 @@ def verify(connection: Connection, timeout_seconds: float) -> float:
     Raises:
         AuthenticationError: for a user that may do nothing in its database, and where the server
             wants one and got none.
-        PyMongoError: when no answer comes in time, or the credentials are refused.
+        PyMongoError: when no answer comes in time, the server isn't ready, or the credentials
+            are refused.
     """
     if connection.settings.kind == "mongomock":
         return ping(connection, timeout_seconds)
@@ -87,9 +83,9 @@ def verify(connection: Connection, timeout_seconds: float) -> float:
                 "explain", {"find": "datalayer", "limit": 1}, verbosity="queryPlanner"
             )
         except OperationFailure as exc:
-            if exc.code not in AUTHENTICATION_CODES:
+            if exc.code not in CREDENTIALS | PASSING:
                 return ping(connection, timeout_seconds)  # it may imitate MongoDB in part
-            if exc.code != UNAUTHORIZED:
+            if exc.code != ServerCode.Unauthorized:
                 raise
             _check_privileges(connection, exc)
         else:
@@ -148,19 +144,35 @@ def establish(connection: Connection, cancelled: threading.Event) -> None:
     _warm_up(connection)
 
 
-def check_again(connection: Connection, timeout_seconds: float) -> None:
+def check_again(
+    connection: Connection,
+    timeout_seconds: float,
+    cancelled: threading.Event,
+    *,
+    attempts: int = 1,
+) -> None:
     """See to it that a server that has come back lets the user in.
+
+    One that does not answer, or isn't ready, is asked up to ``attempts`` times, each for
+    ``timeout_seconds``. It says neither yes nor no then, and what is done next will tell.
 
     Raises:
         ConnectError: where it says no. ``AuthenticationError`` for the credentials and the
             privileges.
     """
     started = monotonic()
+    policy = retrying(
+        attempts=attempts,
+        max_seconds=connection.settings.retry_max_seconds,
+        retryable=is_transient,
+        cancelled=cancelled,
+        before_sleep=partial(_tell_retry, connection),
+    )
     try:
-        verify(connection, timeout_seconds)
-    except OperationFailure as exc:
-        raise refusal(connection, exc, monotonic() - started) from exc
-    except PyMongoError:
+        policy(partial(verify, connection, timeout_seconds))
+    except PyMongoError as exc:
+        if is_refusal(exc):
+            raise refusal(connection, exc, monotonic() - started) from exc
         logger.debug("%s does not answer yet", connection.alias)  # the monitoring's news lag
 
 
@@ -179,7 +191,8 @@ def stay_unavailable(connection: Connection, error: DataLayerError) -> bool:
     """After a failed ``establish``: keep an optional database's client, close any other.
 
     The driver's monitoring goes on looking for the servers of a client that was kept, so the
-    database joins by itself. Refused credentials and bad options do not heal that way.
+    database joins by itself. What the server has refused does not heal that way, nor do bad
+    options.
     """
     away = isinstance(error, ConnectError) and error.reason != "rejected"
     if connection.settings.required or not away:
@@ -231,10 +244,13 @@ def _warm_up(connection: Connection) -> None:
 def _tell_retry(connection: Connection, state: RetryCallState) -> None:
     # The driver's text stays out of the log: only its kind is told.
     error = state.outcome.exception() if state.outcome else None
+    kind = type(error).__name__
+    if isinstance(error, OperationFailure):
+        kind = f"{kind}, error {error.code}"
     logger.warning(
         "%s does not answer (%s), attempt %d of %d",
         connection.alias,
-        type(error).__name__,
+        kind,
         state.attempt_number,
         connection.settings.retry_attempts,
         extra={

@@ -19,7 +19,6 @@ from pymongo.errors import (
     WriteError,
 )
 
-from datalayer.driver_errors import AUTHENTICATION_CODES, UNAUTHORIZED
 from datalayer.errors import (
     AuthenticationError,
     DataLayerError,
@@ -28,17 +27,29 @@ from datalayer.errors import (
     OutcomeUnknownError,
     UnavailableError,
 )
+from datalayer.server_codes import (
+    CREDENTIALS,
+    NETWORK,
+    NOT_PRIMARY,
+    PASSING,
+    SHUTTING_DOWN,
+    ServerCode,
+    code_of,
+)
 
-__all__ = ["OUT_OF_DISK_SPACE", "Effect", "Operation", "is_absence", "operation_error"]
+__all__ = ["Effect", "Operation", "is_absence", "operation_error"]
 
 Effect = Literal["none", "one", "many"]
 """What an operation changes: nothing, one document as a whole, or several one after the other."""
 
-# Refused before anything was done (the server's error_codes.yml): NotWritablePrimary,
-# NotPrimaryNoSecondaryOk, and LegacyNotPrimary.
-_REFUSED_AS_SECONDARY = frozenset({10107, 13435, 10058})
-OUT_OF_DISK_SPACE = 14031
-_STEPPED_DOWN = 189
+# Refused before anything was done.
+_REFUSED_AS_SECONDARY = frozenset(
+    {
+        ServerCode.NotWritablePrimary,
+        ServerCode.NotPrimaryNoSecondaryOk,
+        ServerCode.LegacyNotPrimary,
+    }
+)
 _DONE = ("nInserted", "nUpserted", "nModified", "nRemoved")
 
 
@@ -104,18 +115,20 @@ def _refused(exc: OperationFailure, operation: Operation) -> DataLayerError | No
             "for members that are down or lag behind",
             alias=operation.alias,
         )
-    code = _code_of(exc)
-    if code == OUT_OF_DISK_SPACE:
+    code = code_of(exc)
+    if code == ServerCode.OutOfDiskSpace:
         return _not_now(exc, operation, "the server's disk is full", "when there is room")
-    if code == _STEPPED_DOWN:
+    if code in NOT_PRIMARY | SHUTTING_DOWN:
         # Of an update or a delete alone, rather than of the command: the driver takes it for the
         # operation's own fault, and doesn't look for the next primary.
         why = "the server has ceased to be the primary"
         return _not_now(exc, operation, why, "when there is a new one")
-    if exc.code in AUTHENTICATION_CODES:
+    if code in PASSING and not exc.has_error_label("TransientTransactionError"):
+        return _not_now(exc, operation, f"the server can't do it now (error {code})", "later")
+    if exc.code in CREDENTIALS:
         why = (
             "the user may not do that; `datalayer doctor --print-roles` prints what it needs"
-            if exc.code == UNAUTHORIZED
+            if exc.code == ServerCode.Unauthorized
             else "the server does not accept the credentials any more"
         )
         return AuthenticationError(
@@ -124,15 +137,6 @@ def _refused(exc: OperationFailure, operation: Operation) -> DataLayerError | No
             reason="rejected",
         )
     return None
-
-
-def _code_of(exc: OperationFailure) -> int | None:
-    """The server's code; for a bulk write, that of the first write that failed."""
-    if isinstance(exc, BulkWriteError):
-        failed = exc.details.get("writeErrors") or [{}]
-        code: int | None = failed[0].get("code")
-        return code
-    return exc.code
 
 
 def _not_now(exc: OperationFailure, operation: Operation, why: str, when: str) -> DataLayerError:
@@ -148,13 +152,18 @@ def _not_now(exc: OperationFailure, operation: Operation, why: str, when: str) -
 
 
 def _may_be_done_in_part(exc: OperationFailure, operation: Operation) -> bool:
+    code = code_of(exc)
+    if code in NETWORK and operation.effect != "none":
+        return True  # the server behind a router may have done it
     if isinstance(exc, BulkWriteError):
         failed = exc.details["writeErrors"][0].get("op", {})
         return any(map(exc.details.get, _DONE)) or bool(failed.get("multi"))
     if operation.sent > 1 and operation.effect != "none":
         return True  # the command before this one may have done it
-    # A command that was refused as a whole raises no WriteError.
-    return operation.effect == "many" and isinstance(exc, WriteError)
+    # A command that was refused as a whole raises no WriteError; but one that was interrupted in
+    # the middle doesn't either.
+    interrupted = code in PASSING - NOT_PRIMARY - SHUTTING_DOWN
+    return operation.effect == "many" and (interrupted or isinstance(exc, WriteError))
 
 
 def _only_write_concern_failed(exc: OperationFailure) -> bool:

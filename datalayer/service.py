@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from pymongo import MongoClient
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from datalayer.concurrency import SingleFlight
 from datalayer.core import Connection, registry
@@ -31,6 +31,7 @@ from datalayer.opening import (
     refusal,
     stay_unavailable,
 )
+from datalayer.server_codes import is_refusal
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.status import disconnected_status, status_of
 
@@ -152,9 +153,9 @@ class DatabaseService:
         started = monotonic()
         try:
             return ping(connection, timeout)
-        except OperationFailure as exc:
-            raise refusal(connection, exc, monotonic() - started) from exc
         except PyMongoError as exc:
+            if is_refusal(exc):
+                raise refusal(connection, exc, monotonic() - started) from exc
             raise UnavailableError(
                 f"{self.alias!r} at {', '.join(connection.settings.hosts)} did not answer a ping "
                 f"within {timeout:g} s",
@@ -283,10 +284,17 @@ class DatabaseService:
             return
         late = connection.connected_since is None
         try:
-            check_again(connection, _RECOVERY_SECONDS)
+            check_again(
+                connection,
+                _RECOVERY_SECONDS,
+                self._cancelled,
+                attempts=connection.settings.retry_attempts if late else 1,
+            )
         except ConnectError as exc:
             self._note_refused(exc, late=late)
             return
+        if registry.find(self.alias) is not connection:
+            return  # disconnected meanwhile
         logger.info(
             "%s is available again", self.alias, extra={"alias": self.alias, "event": event.name}
         )

@@ -13,7 +13,6 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer import indexes
 from datalayer.core import Connection, registry
-from datalayer.driver_errors import UNAUTHORIZED
 from datalayer.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -21,6 +20,7 @@ from datalayer.errors import (
     UnavailableError,
 )
 from datalayer.indexes import CollectionPlan
+from datalayer.server_codes import PASSING, ServerCode
 
 __all__ = ["ShardAction", "ShardKey", "Sharding", "State", "declared_key", "look", "sync"]
 
@@ -296,7 +296,9 @@ def _asking(connection: Connection, what: str, collection: str | None = None) ->
     try:
         yield
     except OperationFailure as exc:
-        if exc.code == UNAUTHORIZED:
+        if exc.code in PASSING:
+            raise _no_answer(connection) from None
+        if exc.code == ServerCode.Unauthorized:
             raise AuthenticationError(
                 f"the user of {alias!r} has no privilege to {what}; clusterMonitor may look, and "
                 "clusterManager may shard",
@@ -308,7 +310,13 @@ def _asking(connection: Connection, what: str, collection: str | None = None) ->
             collection=collection,
         ) from None  # what a server says may hold a document's values
     except PyMongoError as exc:
-        raise UnavailableError(
-            f"the router of {alias!r} at {', '.join(connection.settings.hosts)} does not answer",
-            alias=alias,
-        ) from exc
+        raise _no_answer(connection) from exc
+
+
+def _no_answer(connection: Connection) -> UnavailableError:
+    alias = connection.alias
+    return UnavailableError(
+        f"the router of {alias!r} at {', '.join(connection.settings.hosts)} does not answer, or "
+        "can't do it now; try it again later",
+        alias=alias,
+    )

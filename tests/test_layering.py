@@ -22,6 +22,7 @@ FLOORS = (
         "forks",
         "prepared",
         "replica_lag",
+        "server_codes",
         "unsafe_forks",
     ),
     ("settings", "embedded"),

@@ -21,6 +21,7 @@ from datalayer.doctor.pipelines import CLIENTS, INDEX_USES, SCANS, long_operatio
 from datalayer.driver_errors import Diagnosis, diagnose
 from datalayer.errors import DataLayerError
 from datalayer.indexes import CollectionDiff
+from datalayer.server_codes import ServerCode, is_refusal
 from datalayer.settings import DatabaseSettings
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ _TOO_LATE = "the server did not answer in time"
 _MONITOR = "{} (role clusterMonitor)"
 # A set without a primary can be examined too.
 _ANY_SERVER = ReadPreference.PRIMARY_PREFERRED
-_UNAUTHORIZED = 13
-_COMMAND_NOT_FOUND = 59
 _MOST_COLLECTIONS = 100
 _CLOSING_SECONDS = 0.5
 
@@ -62,9 +61,9 @@ def ask_server(
             try:
                 with pymongo.timeout(deadline.remaining(2 * limit_seconds)):
                     client.admin.command("ping", read_preference=_ANY_SERVER)
-            except OperationFailure as exc:
-                return exc
             except PyMongoError as exc:
+                if isinstance(exc, OperationFailure) and is_refusal(exc):
+                    return exc
                 return diagnose(exc, client.topology_description)
             return _Interview(settings, client, deadline, limit_seconds).session()
     except (DriverConfigurationError, DataLayerError):
@@ -241,9 +240,9 @@ class _Interview:
 def _refused(exc: OperationFailure, privilege: str) -> str:
     if exc.timeout:
         return _TOO_LATE
-    if exc.code == _UNAUTHORIZED:
+    if exc.code == ServerCode.Unauthorized:
         return f"needs the privilege {privilege}"
-    if exc.code == _COMMAND_NOT_FOUND:
+    if exc.code == ServerCode.CommandNotFound:
         return "this server does not know the command"
     return f"the server refused it (error {exc.code})"
 

@@ -174,9 +174,9 @@ class _Writes:
 
     def _stamped(self, update: dict[str, Any], upsert: bool) -> dict[str, Any]:
         options = {name: update.pop(name) for name in _OPTIONS if name in update}
-        return _translated(
-            self._document, options, stamped_update(self._document, update, upsert=upsert)
-        )
+        query = self._query if upsert else None  # type: ignore[attr-defined]
+        stamped = stamped_update(self._document, update, upsert=upsert, query=query)
+        return _translated(self._document, options, stamped)
 
 
 class QuerySet(_Writes, FastCachingQueries, _QuerySet):

@@ -30,6 +30,7 @@ from datalayer.indexes.mock import build_mock
 from datalayer.indexes.refusals import is_about_declaration
 from datalayer.indexes.siblings import obstructed_siblings
 from datalayer.indexes.standing import collections, identify, notice_drops, own_session
+from datalayer.server_codes import INDEX_EXISTS, ServerCode
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
@@ -43,15 +44,14 @@ BUILD_SECONDS = 600.0
 
 _RACES = frozenset(
     {
-        26,  # NamespaceNotFound: another process dropped the collection meanwhile
-        112,  # WriteConflict
-        117,  # ConflictingOperationInProgress
-        276,  # IndexBuildAborted
-        285,  # IndexBuildAlreadyInProgress
-        12587,  # BackgroundOperationInProgressForNamespace
+        ServerCode.NamespaceNotFound,  # another process dropped the collection meanwhile
+        ServerCode.WriteConflict,
+        ServerCode.ConflictingOperationInProgress,
+        ServerCode.IndexBuildAborted,
+        ServerCode.IndexBuildAlreadyInProgress,
+        ServerCode.BackgroundOperationInProgressForNamespace,
     }
 )
-_OTHER_OPTIONS = frozenset({85, 86})  # IndexOptionsConflict, IndexKeySpecsConflict
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.1
 _DECIDES_THE_KIND = frozenset({"capped", "timeseries.timeField", "timeseries.metaField"})
@@ -140,7 +140,7 @@ def create_collection(
             plan.name, session=session, check_exists=False, **plan.options
         )
     except OperationFailure as exc:
-        if exc.code != 48:  # NamespaceExists: another process was faster
+        if exc.code != ServerCode.NamespaceExists:  # another process was faster
             raise
     return collections(connection, session, [plan.name]).get(plan.name, {})
 
@@ -162,7 +162,7 @@ def create_indexes(
     try:
         _send(connection, plan, wanted, session)
     except OperationFailure as exc:
-        if exc.code not in _OTHER_OPTIONS and not is_about_declaration(exc):
+        if exc.code not in INDEX_EXISTS and not is_about_declaration(exc):
             raise
         _create_one_by_one(connection, plan, wanted, session)
 
@@ -196,7 +196,7 @@ def _create_one_by_one(
         try:
             _send(connection, plan, [index], session)
         except OperationFailure as exc:
-            if exc.code in _OTHER_OPTIONS:
+            if exc.code in INDEX_EXISTS:
                 stands, change = _in_its_place(connection, plan, index, session)
                 if stands:
                     continue

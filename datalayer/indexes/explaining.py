@@ -25,12 +25,11 @@ from datalayer.indexes.refusals import (
     trouble_with_documents,
 )
 from datalayer.indexes.siblings import sibling_advice
-from datalayer.operation_errors import OUT_OF_DISK_SPACE
+from datalayer.server_codes import AUTHORISATION, DUPLICATE_KEY, ServerCode
 
 __all__ = ["explained", "index_refused"]
 
 _INDEX_NAME = re.compile(r"index: (\S+) ")
-_DUPLICATES = (11000, 11001)
 
 
 @contextmanager
@@ -130,17 +129,17 @@ def _refused(
     exc: OperationFailure, plan: CollectionPlan | None, where: str
 ) -> tuple[str | None, str]:
     """The name of the index, where it is known, and the message."""
-    if exc.code in _DUPLICATES:
+    if exc.code in DUPLICATE_KEY:
         return _duplicated(exc, plan, where)
     if trouble := trouble_with_documents(exc):
         return _unfit(*trouble, plan, f"of {where} can't be built ({reason_of(exc)})")
-    if exc.code == 13:
+    if exc.code in AUTHORISATION:
         return None, (
             f"the user may not create indexes for {where}: grant it readWrite, or set "
             "AUTO_INDEX and AUTO_CREATE to false and let another user run "
             "`datalayer indexes sync`"
         )
-    if exc.code == OUT_OF_DISK_SPACE:
+    if exc.code == ServerCode.OutOfDiskSpace:
         return None, (
             f"{where} could not be built because the server's disk is full; make room there, "
             "then connect again"

@@ -11,6 +11,7 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from datalayer.indexes.comparing import ChangedIndex
+from datalayer.server_codes import INDEX_EXISTS, ServerCode
 
 __all__ = [
     "advice_on",
@@ -21,18 +22,23 @@ __all__ = [
     "trouble_with_documents",
 ]
 
-# From the server's error_codes.yml. What an index was refused for before a document was read:
-# the server then repeats the declaration, and nothing of the documents.
+# What an index was refused for before a document was read: the server then repeats the
+# declaration, and nothing of the documents. The plain numbers have no names.
 _OF_THE_DECLARATION: Mapping[int, str] = {
-    2: "BadValue",
-    9: "FailedToParse",
-    14: "TypeMismatch",
-    20: "IllegalOperation",
-    67: "CannotCreateIndex",
-    72: "InvalidOptions",
-    115: "CommandNotSupported",
-    166: "CommandNotSupportedOnView",
-    197: "InvalidIndexSpecificationOption",
+    **{
+        code: code.name
+        for code in (
+            ServerCode.BadValue,
+            ServerCode.FailedToParse,
+            ServerCode.TypeMismatch,
+            ServerCode.IllegalOperation,
+            ServerCode.CannotCreateIndex,
+            ServerCode.InvalidOptions,
+            ServerCode.CommandNotSupported,
+            ServerCode.CommandNotSupportedOnView,
+            ServerCode.InvalidIndexSpecificationOption,
+        )
+    },
     13103: "too many keys",
     16764: "unique hashed index",
 }
@@ -40,7 +46,10 @@ _NEVER_HOLDS_VALUES = frozenset({13103, 16764})
 _WHILE_READING_DOCUMENTS = "Index build failed"
 # Where a document can't be indexed: the kind of index, and what is wrong, in our words.
 _OF_THE_DOCUMENTS: Mapping[int, tuple[str, str]] = {
-    171: ("", "a document has lists in two of its fields, and it takes one"),
+    ServerCode.CannotIndexParallelArrays: (
+        "",
+        "a document has lists in two of its fields, and it takes one",
+    ),
     13026: ("2d", "a document holds what is no point"),
     13027: ("2d", "a document holds a point outside of its bounds"),
     16755: ("2dsphere", "a document holds what is no GeoJSON, or a point that isn't on earth"),
@@ -114,17 +123,17 @@ def _advice(document: Mapping[str, Any], code: int | None) -> Iterator[str]:
             "a partial filter takes equality, $exists: true, $gt, $gte, $lt, $lte, $type and "
             "$and, from MongoDB 6.0 also $or and $in; and no sparse beside it"
         )
-    if code in (85, 86) and "text" in kinds:
+    if code in INDEX_EXISTS and "text" in kinds:
         yield (
             "a collection can have one text index: declare one over all the fields, as in "
             '{"fields": ["$title", "$body"]}'
         )
-    if code == 72:
+    if code == ServerCode.InvalidOptions:
         yield (
             "indexes of a time-series collection are neither unique, sparse nor of texts; its "
             'documents expire by "expireAfterSeconds" of meta["timeseries"]'
         )
-    if code == 197:
+    if code == ServerCode.InvalidIndexSpecificationOption:
         yield "mind the spelling of its options, and that the index on _id takes none"
     if "collation" in document and kinds & {"text", "2d", "hashed"}:
         yield "a text, 2d or hashed index takes no collation but the simple one"

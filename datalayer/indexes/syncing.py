@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Action", "diff", "difference", "sync"]
 
-_NO_SUCH_COLLECTION = 26
 # What collMod can alter, and the word it takes for "none".
 _ALTERABLE: Mapping[str, Any] = {
     "expireAfterSeconds": "off",

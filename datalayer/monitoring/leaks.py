@@ -4,12 +4,18 @@ in the code that took them."""
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import gridfs
+import mongoengine
+import pymongo
+import tenacity
 from pymongo.monitoring import (
     ConnectionCheckedInEvent,
     ConnectionCheckedOutEvent,
@@ -23,7 +29,15 @@ logger = logging.getLogger("datalayer.leaks")
 
 _Key = tuple[Any, int]  # the server's address and the connection's number there
 _FRAMES_SHOWN = 6
-_OUTSIDE = ("/pymongo/", "/mongoengine/", "/datalayer/")
+# Whole directories: an application's own may be called datalayer, or hold one of that name.
+_OUTSIDE = (
+    str(Path(__file__).parents[1]) + os.sep,
+    *(
+        folder + os.sep
+        for package in (pymongo, gridfs, mongoengine, tenacity)
+        for folder in package.__path__
+    ),
+)
 
 
 @dataclass
@@ -143,7 +157,5 @@ class LeakMonitor(ConnectionPoolListener):
 
 def _own_part(stack: traceback.StackSummary) -> traceback.StackSummary:
     """The last calls of the application's own code, the latest at the end."""
-    own = [
-        frame for frame in stack if not any(part in frame.filename for part in _OUTSIDE)
-    ] or list(stack)
+    own = [frame for frame in stack if not frame.filename.startswith(_OUTSIDE)] or list(stack)
     return traceback.StackSummary.from_list(reversed(own[:_FRAMES_SHOWN]))

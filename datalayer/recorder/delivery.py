@@ -14,18 +14,14 @@ from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, 
 from datalayer.core import registry
 from datalayer.documents.collection import plain_collection
 from datalayer.documents.storable import ENCODING
-from datalayer.driver_errors import AUTHENTICATION_CODES
 from datalayer.errors import DataLayerError
 from datalayer.recorder.lanes import Target
+from datalayer.server_codes import CREDENTIALS, DUPLICATE_KEY, PASSING, ServerCode
 
 __all__ = ["Outcome", "deliver"]
 
-_DUPLICATE_KEY = 11000
-# What the server says of single documents without having looked at them (error_codes.yml):
-# WriteConflict, PrimarySteppedDown, NotWritablePrimary, NotPrimaryNoSecondaryOk, MaxTimeMSExpired,
-# ExceededTimeLimit, InterruptedAtShutdown, InterruptedDueToReplStateChange, ShutdownInProgress,
-# OutOfDiskSpace.
-_NOT_NOW = frozenset({112, 189, 10107, 13435, 50, 262, 11600, 11602, 91, 14031})
+_NOT_NOW = PASSING | CREDENTIALS | {ServerCode.OutOfDiskSpace}
+"""What says nothing about the documents: they are kept until the server takes them."""
 _AWARE: CodecOptions[Any] = ENCODING.with_options(tz_aware=True)
 
 
@@ -156,7 +152,7 @@ def _in_halves(
 
 def _is_passing(exc: PyMongoError) -> bool:
     code = exc.code if isinstance(exc, OperationFailure) else None
-    return code in _NOT_NOW | AUTHENTICATION_CODES or exc.has_error_label("RetryableWriteError")
+    return code in _NOT_NOW or exc.has_error_label("RetryableWriteError")
 
 
 def _counted(details: Mapping[str, Any], count: int, *, sent_before: bool) -> Outcome:
@@ -170,7 +166,7 @@ def _counted(details: Mapping[str, Any], count: int, *, sent_before: bool) -> Ou
 
 
 def _is_duplicate_id(error: Mapping[str, Any]) -> bool:
-    if error.get("code") != _DUPLICATE_KEY:
+    if error.get("code") not in DUPLICATE_KEY:
         return False
     pattern = error.get("keyPattern")
     if pattern is None:  # mongomock

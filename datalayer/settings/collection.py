@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -18,14 +18,16 @@ from datalayer.settings.builder import (
     check_transport,
     read_given,
 )
-from datalayer.settings.environment import (
-    gather,
+from datalayer.settings.environment import BUILT_IN, gather, read_aliases
+from datalayer.settings.recorder import RecorderSettings, recorder_settings
+from datalayer.settings.unread import (
+    known_variables,
     looks_like,
     misspelt,
-    read_aliases,
+    stand_in,
+    unread,
     variables_of,
 )
-from datalayer.settings.recorder import RecorderSettings, recorder_settings
 from datalayer.settings.uri import parse, with_database
 from datalayer.settings.values import DatabaseSettings
 from datalayer.settings.variables import (
@@ -104,9 +106,10 @@ class Settings(Mapping[str, DatabaseSettings]):
             ConfigurationError: with all problems at once, each with the variable's name.
         """
         findings = Findings()
-        found = gather(environ, overrides, findings.problems)
+        found = gather(environ, overrides, findings)
         profile, require_tls, aliases, recorder = _read_globals(found, findings)
         findings.problems.extend(misspelt(found, aliases, overrides))
+        findings.warnings.extend(unread(found, aliases))
         built = {}
         for alias in aliases if only is None else {only} & set(aliases):
             names = variables_of(alias)
@@ -191,28 +194,33 @@ def _read_globals(
         findings.rows.append(Row("", name, as_text("" if value is None else value), source))
     profile, require_tls = values["DATALAYER_PROFILE"], values["DATALAYER_REQUIRE_TLS"]
     recorder = recorder_settings(values, findings.problems)
-    return str(profile), bool(require_tls), ("default", "database1", *further), recorder
+    return str(profile), bool(require_tls), (*BUILT_IN, *further), recorder
 
 
 def _default_uri(
     alias: str,
     found: Mapping[str, Given],
-    aliases: Iterable[str],
+    aliases: tuple[str, ...],
     findings: Findings,
     *,
     alone: bool,
 ) -> str | None:
     """The URI where none was set: for ``database1`` on the server of ``MONGODB_URI``."""
     main = found.get("MONGODB_URI")
+    variable = variables_of(alias)["uri"]
+    near = stand_in(variable, found, aliases)
     if alias == "database1" and not (alone and main is None):
+        if near is not None and not any(near in problem for problem in findings.problems):
+            findings.problems.append(
+                f"{near} is set and is not read; did you mean {variable}? Without that, analytics "
+                "would go to the server of MONGODB_URI"
+            )
         uri = parse(main.text)[0] if main is not None else None
         if uri is None or uri.is_redacted:
             return None  # MONGODB_URI's own problem
         return with_database(uri, "database1").text
-    variable = variables_of(alias)["uri"]
-    known = {name for other in aliases for name in variables_of(other).values()}
     example = f"{variable}={DATABASE_VARIABLES[0].example}"
-    near = looks_like(variable, sorted(set(found) - known))
+    near = near or looks_like(variable, sorted(set(found) - known_variables(aliases)))
     hint = f" ({near} is set; did you mean {variable}?)" if near else ""
     findings.problems.append(f"{variable} is not set{hint}; for example {example}")
     return None

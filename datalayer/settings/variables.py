@@ -109,8 +109,16 @@ class Variable:
         if self.kind == "choice":
             return self._read_choice(text)
         if self.kind == "path":
-            return text
+            return self._read_path(text)
         return self._read_number(text)
+
+    def _read_path(self, text: str) -> str:
+        if " #" in text or text[0] in "'\"":
+            raise ValueError(
+                f"must be {self.expected}, without quotation marks or a comment behind it; a "
+                "comment has a line of its own"
+            )
+        return text
 
     def _read_boolean(self, text: str) -> bool:
         if text not in _TRUE | _FALSE:

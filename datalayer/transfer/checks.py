@@ -11,11 +11,10 @@ from datalayer.errors import TransferError
 from datalayer.indexes import Index, compare
 from datalayer.indexes.comparing import changed_options
 from datalayer.transfer.entries import RANGES, TRANSFERS
-from datalayer.transfer.failures import NOT_PERMITTED
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 
-__all__ = ["NOT_PERMITTED", "check", "lacks", "room_for"]
+__all__ = ["check", "lacks", "room_for"]
 
 _KIND = ("timeseries.timeField", "timeseries.metaField", "capped", "collation")
 _READS = frozenset({"find", "listIndexes"})

@@ -10,8 +10,9 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure
 
+from datalayer.server_codes import ServerCode
 from datalayer.transfer.exact import id_of, key_of, keys_of
-from datalayer.transfer.failures import DUPLICATE, fail_over, index_in_the_way
+from datalayer.transfer.failures import fail_over, index_in_the_way
 from datalayer.transfer.ids import ObjectIds, among, from_first_to_last
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place
@@ -118,7 +119,7 @@ class Copier:
             if not isinstance(exc, BulkWriteError):
                 raise
             errors = exc.details["writeErrors"]
-            only_duplicates = all(error["code"] == DUPLICATE for error in errors)
+            only_duplicates = all(error["code"] == ServerCode.DuplicateKey for error in errors)
             if not only_duplicates or exc.details.get("writeConcernErrors"):
                 raise
             for error in errors:
@@ -137,7 +138,7 @@ class Copier:
             try:
                 self._merge_when_matched("fail", wanted)
             except OperationFailure as exc:
-                if exc.code != DUPLICATE or attempt == _ATTEMPTS - 1:
+                if exc.code != ServerCode.DuplicateKey or attempt == _ATTEMPTS - 1:
                     raise
                 self._check_index(exc.details or {})
                 foreign += self._foreign(wanted, again=again)

@@ -16,11 +16,10 @@ from pymongo.errors import (
 )
 
 from datalayer.errors import TransferError
+from datalayer.server_codes import AUTHORISATION, NOT_PRIMARY, SHUTTING_DOWN, ServerCode, code_of
 from datalayer.transfer.plan import Part, Plan
 
 __all__ = [
-    "DUPLICATE",
-    "NOT_PERMITTED",
     "PAST_IS_GONE",
     "explained",
     "fail_over",
@@ -28,18 +27,11 @@ __all__ = [
     "index_in_the_way",
 ]
 
-NOT_PERMITTED = frozenset({13, 8000})
-"""Unauthorized, and Atlas' own code for it."""
-DUPLICATE = 11000
-_VALIDATION = 121
-_NO_SPACE = 14031
-PAST_IS_GONE = frozenset({239, 246})
-"""SnapshotTooOld, and SnapshotUnavailable: the collection or its indexes have changed since."""
-_STEPPED_DOWN = frozenset({91, 189, 10107, 11600, 11602})
-"""ShutdownInProgress, PrimarySteppedDown, NotWritablePrimary, InterruptedAtShutdown and
-InterruptedDueToReplStateChange."""
-_HISTORY_IS_GONE = frozenset({280, 286})
-"""ChangeStreamFatalError and ChangeStreamHistoryLost."""
+PAST_IS_GONE = frozenset({ServerCode.SnapshotTooOld, ServerCode.SnapshotUnavailable})
+"""The collection or its indexes have changed since."""
+_HISTORY_IS_GONE = frozenset(
+    {ServerCode.ChangeStreamFatalError, ServerCode.ChangeStreamHistoryLost}
+)
 
 
 def foreign_documents(plan: Plan) -> TransferError:
@@ -67,7 +59,7 @@ def fail_over(exc: BaseException) -> bool:
     already. Where the driver has waited for one in vain it is of no use to wait again."""
     if isinstance(exc, BulkWriteError):
         errors = [*exc.details["writeErrors"], *exc.details.get("writeConcernErrors", ())]
-        return any(each.get("code") in _STEPPED_DOWN for each in errors)
+        return any(each.get("code") in NOT_PRIMARY | SHUTTING_DOWN for each in errors)
     return isinstance(exc, ConnectionFailure) and not isinstance(exc, ServerSelectionTimeoutError)
 
 
@@ -82,15 +74,15 @@ def explained(what: str, advice: str = "") -> Iterator[None]:
 
 
 def _reason(exc: PyMongoError) -> str:
-    code = _code_of(exc)
-    if code in NOT_PERMITTED:
+    code = code_of(exc)
+    if code in AUTHORISATION:
         return (
             "the user lacks a privilege that it needs; `datalayer doctor --print-roles` prints "
             "what to grant"
         )
-    if code == _VALIDATION:
+    if code == ServerCode.DocumentValidationFailure:
         return "a document does not pass the validator of the target"
-    if code == _NO_SPACE:
+    if code == ServerCode.OutOfDiskSpace:
         return "the target's disk is full"
     if code in PAST_IS_GONE:
         return (
@@ -106,11 +98,3 @@ def _reason(exc: PyMongoError) -> str:
     if isinstance(exc, OperationFailure) and not exc.timeout:
         return f"the server refused an operation ({type(exc).__name__}, error {code})"
     return f"a server can't be reached, or did not answer in time ({type(exc).__name__})"
-
-
-def _code_of(exc: PyMongoError) -> int | None:
-    if isinstance(exc, BulkWriteError):
-        errors = exc.details.get("writeErrors") or [{}]
-        code: int | None = errors[0].get("code")
-        return code
-    return exc.code if isinstance(exc, OperationFailure) else None

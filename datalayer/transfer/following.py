@@ -13,10 +13,11 @@ from pymongo import DeleteOne, InsertOne
 from pymongo.errors import BulkWriteError
 
 from datalayer.errors import TransferError
+from datalayer.server_codes import ServerCode
 from datalayer.transfer.changes import Changes, Some
 from datalayer.transfer.copy import Copier, replacement
 from datalayer.transfer.exact import id_of, key_of, keys_of
-from datalayer.transfer.failures import DUPLICATE, foreign_documents, index_in_the_way
+from datalayer.transfer.failures import foreign_documents, index_in_the_way
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease
 from datalayer.transfer.pace import Pace
@@ -169,7 +170,7 @@ class _Writing:
         the other: those that hold what another needs are removed, and written again with it.
         """
         errors = exc.details["writeErrors"]
-        others = any(each["code"] != DUPLICATE for each in errors)
+        others = any(each["code"] != ServerCode.DuplicateKey for each in errors)
         if others or exc.details.get("writeConcernErrors"):
             raise exc
         failed = [ids[each["index"]] for each in errors]

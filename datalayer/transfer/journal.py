@@ -12,9 +12,9 @@ from pymongo import ASCENDING, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from datalayer.errors import TransferError
+from datalayer.server_codes import ServerCode
 from datalayer.transfer.entries import RANGES, TRANSFERS, entry
 from datalayer.transfer.exact import OBJECT_ID_SIZE, key_of
-from datalayer.transfer.failures import DUPLICATE
 from datalayer.transfer.ids import ObjectIds, packed
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan
@@ -162,7 +162,9 @@ class Journal:
             try:
                 done = self._ranges.bulk_write(writes, ordered=False)
             except BulkWriteError as exc:
-                if any(error["code"] == DUPLICATE for error in exc.details["writeErrors"]):
+                if any(
+                    each["code"] == ServerCode.DuplicateKey for each in exc.details["writeErrors"]
+                ):
                     raise self.lost() from None
                 raise
             if done.matched_count + done.upserted_count < len(writes):

@@ -11,6 +11,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.core import registry
 from datalayer.errors import ConfigurationError, DataLayerError, NotConnectedError
+from datalayer.server_codes import AUTHORISATION, PASSING
 from datalayer.transfer import checks
 from datalayer.transfer.failures import explained
 from datalayer.transfer.places import Place, share_a_cluster
@@ -253,7 +254,7 @@ def _count(origin: Place, name: str, query: dict[str, Any]) -> int:
             return collection.estimated_document_count()  # kept by the server
         return collection.count_documents(query)
     except OperationFailure as exc:
-        if exc.code in checks.NOT_PERMITTED or exc.timeout:
+        if exc.code in AUTHORISATION | PASSING:
             raise
         raise ConfigurationError(
             f"the server refuses the filter for {name!r} (error {exc.code}); $where, $near and "

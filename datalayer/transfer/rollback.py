@@ -11,10 +11,10 @@ from pymongo import InsertOne
 from pymongo.errors import BulkWriteError
 
 from datalayer.errors import TransferError
+from datalayer.server_codes import ServerCode
 from datalayer.transfer import carrying
 from datalayer.transfer.copy import replacement
 from datalayer.transfer.exact import id_of, key_of, keys_of
-from datalayer.transfer.failures import DUPLICATE
 from datalayer.transfer.ids import pieces
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease
@@ -102,7 +102,9 @@ class Rollback:
                     [InsertOne(RawBSONDocument(raw)) for raw in originals], ordered=False
                 )
             except BulkWriteError as exc:
-                if any(error["code"] != DUPLICATE for error in exc.details["writeErrors"]):
+                if any(
+                    each["code"] != ServerCode.DuplicateKey for each in exc.details["writeErrors"]
+                ):
                     raise
             present = {key_of(id_of(raw)) for raw in by_id(self.origin, part.source, piece, None)}
             if any(key_of(id_of(raw)) not in present for raw in originals):

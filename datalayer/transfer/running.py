@@ -10,11 +10,12 @@ from typing import Any
 from pymongo.errors import OperationFailure
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
+from datalayer.server_codes import ServerCode
 from datalayer.transfer import carrying
 from datalayer.transfer.changes import Changes
 from datalayer.transfer.copy import Copier
 from datalayer.transfer.entries import Entry
-from datalayer.transfer.failures import DUPLICATE, PAST_IS_GONE, fail_over
+from datalayer.transfer.failures import PAST_IS_GONE, fail_over
 from datalayer.transfer.following import Follower
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease
@@ -166,7 +167,7 @@ class Runner:
             try:
                 carrying.build_indexes(part, indexes, self.destination)
             except OperationFailure as exc:
-                if not what_can_be or exc.code != DUPLICATE:
+                if not what_can_be or exc.code != ServerCode.DuplicateKey:
                     raise
 
     def _cut_over(self) -> bool:

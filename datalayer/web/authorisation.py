@@ -43,7 +43,7 @@ class Guard:
     @classmethod
     def from_env(cls) -> Guard:
         """The guard for ``DATALAYER_STATUS_TOKEN``, from the environment or ``.env``."""
-        given = gather(None, {}, []).get(VARIABLE)
+        given = gather(None, {}).get(VARIABLE)
         text = "" if given is None else given.text.strip()
         return cls(text or None)
 

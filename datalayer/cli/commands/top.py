@@ -22,13 +22,13 @@ from datalayer.cli.options import Commands, connection_options, count, seconds, 
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Table
 from datalayer.core import Connection, registry
+from datalayer.server_codes import AUTHORISATION, code_of
 from datalayer.settings import Settings
 from datalayer.shutdown import graceful_shutdown
 
 __all__ = ["add_to", "top"]
 
 _MOST_OPERATIONS = 20
-_NOT_PERMITTED = frozenset({13, 8000})  # Unauthorized, and Atlas' own code for it
 _WITHOUT = ("asserts", "electionMetrics", "metrics", "repl", "tcmalloc", "wiredTiger", "locks")
 
 
@@ -130,7 +130,7 @@ def _server(connection: Connection, meter: _Meter, timeout: float) -> dict[str, 
             )
             running = _running(connection)
     except PyMongoError as exc:
-        if getattr(exc, "code", None) in _NOT_PERMITTED:
+        if code_of(exc) in AUTHORISATION:
             return _nothing("the user lacks the role clusterMonitor")
         return _nothing(f"the server did not tell ({type(exc).__name__})")
     connections = answer["connections"]

@@ -161,7 +161,7 @@ def _uris(base: str, worker: int) -> dict[str, str]:
     """The variables that point each alias to a database of the worker's own."""
     parsed, _ = parse(base)
     assert parsed is not None  # noqa: S101 - was parsed before
-    given = gather(None, given_in_django(), [])
+    given = gather(None, given_in_django())
     further = given.get("DATALAYER_ALIASES")
     aliases = ("default", "database1", *(read_aliases(further.text, []) if further else ()))
     return {

@@ -13,7 +13,8 @@ from datalayer.contrib.flask.mongodb_settings import (
 from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
 from datalayer.settings.builder import Given
-from datalayer.settings.environment import gather, misspelt, read_aliases, variables_of
+from datalayer.settings.environment import gather, read_aliases
+from datalayer.settings.unread import misspelt, stand_in, variables_of
 from datalayer.settings.variables import GLOBAL_VARIABLES, prefix_of
 
 __all__ = ["settings_from"]
@@ -35,7 +36,7 @@ def settings_from(config: Mapping[str, Any], **overrides: Any) -> Settings:
     problems: list[str] = []
     older = variables_of_mongodb_settings(config.get(OLDER_KEY), problems)
     problems.extend(_said_twice(older, config))
-    outside = gather(None, {}, [])
+    outside = gather(None, {})
     aliases = _aliases(config, older, outside)
     given = {**older, **_variables_in(config, aliases)}
     if aliases:
@@ -81,15 +82,21 @@ def _names_nobody_knows(
     aliases: list[str],
     outside: Mapping[str, Given],
 ) -> Iterator[str]:
-    """A problem for each key that looks misspelt, and for flask-mongoengine's flat keys."""
+    """A problem for each key that looks misspelt, or holds a URI that would not be read, and for
+    flask-mongoengine's flat keys."""
     keys = {
-        name: Given("", "app.config")
-        for name in config
+        name: Given(value if isinstance(value, str) else "", "app.config")
+        for name, value in config.items()
         if isinstance(name, str) and name != OLDER_KEY
     }
     every = ("default", "database1", *read_aliases(",".join(aliases), []))
     for problem in misspelt(keys, every, ()):
         yield f"app.config: {problem}"
+    for alias in every:
+        variable = variables_of(alias)["uri"]
+        near = stand_in(variable, keys, every)
+        if near and near not in FLAT_KEYS and variable not in {*given, *outside}:
+            yield f"app.config: {near} is not read; did you mean {variable}?"
     flat = sorted(FLAT_KEYS & set(keys))
     uri = f"{prefix_of('default')}URI"
     if flat and uri not in given and uri not in outside:

@@ -7,7 +7,7 @@ from typing import Any
 
 from datalayer.doctor.facts import AliasFacts, Refusal, Session, Unknown
 from datalayer.doctor.findings import Remark, error, note, ok, skipped, warning
-from datalayer.driver_errors import AUTHENTICATION_CODES
+from datalayer.server_codes import CREDENTIALS, ServerCode
 
 __all__ = ["judge_authentication"]
 
@@ -27,7 +27,6 @@ _TOO_MUCH = frozenset(
         "dbOwner",
     }
 )
-_MECHANISM_UNAVAILABLE = 334
 
 
 def judge_authentication(facts: AliasFacts) -> Iterator[Remark]:
@@ -45,12 +44,12 @@ def judge_authentication(facts: AliasFacts) -> Iterator[Remark]:
 
 def _refused(refusal: Refusal) -> Remark:
     source, elsewhere = refusal.auth_source, refusal.user_exists_in
-    if refusal.code == _MECHANISM_UNAVAILABLE:
+    if refusal.code == ServerCode.MechanismUnavailable:
         return error(
             "the server does not offer the authentication mechanism that the URI asks for",
             "remove authMechanism from the URI",
         )
-    if refusal.code not in AUTHENTICATION_CODES:
+    if refusal.code not in CREDENTIALS:
         return error(
             f"the server refused the session (error {refusal.code})", "look at the server's log"
         )
