@@ -3,7 +3,8 @@ before the first write, carry their id and time stamps into it, and keep secrets
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import mongoengine
@@ -25,9 +26,10 @@ from datalayer.documents.engine import (
 )
 from datalayer.documents.fields import UTCDateTimeField
 from datalayer.documents.inputs import accepted, assign
+from datalayer.documents.noting import Noting, NotingPart
+from datalayer.documents.paths import items_of_lists, tell_of_whole_lists, with_whole_lists
 from datalayer.documents.queryset import QuerySet
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
-from datalayer.documents.snapshots import snapshot
 from datalayer.documents.storable import check_path_to_change
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps
@@ -89,13 +91,13 @@ class _Exchange:
         return super().from_json(json_data, created, **kwargs)  # type: ignore[misc]
 
 
-class EmbeddedDocument(_Exchange, FastEmbeddedDocument, mongoengine.EmbeddedDocument):
+class EmbeddedDocument(_Exchange, NotingPart, FastEmbeddedDocument, mongoengine.EmbeddedDocument):
     """A part of a document, without a collection of its own."""
 
     meta = {"abstract": True}
 
 
-class Document(_Exchange, Absences, FastDocument, mongoengine.Document):
+class Document(_Exchange, Absences, Noting, FastDocument, mongoengine.Document):
     """Base of all documents of datalayer; for a database of your own, name it in ``meta``.
 
         class Invoice(Document):
@@ -195,17 +197,20 @@ class Document(_Exchange, Absences, FastDocument, mongoengine.Document):
         instance._created = self._created or not keep_created
         return self
 
-    def _mark_as_changed(self, key: str) -> None:
+    def delete(self, *args: Any, **kwargs: Any) -> None:
+        """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
         self._note_in_transaction()
+        super().delete(*args, **kwargs)
+
+    def _mark_as_changed(self, key: str) -> None:
+        if transactions.current() is not None and key == self._meta.get("id_field"):
+            document: Any = self
+            if not hasattr(document, "_changed_fields") and not document._created:
+                # MongoEngine takes a new document that gets a key for a stored one: before this.
+                document._created = True
+                document._note_in_transaction()
+                document._created = False
         super()._mark_as_changed(key)
-
-    def _note_in_transaction(self) -> None:
-        begun = transactions.current()
-        if begun is not None:
-            begun.remember(self)
-
-    def _snapshot(self) -> Callable[[], object]:
-        return snapshot(self)
 
     def _prepare_insert(self) -> None:
         """Give a new document its id and time stamps.
@@ -250,6 +255,13 @@ class Document(_Exchange, Absences, FastDocument, mongoengine.Document):
         update = self._get_update_doc()
         if not update:
             return doc["_id"], False
+        if items := items_of_lists(update, partial(written_field, self)):
+            # An item that isn't there any more would be put behind others that hold nothing.
+            are_there = {path: {"$exists": True} for path in items}
+            if collection.update_one({**select, **are_there}, update).matched_count:
+                return doc["_id"], False
+            update = with_whole_lists(update, items, partial(written_field, self))
+            tell_of_whole_lists(type(self), items)
         upsert = save_condition is None
         result = collection.update_one(select, update, upsert=upsert).raw_result
         if not upsert and result["n"] == 0:

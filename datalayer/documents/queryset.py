@@ -69,6 +69,7 @@ class _Writes:
         told = signal_kwargs or {}
         signals.pre_bulk_insert.send(self._document, documents=documents, **told)
         for document in documents:
+            document._note_in_transaction()
             document._prepare_insert()
             if validate:
                 document.validate()

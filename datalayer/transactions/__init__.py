@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datalayer.transactions.running import transaction, transactional
 from datalayer.transactions.unit import (
+    Note,
     Transaction,
     bound,
     current,
@@ -17,6 +18,7 @@ from datalayer.transactions.unit import (
 )
 
 __all__ = [
+    "Note",
     "Transaction",
     "bound",
     "current",

@@ -4,6 +4,7 @@ documents with code that is compiled once per class."""
 from __future__ import annotations
 
 from datalayer.documents.engine.compiled import core, is_compiled
+from datalayer.documents.engine.containers import tracked
 from datalayer.documents.engine.explaining import Explanation, explain, explain_all
 from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument
 from datalayer.documents.engine.programs import reason_against
@@ -33,6 +34,7 @@ __all__ = [
     "mongoengine_errors",
     "own_save_update",
     "reason_against",
+    "tracked",
     "written",
     "written_field",
 ]

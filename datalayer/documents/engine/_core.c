@@ -12,7 +12,7 @@
 /* Where the slots of documents lie, found once from their descriptors. */
 static Py_ssize_t slot_data, slot_changed, slot_initialised, slot_created, slot_dynamic,
     slot_instance, lazy_pending, lazy_converters, lazy_document;
-static PyObject *base_type, *no_arguments, *lazy_type, *empty_dynamic, *tracked_types, *small_types;
+static PyObject *base_type, *no_arguments, *lazy_type, *empty_dynamic, *tracked_types, *own_types, *small_types;
 static PyObject *init_otherwise, *name_table, *name_cls, *name_load, *name_dereferenced;
 static int is_set_up = 0;
 
@@ -909,6 +909,7 @@ static PyMethodDef init_method = {"__init__", (PyCFunction)(void (*)(void))init,
 typedef struct {
     PyObject_HEAD
     PyObject *engine_field, *name, *table; /* the last: of the class, or None */
+    PyObject *adopt, *receive; /* where lists and mappings tell of their changes; or None */
     Py_ssize_t index;                      /* of the field in it */
     int is_complex;
 } Attribute;
@@ -916,10 +917,11 @@ typedef struct {
 static PyObject *
 attribute_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *field, *name, *table;
+    PyObject *field, *name, *table, *adopt, *receive;
     Py_ssize_t index;
     int is_complex;
-    if (!PyArg_ParseTuple(args, "OOpO!n", &field, &name, &is_complex, &TableType, &table, &index))
+    if (!PyArg_ParseTuple(args, "OOpO!nOO", &field, &name, &is_complex, &TableType, &table,
+                          &index, &adopt, &receive))
         return NULL;
     if (index < 0 || index >= ((Table *)table)->count) {
         PyErr_SetString(PyExc_ValueError, "no such field");
@@ -930,6 +932,8 @@ attribute_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         self->engine_field = Py_NewRef(field);
         self->name = Py_NewRef(name);
         self->table = Py_NewRef(table);
+        self->adopt = Py_NewRef(adopt);
+        self->receive = Py_NewRef(receive);
         self->index = index;
         self->is_complex = is_complex;
     }
@@ -942,6 +946,8 @@ attribute_traverse(Attribute *self, visitproc visit, void *arg)
     Py_VISIT(self->engine_field);
     Py_VISIT(self->name);
     Py_VISIT(self->table);
+    Py_VISIT(self->adopt);
+    Py_VISIT(self->receive);
     return 0;
 }
 
@@ -951,6 +957,8 @@ attribute_clear(Attribute *self)
     Py_CLEAR(self->engine_field);
     Py_CLEAR(self->name);
     Py_CLEAR(self->table);
+    Py_CLEAR(self->adopt);
+    Py_CLEAR(self->receive);
     return 0;
 }
 
@@ -1009,6 +1017,19 @@ by_the_field(Attribute *self, PyObject *document, PyObject *owner)
     return get(self->engine_field, document, owner);
 }
 
+/* ``value`` as a list or mapping that tells of its changes, if it is one; takes the reference. */
+static PyObject *
+adopted(Attribute *self, PyObject *document, PyObject *value)
+{
+    if (value == NULL || self->adopt == Py_None || !(PyList_Check(value) || PyDict_Check(value)))
+        return value;
+    if (PySet_Contains(own_types, (PyObject *)Py_TYPE(value)) == 1)
+        return value;
+    PyObject *made = PyObject_CallFunctionObjArgs(self->adopt, document, self->name, value, NULL);
+    Py_DECREF(value);
+    return made;
+}
+
 static PyObject *
 attribute_get(Attribute *self, PyObject *document, PyObject *owner)
 {
@@ -1025,17 +1046,17 @@ attribute_get(Attribute *self, PyObject *document, PyObject *owner)
         value = value_of(data, self->name, document);
     Py_DECREF(data);
     if (value == NULL || !self->is_complex)
-        return value;
+        return adopted(self, document, value);
     int is_tracked = PySet_Contains(tracked_types, (PyObject *)Py_TYPE(value));
     if (is_tracked > 0) {
         PyObject *done = PyObject_GetAttr(value, name_dereferenced);
         is_tracked = done == NULL ? -1 : PyObject_IsTrue(done);
         Py_XDECREF(done);
         if (is_tracked > 0)
-            return value;
+            return adopted(self, document, value);
     }
     Py_DECREF(value);
-    return is_tracked < 0 ? NULL : by_the_field(self, document, owner);
+    return is_tracked < 0 ? NULL : adopted(self, document, by_the_field(self, document, owner));
 }
 
 static int
@@ -1046,7 +1067,12 @@ attribute_set(Attribute *self, PyObject *document, PyObject *value)
         PyErr_SetObject(PyExc_AttributeError, self->name);
         return -1;
     }
-    return set(self->engine_field, document, value);
+    if (self->receive == Py_None || value == Py_None)
+        return set(self->engine_field, document, value);
+    value = PyObject_CallFunctionObjArgs(self->receive, document, self->name, value, NULL);
+    int failed = value == NULL ? -1 : set(self->engine_field, document, value);
+    Py_XDECREF(value);
+    return failed;
 }
 
 static PyMemberDef attribute_members[] = {
@@ -1205,18 +1231,18 @@ offset_of(PyObject *descriptor, Py_ssize_t *offset)
 }
 
 PyDoc_STRVAR(set_up_doc, 
-             "set_up(slots, base_type, lazy_type, empty_dynamic, tracked_types, small_types, init)\n\n"
+             "set_up(slots, base_type, lazy_type, empty_dynamic, tracked_types, own_types, small_types, init)\n\n"
              "Tells where things are; returns a method for __init__.");
 
 static PyObject *
 set_up(PyObject *module, PyObject *args)
 {
-    PyObject *slots, *base, *lazy, *empty, *tracked, *small, *otherwise;
+    PyObject *slots, *base, *lazy, *empty, *tracked, *tracking, *small, *otherwise;
     Py_ssize_t *offsets[] = {&slot_data,    &slot_changed,  &slot_initialised,
                              &slot_created, &slot_dynamic,  &slot_instance,
                              &lazy_pending, &lazy_converters, &lazy_document};
-    if (!PyArg_ParseTuple(args, "O!O!OOO!O!O", &PyTuple_Type, &slots, &PyType_Type, &base, &lazy, &empty,
-                          &PyFrozenSet_Type, &tracked, &PyFrozenSet_Type, &small, &otherwise))
+    if (!PyArg_ParseTuple(args, "O!O!OOO!O!O!O", &PyTuple_Type, &slots, &PyType_Type, &base, &lazy, &empty,
+                          &PyFrozenSet_Type, &tracked, &PyFrozenSet_Type, &tracking, &PyFrozenSet_Type, &small, &otherwise))
         return NULL;
     if (PyTuple_GET_SIZE(slots) != 9) {
         PyErr_SetString(PyExc_ValueError, "nine slots");
@@ -1229,6 +1255,7 @@ set_up(PyObject *module, PyObject *args)
     Py_XSETREF(lazy_type, Py_NewRef(lazy));
     Py_XSETREF(empty_dynamic, Py_NewRef(empty));
     Py_XSETREF(tracked_types, Py_NewRef(tracked));
+    Py_XSETREF(own_types, Py_NewRef(tracking));
     Py_XSETREF(small_types, Py_NewRef(small));
     Py_XSETREF(init_otherwise, Py_NewRef(otherwise));
     is_set_up = 1;

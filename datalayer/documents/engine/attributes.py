@@ -7,17 +7,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mongoengine.base import BaseField, BaseList, EmbeddedDocumentList
+from mongoengine.base.datastructures import LazyReference
+from mongoengine.base.fields import ComplexBaseField
+from mongoengine.fields import DynamicField, EmbeddedDocumentField, GenericEmbeddedDocumentField
 
 from datalayer.documents.engine.compiled import core
+from datalayer.documents.engine.containers import TRACKED, adopted, received
 from datalayer.documents.engine.data import LazyData
 from datalayer.documents.engine.internals import display_value
-from datalayer.documents.engine.plans import Load, Plan
+from datalayer.documents.engine.plans import Load, Plan, attribute_of, scalar_types
 from datalayer.documents.engine.tables import in_table_order
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["install", "uninstall"]
+__all__ = ["install", "install_tracking", "uninstall"]
 
 _INSTALLED = "_engine_attributes"
 _TRACKED = (BaseList, EmbeddedDocumentList)
@@ -80,24 +84,78 @@ class ComplexAttribute(FieldAttribute):
         return self.engine_field.__get__(document, owner)
 
 
+class TrackedAttribute(FieldAttribute):
+    """The same for a value of datalayer's own documents that may hold others: lists and mappings
+    in it tell of every change."""
+
+    __slots__ = ()
+
+    def __get__(self, document: Any, owner: Any = None) -> Any:
+        if document is None:
+            return self.engine_field
+        data = document._data
+        if type(data) is LazyData and data.waits(self.name):
+            value = data.load(self.name, document)
+        else:
+            value = data.get(self.name)
+        if type(value) in TRACKED and self._is_done(value):
+            return value
+        value = self.engine_field.__get__(document, owner)
+        return adopted(document, self.name, value) if isinstance(value, (list, dict)) else value
+
+    def _is_done(self, value: Any) -> bool:
+        """Whether MongoEngine would do nothing more with it."""
+        if not isinstance(self.engine_field, ComplexBaseField):
+            return True
+        if not value._dereferenced:
+            return False
+        return not _is_rebuilt(self.engine_field) or _are_built(value)
+
+    def __set__(self, document: Any, value: Any) -> None:
+        if value is not None:
+            value = received(document, self.name, value)
+        self.set_value(document, value)
+
+
+def _are_built(values: Any) -> bool:
+    return all(isinstance(value, LazyReference) for value in list.__iter__(values))
+
+
 def _is_rebuilt(field: Any) -> bool:
-    return hasattr(field.field, "build_lazyref")  # MongoEngine makes these on every access
+    # MongoEngine makes these on every access.
+    return hasattr(getattr(field, "field", None), "build_lazyref")
 
 
 def install(program: Program) -> None:
     """Put the attributes of ``program`` into its class."""
     model: Any = program.model
     attributes: dict[str, Any] = {}
-    if core is not None or any(plan.load is Load.DEFERRED for plan in program.plans):
-        for plan in program.plans:
-            if (kind := _attribute_class(plan.field, plan.load)) is not None:
-                attributes[plan.name] = _made(kind, plan, program)
+    finds = core is not None or any(plan.load is Load.DEFERRED for plan in program.plans)
+    for plan in program.plans:
+        tracks = program.tracks_changes and _may_hold_others(plan.field)
+        kind = _attribute_class(plan.field, plan.load) if finds else None
+        if kind is not None or (tracks and attribute_of(model, plan.name) is plan.field):
+            attributes[plan.name] = _made(kind, plan, program, tracks)
     if program.shares_class_name:
         attributes["_cls"] = model._class_name
     for plan in program.plans:
         name = f"get_{plan.name}_display"
         if plan.field.choices and not hasattr(model, name):
             attributes[name] = _display(plan.field)
+    _put(model, attributes)
+
+
+def install_tracking(model: Any) -> None:
+    """Put the attributes into a class without a program that tell of changes."""
+    attributes = {
+        name: TrackedAttribute(field, name)
+        for name, field in model._fields.items()
+        if _may_hold_others(field) and attribute_of(model, name) is field
+    }
+    _put(model, attributes)
+
+
+def _put(model: Any, attributes: dict[str, Any]) -> None:
     before = {name: model.__dict__[name] for name in attributes if name in model.__dict__}
     type.__setattr__(model, _INSTALLED, (tuple(attributes), before))
     for name, value in attributes.items():
@@ -114,12 +172,24 @@ def uninstall(model: Any) -> None:
             type.__delattr__(model, name)
 
 
-def _made(kind: type[FieldAttribute], plan: Plan, program: Program) -> Any:
+def _made(kind: type[FieldAttribute] | None, plan: Plan, program: Program, tracks: bool) -> Any:
     is_complex = kind is ComplexAttribute
-    if program.table is None or (is_complex and _is_rebuilt(plan.field)):
-        return kind(plan.field, plan.name)
+    if kind is None or program.table is None or (is_complex and _is_rebuilt(plan.field)):
+        chosen: Any = TrackedAttribute if tracks else kind
+        return chosen(plan.field, plan.name)
     index = in_table_order(program).index(plan)
-    return core.Attribute(plan.field, plan.name, is_complex, program.table, index)
+    hooks = (adopted, received) if tracks else (None, None)
+    return core.Attribute(plan.field, plan.name, is_complex, program.table, index, *hooks)
+
+
+def _may_hold_others(field: Any) -> bool:
+    kind: Any = type(field)
+    if isinstance(field, (ComplexBaseField, DynamicField)):
+        return True
+    if isinstance(field, (EmbeddedDocumentField, GenericEmbeddedDocumentField)):
+        return kind.__get__ is BaseField.__get__
+    is_plain = kind.__get__ is BaseField.__get__ and kind.__set__ is BaseField.__set__
+    return is_plain and kind.to_python is BaseField.to_python and not scalar_types(field)
 
 
 def _attribute_class(field: Any, load: Load) -> type[FieldAttribute] | None:

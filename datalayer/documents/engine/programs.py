@@ -19,7 +19,12 @@ from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.plans import Plan, plan_for
 from datalayer.documents.engine.reading import AnyReader, reader_for
 from datalayer.documents.engine.validating import validator_for
-from datalayer.documents.engine.writing import Wrap, value_writer_for, writer_for
+from datalayer.documents.engine.writing import (
+    Wrap,
+    value_writer_for,
+    with_unknown,
+    writer_for,
+)
 
 __all__ = ["Program", "forget_all", "own", "program_of", "reason_against"]
 
@@ -53,6 +58,7 @@ class Program:
         self.model = model
         self.fields = fields
         self.dereferences = dereferences
+        self.tracks_changes: bool = getattr(model, "_tracks_changes", False)
         self.reason = reason_against(model)
         self.saves_as_stock = self.reason is not None
         self._without_dereferencing: Program | None = None
@@ -77,6 +83,7 @@ class Program:
         self.saves_as_stock = any(plan.field._auto_gen for plan in self.plans)
         self.keys = frozenset(plan.key for plan in self.plans)
         self.is_strict = bool(model._meta.get("strict", True))
+        self.keeps_unknown = self.tracks_changes and not self.is_strict
         self.any_reader = AnyReader(self)
         self.reader: Callable[[Any, bool], Any] = reader_for(self, self.any_reader)
         self.read = self._read_first
@@ -89,6 +96,8 @@ class Program:
         }
         self.is_linkable = False
         self.table: Any = tables.use(self)
+        if self.keeps_unknown:
+            self.write = with_unknown(self.write, self)
 
     @staticmethod
     def of(model: Any) -> Program:
@@ -205,6 +214,8 @@ def _compile(model: Any) -> Program:
             program = Program(model, model._fields, dereferences=True)
             if program.reason is None:
                 attributes.install(program)
+            elif program.tracks_changes:
+                attributes.install_tracking(model)
             type.__setattr__(model, _ATTRIBUTE, program)
             _compiled.add(model)
     return program

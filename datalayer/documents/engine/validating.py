@@ -24,6 +24,7 @@ from mongoengine.fields import (
     StringField,
 )
 
+from datalayer.documents.engine.containers import TRACKED
 from datalayer.documents.engine.data import LazyData
 from datalayer.documents.engine.plans import Load, Plan
 from datalayer.documents.engine.source import Names, compiled
@@ -39,7 +40,7 @@ Validator = Callable[[Any, bool, bool], Errors]
 # Given a value, whether to clean it, and the errors to add to.
 Judge = Callable[[Any, bool, Errors], None]
 
-_LISTS = frozenset({BaseList, EmbeddedDocumentList, list})
+_LISTS = frozenset({BaseList, EmbeddedDocumentList, list}) | TRACKED
 _NEVER = type("_Never", (), {})
 # By the function ``validate``: the exact type that it lets pass within the field's limits.
 _KNOWN: Mapping[Any, type] = {

@@ -14,11 +14,12 @@ from datalayer.documents.engine.compiled import plain_copy
 from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.plans import Plan, scalar_types
 from datalayer.documents.engine.source import Names, compiled
+from datalayer.documents.engine.values import plain
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["Wrap", "own_to_mongo", "value_writer_for", "writer_for"]
+__all__ = ["Wrap", "own_to_mongo", "value_writer_for", "with_unknown", "writer_for"]
 
 # Makes the kind of mapping that is asked for of the dictionary of an embedded document.
 Wrap = Callable[[dict[str, Any]], Any] | None
@@ -49,6 +50,25 @@ def writer_for(program: Program) -> Writer:
     lines.append(" return out")
     write: Writer = compiled(lines, "write", names, program.model)
     return write
+
+
+def with_unknown(write: Writer, program: Program) -> Writer:
+    """``write`` with what the database has under keys that the class doesn't know."""
+    known = {*program.by_name, *_NOT_STORED}
+
+    def write_all(document: Any, wrap: Wrap) -> dict[str, Any]:
+        out = write(document, wrap)
+        # Past LazyData's own methods: only what is known waits.
+        for key, value in dict.items(document._data):
+            if key not in known:
+                out.setdefault(key, plain(value))
+        return out
+
+    return write_all
+
+
+# What stands beside the fields in a document's data and isn't the database's.
+_NOT_STORED = ("_cls", "_id", "_text_score", "id", "pk")
 
 
 def _lines_for(plan: Plan, names: Names, program: Program) -> list[str]:
@@ -83,6 +103,8 @@ def value_writer_for(field: Any, program: Program) -> ValueWriter:
     # As MongoEngine finds out what a field's to_mongo takes.
     if "use_db_field" in to_mongo.__code__.co_varnames:
         return lambda value, wrap: to_mongo(value, use_db_field=True)
+    if program.tracks_changes and kind.to_python is BaseField.to_python:
+        return lambda value, wrap: plain(to_mongo(value))  # it may be a list of ours
     return lambda value, wrap: to_mongo(value)
 
 
