@@ -23,6 +23,7 @@ from datalayer.documents.engine import (
     written,
 )
 from datalayer.documents.near import countable
+from datalayer.documents.partial_documents import PartialReads
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.timestamps import stamped_update
 
@@ -126,7 +127,7 @@ class _Writes:
         return {**options, **stamped_update(self._document, update, upsert=upsert)}
 
 
-class QuerySet(_Writes, FastCachingQueries, _QuerySet):
+class QuerySet(PartialReads, _Writes, FastCachingQueries, _QuerySet):
     """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
 
     if TYPE_CHECKING:  # MongoEngine has no types
@@ -137,7 +138,7 @@ class QuerySet(_Writes, FastCachingQueries, _QuerySet):
         search_text: Callable[..., Self]
 
 
-class QuerySetNoCache(_Writes, FastPassingQueries, _QuerySetNoCache):
+class QuerySetNoCache(PartialReads, _Writes, FastPassingQueries, _QuerySetNoCache):
     """What ``objects.no_cache()`` gives."""
 
 

@@ -572,7 +572,31 @@ data_of(PyObject *document)
     return data;
 }
 
-/* A new reference to the value called so; to None where there is none. */
+static int
+is_lazy(PyObject *data)
+{
+    return PyObject_TypeCheck(data, (PyTypeObject *)lazy_type);
+}
+
+/* Whether the document was loaded in part: its data may lack values that the database has. */
+static int
+is_partial(PyObject *data)
+{
+    return !PyDict_CheckExact(data) && (PyObject *)Py_TYPE(data) != lazy_type && is_lazy(data);
+}
+
+/* ``value``, or None for a KeyError. */
+static PyObject *
+or_none(PyObject *value)
+{
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
+        PyErr_Clear();
+        Py_RETURN_NONE;
+    }
+    return value;
+}
+
+/* A new reference to the value called so; to None where there is none, or it was not loaded. */
 static PyObject *
 value_of(PyObject *data, PyObject *name, PyObject *document)
 {
@@ -581,20 +605,26 @@ value_of(PyObject *data, PyObject *name, PyObject *document)
         return Py_NewRef(value);
     if (PyErr_Occurred())
         return NULL;
-    if ((PyObject *)Py_TYPE(data) != lazy_type)
-        Py_RETURN_NONE;
-    value = PyObject_CallMethodObjArgs(data, name_load, name, document, NULL);
-    if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
-        PyErr_Clear();
-        Py_RETURN_NONE;
-    }
-    return value;
+    if ((PyObject *)Py_TYPE(data) == lazy_type)
+        return or_none(PyObject_CallMethodObjArgs(data, name_load, name, document, NULL));
+    if (is_partial(data))
+        return or_none(PyObject_GetItem(data, name));
+    Py_RETURN_NONE;
+}
+
+/* The same for somebody who wants it: what was not loaded is fetched. */
+static PyObject *
+wanted_value_of(PyObject *data, PyObject *name, PyObject *document)
+{
+    if (is_partial(data))
+        return or_none(PyObject_CallMethodObjArgs(data, name_load, name, document, NULL));
+    return value_of(data, name, document);
 }
 
 static int
 waits(PyObject *data, PyObject *name)
 {
-    if ((PyObject *)Py_TYPE(data) != lazy_type)
+    if (!is_lazy(data))
         return 0;
     int there = PyDict_Contains(data, name);
     if (there)
@@ -657,7 +687,8 @@ write_field(Field *field, PyObject *document, PyObject *data, PyObject *out, PyO
     if (written == NULL)
         return -1;
     int failed = 0;
-    if (written != Py_None || field->is_null)
+    int is_lacking = written == Py_None && is_partial(data) && !PyDict_Contains(data, field->name);
+    if (written != Py_None || (field->is_null && !is_lacking))
         failed = PyDict_SetItem(out, field->key, written);
     Py_DECREF(written);
     return failed;
@@ -1043,7 +1074,7 @@ attribute_get(Attribute *self, PyObject *document, PyObject *owner)
     Py_INCREF(data); /* another thread may give the document new data meanwhile */
     PyObject *value = part_that_waits(self, data, document);
     if (value == NULL && !PyErr_Occurred())
-        value = value_of(data, self->name, document);
+        value = wanted_value_of(data, self->name, document);
     Py_DECREF(data);
     if (value == NULL || !self->is_complex)
         return adopted(self, document, value);

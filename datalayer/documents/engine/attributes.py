@@ -13,7 +13,7 @@ from mongoengine.fields import DynamicField, EmbeddedDocumentField, GenericEmbed
 
 from datalayer.documents.engine.compiled import core
 from datalayer.documents.engine.containers import TRACKED, adopted, received
-from datalayer.documents.engine.data import LazyData
+from datalayer.documents.engine.data import LazyData, lacks
 from datalayer.documents.engine.internals import display_value
 from datalayer.documents.engine.plans import Load, Plan, attribute_of, scalar_types
 from datalayer.documents.engine.tables import in_table_order
@@ -21,7 +21,7 @@ from datalayer.documents.engine.tables import in_table_order
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["install", "install_tracking", "uninstall"]
+__all__ = ["install", "install_fetching", "install_tracking", "uninstall"]
 
 _INSTALLED = "_engine_attributes"
 _TRACKED = (BaseList, EmbeddedDocumentList)
@@ -46,7 +46,8 @@ class FieldAttribute:
         try:
             return document._data[self.name]
         except KeyError:
-            return None
+            is_lacking = lacks(document, self.name)
+            return document._data.load(self.name, document) if is_lacking else None
 
     def __set__(self, document: Any, value: Any) -> None:
         self.set_value(document, value)
@@ -61,7 +62,7 @@ class DeferredAttribute(FieldAttribute):
         if document is None:
             return self.engine_field
         data = document._data
-        if type(data) is LazyData and data.waits(self.name):
+        if isinstance(data, LazyData) and data.waits(self.name):
             return data.load(self.name, document)
         return data.get(self.name)
 
@@ -75,7 +76,7 @@ class ComplexAttribute(FieldAttribute):
         if document is None:
             return self.engine_field
         data = document._data
-        if type(data) is LazyData and data.waits(self.name):
+        if isinstance(data, LazyData) and data.waits(self.name):
             value = data.load(self.name, document)
         else:
             value = data.get(self.name)
@@ -94,7 +95,7 @@ class TrackedAttribute(FieldAttribute):
         if document is None:
             return self.engine_field
         data = document._data
-        if type(data) is LazyData and data.waits(self.name):
+        if isinstance(data, LazyData) and data.waits(self.name):
             value = data.load(self.name, document)
         else:
             value = data.get(self.name)
@@ -115,6 +116,36 @@ class TrackedAttribute(FieldAttribute):
         if value is not None:
             value = received(document, self.name, value)
         self.set_value(document, value)
+
+
+class FetchingAttribute:
+    """Stands before a class's attribute that doesn't know of documents loaded in part."""
+
+    __slots__ = ("attribute", "engine_field", "name")
+
+    def __init__(self, attribute: Any, field: Any, name: str) -> None:
+        self.attribute = attribute
+        self.engine_field = field
+        self.name = name
+
+    def __get__(self, document: Any, owner: Any = None) -> Any:
+        if document is None:
+            return self.engine_field
+        if lacks(document, self.name):
+            document._data.load(self.name, document)
+        return self.attribute.__get__(document, owner)
+
+    def __set__(self, document: Any, value: Any) -> None:
+        self.attribute.__set__(document, value)
+
+
+def install_fetching(model: Any) -> None:
+    """Let all attributes of ``model`` fetch what a document was loaded without."""
+    for name, field in model._fields.items():
+        attribute = next((c.__dict__[name] for c in model.__mro__ if name in c.__dict__), None)
+        knows = isinstance(attribute, (FieldAttribute, FetchingAttribute))
+        if not knows and type(attribute) is not getattr(core, "Attribute", None):
+            type.__setattr__(model, name, FetchingAttribute(attribute, field, name))
 
 
 def _are_built(values: Any) -> bool:

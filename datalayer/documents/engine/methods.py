@@ -5,18 +5,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mongoengine.errors import ValidationError
+
+from datalayer.documents.engine.attributes import install_fetching
 from datalayer.documents.engine.changes import changed_fields, clear_changes, written_changes
 from datalayer.documents.engine.compiled import fast_init
+from datalayer.documents.engine.data import PartialData
 from datalayer.documents.engine.internals import (
     slots,
     son_of,
     stock,
 )
-from datalayer.documents.engine.programs import Program, own, program_of
+from datalayer.documents.engine.programs import Program, own, program_of, without_lacking
 from datalayer.documents.engine.saving import save
 from datalayer.documents.engine.writing import own_to_mongo
 
-__all__ = ["FastDocument", "FastEmbeddedDocument", "is_fast", "uses_engine"]
+__all__ = ["FastDocument", "FastEmbeddedDocument", "is_fast", "let_fetch", "uses_engine"]
 
 
 class _Fast:
@@ -55,7 +59,7 @@ class _Fast:
         """
         program = program_of(type(self))
         if program.reason is not None:
-            stock.validate(self, clean)
+            _validate_as_mongoengine(self, clean)
         else:
             program.check(self, clean, skips=False)
 
@@ -94,7 +98,7 @@ class FastDocument(_Fast):
         """What MongoDB gets of the document, in order."""
         program = program_of(type(self))
         if args or kwargs or program.reason is not None:
-            return stock.document_to_mongo(self, *args, **kwargs)
+            return stock.document_to_mongo(self, *args, **_with_loaded(self, args, kwargs))
         return son_of(program.write(self, son_of))
 
     save = save
@@ -107,7 +111,7 @@ class FastEmbeddedDocument(_Fast):
         """What MongoDB gets of the embedded document, in order."""
         program = program_of(type(self))
         if args not in _ALL_FIELDS or kwargs or program.reason is not None:
-            return stock.embedded_to_mongo(self, *args, **kwargs)
+            return stock.embedded_to_mongo(self, *args, **_with_loaded(self, args, kwargs))
         return son_of(program.write(self, son_of))
 
 
@@ -117,6 +121,33 @@ def _is_clean(document: Any, program: Program) -> bool:
         return False
     clean: bool = program.table.is_clean(document)
     return clean
+
+
+def _validate_as_mongoengine(document: Any, clean: bool) -> None:
+    try:
+        stock.validate(document, clean)
+    except ValidationError as error:
+        errors = without_lacking(document, error.errors)
+        if errors is error.errors:
+            raise
+        if errors:
+            raise ValidationError(error.message, errors=errors) from None
+
+
+def _with_loaded(document: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of MongoEngine's ``to_mongo`` that leave out what was not loaded."""
+    is_chosen = len(args) > 1 or kwargs.get("fields")
+    if is_chosen or type(document._data) is not PartialData:
+        return kwargs
+    return {**kwargs, "fields": [*document._data] or [""]}
+
+
+def let_fetch(model: Any) -> None:
+    """Let the attributes of ``model`` fetch what one of its documents was loaded without."""
+    program = program_of(model)
+    if not program.fetches:
+        install_fetching(model)
+        program.fetches = True
 
 
 def uses_engine(model: Any) -> bool:

@@ -15,6 +15,7 @@ from mongoengine.errors import ValidationError
 
 from datalayer.documents.engine import attributes, internals, tables
 from datalayer.documents.engine.constructing import constructor_for
+from datalayer.documents.engine.data import PartialData
 from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.plans import Plan, plan_for
 from datalayer.documents.engine.reading import AnyReader, reader_for
@@ -26,7 +27,7 @@ from datalayer.documents.engine.writing import (
     writer_for,
 )
 
-__all__ = ["Program", "forget_all", "own", "program_of", "reason_against"]
+__all__ = ["Program", "forget_all", "own", "program_of", "reason_against", "without_lacking"]
 
 _ATTRIBUTE = "_engine_program"
 _TABLE = "_engine_table"
@@ -61,6 +62,7 @@ class Program:
         self.tracks_changes: bool = getattr(model, "_tracks_changes", False)
         self.reason = reason_against(model)
         self.saves_as_stock = self.reason is not None
+        self.fetches = False
         self._without_dereferencing: Program | None = None
         if self.reason is not None:
             self.read: Callable[[Any, bool], Any] = self._read_as_mongoengine
@@ -162,11 +164,19 @@ class Program:
             except ValidationError as error:
                 errors[NON_FIELD_ERRORS] = error
         errors.update(self.errors_of(document, clean, skips))
+        errors = without_lacking(document, errors)
         if errors:
             key = _shown_key(document)
             raise ValidationError(
                 f"ValidationError ({document._class_name}:{key}) ", errors=errors
             )
+
+
+def without_lacking(document: Any, errors: dict[str, Any]) -> dict[str, Any]:
+    """The same without the fields that ``document`` was loaded without: nobody demands those."""
+    if not errors or type(document._data) is not PartialData:
+        return errors
+    return {name: error for name, error in errors.items() if not document._data.lacks(name)}
 
 
 def _as_it_is(mapping: dict[str, Any]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def validator_for(program: Program) -> Validator:
     names = Names(LazyData=LazyData, missing=missing)
     lines = ["def errors_of(document, clean, skips):", " errors = {}"]
     lines += [" data = document._data", " get = data.get"]
-    lines.append(" skips = skips and type(data) is LazyData")
+    lines.append(" skips = skips and isinstance(data, LazyData)")
     for plan in program.in_order:
         lines += _lines_for(plan, names)
     lines.append(" return errors")

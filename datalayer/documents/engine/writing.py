@@ -11,6 +11,7 @@ from mongoengine.base.fields import ComplexBaseField
 from mongoengine.fields import BinaryField, DictField, EmbeddedDocumentField, ListField
 
 from datalayer.documents.engine.compiled import plain_copy
+from datalayer.documents.engine.data import lacks
 from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.plans import Plan, scalar_types
 from datalayer.documents.engine.source import Names, compiled
@@ -75,17 +76,24 @@ def _lines_for(plan: Plan, names: Names, program: Program) -> list[str]:
     field, name, put = plan.field, repr(plan.name), f"out[{plan.key!r}] = v"
     convert = f"v = {names.add(value_writer_for(field, program))}(v, wrap)"
     is_kept = field.null and plan.key != "_id"
+    is_lacking = f"{names.add(lacks)}(document, {name})"
     lines = [f" v = get({name})"]
     if plan.written and not field._auto_gen:
         after = put if is_kept else f"if v is not None: {put}"
         lines += [f" if type(v) is {names.add(plan.written[0])}: {put}"]
         lines += [" elif v is not None:", f"  {convert}", f"  {after}"]
-        return [*lines, f" else: {put}"] if is_kept else lines
+        return [*lines, f" elif not {is_lacking}: {put}"] if is_kept else lines
     lines.append(f" if v is not None: {convert}")
     if field._auto_gen:
         generate = names.add(field.generate)
-        lines.append(f" if v is None: v = document._data[{name}] = {generate}()")
-    return [*lines, f" {put}" if is_kept else f" if v is not None: {put}"]
+        lines.append(f" if v is None and not {is_lacking}:")
+        lines.append(f"  v = document._data[{name}] = {generate}()")
+    return [
+        *lines,
+        f" if v is not None or not {is_lacking}: {put}"
+        if is_kept
+        else f" if v is not None: {put}",
+    ]
 
 
 def value_writer_for(field: Any, program: Program) -> ValueWriter:
