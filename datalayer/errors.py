@@ -151,9 +151,11 @@ class TransactionError(DataLayerError):
 class StaleDocumentError(DataLayerError):
     """A document was to be written that isn't any more what was loaded.
 
-    It was deleted meanwhile, or its primary key was changed: writing what changed in it would
-    leave a fragment. Nothing was written. ``collection`` and ``id`` name it. Load it again and
-    make the change there; to insert a copy, make a new document of its values.
+    It was deleted meanwhile, its primary key was changed, or only a part of it was loaded, by
+    ``only()``, ``exclude()`` or ``fields()``, and the write would put that part in the place of
+    the whole. Writing would leave a fragment; nothing was written. ``collection`` and ``id`` name
+    it. Load it again, all of it, and make the change there; ``save(force_insert=True)`` stores a
+    complete one anew. A value that was not loaded can't be read of a document that is gone either.
     """
 
     def __init__(

@@ -3,7 +3,8 @@ before the first write, carry their id and time stamps into it, and keep secrets
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import mongoengine
@@ -15,6 +16,7 @@ from mongoengine.queryset.visitor import QNode
 
 from datalayer import indexes, routing, transactions
 from datalayer.core import Connection, registry
+from datalayer.documents import dynamic, stale
 from datalayer.documents.absences import Absences
 from datalayer.documents.belonging import Belongings, DocumentBelongings
 from datalayer.documents.binding import bind
@@ -26,13 +28,16 @@ from datalayer.documents.engine import (
     written_field,
 )
 from datalayer.documents.fields import UTCDateTimeField
+from datalayer.documents.fragments import refuse_fragments, refuse_whole, with_shard_key
 from datalayer.documents.inputs import accepted, assign
 from datalayer.documents.keys import with_own_key, with_stored_key
+from datalayer.documents.noting import Noting, NotingPart
+from datalayer.documents.partial_documents import Partial, complete
+from datalayer.documents.paths import items_of_lists, tell_of_whole_lists, with_whole_lists
 from datalayer.documents.places import SWITCHED
 from datalayer.documents.query_translation import query, query_of
 from datalayer.documents.queryset import QuerySet
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
-from datalayer.documents.snapshots import snapshot
 from datalayer.documents.storable import check_path_to_change
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps
@@ -98,13 +103,17 @@ class _Exchange:
         return super().from_json(json_data, created, **kwargs)  # type: ignore[misc]
 
 
-class EmbeddedDocument(_Exchange, Belongings, FastEmbeddedDocument, mongoengine.EmbeddedDocument):
+class EmbeddedDocument(
+    _Exchange, Belongings, Partial, NotingPart, FastEmbeddedDocument, mongoengine.EmbeddedDocument
+):
     """A part of a document, without a collection of its own."""
 
     meta = {"abstract": True}
 
 
-class Document(_Exchange, DocumentBelongings, Absences, FastDocument, mongoengine.Document):
+class Document(
+    _Exchange, DocumentBelongings, Partial, Absences, Noting, FastDocument, mongoengine.Document
+):
     """Base of all documents of datalayer; for a database of your own, name it in ``meta``.
 
         class Invoice(Document):
@@ -164,7 +173,14 @@ class Document(_Exchange, DocumentBelongings, Absences, FastDocument, mongoengin
         indexes.forget(cls)
 
     def save(self, *args: Any, **kwargs: Any) -> Self:
-        """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
+        """Like MongoEngine's; a rollback of the transaction around it undoes it here too.
+
+        Of a loaded document the changes are written, to the document that is there.
+
+        Raises:
+            StaleDocumentError: where it isn't there any more, where the primary key was changed,
+                and where the write would lose what ``only()`` or ``exclude()`` left out.
+        """
         self._note_in_transaction()
         return super().save(*args, **kwargs)
 
@@ -175,7 +191,15 @@ class Document(_Exchange, DocumentBelongings, Absences, FastDocument, mongoengin
             query = {"__raw__": query_of(type(self), query)}
         elif query:
             query = with_own_key(self, query)
-        return super().modify(query, **kwargs)  # type: ignore[no-any-return] # it has no types
+        with dynamic.forgetting(self) as put_back:
+            is_changed: bool = super().modify(query, **kwargs)
+            if not is_changed:
+                put_back()
+        if is_changed and self._dynamic:
+            self.reload()  # MongoEngine leaves out the fields that the class doesn't have
+        elif is_changed:
+            complete(self)
+        return is_changed
 
     def to_dbref(self) -> DBRef:
         """A reference to the document, with its key in the form in which it is stored."""
@@ -184,7 +208,11 @@ class Document(_Exchange, DocumentBelongings, Absences, FastDocument, mongoengin
     def reload(self, *args: Any, **kwargs: Any) -> Self:
         """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
         self._note_in_transaction()
-        return super().reload(*args, **kwargs)  # type: ignore[no-any-return] # it has no types
+        names = [name for name in args if isinstance(name, str)]
+        with dynamic.forgetting(self, names):
+            super().reload(*args, **kwargs)
+        complete(self, names)
+        return self
 
     def switch_db(self, db_alias: str, keep_created: bool = False) -> Self:
         """Let the next ``save()`` write the whole document to another database; returns it.
@@ -213,17 +241,22 @@ class Document(_Exchange, DocumentBelongings, Absences, FastDocument, mongoengin
         instance._created = self._created or not keep_created
         return self
 
-    def _mark_as_changed(self, key: str) -> None:
+    def delete(self, *args: Any, **kwargs: Any) -> None:
+        """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
         self._note_in_transaction()
+        super().delete(*args, **kwargs)
+
+    def _mark_as_changed(self, key: str) -> None:
+        if key == self._meta.get("id_field"):
+            stale.remember_key(self)
+        if transactions.current() is not None and key == self._meta.get("id_field"):
+            document: Any = self
+            if not hasattr(document, "_changed_fields") and not document._created:
+                # MongoEngine takes a new document that gets a key for a stored one: before this.
+                document._created = True
+                document._note_in_transaction()
+                document._created = False
         super()._mark_as_changed(key)
-
-    def _note_in_transaction(self) -> None:
-        begun = transactions.current()
-        if begun is not None:
-            begun.remember(self)
-
-    def _snapshot(self) -> Callable[[], object]:
-        return snapshot(self)
 
     def _prepare_insert(self) -> None:
         """Give a new document its id and time stamps.
@@ -231,6 +264,7 @@ class Document(_Exchange, DocumentBelongings, Absences, FastDocument, mongoengin
         The id comes before the first attempt, so that saving again after a lost reply finds the
         document instead of writing it twice.
         """
+        refuse_whole(self)
         id_field = self._meta["id_field"]
         if self._data.get(id_field) is None and isinstance(self._fields[id_field], ObjectIdField):
             registry.check_process()  # before a child's first id
@@ -261,6 +295,7 @@ class Document(_Exchange, DocumentBelongings, Absences, FastDocument, mongoengin
         self, doc: Any, save_condition: dict[str, Any] | None, write_concern: dict[str, Any]
     ) -> tuple[Any, bool]:
         collection = self._collection_with(write_concern)  # fails where there is no connection
+        doc = with_shard_key(self, doc)
         select: dict[str, Any] = {}
         if save_condition is not None:
             select = query(type(self), save_condition)
@@ -268,11 +303,27 @@ class Document(_Exchange, DocumentBelongings, Absences, FastDocument, mongoengin
         update = self._get_update_doc()
         if not update:
             return doc["_id"], False
-        upsert = save_condition is None
-        result = collection.update_one(select, update, upsert=upsert).raw_result
-        if not upsert and result["n"] == 0:
+        stale.refuse_changed_key(self, doc["_id"], update)
+        refuse_fragments(self, update)
+        if items := items_of_lists(update, partial(written_field, self)):
+            # An item that isn't there any more would be put behind others that hold nothing.
+            are_there = {path: {"$exists": True} for path in items}
+            result = collection.update_one({**select, **are_there}, update)
+            if not result.acknowledged or result.matched_count:
+                return doc["_id"], False
+            update = with_whole_lists(update, items, partial(written_field, self))
+            refuse_fragments(self, update)
+            tell_of_whole_lists(type(self), items)
+        # All of a document that was given its key and never stored or loaded is written.
+        upsert = save_condition is None and not hasattr(self, "_changed_fields")
+        result = collection.update_one(select, update, upsert=upsert)
+        if not result.acknowledged:
+            return doc["_id"], False
+        if not upsert and result.matched_count == 0:
+            if save_condition is None:
+                raise stale.gone(self)
             raise SaveConditionError("Race condition preventing document update detected")
-        return doc["_id"], result.get("updatedExisting") is False
+        return doc["_id"], upsert and result.matched_count == 0
 
     def _collection_with(self, write_concern: dict[str, Any]) -> Any:
         collection = self._get_collection()

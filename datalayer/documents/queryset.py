@@ -26,6 +26,7 @@ from datalayer.documents.engine import (
 from datalayer.documents.engine.asking import plain_query
 from datalayer.documents.keys import stored_keys
 from datalayer.documents.near import countable
+from datalayer.documents.partial_documents import PartialReads
 from datalayer.documents.query_translation import as_documents_have, query_of
 from datalayer.documents.references import Dereference
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
@@ -115,6 +116,7 @@ class _Writes:
         told = signal_kwargs or {}
         signals.pre_bulk_insert.send(self._document, documents=documents, **told)
         for document in documents:
+            document._note_in_transaction()
             if needs_completing(document):
                 complete(document)
             document._prepare_insert()
@@ -174,12 +176,12 @@ class _Writes:
 
     def _stamped(self, update: dict[str, Any], upsert: bool) -> dict[str, Any]:
         options = {name: update.pop(name) for name in _OPTIONS if name in update}
-        query = self._query if upsert else None  # type: ignore[attr-defined]
+        query = self._query if upsert else None
         stamped = stamped_update(self._document, update, upsert=upsert, query=query)
         return _translated(self._document, options, stamped)
 
 
-class QuerySet(_Writes, FastCachingQueries, _QuerySet):
+class QuerySet(PartialReads, _Writes, FastCachingQueries, _QuerySet):
     """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
 
     if TYPE_CHECKING:  # MongoEngine has no types
@@ -190,7 +192,7 @@ class QuerySet(_Writes, FastCachingQueries, _QuerySet):
         search_text: Callable[..., Self]
 
 
-class QuerySetNoCache(_Writes, FastPassingQueries, _QuerySetNoCache):
+class QuerySetNoCache(PartialReads, _Writes, FastPassingQueries, _QuerySetNoCache):
     """What ``objects.no_cache()`` gives."""
 
 

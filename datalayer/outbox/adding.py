@@ -50,6 +50,8 @@ def add(document: Any, *, key: str | None = None, source: str = DEFAULT_ALIAS) -
             "transactions, so it can't be delivered exactly once",
             alias=alias,
         )
+    if hasattr(document, "_note_in_transaction"):
+        document._note_in_transaction()
     document.validate()
     if hasattr(document, "_prepare_insert"):
         document._prepare_insert()

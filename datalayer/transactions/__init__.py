@@ -9,6 +9,7 @@ from __future__ import annotations
 from datalayer.transactions.cluster import before
 from datalayer.transactions.running import transaction, transactional
 from datalayer.transactions.unit import (
+    Note,
     Transaction,
     bound,
     current,
@@ -18,6 +19,7 @@ from datalayer.transactions.unit import (
 )
 
 __all__ = [
+    "Note",
     "Transaction",
     "before",
     "bound",

@@ -110,10 +110,10 @@ def transactional(
             account.balance -= amount
             account.save()
 
-    Each attempt begins with the documents as they were: those among the arguments in full, the
-    others in what was assigned to them. What the function does elsewhere happens with each
-    attempt. At most ``attempts`` times, with pauses drawn at random, and ``timeout`` seconds in
-    all. Inside another transaction the function joins it and is not repeated by itself.
+    Each attempt begins with the documents as they were, whether they are arguments or not. What
+    the function does elsewhere happens with each attempt. At most ``attempts`` times, with pauses
+    drawn at random, and ``timeout`` seconds in all. Inside another transaction the function joins
+    it and is not repeated by itself.
 
     Raises what ``db.transaction`` raises, after the last attempt.
     """

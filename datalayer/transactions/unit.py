@@ -27,8 +27,6 @@ __all__ = [
 
 logger = logging.getLogger("datalayer.transactions")
 
-Restore = Callable[[], object]
-
 _current: ContextVar[Transaction | None] = ContextVar("datalayer_transaction", default=None)
 _bound: ContextVar[Connection | None] = ContextVar("datalayer_session", default=None)
 started_inside: ContextVar[Transaction | None] = ContextVar(
@@ -37,8 +35,17 @@ started_inside: ContextVar[Transaction | None] = ContextVar(
 """In a thread: the other thread's transaction that it was started in."""
 
 
+class Note(Protocol):
+    """What a document was like; a call makes it that again."""
+
+    def __call__(self) -> object: ...
+
+    def replaced(self, name: str, value: object) -> None:
+        """Take ``value`` for what stands under ``name``, where it is the same in another form."""
+
+
 class _Restorable(Protocol):
-    def _snapshot(self) -> Restore: ...
+    def _snapshot(self) -> Note: ...
 
 
 class Transaction:
@@ -53,7 +60,7 @@ class Transaction:
         """Whether a block inside it ended with an error: it can only be rolled back."""
         self.ended = False
         self._after: list[Callable[[], object]] = []
-        self._touched: dict[int, tuple[object, Restore]] = {}
+        self._touched: dict[int, tuple[object, Note]] = {}
 
     def carries(self, connection: Connection) -> bool:
         """Whether it covers the database of ``connection``, over another connection."""
@@ -61,8 +68,18 @@ class Transaction:
 
     def remember(self, document: _Restorable) -> None:
         """Note what ``document`` is like before its first change in this transaction."""
-        if id(document) not in self._touched:
-            self._touched[id(document)] = (document, document._snapshot())
+        if not self.ended and id(document) not in self._touched:
+            self.keep(document, document._snapshot())
+
+    def keep(self, document: object, note: Note) -> None:
+        """Keep a note of ``document``, unless there is one that is older."""
+        self._touched.setdefault(id(document), (document, note))
+
+    def replaced(self, document: object, name: str, value: object) -> None:
+        """Let the note of ``document``, if there is one, know of a value's new form."""
+        noted = self._touched.get(id(document))
+        if noted is not None:
+            noted[1].replaced(name, value)
 
     def call_after(self, function: Callable[[], object]) -> None:
         """Call ``function`` when the transaction is committed."""
@@ -80,11 +97,14 @@ class Transaction:
 
     def restore(self) -> None:
         """Make the documents what they were before."""
-        for _, restore in self._touched.values():
+        # What was noted first comes last: another note may hold a part of it, as it was later.
+        for _, restore in reversed(self._touched.values()):
             restore()
+        self._touched.clear()
 
     def finish(self) -> None:
         """Call what was to be called after the commit, in order; failures are logged."""
+        self._touched.clear()
         for function in self._after:
             try:
                 function()

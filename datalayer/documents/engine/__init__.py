@@ -4,10 +4,14 @@ documents with code that is compiled once per class."""
 from __future__ import annotations
 
 from datalayer.documents.engine.compiled import core, is_compiled
+from datalayer.documents.engine.containers import tracked
+from datalayer.documents.engine.data import Converters, LazyData, PartialData
 from datalayer.documents.engine.explaining import Explanation, explain, explain_all
-from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument
+from datalayer.documents.engine.first_reads import default_of
+from datalayer.documents.engine.internals import slots
+from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument, let_fetch
 from datalayer.documents.engine.programs import reason_against
-from datalayer.documents.engine.queries import FastCachingQueries, FastPassingQueries
+from datalayer.documents.engine.queries import FastCachingQueries, FastPassingQueries, plain_next
 from datalayer.documents.engine.saving import (
     mark_saved,
     mongoengine_errors,
@@ -19,23 +23,31 @@ from datalayer.documents.engine.sharing import done, first_read
 from datalayer.documents.engine.switch import accelerate, invalidate
 
 __all__ = [
+    "Converters",
     "Explanation",
     "FastCachingQueries",
     "FastDocument",
     "FastEmbeddedDocument",
     "FastPassingQueries",
+    "LazyData",
+    "PartialData",
     "accelerate",
     "core",
+    "default_of",
     "done",
     "explain",
     "explain_all",
     "first_read",
     "invalidate",
     "is_compiled",
+    "let_fetch",
     "mark_saved",
     "mongoengine_errors",
     "own_save_update",
+    "plain_next",
     "reason_against",
+    "slots",
+    "tracked",
     "written",
     "written_field",
 ]

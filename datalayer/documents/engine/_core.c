@@ -12,7 +12,7 @@
 /* Where the slots of documents lie, found once from their descriptors. */
 static Py_ssize_t slot_data, slot_changed, slot_initialised, slot_created, slot_dynamic,
     slot_instance, lazy_pending, lazy_converters, lazy_document;
-static PyObject *base_type, *no_arguments, *lazy_type, *empty_dynamic, *tracked_types, *small_types;
+static PyObject *base_type, *no_arguments, *lazy_type, *empty_dynamic, *tracked_types, *own_types, *small_types;
 static PyObject *init_otherwise, *read_first, *name_table, *name_cls, *name_load, *name_dereferenced;
 static int is_set_up = 0;
 
@@ -572,7 +572,31 @@ data_of(PyObject *document)
     return data;
 }
 
-/* A new reference to the value called so; to None where there is none. */
+static int
+is_lazy(PyObject *data)
+{
+    return PyObject_TypeCheck(data, (PyTypeObject *)lazy_type);
+}
+
+/* Whether the document was loaded in part: its data may lack values that the database has. */
+static int
+is_partial(PyObject *data)
+{
+    return !PyDict_CheckExact(data) && (PyObject *)Py_TYPE(data) != lazy_type && is_lazy(data);
+}
+
+/* ``value``, or None for a KeyError. */
+static PyObject *
+or_none(PyObject *value)
+{
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
+        PyErr_Clear();
+        Py_RETURN_NONE;
+    }
+    return value;
+}
+
+/* A new reference to the value called so; to None where there is none, or it was not loaded. */
 static PyObject *
 value_of(PyObject *data, PyObject *name, PyObject *document)
 {
@@ -581,20 +605,26 @@ value_of(PyObject *data, PyObject *name, PyObject *document)
         return Py_NewRef(value);
     if (PyErr_Occurred())
         return NULL;
-    if ((PyObject *)Py_TYPE(data) != lazy_type)
-        Py_RETURN_NONE;
-    value = PyObject_CallMethodObjArgs(data, name_load, name, document, NULL);
-    if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
-        PyErr_Clear();
-        Py_RETURN_NONE;
-    }
-    return value;
+    if ((PyObject *)Py_TYPE(data) == lazy_type)
+        return or_none(PyObject_CallMethodObjArgs(data, name_load, name, document, NULL));
+    if (is_partial(data))
+        return or_none(PyObject_GetItem(data, name));
+    Py_RETURN_NONE;
+}
+
+/* The same for somebody who wants it: what was not loaded is fetched. */
+static PyObject *
+wanted_value_of(PyObject *data, PyObject *name, PyObject *document)
+{
+    if (is_partial(data))
+        return or_none(PyObject_CallMethodObjArgs(data, name_load, name, document, NULL));
+    return value_of(data, name, document);
 }
 
 static int
 waits(PyObject *data, PyObject *name)
 {
-    if ((PyObject *)Py_TYPE(data) != lazy_type)
+    if (!is_lazy(data))
         return 0;
     int there = PyDict_Contains(data, name);
     if (there)
@@ -657,7 +687,8 @@ write_field(Field *field, PyObject *document, PyObject *data, PyObject *out, PyO
     if (written == NULL)
         return -1;
     int failed = 0;
-    if (written != Py_None || field->is_null)
+    int is_lacking = written == Py_None && is_partial(data) && !PyDict_Contains(data, field->name);
+    if (written != Py_None || (field->is_null && !is_lacking))
         failed = PyDict_SetItem(out, field->key, written);
     Py_DECREF(written);
     return failed;
@@ -909,6 +940,7 @@ static PyMethodDef init_method = {"__init__", (PyCFunction)(void (*)(void))init,
 typedef struct {
     PyObject_HEAD
     PyObject *engine_field, *name, *table; /* the last: of the class, or None */
+    PyObject *adopt, *receive; /* where lists and mappings tell of their changes; or None */
     Py_ssize_t index;                      /* of the field in it */
     int is_complex;
 } Attribute;
@@ -916,10 +948,11 @@ typedef struct {
 static PyObject *
 attribute_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *field, *name, *table;
+    PyObject *field, *name, *table, *adopt, *receive;
     Py_ssize_t index;
     int is_complex;
-    if (!PyArg_ParseTuple(args, "OOpO!n", &field, &name, &is_complex, &TableType, &table, &index))
+    if (!PyArg_ParseTuple(args, "OOpO!nOO", &field, &name, &is_complex, &TableType, &table,
+                          &index, &adopt, &receive))
         return NULL;
     if (index < 0 || index >= ((Table *)table)->count) {
         PyErr_SetString(PyExc_ValueError, "no such field");
@@ -930,6 +963,8 @@ attribute_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         self->engine_field = Py_NewRef(field);
         self->name = Py_NewRef(name);
         self->table = Py_NewRef(table);
+        self->adopt = Py_NewRef(adopt);
+        self->receive = Py_NewRef(receive);
         self->index = index;
         self->is_complex = is_complex;
     }
@@ -942,6 +977,8 @@ attribute_traverse(Attribute *self, visitproc visit, void *arg)
     Py_VISIT(self->engine_field);
     Py_VISIT(self->name);
     Py_VISIT(self->table);
+    Py_VISIT(self->adopt);
+    Py_VISIT(self->receive);
     return 0;
 }
 
@@ -951,6 +988,8 @@ attribute_clear(Attribute *self)
     Py_CLEAR(self->engine_field);
     Py_CLEAR(self->name);
     Py_CLEAR(self->table);
+    Py_CLEAR(self->adopt);
+    Py_CLEAR(self->receive);
     return 0;
 }
 
@@ -1009,6 +1048,19 @@ by_the_field(Attribute *self, PyObject *document, PyObject *owner)
     return get(self->engine_field, document, owner);
 }
 
+/* ``value`` as a list or mapping that tells of its changes, if it is one; takes the reference. */
+static PyObject *
+adopted(Attribute *self, PyObject *document, PyObject *value)
+{
+    if (value == NULL || self->adopt == Py_None || !(PyList_Check(value) || PyDict_Check(value)))
+        return value;
+    if (PySet_Contains(own_types, (PyObject *)Py_TYPE(value)) == 1)
+        return value;
+    PyObject *made = PyObject_CallFunctionObjArgs(self->adopt, document, self->name, value, NULL);
+    Py_DECREF(value);
+    return made;
+}
+
 static PyObject *
 attribute_get(Attribute *self, PyObject *document, PyObject *owner)
 {
@@ -1022,23 +1074,23 @@ attribute_get(Attribute *self, PyObject *document, PyObject *owner)
     Py_INCREF(data); /* another thread may give the document new data meanwhile */
     PyObject *value = part_that_waits(self, data, document);
     if (value == NULL && !PyErr_Occurred())
-        value = value_of(data, self->name, document);
+        value = wanted_value_of(data, self->name, document);
     Py_DECREF(data);
     if (value == NULL || value == Py_None || !self->is_complex)
-        return value;
+        return adopted(self, document, value);
     int is_tracked = PySet_Contains(tracked_types, (PyObject *)Py_TYPE(value));
     if (is_tracked > 0) {
         PyObject *done = PyObject_GetAttr(value, name_dereferenced);
         is_tracked = done == NULL ? -1 : PyObject_IsTrue(done);
         Py_XDECREF(done);
         if (is_tracked > 0)
-            return value;
+            return adopted(self, document, value);
     }
     Py_DECREF(value);
     if (is_tracked < 0)
         return NULL;
     PyObject *arguments[] = {self->engine_field, document, owner == NULL ? Py_None : owner};
-    return PyObject_Vectorcall(read_first, arguments, 3, NULL);
+    return adopted(self, document, PyObject_Vectorcall(read_first, arguments, 3, NULL));
 }
 
 static int
@@ -1049,7 +1101,12 @@ attribute_set(Attribute *self, PyObject *document, PyObject *value)
         PyErr_SetObject(PyExc_AttributeError, self->name);
         return -1;
     }
-    return set(self->engine_field, document, value);
+    if (self->receive == Py_None || value == Py_None)
+        return set(self->engine_field, document, value);
+    value = PyObject_CallFunctionObjArgs(self->receive, document, self->name, value, NULL);
+    int failed = value == NULL ? -1 : set(self->engine_field, document, value);
+    Py_XDECREF(value);
+    return failed;
 }
 
 static PyMemberDef attribute_members[] = {
@@ -1208,18 +1265,20 @@ offset_of(PyObject *descriptor, Py_ssize_t *offset)
 }
 
 PyDoc_STRVAR(set_up_doc, 
-             "set_up(slots, base_type, lazy_type, empty_dynamic, tracked_types, small_types, init, read_first)\n\n"
+             "set_up(slots, base_type, lazy_type, empty_dynamic, tracked_types, own_types, small_types, init,\n"
+             "read_first)\n\n"
              "Tells where things are; returns a method for __init__.");
 
 static PyObject *
 set_up(PyObject *module, PyObject *args)
 {
-    PyObject *slots, *base, *lazy, *empty, *tracked, *small, *otherwise, *first;
+    PyObject *slots, *base, *lazy, *empty, *tracked, *tracking, *small, *otherwise, *first;
     Py_ssize_t *offsets[] = {&slot_data,    &slot_changed,  &slot_initialised,
                              &slot_created, &slot_dynamic,  &slot_instance,
                              &lazy_pending, &lazy_converters, &lazy_document};
-    if (!PyArg_ParseTuple(args, "O!O!OOO!O!OO", &PyTuple_Type, &slots, &PyType_Type, &base, &lazy, &empty,
-                          &PyFrozenSet_Type, &tracked, &PyFrozenSet_Type, &small, &otherwise, &first))
+    if (!PyArg_ParseTuple(args, "O!O!OOO!O!O!OO", &PyTuple_Type, &slots, &PyType_Type, &base, &lazy,
+                          &empty, &PyFrozenSet_Type, &tracked, &PyFrozenSet_Type, &tracking,
+                          &PyFrozenSet_Type, &small, &otherwise, &first))
         return NULL;
     if (PyTuple_GET_SIZE(slots) != 9) {
         PyErr_SetString(PyExc_ValueError, "nine slots");
@@ -1232,6 +1291,7 @@ set_up(PyObject *module, PyObject *args)
     Py_XSETREF(lazy_type, Py_NewRef(lazy));
     Py_XSETREF(empty_dynamic, Py_NewRef(empty));
     Py_XSETREF(tracked_types, Py_NewRef(tracked));
+    Py_XSETREF(own_types, Py_NewRef(tracking));
     Py_XSETREF(small_types, Py_NewRef(small));
     Py_XSETREF(init_otherwise, Py_NewRef(otherwise));
     Py_XSETREF(read_first, Py_NewRef(first));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,14 @@ from mongoengine.fields import (
     SortedListField,
 )
 
+from datalayer.documents.engine.internals import slots
+from datalayer.documents.engine.locations import reshaped_at
 from datalayer.documents.engine.plans import Plan, scalar_types
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["changed_fields", "written_changes"]
+__all__ = ["changed_fields", "clear_changes", "written_changes"]
 
 _REFERENCES = (
     LazyReferenceField,
@@ -30,10 +33,13 @@ _REFERENCES = (
     GenericLazyReferenceField,
     GenericReferenceField,
 )
+_ABSENT: Any = object()
 
 
 def changed_fields(document: Any, program: Program) -> list[str]:
     """The keys and paths of what was changed, as ``_get_changed_fields`` gives them."""
+    if program.tracks_changes:
+        return _tracked_changes(document, program)
     changed = list(getattr(document, "_changed_fields", ()))
     data = document._data
     for plan in program.containers:
@@ -69,6 +75,76 @@ def _add_changes_within(program: Program, plan: Plan, value: Any, changed: list[
         BaseDocument._nestable_types_changed_fields(changed, f"{plan.key}.", value)
 
 
+def _tracked_changes(document: Any, program: Program) -> list[str]:
+    """The same of datalayer's own documents, whose lists and mappings have told of theirs: only
+    what embedded documents noted is looked for."""
+    changed = list(getattr(document, "_changed_fields", ()))
+    for key, field, value in _containers_of(document, program):
+        if value is None or key in changed or isinstance(field, ReferenceField):
+            continue
+        inner = getattr(field, "field", None)
+        if isinstance(inner, _REFERENCES) or (inner is not None and scalar_types(inner)):
+            continue
+        for parts in list(_noted_within(program, value, (key,), changed)):
+            depth = reshaped_at(field, parts[1:])
+            path = ".".join(parts if depth is None else parts[: depth + 1])
+            if path not in changed:
+                changed.append(path)
+    return changed
+
+
+def clear_changes(document: Any, program: Program) -> None:
+    """Forget what ``document`` and the embedded documents in it noted, at any depth."""
+    slots.changed_fields(document, [])
+    for _, _, value in _containers_of(document, program):
+        _clear_within(program, value)
+
+
+def _clear_within(program: Program, value: Any) -> None:
+    if isinstance(value, EmbeddedDocument):
+        clear_changes(value, program.of(type(value)))
+    elif isinstance(value, (list, tuple, dict)):
+        for _, item in _items(value):
+            if isinstance(item, _HOLDERS):
+                _clear_within(program, item)
+
+
+def _containers_of(document: Any, program: Program) -> Iterator[tuple[str, Any, Any]]:
+    data = document._data
+    if program.reason is None:
+        for plan in program.containers:
+            # Past LazyData's own methods: what waits was not changed.
+            yield plan.key, plan.field, dict.get(data, plan.name)
+        return
+    for name in document._fields_ordered:
+        field = document._fields.get(name)
+        yield document._db_field_map.get(name, name), field, data.get(name)
+
+
+def _noted_within(
+    program: Program, value: Any, path: tuple[str, ...], changed: list[str]
+) -> Iterator[tuple[str, ...]]:
+    if isinstance(value, EmbeddedDocument):
+        for noted in _noted_in(program, value):
+            yield (*path, *noted.split("."))
+    elif isinstance(value, (list, tuple, dict)):
+        for key, item in _items(value):
+            inner = (*path, str(key))
+            if isinstance(item, _HOLDERS) and ".".join(inner) not in changed:
+                yield from _noted_within(program, item, inner, changed)
+
+
+_HOLDERS = (EmbeddedDocument, list, tuple, dict)
+
+
+def _items(value: Any) -> Iterator[tuple[Any, Any]]:
+    # Past the methods that make each item one that tells of its changes.
+    if isinstance(value, dict):
+        yield from dict.items(value)
+    else:
+        yield from enumerate(list.__iter__(value) if isinstance(value, list) else value)
+
+
 def _are_untouched(program: Program, parts: Any) -> bool:
     if not isinstance(parts, list):
         return False
@@ -90,28 +166,46 @@ def written_changes(document: Any, program: Program) -> tuple[dict[str, Any], di
     A value that is empty and isn't its field's default is set; one that is, is unset.
     """
     changed: dict[str, Any] = {}
-    written: dict[str, Any] = {}
+    written: Any = {} if program.reason is None else document.to_mongo()
     for path in document._get_changed_fields():
         key = path.partition(".")[0]
-        if key not in written:
+        if program.reason is None and key not in written:
             written[key] = _written(document, program, key)
         changed.update([_found(written, path.split("."))])
     unset: dict[str, Any] = {}
     for path, value in list(changed.items()):
-        is_empty = not value and not isinstance(value, Number)
-        if is_empty and value == _default_at(document, path):
+        if _is_unset(document, program, path, value):
             del changed[path]
             unset[path] = 1
+        elif value is _ABSENT:
+            changed[path] = None
     return changed, unset
+
+
+def _is_unset(document: Any, program: Program, path: str, value: Any) -> bool:
+    if value is _ABSENT:
+        if program.tracks_changes:
+            return True
+        value = None
+    if value or isinstance(value, Number):
+        return False
+    default = _default_at(document, path)
+    if default is _NONE_BY_ITSELF:
+        if program.tracks_changes:
+            return False  # a key that is there and has no value is not one that isn't there
+        default = None
+    return bool(value == default)
 
 
 def _written(document: Any, program: Program, key: str) -> Any:
     model = program.model
     plan = program.by_name.get(model._reverse_db_field_map.get(key, key))
     if plan is None:
-        return None
+        return _ABSENT
     value = document._data.get(plan.name)
-    return None if value is None else program.write_value(plan, value)
+    if value is None:
+        return None if plan.field.null else _ABSENT
+    return program.write_value(plan, value)
 
 
 def _found(written: Any, parts: list[str]) -> tuple[str, Any]:
@@ -123,7 +217,7 @@ def _found(written: Any, parts: list[str]) -> tuple[str, Any]:
         if isinstance(value, list) and part.isdigit():
             value = value[int(part)]
         elif hasattr(value, "get"):
-            value = value.get(part)
+            value = value.get(part, _ABSENT)
         path.append(part)
     return ".".join(path), value
 
@@ -136,6 +230,10 @@ def _default_at(document: Any, path: str) -> Any:
     return default() if callable(default) else default
 
 
+_NONE_BY_ITSELF: Any = object()
+"""What stands for the default of a key in a mapping, an item of a list, a dynamic field."""
+
+
 def _default_within(owner: Any, parts: list[str]) -> Any:
     for part in parts[:-1]:
         if isinstance(owner, list) and part.isdigit():
@@ -145,7 +243,7 @@ def _default_within(owner: Any, parts: list[str]) -> Any:
         else:
             owner = getattr(owner, owner._reverse_db_field_map.get(part, part))
     if not hasattr(owner, "_fields"):
-        return None
+        return _NONE_BY_ITSELF
     name = owner._reverse_db_field_map.get(parts[-1], parts[-1])
     field = owner._fields.get(name)
-    return None if field is None else field.default
+    return _NONE_BY_ITSELF if field is None else field.default

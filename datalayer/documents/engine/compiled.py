@@ -14,6 +14,12 @@ import mongoengine
 from bson import Decimal128, ObjectId
 from mongoengine.base import BaseDict, BaseDocument, BaseList, EmbeddedDocumentList
 
+from datalayer.documents.engine.containers import (
+    TRACKED,
+    TrackedDict,
+    TrackedEmbeddedDocumentList,
+    TrackedList,
+)
 from datalayer.documents.engine.data import LazyData
 from datalayer.documents.engine.internals import EMPTY, listened_to, stock
 from datalayer.documents.engine.sharing import read_first
@@ -24,10 +30,12 @@ _PURE = "DATALAYER_PURE_PYTHON"  # a variable for measuring and testing the Pyth
 
 
 _SINGLE = frozenset({NoneType, bool, float, datetime, ObjectId, Decimal128, UUID})
-_TRACKED = frozenset({BaseDict, BaseList, EmbeddedDocumentList})
+_TRACKED = frozenset({BaseDict, BaseList, EmbeddedDocumentList}) | TRACKED
 _UNCHANGING = _SINGLE | {int, str}
-_MAPPINGS = frozenset({dict, BaseDict})
-_LISTS = frozenset({list, BaseList, EmbeddedDocumentList})
+_MAPPINGS = frozenset({dict, BaseDict, TrackedDict})
+_LISTS = frozenset(
+    {list, BaseList, EmbeddedDocumentList, TrackedList, TrackedEmbeddedDocumentList}
+)
 
 
 def _load() -> Any:
@@ -49,7 +57,7 @@ def _load() -> Any:
         LazyData.__dict__["document"],
     )
     module.init = module.set_up(
-        slots, BaseDocument, LazyData, EMPTY, _TRACKED, _SINGLE, _init, read_first
+        slots, BaseDocument, LazyData, EMPTY, _TRACKED, TRACKED, _SINGLE, _init, read_first
     )
     return module
 
@@ -57,6 +65,7 @@ def _load() -> Any:
 def _init(document: Any, /, *args: Any, **values: Any) -> None:
     """Construct a document whose class has no table, or has somebody who wants to hear of it."""
     if args or listened_to(type(document)):
+        document._engine_prepare()
         is_document = type(document)._is_document
         construct = stock.document_init if is_document else stock.embedded_init
         construct(document, *args, **values)

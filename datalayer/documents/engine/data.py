@@ -8,7 +8,7 @@ from weakref import ref
 
 from mongoengine.errors import InvalidDocumentError
 
-__all__ = ["Converter", "Converters", "LazyData"]
+__all__ = ["Converter", "Converters", "LazyData", "PartialData", "lacks"]
 
 _ABSENT: Any = object()
 
@@ -45,11 +45,12 @@ class LazyData(dict[str, Any]):
     To C code that looks into a dictionary past its methods, waiting values are absent.
     """
 
-    __slots__ = ("converters", "document", "pending")
+    __slots__ = ("converters", "document", "loaded", "pending")
 
     pending: dict[str, Any]
     converters: Converters
     document: ref[Any]
+    loaded: Any  # of PartialData alone
 
     def load(self, name: str, document: Any) -> Any:
         """The value called ``name``, converted for ``document``; ``KeyError`` if there is none."""
@@ -165,3 +166,36 @@ class LazyData(dict[str, Any]):
         """Take all values out, also those that wait."""
         self.pending = {}
         dict.clear(self)
+
+
+class PartialData(LazyData):
+    """The same of a document that was loaded in part, by ``only()`` or ``exclude()``.
+
+    Its attributes ``load`` what was not loaded from the database. Otherwise that is absent: it
+    is neither validated nor written. ``loaded`` says what was, and fetches the rest.
+    """
+
+    __slots__ = ()  # as LazyData, which becomes this where it is known what was loaded
+
+    def load(self, name: str, document: Any) -> Any:
+        """The value called ``name``, fetched where it was not loaded."""
+        if self.lacks(name):
+            return self.loaded.fetch(self, name, document)
+        return super().load(name, document)
+
+    def lacks(self, name: str) -> bool:
+        """Whether the value called ``name`` was not loaded, and not set since."""
+        return name in self.loaded.absent and not LazyData.__contains__(self, name)
+
+    def waits(self, name: str) -> bool:
+        """Whether the value called ``name`` was never read or set."""
+        return super().waits(name) or self.lacks(name)
+
+    def __missing__(self, name: str) -> Any:
+        return super().load(name, self.document())
+
+
+def lacks(document: Any, name: str) -> bool:
+    """Whether ``document`` was loaded without the value called ``name``, and didn't get one."""
+    data = document._data
+    return type(data) is PartialData and data.lacks(name)

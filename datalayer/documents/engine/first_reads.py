@@ -11,6 +11,7 @@ from mongoengine.base.fields import ComplexBaseField
 from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField, ListField
 
 from datalayer.documents.engine.compiled import plain_copy
+from datalayer.documents.engine.containers import TrackedEmbeddedDocumentList, TrackedList
 from datalayer.documents.engine.data import Converter, Converters
 from datalayer.documents.engine.internals import slots
 from datalayer.documents.engine.plans import Load, Plan, is_plain_list, scalar_types
@@ -54,7 +55,7 @@ def _converter(program: Program, plan: Plan) -> Converter:
     if type(field) is EmbeddedDocumentField:
         return _part_converter(field, program.dereferences)
     if isinstance(field, ListField):
-        return _ListConverter(field, plan.name, program.dereferences)
+        return _ListConverter(field, plan.name, program)
     to_python = field.to_python
     is_untyped = isinstance(field, ComplexBaseField) and field.field is None
 
@@ -83,13 +84,15 @@ class _ListConverter:
     """Makes the list at once that MongoEngine makes on its second look, where the first one
     would find nothing to dereference."""
 
-    def __init__(self, field: Any, name: str, dereferences: bool) -> None:
+    def __init__(self, field: Any, name: str, program: Program) -> None:
         self.field = field
         self.name = name
-        self.dereferences = dereferences
+        self.dereferences = program.dereferences
         self.types = set() if field.field is None else set(scalar_types(field.field))
         is_of_parts = isinstance(field, EmbeddedDocumentListField)
         self.tracked: Any = EmbeddedDocumentList if is_of_parts else BaseList
+        if program.tracks_changes:
+            self.tracked = TrackedEmbeddedDocumentList if is_of_parts else TrackedList
         self.is_plain: bool | None = None  # known when all classes are
 
     def __call__(self, document: Any, raw: list[Any]) -> Any:

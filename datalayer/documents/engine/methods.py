@@ -5,22 +5,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from datalayer.documents.engine.changes import changed_fields, written_changes
+from mongoengine.errors import ValidationError
+
+from datalayer.documents.engine.attributes import install_fetching
+from datalayer.documents.engine.changes import changed_fields, clear_changes, written_changes
 from datalayer.documents.engine.compiled import fast_init
+from datalayer.documents.engine.data import PartialData
 from datalayer.documents.engine.internals import (
     slots,
     son_of,
     stock,
 )
-from datalayer.documents.engine.programs import own, program_of
+from datalayer.documents.engine.programs import Program, own, program_of, without_lacking
 from datalayer.documents.engine.saving import save
 from datalayer.documents.engine.writing import own_to_mongo
 
-__all__ = ["FastDocument", "FastEmbeddedDocument", "is_fast", "uses_engine"]
+__all__ = ["FastDocument", "FastEmbeddedDocument", "is_fast", "let_fetch", "uses_engine"]
 
 
 class _Fast:
     """What both kinds of documents have."""
+
+    _tracks_changes: ClassVar[bool] = False
+    """Whether its lists and mappings are datalayer's, which tell of every change."""
 
     _engine_table: ClassVar[Any] = None  # of the class, where its documents are made in C
 
@@ -30,6 +37,9 @@ class _Fast:
 
     else:
         __init__ = fast_init()
+
+    def _engine_prepare(self) -> None:
+        program_of(type(self))
 
     def _engine_construct(self, values: dict[str, Any]) -> None:
         program_of(type(self)).construct(self, values)
@@ -49,32 +59,34 @@ class _Fast:
         """
         program = program_of(type(self))
         if program.reason is not None:
-            stock.validate(self, clean)
+            _validate_as_mongoengine(self, clean)
         else:
             program.check(self, clean, skips=False)
 
     def _get_changed_fields(self) -> list[str]:
         program = program_of(type(self))
-        if program.reason is not None:
+        if program.reason is not None and not program.tracks_changes:
             found: list[str] = stock.get_changed_fields(self)
             return found
-        if program.table is not None and program.table.is_clean(self):
+        if _is_clean(self, program):
             return list(getattr(self, "_changed_fields", ()))
         return changed_fields(self, program)
 
     def _clear_changed_fields(self) -> None:
         program = program_of(type(self))
-        if program.reason is not None or (
-            not (program.table is not None and program.table.is_clean(self))
-            and self._get_changed_fields()
-        ):
+        if _is_clean(self, program):
+            slots.changed_fields(self, [])
+        elif program.tracks_changes:
+            clear_changes(self, program)
+        elif program.reason is not None or self._get_changed_fields():
             stock.clear_changed_fields(self)
         else:
             slots.changed_fields(self, [])
 
     def _delta(self) -> Any:
         program = program_of(type(self))
-        if program.reason is not None or not hasattr(self, "_changed_fields"):
+        is_left = program.reason is not None and not program.tracks_changes
+        if is_left or not hasattr(self, "_changed_fields"):
             return stock.delta(self)
         return written_changes(self, program)
 
@@ -86,7 +98,7 @@ class FastDocument(_Fast):
         """What MongoDB gets of the document, in order."""
         program = program_of(type(self))
         if args or kwargs or program.reason is not None:
-            return stock.document_to_mongo(self, *args, **kwargs)
+            return stock.document_to_mongo(self, *args, **_with_loaded(self, args, kwargs))
         return son_of(program.write(self, son_of))
 
     save = save
@@ -99,8 +111,43 @@ class FastEmbeddedDocument(_Fast):
         """What MongoDB gets of the embedded document, in order."""
         program = program_of(type(self))
         if args not in _ALL_FIELDS or kwargs or program.reason is not None:
-            return stock.embedded_to_mongo(self, *args, **kwargs)
+            return stock.embedded_to_mongo(self, *args, **_with_loaded(self, args, kwargs))
         return son_of(program.write(self, son_of))
+
+
+def _is_clean(document: Any, program: Program) -> bool:
+    """Whether it is known that nothing in the document noted a change of its own."""
+    if program.reason is not None or program.table is None:
+        return False
+    clean: bool = program.table.is_clean(document)
+    return clean
+
+
+def _validate_as_mongoengine(document: Any, clean: bool) -> None:
+    try:
+        stock.validate(document, clean)
+    except ValidationError as error:
+        errors = without_lacking(document, error.errors)
+        if errors is error.errors:
+            raise
+        if errors:
+            raise ValidationError(error.message, errors=errors) from None
+
+
+def _with_loaded(document: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of MongoEngine's ``to_mongo`` that leave out what was not loaded."""
+    is_chosen = len(args) > 1 or kwargs.get("fields")
+    if is_chosen or type(document._data) is not PartialData:
+        return kwargs
+    return {**kwargs, "fields": [*document._data] or [""]}
+
+
+def let_fetch(model: Any) -> None:
+    """Let the attributes of ``model`` fetch what one of its documents was loaded without."""
+    program = program_of(model)
+    if not program.fetches:
+        install_fetching(model)
+        program.fetches = True
 
 
 def uses_engine(model: Any) -> bool:

@@ -15,13 +15,19 @@ from mongoengine.errors import ValidationError
 
 from datalayer.documents.engine import attributes, internals, tables
 from datalayer.documents.engine.constructing import constructor_for
+from datalayer.documents.engine.data import PartialData
 from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.plans import Plan, plan_for
 from datalayer.documents.engine.reading import AnyReader, reader_for
 from datalayer.documents.engine.validating import validator_for
-from datalayer.documents.engine.writing import Wrap, value_writer_for, writer_for
+from datalayer.documents.engine.writing import (
+    Wrap,
+    value_writer_for,
+    with_unknown,
+    writer_for,
+)
 
-__all__ = ["Program", "forget_all", "own", "program_of", "reason_against"]
+__all__ = ["Program", "forget_all", "own", "program_of", "reason_against", "without_lacking"]
 
 _ATTRIBUTE = "_engine_program"
 _TABLE = "_engine_table"
@@ -53,8 +59,10 @@ class Program:
         self.model = model
         self.fields = fields
         self.dereferences = dereferences
+        self.tracks_changes: bool = getattr(model, "_tracks_changes", False)
         self.reason = reason_against(model)
         self.saves_as_stock = self.reason is not None
+        self.fetches = False
         self._without_dereferencing: Program | None = None
         if self.reason is not None:
             self.read: Callable[[Any, bool], Any] = self._read_as_mongoengine
@@ -77,6 +85,7 @@ class Program:
         self.saves_as_stock = any(plan.field._auto_gen for plan in self.plans)
         self.keys = frozenset(plan.key for plan in self.plans)
         self.is_strict = bool(model._meta.get("strict", True))
+        self.keeps_unknown = self.tracks_changes and not self.is_strict
         self.any_reader = AnyReader(self)
         self.reader: Callable[[Any, bool], Any] = reader_for(self, self.any_reader)
         self.read = self._read_first
@@ -89,6 +98,8 @@ class Program:
         }
         self.is_linkable = False
         self.table: Any = tables.use(self)
+        if self.keeps_unknown:
+            self.write = with_unknown(self.write, self)
 
     @staticmethod
     def of(model: Any) -> Program:
@@ -153,11 +164,19 @@ class Program:
             except ValidationError as error:
                 errors[NON_FIELD_ERRORS] = error
         errors.update(self.errors_of(document, clean, skips))
+        errors = without_lacking(document, errors)
         if errors:
             key = _shown_key(document)
             raise ValidationError(
                 f"ValidationError ({document._class_name}:{key}) ", errors=errors
             )
+
+
+def without_lacking(document: Any, errors: dict[str, Any]) -> dict[str, Any]:
+    """The same without the fields that ``document`` was loaded without: nobody demands those."""
+    if not errors or type(document._data) is not PartialData:
+        return errors
+    return {name: error for name, error in errors.items() if not document._data.lacks(name)}
 
 
 def _as_it_is(mapping: dict[str, Any]) -> dict[str, Any]:
@@ -205,6 +224,8 @@ def _compile(model: Any) -> Program:
             program = Program(model, model._fields, dereferences=True)
             if program.reason is None:
                 attributes.install(program)
+            elif program.tracks_changes:
+                attributes.install_tracking(model)
             type.__setattr__(model, _ATTRIBUTE, program)
             _compiled.add(model)
     return program

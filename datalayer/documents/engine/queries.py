@@ -20,7 +20,7 @@ from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.methods import is_fast
 from datalayer.documents.engine.programs import program_of
 
-__all__ = ["FastCachingQueries", "FastPassingQueries", "FastQueries"]
+__all__ = ["FastCachingQueries", "FastPassingQueries", "FastQueries", "plain_next"]
 
 # What one queryset takes over from another; in each of MongoEngine's querysets.
 _KEPT = (
@@ -66,6 +66,8 @@ _CHANGEABLE = (
     "_where_clause",
 )
 _COPYING: dict[type, Callable[[Any], Any]] = {dict: dict.copy, list: list.copy}
+plain_next: set[Any] = {BaseQuerySet.__next__}
+"""The functions ``__next__`` that give what ``documents`` gives."""
 _AT_ONCE = 100  # as many as MongoEngine's caching queryset reads in one go
 
 
@@ -111,6 +113,10 @@ class FastQueries:
         if mine["_cursor_obj"]:
             other._cursor_obj = mine["_cursor_obj"].clone()
         return other
+
+    def _settling(self) -> Callable[[Any], Any] | None:
+        """What is to be done with each document that was read, if anything is."""
+        return None
 
     @property
     def _query(self) -> Any:
@@ -169,7 +175,7 @@ class FastPassingQueries(FastQueries):
 
 
 def _is_plain(queryset: Any) -> bool:
-    return type(queryset).__next__ is BaseQuerySet.__next__
+    return type(queryset).__next__ in plain_next
 
 
 def documents(queryset: Any) -> Iterator[Any]:
@@ -180,6 +186,7 @@ def documents(queryset: Any) -> Iterator[Any]:
         yield from queryset._cursor
         return
     model = queryset._document
+    settle = queryset._settling()
     dereferences = queryset._auto_dereference
     if is_fast(model):
         program = program_of(model)
@@ -187,8 +194,12 @@ def documents(queryset: Any) -> Iterator[Any]:
             program = program.without_dereferencing
         for raw in queryset._cursor:
             document = program.read(raw, False)
+            if settle is not None:
+                settle(document)
             yield queryset._get_scalar(document) if queryset._scalar else document
     else:
         for raw in queryset._cursor:
             document = model._from_son(raw, _auto_dereference=dereferences)
+            if settle is not None:
+                settle(document)
             yield queryset._get_scalar(document) if queryset._scalar else document

@@ -48,6 +48,7 @@ def save(  # MongoEngine's steps, one after the other
         NotUniqueError: where another document has a value that must be unique.
         OperationError: for what else the server refuses.
         SaveConditionError: where ``save_condition`` doesn't hold.
+        StaleDocumentError: of datalayer's documents, for one that isn't any more what was loaded.
     """
     program = program_of(type(self))
     if program.saves_as_stock:

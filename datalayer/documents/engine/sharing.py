@@ -7,14 +7,16 @@ import os
 import threading
 from typing import Any
 
-__all__ = ["done", "first_read", "read_first"]
+__all__ = ["done", "exchange", "first_read", "read_first"]
 
 _name = "_engine_first_read"  # under which a document has its lock
+_exchanging = threading.Lock()  # guards the look and the exchange in ``exchange``
 
 
 def _after_fork() -> None:
-    global _name  # noqa: PLW0603 # a thread of the parent may have held a document's
+    global _exchanging, _name  # noqa: PLW0603 # a thread of the parent may have held one
     _name += "_in_child"
+    _exchanging = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -43,3 +45,15 @@ def read_first(field: Any, document: Any, owner: Any) -> Any:
         value = field.__get__(document, owner)
         done(document)
         return value
+
+
+def exchange(holder: Any, key: Any, before: Any, made: Any) -> Any:
+    """Put ``made``, which was made of ``before``, in its place in a list or dictionary; returns
+    what stands there then: where another thread was quicker, what that has made."""
+    kind: Any = dict if isinstance(holder, dict) else list
+    with _exchanging:
+        present = dict.get(holder, key) if kind is dict else list.__getitem__(holder, key)
+        if present is not before and type(present) is type(made):
+            return present
+        kind.__setitem__(holder, key, made)
+        return made

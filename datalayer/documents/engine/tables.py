@@ -41,7 +41,8 @@ def use(program: Program) -> Any:
     if has_key and not makes_keys:
         program.write = table.write
     program.errors_of = table.errors_of
-    program.is_linkable = program.any_reader.is_regular and not makes_keys
+    is_regular = program.any_reader.is_regular
+    program.is_linkable = is_regular and not makes_keys and not program.keeps_unknown
     return table
 
 

@@ -24,6 +24,7 @@ from mongoengine.fields import (
     StringField,
 )
 
+from datalayer.documents.engine.containers import TRACKED
 from datalayer.documents.engine.data import LazyData
 from datalayer.documents.engine.plans import Load, Plan
 from datalayer.documents.engine.source import Names, compiled
@@ -39,7 +40,7 @@ Validator = Callable[[Any, bool, bool], Errors]
 # Given a value, whether to clean it, and the errors to add to.
 Judge = Callable[[Any, bool, Errors], None]
 
-_LISTS = frozenset({BaseList, EmbeddedDocumentList, list})
+_LISTS = frozenset({BaseList, EmbeddedDocumentList, list}) | TRACKED
 _NEVER = type("_Never", (), {})
 # By the function ``validate``: the exact type that it lets pass within the field's limits.
 _KNOWN: Mapping[Any, type] = {
@@ -84,7 +85,7 @@ def validator_for(program: Program) -> Validator:
     names = Names(LazyData=LazyData, missing=missing)
     lines = ["def errors_of(document, clean, skips):", " errors = {}"]
     lines += [" data = document._data", " get = data.get"]
-    lines.append(" skips = skips and type(data) is LazyData")
+    lines.append(" skips = skips and isinstance(data, LazyData)")
     for plan in program.in_order:
         lines += _lines_for(plan, names)
     lines.append(" return errors")

@@ -11,14 +11,16 @@ from mongoengine.base.fields import ComplexBaseField
 from mongoengine.fields import BinaryField, DictField, EmbeddedDocumentField, ListField
 
 from datalayer.documents.engine.compiled import plain_copy
+from datalayer.documents.engine.data import lacks
 from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.plans import Plan, scalar_types
 from datalayer.documents.engine.source import Names, compiled
+from datalayer.documents.engine.values import plain
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["Wrap", "own_to_mongo", "value_writer_for", "writer_for"]
+__all__ = ["Wrap", "own_to_mongo", "value_writer_for", "with_unknown", "writer_for"]
 
 # Makes the kind of mapping that is asked for of the dictionary of an embedded document.
 Wrap = Callable[[dict[str, Any]], Any] | None
@@ -51,21 +53,47 @@ def writer_for(program: Program) -> Writer:
     return write
 
 
+def with_unknown(write: Writer, program: Program) -> Writer:
+    """``write`` with what the database has under keys that the class doesn't know."""
+    known = {*program.by_name, *_NOT_STORED}
+
+    def write_all(document: Any, wrap: Wrap) -> dict[str, Any]:
+        out = write(document, wrap)
+        # Past LazyData's own methods: only what is known waits.
+        for key, value in dict.items(document._data):
+            if key not in known:
+                out.setdefault(key, plain(value))
+        return out
+
+    return write_all
+
+
+# What stands beside the fields in a document's data and isn't the database's.
+_NOT_STORED = ("_cls", "_id", "_text_score", "id", "pk")
+
+
 def _lines_for(plan: Plan, names: Names, program: Program) -> list[str]:
     field, name, put = plan.field, repr(plan.name), f"out[{plan.key!r}] = v"
     convert = f"v = {names.add(value_writer_for(field, program))}(v, wrap)"
     is_kept = field.null and plan.key != "_id"
+    is_lacking = f"{names.add(lacks)}(document, {name})"
     lines = [f" v = get({name})"]
     if plan.written and not field._auto_gen:
         after = put if is_kept else f"if v is not None: {put}"
         lines += [f" if type(v) is {names.add(plan.written[0])}: {put}"]
         lines += [" elif v is not None:", f"  {convert}", f"  {after}"]
-        return [*lines, f" else: {put}"] if is_kept else lines
+        return [*lines, f" elif not {is_lacking}: {put}"] if is_kept else lines
     lines.append(f" if v is not None: {convert}")
     if field._auto_gen:
         generate = names.add(field.generate)
-        lines.append(f" if v is None: v = document._data[{name}] = {generate}()")
-    return [*lines, f" {put}" if is_kept else f" if v is not None: {put}"]
+        lines.append(f" if v is None and not {is_lacking}:")
+        lines.append(f"  v = document._data[{name}] = {generate}()")
+    return [
+        *lines,
+        f" if v is not None or not {is_lacking}: {put}"
+        if is_kept
+        else f" if v is not None: {put}",
+    ]
 
 
 def value_writer_for(field: Any, program: Program) -> ValueWriter:
@@ -83,6 +111,8 @@ def value_writer_for(field: Any, program: Program) -> ValueWriter:
     # As MongoEngine finds out what a field's to_mongo takes.
     if "use_db_field" in to_mongo.__code__.co_varnames:
         return lambda value, wrap: to_mongo(value, use_db_field=True)
+    if program.tracks_changes and kind.to_python is BaseField.to_python:
+        return lambda value, wrap: plain(to_mongo(value))  # it may be a list of ours
     return lambda value, wrap: to_mongo(value)
 
 

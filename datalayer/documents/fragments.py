@@ -1,0 +1,112 @@
+"""No write puts a part of a document, which is all that was loaded, in the place of the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mongoengine import EmbeddedDocument
+from mongoengine.base import BaseDocument
+
+from datalayer.documents import partial_documents, stale
+from datalayer.documents.engine import PartialData
+from datalayer.documents.partial_documents import Partial, projection_in
+from datalayer.documents.projections import Projection
+
+__all__ = ["refuse_fragments", "refuse_whole", "with_shard_key"]
+
+
+def refuse_whole(document: Any) -> None:
+    """Refuse to insert a document that would lack what wasn't loaded of it.
+
+    Raises:
+        StaleDocumentError: before anything is sent.
+    """
+    is_part = type(document._data) is PartialData
+    if (is_part or partial_documents.some_are_parts) and _lacks_some(document):
+        raise stale.error(
+            document,
+            document.pk,
+            "was loaded in part, by only(), exclude() or fields(), so that storing it anew would "
+            "leave a fragment; nothing was written. Load all of it first, with reload()",
+        )
+
+
+def refuse_fragments(document: Any, update: dict[str, dict[str, Any]]) -> None:
+    """Refuse changes that would overwrite what wasn't loaded of a value.
+
+    Raises:
+        StaleDocumentError: before anything is sent.
+    """
+    if type(document._data) is not PartialData and not partial_documents.some_are_parts:
+        return
+    for path in [path for changes in update.values() for path in changes]:
+        if _overwrites(document, path.split(".")):
+            raise stale.error(
+                document,
+                document.pk,
+                f"was loaded with a part of {path}, by only(), exclude() or fields(), so that "
+                "saving the change would lose the rest; nothing was written. Load all of it "
+                "first, with reload(), or use update()",
+            )
+
+
+def with_shard_key(document: Any, doc: Any) -> Any:
+    """What is stored of ``document``, with the values that the server finds its shard by."""
+    if type(document._data) is not PartialData or not document._meta.get("shard_key"):
+        return doc
+    for path in document._meta["shard_key"]:
+        getattr(document, path.partition(".")[0])
+    return document.to_mongo()
+
+
+def _overwrites(document: Any, parts: list[str]) -> bool:
+    here: Any = document
+    loaded: bool | Projection = True
+    for part in parts:
+        if isinstance(here, BaseDocument):
+            known = projection_in(here) if isinstance(here, Partial) else loaded
+            loaded = known.of(part) if isinstance(known, Projection) else True
+            if loaded is False and not isinstance(here, Partial):
+                return True  # MongoEngine's own doesn't know what it lacks
+            here = dict.get(here._data, here._reverse_db_field_map.get(part, part))
+        elif isinstance(here, list) and part.isdigit():
+            here = list.__getitem__(here, int(part)) if int(part) < len(here) else None
+            if isinstance(loaded, Projection) and not isinstance(here, EmbeddedDocument):
+                return True  # the server leaves out items that hold nothing of it
+        elif isinstance(here, dict):
+            loaded = loaded.of(part) if isinstance(loaded, Projection) else loaded
+            here = dict.get(here, part)
+        if isinstance(loaded, Projection) and loaded.is_slice:
+            return True
+    return _holds_part(loaded, here)
+
+
+def _holds_part(loaded: bool | Projection, value: Any) -> bool:
+    is_part = isinstance(loaded, Projection)
+    if isinstance(value, EmbeddedDocument):
+        return _lacks_some(value) or (is_part and not isinstance(value, Partial))
+    if isinstance(value, list):
+        items = list(list.__iter__(value))
+        if isinstance(loaded, Projection) and loaded.is_slice:
+            return True
+        if is_part and not all(isinstance(item, EmbeddedDocument) for item in items):
+            return True
+        return any(
+            _holds_part(loaded if isinstance(item, EmbeddedDocument) else True, item)
+            for item in items
+        )
+    if isinstance(value, dict):
+        return is_part or any(_holds_part(True, item) for item in dict.values(value))
+    return False
+
+
+def _lacks_some(document: Any) -> bool:
+    data = document._data
+    projection = projection_in(document)
+    if projection is not None and any(map(data.lacks, data.loaded.absent)):
+        return True
+    names = document._db_field_map
+    return any(
+        _holds_part(True if projection is None else projection.of(names.get(name, name)), value)
+        for name, value in dict.items(data)
+    )
