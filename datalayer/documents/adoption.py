@@ -27,6 +27,7 @@ from mongoengine.fields import (
 
 from datalayer import transactions
 from datalayer.core import DEFAULT_ALIAS, Connection
+from datalayer.documents.engine.data import lacks
 from datalayer.documents.engine.plans import attribute_of
 from datalayer.documents.file_fields import ModelFileField, ModelImageField
 from datalayer.documents.files import ModelFile, file_class, settle
@@ -179,6 +180,8 @@ def complete(document: Any) -> None:
             owners += [part for part in parts_within(value, document) if type(part) in _parts]
     for owner in owners:
         for name in owner._own_fields:
+            if lacks(owner, name):  # it wasn't loaded, and what stores all refuses the document
+                continue
             _complete_field(owner, name, is_switched=switched is not None)
 
 
