@@ -22,7 +22,9 @@ from datalayer.documents.engine import (
     mongoengine_errors,
     written,
 )
-from datalayer.documents.near import countable
+from datalayer.documents.queryset_changes import Changes
+from datalayer.documents.queryset_reads import Reads
+from datalayer.documents.queryset_state import CachedState, PassingState
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.timestamps import stamped_update
 
@@ -88,15 +90,6 @@ class _Writes:
         results = documents if load_bulk else keys
         return results[0] if is_one else results
 
-    def count(self, with_limit_and_skip: bool = False) -> Any:
-        """Like MongoEngine's; counts what is near a point, too."""
-        query: Any = self._query  # type: ignore[attr-defined]
-        counted: Any = self
-        if (without_order := countable(query)) != query:
-            counted = self.clone()  # type: ignore[attr-defined]
-            counted._mongo_query = without_order
-        return super(_Writes, counted).count(with_limit_and_skip)  # type: ignore[misc]
-
     def to_json(self, *args: Any, **kwargs: Any) -> str:
         """The documents as one JSON array, without their secrets."""
         kwargs.setdefault("json_options", JSON_OPTIONS)
@@ -115,8 +108,6 @@ class _Writes:
         return self._as(QuerySet)
 
     def _as(self, queryset_class: type) -> Any:
-        if getattr(self, "_result_cache", None) is not None:
-            raise mongoengine.errors.OperationError("QuerySet already cached")
         fresh = queryset_class(self._document, self._collection)  # type: ignore[attr-defined]
         return self._clone_into(fresh)  # type: ignore[attr-defined]
 
@@ -125,7 +116,7 @@ class _Writes:
         return {**options, **stamped_update(self._document, update, upsert=upsert)}
 
 
-class QuerySet(_Writes, FastCachingQueries, _QuerySet):
+class QuerySet(_Writes, Changes, Reads, CachedState, FastCachingQueries, _QuerySet):
     """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
 
     if TYPE_CHECKING:  # MongoEngine has no types
@@ -136,7 +127,7 @@ class QuerySet(_Writes, FastCachingQueries, _QuerySet):
         search_text: Callable[..., Self]
 
 
-class QuerySetNoCache(_Writes, FastPassingQueries, _QuerySetNoCache):
+class QuerySetNoCache(_Writes, Changes, Reads, PassingState, FastPassingQueries, _QuerySetNoCache):
     """What ``objects.no_cache()`` gives."""
 
 

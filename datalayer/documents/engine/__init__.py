@@ -3,11 +3,13 @@ documents with code that is compiled once per class."""
 
 from __future__ import annotations
 
+from datalayer.documents.engine.asking import asks_plainly
 from datalayer.documents.engine.compiled import core, is_compiled
 from datalayer.documents.engine.explaining import Explanation, explain, explain_all
+from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument
 from datalayer.documents.engine.programs import reason_against
-from datalayer.documents.engine.queries import FastCachingQueries, FastPassingQueries
+from datalayer.documents.engine.queries import FastCachingQueries, FastPassingQueries, shown
 from datalayer.documents.engine.saving import (
     mark_saved,
     mongoengine_errors,
@@ -24,6 +26,7 @@ __all__ = [
     "FastEmbeddedDocument",
     "FastPassingQueries",
     "accelerate",
+    "asks_plainly",
     "core",
     "explain",
     "explain_all",
@@ -33,6 +36,8 @@ __all__ = [
     "mongoengine_errors",
     "own_save_update",
     "reason_against",
+    "shown",
+    "stock",
     "written",
     "written_field",
 ]
