@@ -208,7 +208,7 @@ class Changes:
                 return update(scope.filter, scope.options)
             return _result(0 if found is None else 1)
 
-        run = find if _picks_by_order(scope) else update
+        run = find if scope.first_needs_sort and not scope.skip else update
         done = self._on_first(scope, run, _touched)
         return done or _result(0)
 
@@ -221,7 +221,7 @@ class Changes:
         """``run`` with the filter and options for the first document that iterating shows."""
         if scope.is_empty:
             return None
-        if not _needs_reading(scope):
+        if not scope.skip:
             sort = {"sort": scope.sort} if scope.first_needs_sort else {}
             return run(scope.filter, {**scope.options, **sort})
         for _ in range(_ATTEMPTS):
@@ -268,15 +268,6 @@ class Changes:
 
 
 _SETTING = ("$set", "$setOnInsert")
-
-
-def _picks_by_order(scope: Scope) -> bool:
-    return scope.first_needs_sort and not _needs_reading(scope)
-
-
-def _needs_reading(scope: Scope) -> bool:
-    """Whether only a look tells which document is the first."""
-    return bool(scope.skip) or scope.order_needs_reading
 
 
 def _touched(result: UpdateResult) -> bool:

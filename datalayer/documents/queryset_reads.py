@@ -122,8 +122,7 @@ class Reads:
             raise OperationError("map_reduce() works in the model's own database; see aggregate()")
         is_plain = scope.is_a_filter and scope.hint is None and scope.collation is None
         if not is_plain or not matches_in_pipelines(scope.filter):
-            # The keys alone: MongoEngine passes no collation on.
-            queryset = self._by_filter({"_id": {"$in": keys_in_one(self, "map_reduce()")}})
+            queryset = self._by_keys("map_reduce()")
         return super(Reads, queryset).map_reduce(*args, **kwargs)  # type: ignore[misc, no-any-return]
 
     def item_frequencies(
@@ -132,7 +131,7 @@ class Reads:
         """Like MongoEngine's, over the documents that iterating shows."""
         queryset: Any = self
         if not scope_of(self).is_a_filter:
-            queryset = self._by_filter({"_id": {"$in": keys_in_one(self, "item_frequencies()")}})
+            queryset = self._by_keys("item_frequencies()")
         queryset = queryset.order_by()  # to sort, MongoEngine writes to a collection
         return super(Reads, queryset).item_frequencies(field, normalize, map_reduce)  # type: ignore[misc]
 
@@ -212,7 +211,7 @@ class Reads:
         conditions = scope.filter
         sorting = [{"$sort": dict(scope.sort)}] if scope.sort else []
         ends = not scope.is_a_filter
-        if not matches_in_pipelines(conditions) or (ends and scope.order_needs_reading):
+        if not matches_in_pipelines(conditions):
             options.pop("hint", None)
             match = {"_id": {"$in": keys_in_one(self, call)}}
             if "$text" in conditions:  # the score that sorts comes from it
@@ -231,8 +230,14 @@ class Reads:
         """A queryset with these conditions in place of all that decides what this one shows."""
         other = self.clone()
         other._mongo_query = conditions
-        other._where_clause = other._limit = other._skip = None
+        other._where_clause = other._limit = other._skip = other._search_text = None
         other._hint = -1
+        return other
+
+    def _by_keys(self, call: str) -> Any:
+        """The same for an operation to which MongoEngine passes no collation."""
+        other = self._by_filter({"_id": {"$in": keys_in_one(self, call)}})
+        other._collation = None
         return other
 
     def _reading(self) -> Any:

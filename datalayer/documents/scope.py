@@ -38,9 +38,6 @@ class Scope:
     is_empty: bool
     """No document at all, whatever the conditions."""
 
-    shows_score: bool
-    """The score of a text search is read along, on which the order depends if nothing sorts."""
-
     collation: Any
     hint: Any
     comment: Any
@@ -50,11 +47,6 @@ class Scope:
     def is_a_filter(self) -> bool:
         """Whether the filter says all of it, as far as the order doesn't matter."""
         return not self.skip and not self.limit
-
-    @property
-    def order_needs_reading(self) -> bool:
-        """Whether only the queryset itself finds its documents in their order."""
-        return self.shows_score and not self.sort
 
     @property
     def options(self) -> dict[str, Any]:
@@ -101,7 +93,6 @@ def scope_of(queryset: Any) -> Scope:
         skip=queryset._skip or 0,
         limit=abs(queryset._limit or 0),  # the driver reads a negative one as "in one batch"
         is_empty=queryset._none or queryset._empty,
-        shows_score=bool(queryset._search_text and queryset._search_text_score),
         collation=queryset._collation,
         hint=None if hint == -1 else hint,
         comment=queryset._comment,
