@@ -4,7 +4,7 @@ with the model's indexes built before the first write."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial, wraps
 from time import monotonic
 from typing import Any
@@ -22,7 +22,7 @@ from datalayer.core import Connection
 from datalayer.documents.storable import check_call
 from datalayer.operation_errors import Effect
 
-__all__ = ["ModelCollection", "collection_of", "database_of", "plain_collection"]
+__all__ = ["ModelCollection", "collection_of", "database_of", "plain_collection", "time_limit"]
 
 _SECONDS_IN_A_TRANSACTION = 5.0
 
@@ -78,6 +78,12 @@ class _ModelDatabase(Database[Any]):
 
     def __getitem__(self, name: str) -> Collection[Any]:
         return plain_collection(self._connection, name)
+
+
+def time_limit(milliseconds: int) -> AbstractContextManager[None]:
+    """What ``max_time_ms`` asks for. The driver sends the deadline of the connection in the place
+    of an operation's own limit, which would never be heard."""
+    return pymongo.timeout(milliseconds / 1000)
 
 
 class ModelCollection(Collection[Any]):
@@ -253,7 +259,9 @@ def _guarded_batches(cursor_class: Any) -> Callable[[Any], int]:
     def _refresh(self: Any) -> int:
         """Get the next batch, as an operation of the model's collection."""
         run = partial(cursor_class._refresh, self)
-        count: int = _performed(self._collection, run, "find", "none")
+        limit = getattr(self, "_max_time_ms", None)
+        with nullcontext() if limit is None else time_limit(limit):
+            count: int = _performed(self._collection, run, "find", "none")
         return count
 
     return _refresh

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from types import FrameType
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from mongoengine.errors import OperationError
 from mongoengine.fields import ListField
 
+from datalayer.documents.collection import time_limit
 from datalayer.documents.engine import shown
 from datalayer.documents.near import countable
 from datalayer.documents.scope import NO_DOCUMENT, Scope, matches_in_pipelines, scope_of
@@ -71,9 +73,10 @@ class Reads:
             options |= {"limit": scope.limit} if scope.limit else {}
             options |= {"skip": scope.skip} if scope.skip else {}
         collection = self._reading()
-        if not conditions and options.keys() <= {"maxTimeMS", "comment"}:
-            return int(collection.estimated_document_count(**options))
-        return int(collection.count_documents(conditions, **options))
+        with _time_limit_of(scope):
+            if not conditions and options.keys() <= {"maxTimeMS", "comment"}:
+                return int(collection.estimated_document_count(**options))
+            return int(collection.count_documents(conditions, **options))
 
     def aggregate(self, pipeline: Any, *suppl_pipeline: Any, **kwargs: Any) -> Any:
         """Run ``pipeline`` on the documents that iterating shows, in the order of ``order_by``.
@@ -106,7 +109,8 @@ class Reads:
             return []
         if not scope.is_a_filter or scope.hint is not None:
             queryset = self._by_filter(scope.among(keys_in_one(self, "distinct()"))[0])
-        return super(Reads, queryset).distinct(field)  # type: ignore[misc]
+        with _time_limit_of(scope):
+            return super(Reads, queryset).distinct(field)  # type: ignore[misc]
 
     def map_reduce(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Like MongoEngine's, over the documents that iterating shows.
@@ -200,7 +204,8 @@ class Reads:
         if in_order and queryset._ordering is None:
             in_order = False  # the model's ordering is one to show documents in
         first = self._stages(scope, call, options, in_order)
-        return self._reading().aggregate([*first, *stages], **{**options, **kwargs})
+        with _time_limit_of(scope):
+            return self._reading().aggregate([*first, *stages], **{**options, **kwargs})
 
     def _stages(
         self, scope: Scope, call: str, options: dict[str, Any], in_order: bool
@@ -246,6 +251,10 @@ class Reads:
         if preference is None and concern is None:
             return self._collection
         return self._collection.with_options(read_preference=preference, read_concern=concern)
+
+
+def _time_limit_of(scope: Scope) -> AbstractContextManager[None]:
+    return nullcontext() if scope.max_time_ms is None else time_limit(scope.max_time_ms)
 
 
 def _follows_references() -> bool:

@@ -45,7 +45,6 @@ with model_registry():
 @pytest.fixture(autouse=True, scope="module")
 def items(mongod: EmbeddedMongo) -> Iterator[Settings]:
     with model_registry(Item), connected(settings_for(mongod)) as made:
-        db.connect_all(made)
         yield made
 
 
