@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 import pymongo
+from mongoengine.context_managers import set_read_write_concern
 from pymongo.collection import Collection
 from pymongo.command_cursor import CommandCursor, RawBatchCommandCursor
 from pymongo.cursor import Cursor, RawBatchCursor
@@ -22,7 +23,14 @@ from datalayer.core import Connection
 from datalayer.documents.storable import check_call
 from datalayer.operation_errors import Effect
 
-__all__ = ["ModelCollection", "collection_of", "database_of", "plain_collection", "time_limit"]
+__all__ = [
+    "ModelCollection",
+    "collection_of",
+    "database_of",
+    "plain_collection",
+    "time_limit",
+    "with_concerns",
+]
 
 _SECONDS_IN_A_TRANSACTION = 5.0
 
@@ -84,6 +92,18 @@ def time_limit(milliseconds: int) -> AbstractContextManager[None]:
     """What ``max_time_ms`` asks for. The driver sends the deadline of the connection in the place
     of an operation's own limit, which would never be heard."""
     return pymongo.timeout(milliseconds / 1000)
+
+
+def with_concerns(
+    collection: Any,
+    write_concern: dict[str, Any] | None,
+    read_concern: dict[str, Any] | None = None,
+) -> Any:
+    """``collection`` with these concerns beside its own."""
+    if not write_concern and not read_concern:
+        return collection
+    with set_read_write_concern(collection, write_concern, read_concern) as other:
+        return other
 
 
 class ModelCollection(Collection[Any]):

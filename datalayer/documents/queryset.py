@@ -23,6 +23,7 @@ from datalayer.documents.engine import (
     written,
 )
 from datalayer.documents.queryset_changes import Changes
+from datalayer.documents.queryset_deletes import Deletes
 from datalayer.documents.queryset_reads import Reads
 from datalayer.documents.queryset_state import CachedState, PassingState
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
@@ -116,7 +117,7 @@ class _Writes:
         return {**options, **stamped_update(self._document, update, upsert=upsert)}
 
 
-class QuerySet(_Writes, Changes, Reads, CachedState, FastCachingQueries, _QuerySet):
+class QuerySet(_Writes, Changes, Deletes, Reads, CachedState, FastCachingQueries, _QuerySet):
     """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
 
     if TYPE_CHECKING:  # MongoEngine has no types
@@ -127,7 +128,9 @@ class QuerySet(_Writes, Changes, Reads, CachedState, FastCachingQueries, _QueryS
         search_text: Callable[..., Self]
 
 
-class QuerySetNoCache(_Writes, Changes, Reads, PassingState, FastPassingQueries, _QuerySetNoCache):
+class QuerySetNoCache(
+    _Writes, Changes, Deletes, Reads, PassingState, FastPassingQueries, _QuerySetNoCache
+):
     """What ``objects.no_cache()`` gives."""
 
 

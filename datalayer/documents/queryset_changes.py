@@ -1,5 +1,5 @@
-"""How querysets update, modify and delete: exactly the documents that iterating shows, and where
-one is concerned, the first of them."""
+"""How querysets update and modify: exactly the documents that iterating shows, and where one is
+concerned, the first of them."""
 
 from __future__ import annotations
 
@@ -7,29 +7,22 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import mongoengine
-from mongoengine import signals
-from mongoengine.context_managers import set_read_write_concern
 from mongoengine.errors import NotUniqueError, OperationError
-from mongoengine.fields import FileField
 from mongoengine.queryset import transform
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, OperationFailure
 from pymongo.results import UpdateResult
 
-from datalayer.documents.delete_rules import follow_delete_rules, has_delete_rules
+from datalayer.documents.collection import with_concerns
 from datalayer.documents.scope import Scope, check_upsert, scope_of
-from datalayer.documents.shown import filters_for, filters_of, first_key, keys_of
+from datalayer.documents.shown import filters_of, first_key
 
-__all__ = ["Changes", "own_delete"]
+__all__ = ["Changes"]
 
 Result = TypeVar("Result")
 
 # How often the first document may be changed by others before an operation on it gives up.
 _ATTEMPTS = 20
-
-# The functions ``delete`` of documents that do no more than the queryset's own.
-own_delete: set[Any] = {mongoengine.Document.delete}
 
 
 class Changes:
@@ -60,7 +53,7 @@ class Changes:
         if upsert:
             check_upsert(scope, "update()" if multi else "update_one()", of_one=not multi)
         change = self._change(update, upsert)
-        collection = self._writing(write_concern, read_concern)
+        collection = with_concerns(self._collection, write_concern, read_concern)
 
         def run() -> UpdateResult:
             if not multi:
@@ -123,7 +116,7 @@ class Changes:
         if upsert:
             check_upsert(scope, "modify() or upsert_one()", of_one=True)
         queryset: Any = self
-        collection = self._writing(write_concern, read_concern)
+        collection = with_concerns(self._collection, write_concern, read_concern)
         options: dict[str, Any] = {"projection": queryset._cursor_args.get("projection")}
         if not remove:
             after = ReturnDocument.AFTER if new else ReturnDocument.BEFORE
@@ -142,46 +135,6 @@ class Changes:
             return None
         dereferences = queryset._auto_dereference
         return self._document._from_son(found, _auto_dereference=dereferences)
-
-    def delete(
-        self,
-        write_concern: dict[str, Any] | None = None,
-        _from_doc_delete: bool = False,
-        cascade_refs: set[Any] | None = None,
-    ) -> int | None:
-        """Delete the documents that iterating shows; how many they were.
-
-        Others that refer to them are treated as the ``reverse_delete_rule`` of the reference
-        says. Where somebody listens to the signals of deletion, documents are deleted one by
-        one; so are those of a queryset with ``limit`` or ``skip`` whose model has files or a
-        ``delete`` of its own.
-        """
-        scope = scope_of(self)
-        if not _from_doc_delete and _one_by_one(self._document, scope):
-            return self._delete_one_by_one(write_concern)
-        collection = self._writing(write_concern, None)
-        if has_delete_rules(self._document):
-            keys = keys_of(self, to_write=True)
-            if keys:
-                follow_delete_rules(self._document, keys, write_concern, cascade_refs)
-            filters = filters_for(keys, scope)
-        else:
-            filters = filters_of(self, scope)
-        results = [
-            collection.delete_many(conditions, **options) for conditions, options in filters
-        ]
-        if all(result.acknowledged for result in results):
-            return sum(int(result.deleted_count) for result in results)
-        return None
-
-    def _delete_one_by_one(self, write_concern: dict[str, Any] | None) -> int:
-        whole: Any = self.scalar()  # type: ignore[attr-defined] # as documents, with all fields
-        whole._as_pymongo = False
-        count = 0
-        for document in whole:
-            document.delete(**(write_concern or {}))
-            count += 1
-        return count
 
     def _update_first(
         self,
@@ -257,15 +210,6 @@ class Changes:
             change["$setOnInsert"] = {**change.get("$setOnInsert", {}), "_cls": name}
         return change
 
-    def _writing(
-        self, write_concern: dict[str, Any] | None, read_concern: dict[str, Any] | None
-    ) -> Any:
-        if not write_concern and not read_concern:
-            return self._collection
-        concerns = set_read_write_concern(self._collection, write_concern, read_concern)
-        with concerns as collection:
-            return collection
-
 
 _SETTING = ("$set", "$setOnInsert")
 
@@ -294,17 +238,6 @@ def _together(results: list[UpdateResult]) -> UpdateResult:
 def _result(matched: int, **more: Any) -> UpdateResult:
     raw = {"n": matched, "updatedExisting": matched > 0, "ok": 1.0, **more}
     return UpdateResult(raw, acknowledged=True)
-
-
-def _one_by_one(model: Any, scope: Scope) -> bool:
-    if signals.signals_available and (
-        signals.pre_delete.has_receivers_for(model) or signals.post_delete.has_receivers_for(model)
-    ):
-        return True
-    if scope.is_a_filter:
-        return False
-    has_files = any(isinstance(field, FileField) for field in model._fields.values())
-    return has_files or model.delete not in own_delete
 
 
 def _refused_as_update(run: Callable[[], Result]) -> Result:

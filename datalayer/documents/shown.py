@@ -15,7 +15,15 @@ from pymongo.read_preferences import ReadPreference
 
 from datalayer.documents.scope import Scope, compares_exactly
 
-__all__ = ["encoded", "filters_for", "filters_of", "first_key", "keys_in_one", "keys_of", "pieces"]
+__all__ = [
+    "encoded",
+    "filters_for",
+    "filters_of",
+    "first_key",
+    "keys_in_one",
+    "keys_of",
+    "pieces",
+]
 
 _STANDARD: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 KEYS_OF_ONE_WRITE = 1_000
