@@ -91,6 +91,14 @@ class _Writes:
         results = documents if load_bulk else keys
         return results[0] if is_one else results
 
+    def create(self, **kwargs: Any) -> Any:
+        """Save a new document with these values, in this queryset's database; returns it."""
+        document = self._document(**kwargs)
+        collection: Any = self._collection  # type: ignore[attr-defined]
+        if collection != self._document._get_collection():
+            document._live_in(collection, keep_created=True)
+        return document.save(force_insert=True)
+
     def to_json(self, *args: Any, **kwargs: Any) -> str:
         """The documents as one JSON array, without their secrets."""
         kwargs.setdefault("json_options", JSON_OPTIONS)

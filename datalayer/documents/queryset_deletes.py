@@ -59,8 +59,11 @@ class Deletes:
     def _delete_one_by_one(self, write_concern: dict[str, Any] | None) -> int:
         whole: Any = self.scalar()  # type: ignore[attr-defined] # as documents, with all fields
         whole._as_pymongo = False
+        is_elsewhere = self._collection != self._document._get_collection()
         count = 0
         for document in whole:
+            if is_elsewhere:
+                document._live_in(self._collection, keep_created=True)
             document.delete(**(write_concern or {}))
             count += 1
         return count

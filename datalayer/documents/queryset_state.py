@@ -52,6 +52,16 @@ class State:
         setattr(other, f"_{method_name}", val)
         return other
 
+    def max_time_ms(self, ms: int | None) -> Any:
+        """Let no reading from the server take longer than so many milliseconds; 0 is no limit.
+
+        Raises:
+            TypeError: for what is no whole number.
+        """
+        if ms is not None and not isinstance(ms, int):
+            raise TypeError(f"max_time_ms() takes whole milliseconds, not a {type(ms).__name__}")
+        return self._chainable_method("max_time_ms", ms)
+
     def using(self, alias: str) -> Any:
         """The same queryset on the database of another alias.
 

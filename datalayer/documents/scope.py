@@ -13,6 +13,7 @@ from uuid import UUID
 
 from bson import Code, Decimal128, ObjectId
 from mongoengine.errors import OperationError
+from pymongo.collection import Collection
 
 __all__ = ["NO_DOCUMENT", "Scope", "check_upsert", "matches_in_pipelines", "scope_of"]
 
@@ -86,7 +87,8 @@ def scope_of(queryset: Any) -> Scope:
     ordering = queryset._ordering
     if ordering is None and (default := queryset._document._meta["ordering"]):
         ordering = queryset._get_order_by(default)
-    hint = queryset._hint
+    # In memory (mongomock) they decide nothing, and writing operations don't take them.
+    is_on_server = isinstance(queryset._collection, Collection)
     return Scope(
         filter=conditions,
         sort=_pairs(ordering) if ordering else [],
@@ -94,8 +96,8 @@ def scope_of(queryset: Any) -> Scope:
         limit=abs(queryset._limit or 0),  # the driver reads a negative one as "in one batch"
         is_empty=queryset._none or queryset._empty,
         collation=queryset._collation,
-        hint=None if hint == -1 else hint,
-        comment=queryset._comment,
+        hint=queryset._hint if queryset._hint != -1 and is_on_server else None,
+        comment=queryset._comment if is_on_server else None,
         max_time_ms=queryset._max_time_ms,
     )
 

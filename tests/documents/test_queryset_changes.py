@@ -434,6 +434,16 @@ def test_another_database_is_the_one_that_is_changed() -> None:
 
 
 @pytest.mark.usefixtures("tasks")
+def test_signals_of_deletion_concern_the_other_database_too() -> None:
+    elsewhere = Task.objects.using("database1")
+    elsewhere.insert(Task(pk=Task.objects.first().pk, n=0))
+    elsewhere.create(n=1)
+    with signals.post_delete.connected_to(lambda sender, document: None, sender=Task):
+        assert elsewhere.delete() == 2
+    assert (elsewhere.count(), Task.objects.count()) == (0, 10)
+
+
+@pytest.mark.usefixtures("tasks")
 def test_a_transaction_holds_what_refined_querysets_do_in_it() -> None:
     def change() -> None:
         with db.transaction():

@@ -295,6 +295,11 @@ def test_a_time_limit_ends_what_takes_longer(name: str) -> None:
         SLOW[name](slow)
 
 
+def test_a_time_limit_is_a_whole_number() -> None:
+    with pytest.raises(TypeError):
+        Page.objects.max_time_ms("long")  # type: ignore[arg-type]
+
+
 # One document
 
 
