@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from mongoengine.errors import OperationError
-from mongoengine.fields import ListField
+from mongoengine.fields import ListField, PointField
 
 from datalayer.documents.collection import time_limit
 from datalayer.documents.engine import shown
@@ -62,7 +62,9 @@ class Reads:
             return 0
         if with_limit_and_skip and getattr(queryset, "_has_more", True) is False:
             return len(queryset._result_cache)
-        conditions = countable(scope.filter)
+        conditions = scope.filter
+        if not matches_in_pipelines(conditions):
+            conditions = countable(conditions, _paths_of_points(self._document))
         if not matches_in_pipelines(conditions):
             counted = queryset.clone()
             if not with_limit_and_skip:
@@ -251,6 +253,11 @@ class Reads:
         if preference is None and concern is None:
             return self._collection
         return self._collection.with_options(read_preference=preference, read_concern=concern)
+
+
+def _paths_of_points(model: Any) -> frozenset[str]:
+    fields = model._fields.values()
+    return frozenset(field.db_field for field in fields if isinstance(field, PointField))
 
 
 def _time_limit_of(scope: Scope) -> AbstractContextManager[None]:

@@ -1,9 +1,8 @@
-"""Operations concern what iterating shows over mongomock too, as far as it knows the refinements."""
+"""Over mongomock too, operations concern what iterating shows, as far as it knows refinements."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from fresh_databases import model_registry
 from mongoengine.errors import OperationError
 from mongoengine.fields import IntField
 
+from datalayer import Settings, db
 from datalayer.documents import BusinessDocument
 
 with model_registry():
@@ -21,10 +21,24 @@ with model_registry():
 
 
 @pytest.fixture(autouse=True)
-def coins(datalayer_mongomock: ModuleType) -> Iterator[None]:
+def disconnected() -> None:
+    """Unlike elsewhere, the tests of this file share a connection."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def mock() -> Iterator[None]:
+    in_memory = {alias: f"mongomock://{alias}" for alias in ("default", "database1")}
     with model_registry(Coin):
-        Coin.objects.insert([Coin(n=n) for n in range(10)])
+        db.disconnect_all()
+        db.connect_all(Settings(databases=in_memory))
         yield
+        db.disconnect_all()
+
+
+@pytest.fixture(autouse=True)
+def coins(mock: None) -> None:
+    Coin.objects.delete()
+    Coin.objects.insert([Coin(n=n) for n in range(10)])
 
 
 REFINEMENTS: dict[str, tuple[Callable[[Any], Any], list[int]]] = {
