@@ -13,6 +13,7 @@ from datalayer import routing, transactions
 from datalayer.core import registry
 from datalayer.documents.collection import collection_of
 from datalayer.documents.engine import asks_plainly, shown, stock
+from datalayer.documents.scope import BY_RELEVANCE
 from datalayer.documents.shown import first_key
 
 __all__ = ["CachedState", "PassingState", "State"]
@@ -43,6 +44,8 @@ class State:
                 self._cursor_obj = queryset._collection.find(queryset._query)
             else:
                 cursor = stock.cursor.__get__(queryset)
+                if queryset._search_text and not is_ordered(queryset):
+                    cursor.sort(BY_RELEVANCE)
                 if queryset._max_time_ms is not None:
                     cursor.max_time_ms(queryset._max_time_ms)
         return self._cursor_obj
@@ -134,6 +137,12 @@ class State:
                 state.pop(name, None)
             state["_iter"] = False
         return dict(state)
+
+
+def is_ordered(queryset: Any) -> bool:
+    """Whether the queryset or its model says in which order documents are shown."""
+    ordering = queryset._ordering
+    return bool(queryset._document._meta["ordering"] if ordering is None else ordering)
 
 
 class CachedState(State):

@@ -15,9 +15,20 @@ from bson import Code, Decimal128, ObjectId
 from mongoengine.errors import OperationError
 from pymongo.collection import Collection
 
-__all__ = ["NO_DOCUMENT", "Scope", "check_upsert", "matches_in_pipelines", "scope_of"]
+__all__ = [
+    "BY_RELEVANCE",
+    "NO_DOCUMENT",
+    "Scope",
+    "check_upsert",
+    "matches_in_pipelines",
+    "scope_of",
+]
 
 NO_DOCUMENT: Mapping[str, Any] = {"_id": {"$in": []}}  # a filter that the server needs no look for
+
+# The server finds the documents of a text search in an order that changes from one search to the
+# next: what a limit leaves would be others each time.
+BY_RELEVANCE = [("_text_score", {"$meta": "textScore"}), ("_id", 1)]
 
 # Values that a collation compares as they are.
 _EXACT = frozenset({ObjectId, int, float, datetime, UUID, Decimal128, bytes, bool})
@@ -87,6 +98,8 @@ def scope_of(queryset: Any) -> Scope:
     ordering = queryset._ordering
     if ordering is None and (default := queryset._document._meta["ordering"]):
         ordering = queryset._get_order_by(default)
+    if not ordering and queryset._search_text:
+        ordering = BY_RELEVANCE
     # In memory (mongomock) they decide nothing, and writing operations don't take them.
     is_on_server = isinstance(queryset._collection, Collection)
     return Scope(

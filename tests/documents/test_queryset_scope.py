@@ -129,6 +129,7 @@ REFINEMENTS: dict[str, tuple[Refinement, list[int] | None]] = {
     "where nothing": (lambda q: q.where("false"), []),
     "where of many": (lambda q: q.where("this.n > 6"), [7, 8, 9]),
     "search_text": (lambda q: q.search_text("cat").order_by("n"), [1, 3, 5, 7, 9]),
+    "search_text unordered": (lambda q: q.search_text("cat").skip(1).limit(2), [3, 5]),
     "search_text of one": (lambda q: q.filter(n=3).search_text("cat"), [3]),
     "search_text without scores": (
         lambda q: q.search_text("cat", text_score=False).order_by("-n").limit(2),
