@@ -13,7 +13,7 @@ from datalayer import routing, transactions
 from datalayer.core import registry
 from datalayer.documents.collection import collection_of
 from datalayer.documents.engine import asks_plainly, shown, stock
-from datalayer.documents.scope import BY_RELEVANCE
+from datalayer.documents.scope import BY_KEY
 from datalayer.documents.shown import first_key
 
 __all__ = ["CachedState", "PassingState", "State"]
@@ -44,8 +44,9 @@ class State:
                 self._cursor_obj = queryset._collection.find(queryset._query)
             else:
                 cursor = stock.cursor.__get__(queryset)
-                if queryset._search_text and not is_ordered(queryset):
-                    cursor.sort(BY_RELEVANCE)
+                is_cut = queryset._limit or queryset._skip
+                if queryset._search_text and is_cut and not is_ordered(queryset):
+                    cursor.sort(BY_KEY)
                 if queryset._max_time_ms is not None:
                     cursor.max_time_ms(queryset._max_time_ms)
         return self._cursor_obj

@@ -16,7 +16,7 @@ from mongoengine.errors import OperationError
 from pymongo.collection import Collection
 
 __all__ = [
-    "BY_RELEVANCE",
+    "BY_KEY",
     "NO_DOCUMENT",
     "Scope",
     "check_upsert",
@@ -28,7 +28,7 @@ NO_DOCUMENT: Mapping[str, Any] = {"_id": {"$in": []}}  # a filter that the serve
 
 # The server finds the documents of a text search in an order that changes from one search to the
 # next: what a limit leaves would be others each time.
-BY_RELEVANCE = [("_text_score", {"$meta": "textScore"}), ("_id", 1)]
+BY_KEY = [("_id", 1)]
 
 # Values that a collation compares as they are.
 _EXACT = frozenset({ObjectId, int, float, datetime, UUID, Decimal128, bytes, bool})
@@ -98,8 +98,8 @@ def scope_of(queryset: Any) -> Scope:
     ordering = queryset._ordering
     if ordering is None and (default := queryset._document._meta["ordering"]):
         ordering = queryset._get_order_by(default)
-    if not ordering and queryset._search_text:
-        ordering = BY_RELEVANCE
+    if not ordering and queryset._search_text and (queryset._limit or queryset._skip):
+        ordering = BY_KEY
     # In memory (mongomock) they decide nothing, and writing operations don't take them.
     is_on_server = isinstance(queryset._collection, Collection)
     return Scope(
