@@ -23,7 +23,7 @@ from datalayer.core import Connection, registry
 from datalayer.errors import ConfigurationError
 from datalayer.replica_lag import lagging_less_than, some_secondary_lags_less_than
 
-__all__ = ["alias_for", "alias_instead_of", "read_from", "read_preference_for", "router", "using"]
+__all__ = ["alias_for", "read_from", "read_preference_for", "redirected", "router", "using"]
 
 Router = Callable[[Any], str | None]
 Preference = Primary | PrimaryPreferred | Secondary | SecondaryPreferred | Nearest
@@ -143,8 +143,8 @@ def alias_for(model: Any) -> str:
     return (route(model) if route is not None else None) or declared
 
 
-def alias_instead_of(alias: str) -> str:
-    """The alias that operations on ``alias`` itself go to now, whatever the model."""
+def redirected(alias: str) -> str:
+    """The alias that operations of ``alias`` go to now, inside ``using``."""
     return _aliases.get().get(alias, alias)
 
 

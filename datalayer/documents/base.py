@@ -37,6 +37,7 @@ from datalayer.documents.paths import items_of_lists, tell_of_whole_lists, with_
 from datalayer.documents.places import SWITCHED
 from datalayer.documents.query_translation import query, query_of
 from datalayer.documents.queryset import QuerySet
+from datalayer.documents.queryset_deletes import own_delete
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.storable import check_path_to_change
 from datalayer.documents.times import utc_now
@@ -346,6 +347,7 @@ class Document(
 
 
 own_save_update.add(Document._save_update)
+own_delete.add(Document.delete)
 
 
 class _StampedDocument(Document):

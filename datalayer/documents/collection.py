@@ -4,12 +4,13 @@ with the model's indexes built before the first write."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial, wraps
 from time import monotonic
 from typing import Any
 
 import pymongo
+from mongoengine.context_managers import set_read_write_concern
 from pymongo.collection import Collection
 from pymongo.command_cursor import CommandCursor, RawBatchCommandCursor
 from pymongo.cursor import Cursor, RawBatchCursor
@@ -29,6 +30,8 @@ __all__ = [
     "database_of",
     "outside_transaction",
     "plain_collection",
+    "time_limit",
+    "with_concerns",
 ]
 
 _SECONDS_IN_A_TRANSACTION = 5.0
@@ -114,6 +117,24 @@ class _ModelDatabase(Database[Any]):
         """Like PyMongo's; GridFS asks for it. The collections keep the options of the client."""
         other = _ModelDatabase(self.client, self.name)
         other._connection = self._connection
+        return other
+
+
+def time_limit(milliseconds: int) -> AbstractContextManager[None]:
+    """What ``max_time_ms`` asks for. The driver sends the deadline of the connection in the place
+    of an operation's own limit, which would never be heard."""
+    return pymongo.timeout(milliseconds / 1000)
+
+
+def with_concerns(
+    collection: Any,
+    write_concern: dict[str, Any] | None,
+    read_concern: dict[str, Any] | None = None,
+) -> Any:
+    """``collection`` with these concerns beside its own."""
+    if not write_concern and not read_concern:
+        return collection
+    with set_read_write_concern(collection, write_concern, read_concern) as other:
         return other
 
 
@@ -302,7 +323,9 @@ def _guarded_batches(cursor_class: Any) -> Callable[[Any], int]:
     def _refresh(self: Any) -> int:
         """Get the next batch, as an operation of the model's collection."""
         run = partial(cursor_class._refresh, self)
-        count: int = _performed(self._collection, run, "find", "none")
+        limit = getattr(self, "_max_time_ms", None)
+        with nullcontext() if limit is None else time_limit(limit):
+            count: int = _performed(self._collection, run, "find", "none")
         return count
 
     return _refresh

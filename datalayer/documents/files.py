@@ -159,7 +159,7 @@ class ModelFile(GridFSProxy):
 
     def _place(self, *, before_switching: bool = False) -> str:
         if self.field is None:
-            return routing.alias_instead_of(self.db_alias)
+            return routing.redirected(self.db_alias)
         return alias_of(self.field, self.instance, before_switching=before_switching)
 
     def _files(self, alias: str) -> Files:

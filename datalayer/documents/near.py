@@ -4,7 +4,7 @@ refuses ``$near`` in a count. Pure."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 __all__ = ["countable"]
@@ -12,16 +12,17 @@ __all__ = ["countable"]
 _EARTH_RADIUS_METRES = 6_378_100  # the server's own figure
 
 
-def countable(query: Mapping[str, Any]) -> dict[str, Any]:
+def countable(query: Mapping[str, Any], points: Container[str]) -> dict[str, Any]:
     """``query`` with each ``$near`` of a GeoJSON point put as a circle, which holds the same
-    documents in no order."""
+    documents in no order, where the path is one of ``points``: other shapes may be near and yet
+    reach out of the circle."""
     found: dict[str, Any] = {}
     outside: list[dict[str, Any]] = []
     for path, condition in query.items():
         if path == "$and":
-            found[path] = [countable(each) for each in condition]
+            found[path] = [countable(each, points) for each in condition]
             continue
-        near = _near_in(condition)
+        near = _near_in(condition) if path in points else None
         if near is None:
             found[path] = condition
             continue

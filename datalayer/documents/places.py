@@ -35,7 +35,7 @@ def alias_of(field: Any, document: Any, *, before_switching: bool = False) -> st
         ConfigurationError: where these are in several databases.
     """
     if field.db_alias != DEFAULT_ALIAS:
-        return routing.alias_instead_of(field.db_alias)
+        return routing.redirected(field.db_alias)
     root = root_of(document)
     if root is not None:
         switched: str | None = None if before_switching else root.__dict__.get(SWITCHED)
@@ -63,7 +63,7 @@ def _common_alias(field: Any) -> str:
             f"there are models with it in {', '.join(map(repr, sorted(found)))}: make it a part "
             "of a document first"
         )
-    return found.pop() if found else routing.alias_instead_of(DEFAULT_ALIAS)
+    return found.pop() if found else routing.redirected(DEFAULT_ALIAS)
 
 
 def _models_with(part: Any) -> Iterator[Any]:

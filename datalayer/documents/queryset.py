@@ -24,10 +24,12 @@ from datalayer.documents.engine import (
     written,
 )
 from datalayer.documents.engine.asking import plain_query
-from datalayer.documents.keys import stored_keys
-from datalayer.documents.near import countable
 from datalayer.documents.partial_documents import PartialReads
 from datalayer.documents.query_translation import as_documents_have, query_of
+from datalayer.documents.queryset_changes import Changes
+from datalayer.documents.queryset_deletes import Deletes
+from datalayer.documents.queryset_reads import Reads
+from datalayer.documents.queryset_state import CachedState, PassingState
 from datalayer.documents.references import Dereference
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.timestamps import stamped_update
@@ -52,22 +54,6 @@ class _Writes:
                 found = {"$and": [of_class, found]} if "_cls" in found else {**found, **of_class}
             queryset._mongo_query = found
         return queryset._mongo_query
-
-    def in_bulk(self, object_ids: Any) -> dict[Any, Any]:
-        """Like MongoEngine's; keys may have every form that a filter takes."""
-        queryset: Any = self
-        keys, known_as = stored_keys(queryset._document, object_ids)
-        found: dict[Any, Any] = {}
-        for raw in queryset._collection.find({"_id": {"$in": keys}}, **queryset._cursor_args):
-            document = raw
-            if queryset._scalar or not queryset._as_pymongo:
-                document = queryset._document._from_son(
-                    raw, _auto_dereference=queryset._auto_dereference
-                )
-            found[known_as(raw["_id"])] = (
-                queryset._get_scalar(document) if queryset._scalar else document
-            )
-        return found
 
     def distinct(self, field: str) -> Any:
         """Like MongoEngine's; single values are in the form that documents have."""
@@ -138,14 +124,13 @@ class _Writes:
         results = documents if load_bulk else keys
         return results[0] if is_one else results
 
-    def count(self, with_limit_and_skip: bool = False) -> Any:
-        """Like MongoEngine's; counts what is near a point, too."""
-        query: Any = self._query
-        counted: Any = self
-        if (without_order := countable(query)) != query:
-            counted = self.clone()  # type: ignore[attr-defined]
-            counted._mongo_query = without_order
-        return super(_Writes, counted).count(with_limit_and_skip)  # type: ignore[misc]
+    def create(self, **kwargs: Any) -> Any:
+        """Save a new document with these values, in this queryset's database; returns it."""
+        document = self._document(**kwargs)
+        collection: Any = self._collection  # type: ignore[attr-defined]
+        if collection != self._document._get_collection():
+            document._live_in(collection, keep_created=True)
+        return document.save(force_insert=True)
 
     def to_json(self, *args: Any, **kwargs: Any) -> str:
         """The documents as one JSON array, without their secrets."""
@@ -169,8 +154,6 @@ class _Writes:
         return self._as(QuerySet)
 
     def _as(self, queryset_class: type) -> Any:
-        if getattr(self, "_result_cache", None) is not None:
-            raise mongoengine.errors.OperationError("QuerySet already cached")
         fresh = queryset_class(self._document, self._collection)  # type: ignore[attr-defined]
         return self._clone_into(fresh)  # type: ignore[attr-defined]
 
@@ -181,7 +164,9 @@ class _Writes:
         return _translated(self._document, options, stamped)
 
 
-class QuerySet(PartialReads, _Writes, FastCachingQueries, _QuerySet):
+class QuerySet(
+    PartialReads, _Writes, Changes, Deletes, Reads, CachedState, FastCachingQueries, _QuerySet
+):
     """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
 
     if TYPE_CHECKING:  # MongoEngine has no types
@@ -192,7 +177,16 @@ class QuerySet(PartialReads, _Writes, FastCachingQueries, _QuerySet):
         search_text: Callable[..., Self]
 
 
-class QuerySetNoCache(PartialReads, _Writes, FastPassingQueries, _QuerySetNoCache):
+class QuerySetNoCache(
+    PartialReads,
+    _Writes,
+    Changes,
+    Deletes,
+    Reads,
+    PassingState,
+    FastPassingQueries,
+    _QuerySetNoCache,
+):
     """What ``objects.no_cache()`` gives."""
 
 

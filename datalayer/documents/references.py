@@ -14,6 +14,8 @@ from mongoengine.base.common import _document_registry
 from mongoengine.dereference import DeReference
 from mongoengine.fields import GenericLazyReferenceField, LazyReferenceField
 
+from datalayer.documents.queryset_reads import follows_references
+
 __all__ = [
     "Dereference",
     "ModelGenericLazyReferenceField",
@@ -58,7 +60,11 @@ class Dereference(DeReference):
                 rest[key] = ids
         if rest:
             self.reference_map = rest
-            found.update(super()._fetch_objects(doc_type))
+            following = follows_references.set(True)
+            try:
+                found.update(super()._fetch_objects(doc_type))
+            finally:
+                follows_references.reset(following)
             self.reference_map = references
         return found
 

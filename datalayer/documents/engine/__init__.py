@@ -3,15 +3,21 @@ documents with code that is compiled once per class."""
 
 from __future__ import annotations
 
+from datalayer.documents.engine.asking import asks_plainly
 from datalayer.documents.engine.compiled import core, is_compiled
 from datalayer.documents.engine.containers import tracked
 from datalayer.documents.engine.data import Converters, LazyData, PartialData
 from datalayer.documents.engine.explaining import Explanation, explain, explain_all
 from datalayer.documents.engine.first_reads import default_of
-from datalayer.documents.engine.internals import slots
+from datalayer.documents.engine.internals import slots, stock
 from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument, let_fetch
 from datalayer.documents.engine.programs import reason_against
-from datalayer.documents.engine.queries import FastCachingQueries, FastPassingQueries, plain_next
+from datalayer.documents.engine.queries import (
+    FastCachingQueries,
+    FastPassingQueries,
+    plain_next,
+    shown,
+)
 from datalayer.documents.engine.saving import (
     mark_saved,
     mongoengine_errors,
@@ -32,6 +38,7 @@ __all__ = [
     "LazyData",
     "PartialData",
     "accelerate",
+    "asks_plainly",
     "core",
     "default_of",
     "done",
@@ -46,7 +53,9 @@ __all__ = [
     "own_save_update",
     "plain_next",
     "reason_against",
+    "shown",
     "slots",
+    "stock",
     "tracked",
     "written",
     "written_field",

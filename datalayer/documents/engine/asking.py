@@ -39,6 +39,7 @@ _UNSET: dict[str, Any] = {
     "_comment": None,
     "_hint": -1,
     "_limit": None,
+    "_max_time_ms": None,
     "_ordering": None,
     "_read_concern": None,
     "_read_preference": None,

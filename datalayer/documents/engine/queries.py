@@ -20,7 +20,7 @@ from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.methods import is_fast
 from datalayer.documents.engine.programs import program_of
 
-__all__ = ["FastCachingQueries", "FastPassingQueries", "FastQueries", "plain_next"]
+__all__ = ["FastCachingQueries", "FastPassingQueries", "FastQueries", "plain_next", "shown"]
 
 # What one queryset takes over from another; in each of MongoEngine's querysets.
 _KEPT = (
@@ -95,7 +95,7 @@ class FastQueries:
             value = mine[name]
             new_qs.__dict__[name] = value if type(value) in _UNCHANGING else _copy(value)
         if mine["_cursor_obj"]:
-            new_qs._cursor_obj = mine["_cursor_obj"].clone()
+            self._pass_cursor(new_qs)
         return new_qs
 
     def clone(self) -> Any:
@@ -111,8 +111,11 @@ class FastQueries:
             if type(value) not in _UNCHANGING:
                 other.__dict__[name] = _copy(value)
         if mine["_cursor_obj"]:
-            other._cursor_obj = mine["_cursor_obj"].clone()
+            self._pass_cursor(other)
         return other
+
+    def _pass_cursor(self, other: Any) -> None:
+        other._cursor_obj = self.__dict__["_cursor_obj"].clone()
 
     def _settling(self) -> Callable[[Any], Any] | None:
         """What is to be done with each document that was read, if anything is."""
@@ -176,6 +179,22 @@ class FastPassingQueries(FastQueries):
 
 def _is_plain(queryset: Any) -> bool:
     return type(queryset).__next__ in plain_next
+
+
+def shown(queryset: Any) -> Iterator[Any]:
+    """What iterating over ``queryset`` gives, without keeping it."""
+    if _is_plain(queryset):
+        return documents(queryset)
+    return _by_next(queryset)
+
+
+def _by_next(queryset: Any) -> Iterator[Any]:
+    while True:
+        try:
+            document = next(queryset)
+        except StopIteration:
+            return
+        yield document
 
 
 def documents(queryset: Any) -> Iterator[Any]:

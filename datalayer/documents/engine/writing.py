@@ -15,6 +15,7 @@ from datalayer.documents.engine.data import lacks
 from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.plans import Plan, scalar_types
 from datalayer.documents.engine.source import Names, compiled
+from datalayer.documents.engine.tracking import Tracked
 from datalayer.documents.engine.values import plain
 
 if TYPE_CHECKING:
@@ -112,8 +113,13 @@ def value_writer_for(field: Any, program: Program) -> ValueWriter:
     if "use_db_field" in to_mongo.__code__.co_varnames:
         return lambda value, wrap: to_mongo(value, use_db_field=True)
     if program.tracks_changes and kind.to_python is BaseField.to_python:
-        return lambda value, wrap: plain(to_mongo(value))  # it may be a list of ours
+        return lambda value, wrap: _as_plain(to_mongo(value))
     return lambda value, wrap: to_mongo(value)
+
+
+def _as_plain(written: Any) -> Any:
+    """A list or mapping of the document's own as what may be handed on."""
+    return plain(written) if isinstance(written, Tracked) else written
 
 
 def _write_binary(value: Any, wrap: Wrap) -> Any:
