@@ -15,6 +15,7 @@ from pymongo.command_cursor import CommandCursor, RawBatchCommandCursor
 from pymongo.cursor import Cursor, RawBatchCursor
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from datalayer import indexes, operations, transactions
 from datalayer.contents import without_values
@@ -196,7 +197,10 @@ class ModelCollection(Collection[Any]):
         begun = transactions.current()
         if begun is not None and begun.connection is self._connection:
             return int(self.count_documents({}, *args, **kwargs))
-        run = partial(super().estimated_document_count, *args, **kwargs)
+        # An estimate is of one moment anyway, and the server takes no such read concern for it.
+        of_one_moment = self.read_concern.level == "snapshot"
+        asked = self.with_options(read_concern=ReadConcern()) if of_one_moment else self
+        run = partial(Collection.estimated_document_count, asked, *args, **kwargs)
         count: int = _performed(self, run, "estimated_document_count", "none")
         return count
 
@@ -219,14 +223,10 @@ class ModelCollection(Collection[Any]):
 def _performed(
     collection: ModelCollection, run: Callable[[], Any], name: str, effect: Effect
 ) -> Any:
-    bound = transactions.bound(collection._connection)
-    if bound is None:
-        return _attempted(collection, run, name, effect)
-    if bound is collection._connection:
+    if transactions.bound(collection._connection) is collection._connection:
         # In a transaction nothing has an effect before the commit.
-        return _attempted(collection, run, name, "none" if transactions.current() else effect)
-    with transactions.outside(collection._connection):
-        return _attempted(collection, run, name, effect)
+        effect = "none" if transactions.current() else effect
+    return _attempted(collection, run, name, effect)
 
 
 def _attempted(
@@ -238,6 +238,7 @@ def _attempted(
         result = run()
     except PyMongoError as exc:
         error = operations.failed(connection, exc, name, collection.name, effect, before)
+        error = error or transactions.ended_by_server(exc, connection)
         if error is None and isinstance(exc, OperationFailure):
             raise without_values(exc) from None
         if error is None:

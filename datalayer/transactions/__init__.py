@@ -12,8 +12,8 @@ from datalayer.transactions.unit import (
     Transaction,
     bound,
     current,
+    ended_by_server,
     on_commit,
-    outside,
     session,
 )
 
@@ -22,8 +22,8 @@ __all__ = [
     "before",
     "bound",
     "current",
+    "ended_by_server",
     "on_commit",
-    "outside",
     "session",
     "transaction",
     "transactional",
