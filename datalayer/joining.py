@@ -23,7 +23,14 @@ from pymongo.errors import InvalidOperation
 
 from datalayer.errors import TransactionError
 
-__all__ = ["JoiningClient", "hearing_replies", "joined", "joining", "take_options_off"]
+__all__ = [
+    "JoiningClient",
+    "hearing_replies",
+    "joined",
+    "joining",
+    "take_options_off",
+    "was_joined",
+]
 
 
 @dataclass(frozen=True)
@@ -35,18 +42,25 @@ class Joined:
     """Whose operations belong into it."""
 
 
+_MARK = "joined_by_datalayer"
 joined: ContextVar[Joined | None] = ContextVar("datalayer_joined", default=None)
 
 
 @contextmanager
 def joining(session: ClientSession, aliases: tuple[str, ...]) -> Iterator[None]:
     """Have the operations of the present context join ``session``, those over its client."""
+    vars(session)[_MARK] = True
     with session.bind(end_session=False):
         token = joined.set(Joined(session, aliases))
         try:
             yield
         finally:
             joined.reset(token)
+
+
+def was_joined(session: ClientSession | None) -> bool:
+    """Whether operations joined ``session``, rather than being given it by the application."""
+    return session is not None and _MARK in vars(session)
 
 
 class JoiningClient(MongoClient[Any]):

@@ -21,6 +21,8 @@ from datalayer import indexes, operations, transactions
 from datalayer.contents import without_values
 from datalayer.core import Connection
 from datalayer.documents.storable import check_call
+from datalayer.errors import TransactionError
+from datalayer.joining import was_joined
 from datalayer.operation_errors import Effect
 
 __all__ = [
@@ -302,6 +304,8 @@ for _name in _CHANGES:
 def _guarded_batches(cursor_class: Any) -> Callable[[Any], int]:
     def _refresh(self: Any) -> int:
         """Get the next batch, as an operation of the model's collection."""
+        if was_joined(self.session):
+            _rejoin(self)
         run = partial(cursor_class._refresh, self)
         count: int = _performed(self._collection, run, "find", "none")
         return count
@@ -309,11 +313,32 @@ def _guarded_batches(cursor_class: Any) -> Callable[[Any], int]:
     return _refresh
 
 
-class _ModelCursor(Cursor[Any]):
+def _rejoin(cursor: Any) -> None:
+    """See to it that ``cursor``, which joined a session, has the one that it needs now."""
+    if cursor.cursor_id is None:  # it was wound back, and begins in the present context
+        cursor._session = None
+    elif cursor.session.has_ended and cursor.alive:
+        alias = cursor._collection._connection.alias
+        raise TransactionError(
+            f"this cursor on {cursor._collection.name} of {alias!r} was begun in a transaction "
+            "or db.session() that has ended, and can't go on; read it to its end inside, with "
+            "list() say, or ask again outside",
+            alias=alias,
+        )
+
+
+class _Repeatable:
+    """For cursors whose copies begin in the present context, and not in their original's."""
+
+    def _clone_base(self, session: Any) -> Any:
+        return super()._clone_base(None if was_joined(session) else session)  # type: ignore[misc]
+
+
+class _ModelCursor(_Repeatable, Cursor[Any]):
     _refresh = _guarded_batches(Cursor)
 
 
-class _ModelRawBatchCursor(RawBatchCursor[Any]):
+class _ModelRawBatchCursor(_Repeatable, RawBatchCursor[Any]):
     _refresh = _guarded_batches(RawBatchCursor)
 
 
