@@ -304,6 +304,8 @@ for _name in _CHANGES:
 def _guarded_batches(cursor_class: Any) -> Callable[[Any], int]:
     def _refresh(self: Any) -> int:
         """Get the next batch, as an operation of the model's collection."""
+        if self._id is None:
+            self._read_preference = None  # wound back, it may be read elsewhere than before
         if was_joined(self.session):
             _rejoin(self)
         run = partial(cursor_class._refresh, self)
