@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ledger import Account, Event
-from places import up_to_date
+from places import Place, up_to_date
 
 from datalayer import db
 from datalayer.errors import TransactionError
@@ -24,9 +24,12 @@ CURSORS: dict[str, Callable[[], Iterator[Any]]] = {
 
 
 @pytest.fixture
-def many(databases: Settings) -> None:
-    Account.objects.insert([Account(name=str(number)) for number in range(MANY)])
-    Event.objects.insert([Event(number=number) for number in range(MANY)])
+def many(databases: Settings, place: Place) -> None:
+    everywhere = {"w": len(place.server.hosts)}
+    accounts = [Account(name=str(number)) for number in range(MANY)]
+    Account.objects.insert(accounts, write_concern=everywhere)
+    events = [Event(number=number) for number in range(MANY)]
+    Event.objects.insert(events, write_concern=everywhere)
 
 
 @pytest.mark.parametrize("way", CURSORS)
