@@ -12,29 +12,21 @@ from time import monotonic
 from typing import Any, ParamSpec, TypeVar, overload
 
 import pymongo
-from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 from tenacity import RetryCallState
 
 from datalayer.core import DEFAULT_ALIAS
-from datalayer.errors import (
-    DataLayerError,
-    DeadlineExceededError,
-    OutcomeUnknownError,
-    TransactionError,
-)
+from datalayer.errors import TransactionError
 from datalayer.joining import take_options_off
 from datalayer.retry import retrying
 from datalayer.transactions.cluster import leader
+from datalayer.transactions.ending import commit, hindrance, roll_back
 from datalayer.transactions.failures import (
-    NO_SUCH_TRANSACTION,
     caught_by_the_end,
     explanation,
     may_succeed_next_time,
-    over,
-    rolled_back,
 )
 from datalayer.transactions.threads import watch_threads
 from datalayer.transactions.unit import Transaction, current, entered
@@ -97,18 +89,18 @@ def transaction(*aliases: str, timeout: float = DEFAULT_SECONDS) -> Iterator[Tra
             with pymongo.timeout(timeout), entered(begun):
                 yield begun
         except BaseException as exc:
-            _roll_back(begun)
+            roll_back(begun)
             error = explanation(exc, connection.alias, begun.told)
             if error is not None:
                 raise error from exc
             raise
         finally:
             begun.ended = True
-        error = _hindrance(begun, ends, timeout)
+        error = hindrance(begun, ends, timeout)
         if error is not None:
-            _roll_back(begun)
+            roll_back(begun)
             raise error
-        _commit(begun, ends)
+        commit(begun, ends)
     begun.finish()
 
 
@@ -214,75 +206,9 @@ def _runs_later(function: Callable[..., object]) -> bool:
     return any(is_one(function) for is_one in kinds)
 
 
-def _hindrance(begun: Transaction, ends: float, timeout: float) -> DataLayerError | None:
-    """Why a block that ended without an error can't be committed; ``None`` where it can."""
-    alias = begun.connection.alias
-    if begun.failed is not None and begun.failed.is_transient:
-        return rolled_back(alias, f"{begun.failed.what}, which was caught inside it,")
-    if begun.failed is not None:
-        return TransactionError(
-            f"a block inside this transaction ended with an error ({begun.failed.what}), so it "
-            "was rolled back; let the error pass, or do that part outside",
-            alias=alias,
-        )
-    if begun.lost_a_reply:
-        return rolled_back(alias, "a command without a reply, whose error was caught inside it,")
-    if monotonic() >= ends:
-        return DeadlineExceededError(
-            f"the transaction on {alias!r} was not done in {timeout:.3g} seconds and was rolled "
-            "back: nothing was written; do less in it, or allow more time with "
-            "db.transaction(timeout=...)",
-            alias=alias,
-        )
-    return None
-
-
-def _roll_back(begun: Transaction) -> None:
-    try:
-        if begun.session.in_transaction:
-            begun.session.abort_transaction()
-    except (PyMongoError, DataLayerError):
-        # The server drops it by itself, at the latest after transactionLifetimeLimitSeconds.
-        logger.debug("the transaction on %s could not be aborted", begun.connection.alias)
-    finally:
-        begun.restore()
-
-
-def _commit(begun: Transaction, ends: float) -> None:
-    alias = begun.connection.alias
-    while True:
-        try:
-            with pymongo.timeout(max(ends - monotonic(), 0.001)):
-                begun.session.commit_transaction()
-        except (ConnectionFailure, OperationFailure) as exc:
-            if exc.has_error_label("UnknownTransactionCommitResult"):
-                if monotonic() < ends and not exc.timeout:
-                    continue  # repeating a commit is safe: the server does it once
-                raise OutcomeUnknownError(
-                    f"the commit on {alias!r} got no reply in time: the transaction is either "
-                    "done as a whole or not at all; read before doing it again",
-                    alias=alias,
-                ) from exc
-            begun.restore()
-            if _code(exc) == NO_SUCH_TRANSACTION:
-                raise over(alias, begun.told) from exc
-            if exc.has_error_label("TransientTransactionError"):
-                raise rolled_back(alias) from exc
-            raise TransactionError(
-                f"the server refused to commit on {alias!r} (error {_code(exc)}); nothing was "
-                "written",
-                alias=alias,
-            ) from exc
-        return
-
-
 def _tell(name: str, state: RetryCallState) -> None:
     logger.info(
         "%s is run again: its transaction was rolled back",
         name,
         extra={"event": "transaction_retry", "attempt": state.attempt_number},
     )
-
-
-def _code(exc: PyMongoError) -> int | None:
-    return exc.code if isinstance(exc, OperationFailure) else None

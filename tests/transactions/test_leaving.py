@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 from ledger import Account, Broken, names
+from pymongo.client_session import ClientSession
 
 from datalayer import db
-from datalayer.errors import DeadlineExceededError, TransactionError, UnavailableError
+from datalayer.errors import (
+    DeadlineExceededError,
+    PoolExhaustedError,
+    TransactionError,
+    UnavailableError,
+)
 from datalayer.settings import Settings
-from datalayer.transactions import running
+from datalayer.transactions import ending
 
 LEAVING = [KeyboardInterrupt, SystemExit, GeneratorExit]
 
@@ -238,7 +244,7 @@ def test_a_copy_of_the_context_works_after_the_end(databases: Settings) -> None:
 def test_a_block_that_took_too_long_is_rolled_back_before_anything_is_committed(
     databases: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = [running.monotonic()]
+    now = [ending.monotonic()]
     account = Account(name="a")
     called: list[int] = []
 
@@ -248,7 +254,27 @@ def test_a_block_that_took_too_long_is_rolled_back_before_anything_is_committed(
             db.on_commit(lambda: called.append(1))
             now[0] += 6
 
-    monkeypatch.setattr(running, "monotonic", lambda: now[0])
+    monkeypatch.setattr(ending, "monotonic", lambda: now[0])
     with pytest.raises(DeadlineExceededError, match="not done in 5 seconds"):
         late()
     assert (names(), account.pk, called) == ([], None, [])
+
+
+def test_a_commit_that_gets_no_connection_writes_nothing(
+    databases: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = Account(name="a")
+
+    def exhausted(session: ClientSession) -> None:
+        session.abort_transaction()  # as the server does when nobody comes back
+        raise PoolExhaustedError("no connection became free")
+
+    def block() -> None:
+        with db.transaction():
+            account.save()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ClientSession, "commit_transaction", exhausted)
+        with pytest.raises(PoolExhaustedError):
+            block()
+    assert (names(), account.pk) == ([], None)
