@@ -103,6 +103,21 @@ def test_it_arrives_after_the_commit(databases: Settings) -> None:
     assert db.outbox.waiting().entries == 0
 
 
+@pytest.mark.parametrize("options", ["readPreference=secondary", "readConcernLevel=linearizable"])
+def test_it_arrives_whichever_way_a_uri_reads(place: Place, apart: str, options: str) -> None:
+    uris = {
+        "default": f"{place.server.uri_for(apart)}&{options}",
+        "database1": f"{place.server.uri_for(apart + '_1')}&{options}",
+    }
+    with db.connected(Settings(databases=uris)):
+        sell("a", 1)
+        sell("a", 2)
+        assert db.outbox.waiting().entries == 2
+        assert db.outbox.deliver().delivered == 2
+        assert db.outbox.waiting().entries == 0
+        assert arrived("a") == [1, 2]
+
+
 def test_after_a_rollback_nothing_arrives(databases: Settings) -> None:
     def broken() -> None:
         with db.transaction():

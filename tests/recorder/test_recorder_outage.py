@@ -232,6 +232,20 @@ def test_a_lost_reply_stores_no_measurement_twice(
     assert recorder.stats()["written"] == 100
 
 
+def test_what_is_stored_already_is_looked_up_on_the_primary(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another member may not have it yet, wherever the model's reads go; here is none at all."""
+    recorder = make()
+    lose_one_reply(monkeypatch)
+    with monkeypatch.context() as preferred:
+        preferred.setitem(Reading._meta, "read_from", "secondary")
+        for number in range(10):
+            recorder.record({"number": number, "at": datetime.now(UTC)}, Reading)
+        assert recorder.flush() or recorder.flush()
+    assert numbers(Reading) == list(range(10))
+
+
 @pytest.mark.slow
 def test_cuts_under_load_lose_and_double_nothing(make: Make, proxy: FaultyProxy) -> None:
     recorder = make(batch_size=50, connections=3)
