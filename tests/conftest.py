@@ -106,6 +106,8 @@ def short_lived_transactions(place: Place) -> Iterator[None]:
     with MongoClient[dict[str, object]](place.uri) as client:
         client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=2)
         yield
+        # What is left of them now: the server would look for it again after half a minute.
+        client.admin.command("killAllSessions", [])
         client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=60)
 
 
