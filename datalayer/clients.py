@@ -14,6 +14,7 @@ from pymongo.driver_info import DriverInfo
 from datalayer import replica_lag
 from datalayer.bounded_pool import BoundedPool
 from datalayer.errors import ConfigurationError
+from datalayer.joining import JoiningClient
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.direct import tell_directly
 from datalayer.settings import DatabaseSettings
@@ -37,7 +38,7 @@ def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> Mon
     if settings.kind == "mongomock":
         return _open_mongomock(options)
     try:
-        client: MongoClient[Any] = _Client(
+        client = _Client(
             **options,
             event_listeners=monitors.listeners(),
             driver=DriverInfo("datalayer"),
@@ -50,13 +51,14 @@ def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> Mon
             "tlsCertificateKeyFile and its passphrase",
             alias=settings.alias,
         ) from exc
+    client._alias = settings.alias
     tell_directly(client, monitors)
     monitors.topology.follow(lambda: client.topology_description)
     return client
 
 
-class _Client(MongoClient[Any]):
-    """The driver's client, whose ``repr`` would show the passphrase of the key file; those of its
+class _Client(JoiningClient):
+    """A client whose ``repr`` would show the passphrase of the key file; those of its
     databases and collections hold the client's."""
 
     def __repr__(self) -> str:

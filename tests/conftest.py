@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import pytest
 from canaries import Guard
 from credentials import APP_USER
+from places import CAREFUL, PLAIN, Place
 from pymongo import MongoClient
 
 from datalayer.embedded import EmbeddedMongo
@@ -83,12 +84,30 @@ def auth_mongod() -> Iterator[EmbeddedMongo]:
         yield server
 
 
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("mongod", PLAIN),
+        ("mongod", CAREFUL),
+        ("shared_replset", PLAIN),
+        ("shared_replset", CAREFUL),
+    ],
+    ids=["one_member", "one_member_careful", "three_members", "three_members_careful"],
+)
+def place(request: pytest.FixtureRequest) -> Place:
+    """One server or three, and URIs without options or with those that touch transactions."""
+    servers, options = request.param
+    return Place(request.getfixturevalue(servers), options)
+
+
 @pytest.fixture
-def short_lived_transactions(mongod: EmbeddedMongo) -> Iterator[None]:
+def short_lived_transactions(place: Place) -> Iterator[None]:
     """A killed process's transaction is dropped after two seconds, rather than a minute."""
-    with MongoClient[dict[str, object]](mongod.uri) as client:
+    with MongoClient[dict[str, object]](place.uri) as client:
         client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=2)
         yield
+        # What is left of them now: the server would look for it again after half a minute.
+        client.admin.command("killAllSessions", [])
         client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=60)
 
 

@@ -26,7 +26,7 @@ FLOORS = (
         "unsafe_forks",
     ),
     ("settings", "embedded"),
-    ("retry", "monitoring", "logs", "bounded_pool", "breaker", "shutdown"),
+    ("retry", "monitoring", "logs", "bounded_pool", "breaker", "joining", "shutdown"),
     ("clients",),
     ("core",),
     ("indexes", "status", "operations"),

@@ -152,10 +152,9 @@ class Document(
         if begun is not None and begun.carries(connection):
             return collection_of(cls, connection)
         collection = cls._own_collection(connection)
-        if begun is None:
-            preference = routing.read_preference_for(cls, connection)
-            if preference is not None:
-                return collection.with_options(read_preference=preference)
+        preference = routing.read_preference_for(cls, connection)
+        if preference is not None:  # what joins a transaction leaves it out
+            return collection.with_options(read_preference=preference)
         return collection
 
     @classmethod

@@ -16,11 +16,14 @@ from pymongo.command_cursor import CommandCursor, RawBatchCommandCursor
 from pymongo.cursor import Cursor, RawBatchCursor
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from datalayer import indexes, operations, transactions
 from datalayer.contents import without_values
 from datalayer.core import Connection
 from datalayer.documents.storable import check_call
+from datalayer.errors import TransactionError
+from datalayer.joining import was_joined
 from datalayer.operation_errors import Effect
 
 __all__ = [
@@ -217,7 +220,10 @@ class ModelCollection(Collection[Any]):
         begun = transactions.current()
         if begun is not None and begun.connection is self._connection:
             return int(self.count_documents({}, *args, **kwargs))
-        run = partial(super().estimated_document_count, *args, **kwargs)
+        # An estimate is of one moment anyway, and the server takes no such read concern for it.
+        of_one_moment = self.read_concern.level == "snapshot"
+        asked = self.with_options(read_concern=ReadConcern()) if of_one_moment else self
+        run = partial(Collection.estimated_document_count, asked, *args, **kwargs)
         count: int = _performed(self, run, "estimated_document_count", "none")
         return count
 
@@ -240,14 +246,10 @@ class ModelCollection(Collection[Any]):
 def _performed(
     collection: ModelCollection, run: Callable[[], Any], name: str, effect: Effect
 ) -> Any:
-    bound = transactions.bound(collection._connection)
-    if bound is None:
-        return _attempted(collection, run, name, effect)
-    if bound is collection._connection:
+    if transactions.bound(collection._connection) is collection._connection:
         # In a transaction nothing has an effect before the commit.
-        return _attempted(collection, run, name, "none" if transactions.current() else effect)
-    with transactions.outside(collection._connection):
-        return _attempted(collection, run, name, effect)
+        effect = "none" if transactions.current() else effect
+    return _attempted(collection, run, name, effect)
 
 
 def _attempted(
@@ -259,6 +261,7 @@ def _attempted(
         result = run()
     except PyMongoError as exc:
         error = operations.failed(connection, exc, name, collection.name, effect, before)
+        error = error or transactions.ended_by_server(exc, connection)
         if error is None and isinstance(exc, OperationFailure):
             raise without_values(exc) from None
         if error is None:
@@ -322,6 +325,10 @@ for _name in _CHANGES:
 def _guarded_batches(cursor_class: Any) -> Callable[[Any], int]:
     def _refresh(self: Any) -> int:
         """Get the next batch, as an operation of the model's collection."""
+        if self._id is None:
+            self._read_preference = None  # wound back, it may be read elsewhere than before
+        if was_joined(self.session):
+            _rejoin(self)
         run = partial(cursor_class._refresh, self)
         limit = getattr(self, "_max_time_ms", None)
         with nullcontext() if limit is None else time_limit(limit):
@@ -331,11 +338,32 @@ def _guarded_batches(cursor_class: Any) -> Callable[[Any], int]:
     return _refresh
 
 
-class _ModelCursor(Cursor[Any]):
+def _rejoin(cursor: Any) -> None:
+    """See to it that ``cursor``, which joined a session, has the one that it needs now."""
+    if cursor.cursor_id is None:  # it was wound back, and begins in the present context
+        cursor._session = None
+    elif cursor.session.has_ended and cursor.alive:
+        alias = cursor._collection._connection.alias
+        raise TransactionError(
+            f"this cursor on {cursor._collection.name} of {alias!r} was begun in a transaction "
+            "or db.session() that has ended, and can't go on; read it to its end inside, with "
+            "list() say, or ask again outside",
+            alias=alias,
+        )
+
+
+class _Repeatable:
+    """For cursors whose copies begin in the present context, and not in their original's."""
+
+    def _clone_base(self, session: Any) -> Any:
+        return super()._clone_base(None if was_joined(session) else session)  # type: ignore[misc]
+
+
+class _ModelCursor(_Repeatable, Cursor[Any]):
     _refresh = _guarded_batches(Cursor)
 
 
-class _ModelRawBatchCursor(RawBatchCursor[Any]):
+class _ModelRawBatchCursor(_Repeatable, RawBatchCursor[Any]):
     _refresh = _guarded_batches(RawBatchCursor)
 
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pymongo.collection import Collection
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
 
 from datalayer.core import Connection
 from datalayer.documents.collection import plain_collection
@@ -68,5 +71,13 @@ class Entry:
 
 
 def collection(connection: Connection, name: str) -> Collection[Any]:
-    """A collection of the outbox's own, whose operations raise datalayer's errors."""
-    return plain_collection(connection, name)
+    """A collection of the outbox's own, whose operations raise datalayer's errors.
+
+    Whatever the URI says: what is delivered is what the majority has, and another member than
+    the primary may not have heard of it yet, or may still have what was delivered before.
+    """
+    return plain_collection(connection, name).with_options(
+        read_preference=ReadPreference.PRIMARY,
+        read_concern=ReadConcern("majority"),
+        write_concern=WriteConcern("majority"),
+    )

@@ -9,7 +9,9 @@ from typing import Any
 import bson
 from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
+from pymongo import ReadPreference
 from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from datalayer.core import registry
 from datalayer.documents.collection import plain_collection
@@ -102,7 +104,11 @@ def _missing(collection: Any, time_field: str, documents: Sequence[Any]) -> list
         time_field: {"$gte": min(times), "$lte": max(times)},
         "_id": {"$in": list(by_id)},
     }
-    for found in collection.find(query, {"_id": True}):
+    # Where it was sent to, and all of it: another member may not have it yet.
+    there = collection.with_options(
+        read_preference=ReadPreference.PRIMARY, read_concern=ReadConcern("local")
+    )
+    for found in there.find(query, {"_id": True}):
         by_id.pop(found["_id"], None)
     return list(by_id.values())
 

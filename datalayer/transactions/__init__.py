@@ -13,8 +13,8 @@ from datalayer.transactions.unit import (
     Transaction,
     bound,
     current,
+    ended_by_server,
     on_commit,
-    outside,
     session,
 )
 
@@ -24,8 +24,8 @@ __all__ = [
     "before",
     "bound",
     "current",
+    "ended_by_server",
     "on_commit",
-    "outside",
     "session",
     "transaction",
     "transactional",

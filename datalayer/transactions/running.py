@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -11,16 +12,22 @@ from time import monotonic
 from typing import Any, ParamSpec, TypeVar, overload
 
 import pymongo
-from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 from tenacity import RetryCallState
 
 from datalayer.core import DEFAULT_ALIAS
-from datalayer.errors import OutcomeUnknownError, TransactionError
+from datalayer.errors import TransactionError
+from datalayer.joining import take_options_off
 from datalayer.retry import retrying
 from datalayer.transactions.cluster import leader
-from datalayer.transactions.failures import explain, may_succeed_next_time, rolled_back
+from datalayer.transactions.ending import commit, hindrance, roll_back
+from datalayer.transactions.failures import (
+    caught_by_the_end,
+    explanation,
+    may_succeed_next_time,
+)
 from datalayer.transactions.threads import watch_threads
 from datalayer.transactions.unit import Transaction, current, entered
 
@@ -44,7 +51,12 @@ def transaction(*aliases: str, timeout: float = DEFAULT_SECONDS) -> Iterator[Tra
     Without ``aliases`` it covers ``default``; several must be databases of one cluster. What
     the block does to other databases happens at once and stays. The block and the commit have
     ``timeout`` seconds in all. A block inside another joins it; if the inner one raises, the
-    outer one can only be rolled back.
+    outer one can only be rolled back. So it is after an error of the server, a duplicate key
+    say: who catches it inside gets a ``TransactionError`` next.
+
+    The concerns and the read preference of the URI, of ``meta`` and of single calls
+    (``write_concern=``) count for nothing inside: the transaction reads one point in time from
+    the primary, and its commit is confirmed by a majority.
 
     After a rollback the documents that the block changed are what they were before. Work that
     may meet others' (write conflicts) belongs into a function with ``@db.transactional``, which
@@ -52,7 +64,9 @@ def transaction(*aliases: str, timeout: float = DEFAULT_SECONDS) -> Iterator[Tra
 
     Raises:
         NotConnectedError: before ``connect``.
-        TransactionError: for databases of several clusters, and a server without transactions.
+        TransactionError: for databases of several clusters, and a server without transactions;
+            after an error inside that was caught.
+        DeadlineExceededError: when the block took longer than its time; nothing was written.
         UnavailableError: when it was rolled back for a reason that may be gone the next time.
         OutcomeUnknownError: when the reply to the commit was lost.
     """
@@ -64,27 +78,29 @@ def transaction(*aliases: str, timeout: float = DEFAULT_SECONDS) -> Iterator[Tra
         return
     connection = leader(named)
     watch_threads()
+    take_options_off()
     with connection.client.start_session() as opened:
-        opened.start_transaction(ReadConcern("snapshot"), WriteConcern("majority"))
+        opened.start_transaction(
+            ReadConcern("snapshot"), WriteConcern("majority"), ReadPreference.PRIMARY
+        )
         begun = Transaction(named, connection, opened)
         ends = monotonic() + timeout
         try:
             with pymongo.timeout(timeout), entered(begun):
                 yield begun
         except BaseException as exc:
-            _roll_back(begun)
-            explain(exc, connection)
+            roll_back(begun)
+            error = explanation(exc, connection.alias, begun.told)
+            if error is not None:
+                raise error from exc
             raise
         finally:
             begun.ended = True
-        if begun.failed:
-            _roll_back(begun)
-            raise TransactionError(
-                "a block inside this transaction ended with an error, so it was rolled back; "
-                "let the error pass, or do that part outside",
-                alias=connection.alias,
-            )
-        _commit(begun, ends)
+        error = hindrance(begun, ends, timeout)
+        if error is not None:
+            roll_back(begun)
+            raise error
+        commit(begun, ends)
     begun.finish()
 
 
@@ -115,14 +131,23 @@ def transactional(
     drawn at random, and ``timeout`` seconds in all. Inside another transaction the function joins
     it and is not repeated by itself.
 
-    Raises what ``db.transaction`` raises, after the last attempt.
+    Raises what ``db.transaction`` raises, after the last attempt; and ``TransactionError`` for a
+    generator or a coroutine function, which would run after the transaction.
     """
     if len(names) == 1 and callable(names[0]):
         return transactional()(names[0])
 
     def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        runs_later = _runs_later(function)
+
         @functools.wraps(function)
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            if runs_later:
+                raise TransactionError(
+                    f"{function.__qualname__} is a generator or a coroutine function, whose body "
+                    "runs after the call, and so after the transaction; use @db.transactional on "
+                    "a function that returns when it has done its work"
+                )
             if current() is not None:
                 with transaction(*names):
                     return function(*args, **kwargs)
@@ -160,46 +185,25 @@ def _joined(outer: Transaction, aliases: tuple[str, ...]) -> Iterator[None]:
         )
     try:
         yield
-    except BaseException:
-        outer.failed = True
+    except BaseException as exc:
+        outer.failed = outer.failed or caught_by_the_end(exc, outer.told)
         raise
+    if outer.ended:
+        raise TransactionError(
+            f"the transaction on {outer.connection.alias!r} that this block joined has ended "
+            "before it, and what the block did afterwards was outside; a generator that yields "
+            "inside a transaction leaves it open to its caller",
+            alias=outer.connection.alias,
+        )
 
 
-def _roll_back(begun: Transaction) -> None:
-    try:
-        if begun.session.in_transaction:
-            begun.session.abort_transaction()
-    except PyMongoError:
-        # The server drops it by itself, at the latest after transactionLifetimeLimitSeconds.
-        logger.debug("the transaction on %s could not be aborted", begun.connection.alias)
-    finally:
-        begun.restore()
-
-
-def _commit(begun: Transaction, ends: float) -> None:
-    alias = begun.connection.alias
-    while True:
-        try:
-            with pymongo.timeout(max(ends - monotonic(), 0.001)):
-                begun.session.commit_transaction()
-        except (ConnectionFailure, OperationFailure) as exc:
-            if exc.has_error_label("UnknownTransactionCommitResult"):
-                if monotonic() < ends and not exc.timeout:
-                    continue  # repeating a commit is safe: the server does it once
-                raise OutcomeUnknownError(
-                    f"the commit on {alias!r} got no reply in time: the transaction is either "
-                    "done as a whole or not at all; read before doing it again",
-                    alias=alias,
-                ) from exc
-            begun.restore()
-            if exc.has_error_label("TransientTransactionError"):
-                raise rolled_back(alias) from exc
-            raise TransactionError(
-                f"the server refused to commit on {alias!r} (error {_code(exc)}); nothing was "
-                "written",
-                alias=alias,
-            ) from exc
-        return
+def _runs_later(function: Callable[..., object]) -> bool:
+    kinds = (
+        inspect.isgeneratorfunction,
+        inspect.iscoroutinefunction,
+        inspect.isasyncgenfunction,
+    )
+    return any(is_one(function) for is_one in kinds)
 
 
 def _tell(name: str, state: RetryCallState) -> None:
@@ -208,7 +212,3 @@ def _tell(name: str, state: RetryCallState) -> None:
         name,
         extra={"event": "transaction_retry", "attempt": state.attempt_number},
     )
-
-
-def _code(exc: PyMongoError) -> int | None:
-    return exc.code if isinstance(exc, OperationFailure) else None

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure
 
 from datalayer.contents import without_contents
 from datalayer.core import DEFAULT_ALIAS, Connection, registry
-from datalayer.errors import TransactionError
+from datalayer.errors import DataLayerError, TransactionError
+from datalayer.joining import hearing_replies, joined, joining
+from datalayer.transactions.failures import NO_SUCH_TRANSACTION, Failure, failure_in, over
 
 __all__ = [
     "Transaction",
     "bound",
     "current",
+    "ended_by_server",
     "entered",
     "on_commit",
-    "outside",
     "session",
     "started_inside",
 ]
@@ -56,15 +60,35 @@ class Transaction:
         self.connection = connection
         """The connection that carries the operations of all its aliases."""
         self.session = session
-        self.failed = False
-        """Whether a block inside it ended with an error: it can only be rolled back."""
+        self.failed: Failure | None = None
+        """What a block inside it ended with: it can only be rolled back."""
+        self.told: Failure | None = None
+        """The error in the server's last reply. If that is the cause, the next reply is that
+        there is no such transaction; another one shows that the transaction goes on."""
         self.ended = False
+        self._thread = threading.get_ident()
+        self._unanswered = self._without_reply()
         self._after: list[Callable[[], object]] = []
         self._touched: dict[int, tuple[object, Note]] = {}
 
     def carries(self, connection: Connection) -> bool:
         """Whether it covers the database of ``connection``, over another connection."""
         return connection is not self.connection and connection.alias in self.aliases
+
+    def hear(self, reply: Mapping[str, Any]) -> None:
+        """Note what a reply of the server to one of its commands tells."""
+        if reply.get("code") != NO_SUCH_TRANSACTION:
+            self.told = failure_in(reply)
+
+    @property
+    def lost_a_reply(self) -> bool:
+        """Whether a command of its thread got no answer: it may have happened or not, also where
+        the application has caught the error."""
+        is_here = self._thread == threading.get_ident()
+        return is_here and self._without_reply() > self._unanswered
+
+    def _without_reply(self) -> int:
+        return self.connection.monitors.commands.traffic().unanswered
 
     def remember(self, document: _Restorable) -> None:
         """Note what ``document`` is like before its first change in this transaction."""
@@ -105,20 +129,34 @@ class Transaction:
     def finish(self) -> None:
         """Call what was to be called after the commit, in order; failures are logged."""
         self._touched.clear()
-        for function in self._after:
+        for number, function in enumerate(self._after, 1):
             try:
                 function()
             except Exception as exc:
                 logger.error(
                     "a function called after the commit failed",
                     exc_info=without_contents(exc),
-                    extra={"alias": self.connection.alias, "event": "on_commit_failed"},
+                    extra=self._event("on_commit_failed"),
                 )
+            except BaseException:  # Ctrl-C, say: whoever wants to leave isn't held up
+                if number < len(self._after):
+                    logger.error(
+                        "the commit stands, but %d functions to be called after it were not, as "
+                        "the one before them was interrupted",
+                        len(self._after) - number,
+                        extra=self._event("on_commit_interrupted"),
+                    )
+                raise
+
+    def _event(self, name: str) -> dict[str, str]:
+        return {"alias": self.connection.alias, "event": name}
 
 
 def current() -> Transaction | None:
     """The transaction of the present context, or ``None``."""
-    return _current.get()
+    begun = _current.get()
+    # A context copied inside, or that of a generator which was closed elsewhere, still has it.
+    return None if begun is None or begun.ended else begun
 
 
 def on_commit(function: Callable[[], object]) -> None:
@@ -127,7 +165,7 @@ def on_commit(function: Callable[[], object]) -> None:
     Several are called in their order, outside the transaction; one that raises is logged, and
     the others are called all the same. Without a transaction it is called at once.
     """
-    begun = _current.get()
+    begun = current()
     if begun is None:
         function()
     else:
@@ -143,23 +181,19 @@ def session(alias: str = DEFAULT_ALIAS) -> Iterator[ClientSession]:
         NotConnectedError: before ``connect``.
         TransactionError: inside a transaction, which has a session of its own.
     """
-    if _current.get() is not None:
+    if current() is not None:
         raise TransactionError(
             "a transaction has a session of its own; open db.session() around it", alias=alias
         )
     connection = registry.connection(alias)
+    client = connection.client
+    # Linearizable reads see what happened before, by themselves; the server takes no time there.
+    follows = client.read_concern.level != "linearizable"
     with (
-        connection.client.start_session(causal_consistency=True) as opened,
-        _binding(connection, opened),
+        client.start_session(causal_consistency=follows) as opened,
+        _binding(connection, opened, (alias,)),
     ):
         yield opened
-
-
-@contextmanager
-def outside(connection: Connection) -> Iterator[None]:
-    """Let operations over ``connection`` run apart from the session of another client."""
-    with connection.client.start_session() as own, own.bind(end_session=False):
-        yield
 
 
 def bound(connection: Connection) -> Connection | None:
@@ -168,18 +202,33 @@ def bound(connection: Connection) -> Connection | None:
     Raises:
         TransactionError: in a thread that was started inside a transaction on ``connection``.
     """
-    joined = _bound.get()
-    if joined is None:
-        begun = started_inside.get()
-        if begun is not None:
-            begun.refuse_thread(connection)
-    return joined
+    mine = joined.get()
+    if mine is not None and not mine.session.has_ended:
+        return _bound.get()
+    begun = started_inside.get()
+    if begun is not None:
+        begun.refuse_thread(connection)
+    return None
+
+
+def ended_by_server(exc: Exception, connection: Connection) -> DataLayerError | None:
+    """The error for an operation over ``connection`` whose transaction the server has given up;
+    ``None`` where ``exc`` is another one."""
+    begun = current()
+    if begun is None or begun.connection is not connection:
+        return None
+    if not isinstance(exc, OperationFailure) or exc.code != NO_SUCH_TRANSACTION:
+        return None
+    return over(connection.alias, begun.told)
 
 
 @contextmanager
 def entered(begun: Transaction) -> Iterator[None]:
     """Make ``begun`` the transaction of the present context."""
-    with _binding(begun.connection, begun.session):
+    with (
+        hearing_replies(begun.session, begun.hear),
+        _binding(begun.connection, begun.session, begun.aliases),
+    ):
         token = _current.set(begun)
         try:
             yield
@@ -188,8 +237,10 @@ def entered(begun: Transaction) -> Iterator[None]:
 
 
 @contextmanager
-def _binding(connection: Connection, opened: ClientSession) -> Iterator[None]:
-    with opened.bind(end_session=False):
+def _binding(
+    connection: Connection, opened: ClientSession, aliases: tuple[str, ...]
+) -> Iterator[None]:
+    with joining(opened, aliases):
         token = _bound.set(connection)
         try:
             yield

@@ -25,3 +25,5 @@ for number in count():
     with db.transaction("default", "database1"):
         Left(number=number).save()
         Right(number=number).save()
+    if number == 0:
+        print("written", flush=True)

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
+from pymongo import ReadPreference
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 from recorded_events import Click, Reading
 from running_servers import wait_until
 
 from datalayer import db
-from datalayer.recorder import Recorder
+from datalayer.core import registry
+from datalayer.recorder import Recorder, delivery
 
 Make = Callable[..., Recorder]
 
@@ -230,6 +232,17 @@ def test_a_lost_reply_stores_no_measurement_twice(
     assert recorder.flush() or recorder.flush()
     assert numbers(Reading) == list(range(100))
     assert recorder.stats()["written"] == 100
+
+
+def test_what_is_stored_already_is_looked_up_on_the_primary(make: Make) -> None:
+    """Another member may not have it yet, wherever the URI or the model reads; here is none."""
+    make()
+    there = registry.connection("default").database["measurements"]
+    stored = {"_id": 1, "at": datetime.now(UTC)}
+    there.insert_one(stored)
+    elsewhere = there.with_options(read_preference=ReadPreference.SECONDARY)
+    missing = {"_id": 2, "at": datetime.now(UTC)}
+    assert delivery._missing(elsewhere, "at", [stored, missing]) == [missing]
 
 
 @pytest.mark.slow
