@@ -11,6 +11,7 @@ from typing import Any
 from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.errors import DataLayerError, TransactionError, UnavailableError
+from datalayer.server_codes import ServerCode
 
 __all__ = [
     "NO_SUCH_TRANSACTION",
@@ -23,14 +24,14 @@ __all__ = [
     "rolled_back",
 ]
 
-NO_SUCH_TRANSACTION = 251
+NO_SUCH_TRANSACTION = ServerCode.NoSuchTransaction
 """The server's answer to whatever comes after an error in a transaction."""
-_REFUSED = frozenset({20, 263})  # IllegalOperation, OperationNotSupportedInTransaction
-_DUPLICATE_KEY = 11000
-_MEANINGS = {
-    50: "a command that took longer than its time",
-    112: "a write conflict",
-    121: "a document that the collection's validator refuses",
+_REFUSED = frozenset({ServerCode.IllegalOperation, ServerCode.OperationNotSupportedInTransaction})
+_DUPLICATE_KEY = ServerCode.DuplicateKey
+_MEANINGS: Mapping[int, str] = {
+    ServerCode.MaxTimeMSExpired: "a command that took longer than its time",
+    ServerCode.WriteConflict: "a write conflict",
+    ServerCode.DocumentValidationFailure: "a document that the collection's validator refuses",
     _DUPLICATE_KEY: "a duplicate key",
 }
 _PLACE = re.compile(r"collection: [^. ]+\.(\S+) index: ")
