@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from time import monotonic
 from typing import Any
 
+from bson import Timestamp
+
 __all__ = ["LOOK_SECONDS", "Prepared"]
 
 Pair = tuple[Any, str]
@@ -27,6 +29,8 @@ class Prepared:
     def __init__(self) -> None:
         self.generation = 0
         self.look_again_at = monotonic() + LOOK_SECONDS
+        self.stands_since: Timestamp | None = None
+        """The server's time at which all that was built stood; ``None`` where it isn't known."""
         self._pairs: set[Pair] = set()
         self._identities: dict[str, Any] = {}
         # Guards the fields above. Re-entrant: a signal handler may drop a collection.
@@ -43,6 +47,7 @@ class Prepared:
         """Note that the indexes of ``models`` were built, unless something was forgotten since
         ``generation``."""
         with self._lock:
+            self.stands_since = None
             if generation == self.generation:
                 self._pairs.update((model, collection) for model in models)
 

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import pytest
 from fresh_databases import model_registry
 
-import datalayer.models  # noqa: F401 - registered before a page's own models come and go
 from datalayer import db
 from datalayer.cli.parser import build_parser
 from datalayer.contrib.flask.mongodb_settings import FLAT_KEYS, OLDER_KEY
 from datalayer.doctor import CHECKS
 from datalayer.embedded import EmbeddedMongo
+from datalayer.models import AnalyticsEvent
 from datalayer.settings.variables import (
     DATABASE_VARIABLES,
     FOREIGN_VARIABLES,
@@ -79,7 +79,8 @@ def environment(
     monkeypatch.setenv("MONGODB_URI", mongod.uri_for(database_name))
     monkeypatch.setenv("DATABASE1_URI", mongod.uri_for(f"{database_name}_analytics"))
     monkeypatch.chdir(tmp_path)
-    with model_registry():
+    # A reader's process registers it where the page imports it.
+    with model_registry(AnalyticsEvent):
         yield
         db.disconnect_all()
 

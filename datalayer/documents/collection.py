@@ -84,10 +84,11 @@ def apart_from_transaction(connection: Connection, name: str) -> Iterator[Collec
 @contextmanager
 def outside_transaction(connection: Connection) -> Iterator[None]:
     """Let the block's operations over ``connection`` run outside the present transaction."""
-    if transactions.current() is None:
+    begun = transactions.current()
+    if begun is None:
         yield
         return
-    with connection.client.start_session() as own, own.bind(end_session=False):
+    with begun.apart(), connection.client.start_session() as own, own.bind(end_session=False):
         yield
 
 
@@ -228,15 +229,22 @@ class ModelCollection(Collection[Any]):
         return count
 
     def _ensure_indexes(self) -> None:
+        begun = transactions.current()
+        if begun is None:
+            self._build_what_is_missing(nullcontext())
+            return
+        with begun.apart():
+            # If it has read the collection, a build waits for the transaction itself.
+            self._build_what_is_missing(pymongo.timeout(_SECONDS_IN_A_TRANSACTION))
+
+    def _build_what_is_missing(self, limit: AbstractContextManager[None]) -> None:
         model, prepared = self._model, self._home.prepared
         indexes.notice_drops(self._home)
         generation = prepared.generation
         if generation == self._prepared:
             return
         ensure = partial(indexes.ensure, model, self._home.alias, self.name)
-        # In a transaction that has read the collection, a build waits for the transaction itself.
-        in_transaction = transactions.current() is not None
-        with pymongo.timeout(_SECONDS_IN_A_TRANSACTION) if in_transaction else nullcontext():
+        with limit:
             _performed(self, ensure, "building the indexes", "none")
         self._prepared = generation
         if isinstance(model._collection, ModelCollection):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import mongoengine
+from pymongo.client_session import ClientSession
 
 from datalayer import indexes
 from datalayer.core import Connection, registry
 from datalayer.errors import TransactionError
 
-__all__ = ["before", "leader"]
+__all__ = ["before", "begin_after_builds", "leader"]
 
 before: list[Callable[[Connection, list[type[mongoengine.Document]]], None]] = []
 """What else has to be built before a transaction: called with a connection and its models."""
@@ -36,6 +37,22 @@ def leader(aliases: tuple[str, ...]) -> Connection:
         for prepare in before:
             prepare(connection, indexes.models_on(connection.alias))
     return first
+
+
+def begin_after_builds(session: ClientSession, connections: Iterable[Connection]) -> None:
+    """Let a transaction of ``session`` read a time at which all that was built stands already.
+
+    The server reads a little behind, and refuses what was built since. What is known holds for
+    all that begin later, so that one command after a build is enough.
+    """
+    for connection in connections:
+        prepared = connection.prepared
+        since = prepared.stands_since
+        if since is None:
+            session.client.admin.command("ping", session=session)
+            since = prepared.stands_since = session.operation_time
+        if since is not None:
+            session.advance_operation_time(since)
 
 
 def _share_a_cluster(one: Connection, other: Connection) -> bool:

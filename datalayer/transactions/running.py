@@ -17,11 +17,11 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 from tenacity import RetryCallState
 
-from datalayer.core import DEFAULT_ALIAS
+from datalayer.core import DEFAULT_ALIAS, registry
 from datalayer.errors import TransactionError
 from datalayer.joining import take_options_off
 from datalayer.retry import retrying
-from datalayer.transactions.cluster import leader
+from datalayer.transactions.cluster import begin_after_builds, leader
 from datalayer.transactions.ending import commit, hindrance, roll_back
 from datalayer.transactions.failures import (
     caught_by_the_end,
@@ -80,6 +80,7 @@ def transaction(*aliases: str, timeout: float = DEFAULT_SECONDS) -> Iterator[Tra
     watch_threads()
     take_options_off()
     with connection.client.start_session() as opened:
+        begin_after_builds(opened, map(registry.connection, named))
         opened.start_transaction(
             ReadConcern("snapshot"), WriteConcern("majority"), ReadPreference.PRIMARY
         )
