@@ -24,7 +24,7 @@ def seconds_of(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until ``condition`` holds; a database that is away holds nothing."""
     ends = time.monotonic() + seconds
     held: list[object] = []

@@ -49,7 +49,7 @@ def severities(report: Report, check: str) -> set[str]:
     return {finding.severity for finding in report.of(check)}
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
     ends = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < ends, "it did not happen in time"

@@ -280,7 +280,7 @@ def test_three_members_hold_the_same_data(replset: EmbeddedMongo, database_name:
 def test_another_member_is_elected_when_the_primary_is_killed(replset: EmbeddedMongo) -> None:
     first = replset.primary
     replset.kill(first)
-    second = replset.wait_for_primary(10)
+    second = replset.wait_for_primary(60)
     assert second != first
     replset.start(first)
     with Client(replset.member_uri(first)) as client:
@@ -291,7 +291,7 @@ def test_another_member_is_elected_when_the_primary_is_killed(replset: EmbeddedM
 def test_another_member_is_elected_when_the_primary_hangs(replset: EmbeddedMongo) -> None:
     first = replset.primary
     replset.pause(first)
-    assert replset.wait_for_primary(20) != first
+    assert replset.wait_for_primary(60) != first
 
 
 def test_a_minority_elects_nobody(replset: EmbeddedMongo) -> None:

@@ -200,17 +200,15 @@ with graceful_shutdown(0):
     print("ready", flush=True)
     while True:
         try:
-            time.sleep(60)
+            time.sleep(0.1)  # Python sees a signal that comes right before one after it
         except BaseException:
             pass
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        started = time.monotonic()
         process.terminate()
-        assert process.wait(DEADLINE) == 128 + signal.SIGTERM
-    assert 4 < time.monotonic() - started < 8
+        assert process.wait(60) == 128 + signal.SIGTERM
 
 
 def test_a_signal_while_waiting_for_the_event_wakes_up_at_once() -> None:

@@ -35,7 +35,7 @@ def installed(*words: str, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen([program, *words], text=True, **{**pipes, **options})
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
     """Ask again and again until it holds; fail after ``seconds``."""
     ends = time.monotonic() + seconds
     while not holds():

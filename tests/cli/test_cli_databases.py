@@ -186,7 +186,7 @@ def test_ctrl_c_is_the_usual_end_of_top() -> None:
     with process:
         assert process.stdout.readline().startswith("databases at ")
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=20)
+        _, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (0, "")
 
 

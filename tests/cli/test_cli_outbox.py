@@ -51,6 +51,6 @@ def test_run_goes_on_until_it_is_told_to_end(with_one_waiting: Settings) -> None
     with installed("outbox", "run", "--json") as process:
         wait_until(lambda: heard(with_one_waiting) == 1)
         process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=20)
+        stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (0, "")
     assert '"delivered": 1' in stdout

@@ -55,7 +55,7 @@ def proxy(shared: Settings, line: FaultyProxy) -> Iterator[FaultyProxy]:
 def restored(line: FaultyProxy) -> None:
     """Open the way again, and wait until this process has noticed."""
     line.restore()
-    wait_until(lambda: db.database1.is_connected, 20, "the database is back")
+    wait_until(lambda: db.database1.is_connected, 60, "the database is back")
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def killed_under_load(
 
 def wait_until_back() -> None:
     """Until this process has noticed that the database is back."""
-    wait_until(lambda: db.database1.is_connected, 20, "the database is back")
+    wait_until(lambda: db.database1.is_connected, 60, "the database is back")
 
 
 def stored(model: Any, pid: int) -> Counter[int]:

@@ -26,7 +26,7 @@ from datalayer.transfer.places import Place
 from datalayer.transfer.ranges import Range
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
     ends = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < ends, f"did not happen within {seconds:g} seconds"
