@@ -14,6 +14,7 @@ from pymongo.errors import (
     NetworkTimeout,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
 )
 from pymongo.topology_description import TopologyDescription
 
@@ -83,6 +84,12 @@ _DIAGNOSES = {
             "check that a majority of its members is up; an election takes about 12 seconds",
         ),
         Diagnosis(
+            "no_reader",
+            "no member is there that the readPreference of the URI lets answer reads",
+            "a set without a secondary answers none with readPreference=secondary: write "
+            "secondaryPreferred, or look at its members and the tags",
+        ),
+        Diagnosis(
             "slow",
             "the server does not come to an end in time",
             "look at its load and at what runs there (`datalayer top`); "
@@ -106,6 +113,8 @@ def diagnose(exc: BaseException, description: TopologyDescription | None) -> Dia
     """The reason behind ``exc``, read from it and from what the driver knows of the servers."""
     if isinstance(exc, OperationFailure):
         return _diagnose_answer(exc)
+    if isinstance(exc, ServerSelectionTimeoutError) and _has_primary(description):
+        return _DIAGNOSES["no_reader"]
     errors = list(_errors_of(description)) or [exc]
     for reason, matches in _SIGNS:
         if any(matches(error) for error in errors):
@@ -120,6 +129,10 @@ def diagnose(exc: BaseException, description: TopologyDescription | None) -> Dia
     if isinstance(exc, PyMongoError) and exc.timeout:
         return _DIAGNOSES["timeout"]
     return _DIAGNOSES["unreachable"]
+
+
+def _has_primary(description: TopologyDescription | None) -> bool:
+    return description is not None and description.has_writable_server()
 
 
 def _diagnose_answer(exc: OperationFailure) -> Diagnosis:

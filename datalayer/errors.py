@@ -95,8 +95,8 @@ class ConnectError(DataLayerError):
     """A required database could not be reached, verified or prepared in time.
 
     ``reason`` is one of ``unreachable``, ``refused``, ``unknown_host``, ``timeout``, ``tls``,
-    ``replica_set``, ``no_primary``, ``slow``, ``not_ready`` and ``rejected``; ``elapsed`` is the
-    time spent in seconds. The message says what to check.
+    ``replica_set``, ``no_primary``, ``no_reader``, ``slow``, ``not_ready`` and ``rejected``;
+    ``elapsed`` is the time spent in seconds. The message says what to check.
     """
 
     def __init__(
@@ -159,7 +159,12 @@ class StaleDocumentError(DataLayerError):
     """
 
     def __init__(
-        self, message: str, *, alias: str | None = None, collection: str, id: Any
+        self,
+        message: str,
+        *,
+        alias: str | None = None,
+        collection: str | None = None,
+        id: Any = None,
     ) -> None:
         super().__init__(message, alias=alias)
         self.collection = collection

@@ -11,6 +11,7 @@ from typing import Any
 
 import pymongo
 from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.read_preferences import ReadPreference
 from tenacity import RetryCallState
 
 from datalayer import indexes
@@ -40,6 +41,12 @@ _LAST_ATTEMPT_SECONDS = 0.1
 second longer than its time-out, and connecting ends within half a second of its deadline."""
 
 
+_NEVER_THE_PRIMARY_INSTEAD = frozenset(
+    {ReadPreference.NEAREST.mode, ReadPreference.SECONDARY.mode}
+)
+"""Reads with these fail where the set has no such member, and with the tags asked for."""
+
+
 def ping(connection: Connection, timeout_seconds: float) -> float:
     """Ask the primary for a sign of life; returns the milliseconds that it took.
 
@@ -64,9 +71,9 @@ def ask_version(connection: Connection, timeout_seconds: float) -> None:
 def verify(connection: Connection, timeout_seconds: float) -> float:
     """Ask the primary for a sign of life and for what the user may do; returns milliseconds.
 
-    A ping takes no privilege. This asks, with one command too, how a query would be carried out:
-    that takes the privilege of the query, carries out nothing, and the answer names the server's
-    version besides.
+    Where reads go to other members, whether there is one. A ping takes no privilege. This asks,
+    with one command too, how a query would be carried out: that takes the privilege of the query,
+    carries out nothing, and the answer names the server's version besides.
 
     Raises:
         AuthenticationError: for a user that may do nothing in its database, and where the server
@@ -90,6 +97,9 @@ def verify(connection: Connection, timeout_seconds: float) -> float:
             _check_privileges(connection, exc)
         else:
             connection.server_version = told.get("serverInfo", {}).get("version")
+        preference = connection.client.read_preference
+        if preference.mode in _NEVER_THE_PRIMARY_INSTEAD:
+            connection.client.admin.command("ping", read_preference=preference)
     return (monotonic() - started) * 1000
 
 

@@ -121,6 +121,22 @@ def test_no_attempt_begins_at_the_very_end(
     assert caught.value.elapsed < 0.76
 
 
+def test_a_set_without_a_secondary_is_told_where_only_secondaries_may_answer(
+    mongod: EmbeddedMongo, database_name: str
+) -> None:
+    with pytest.raises(ConnectError, match="readPreference") as caught:
+        connect(f"{mongod.uri_for(database_name)}&readPreference=secondary")
+    assert caught.value.reason == "no_reader"
+
+
+@pytest.mark.parametrize("preference", ["secondaryPreferred", "nearest", "primaryPreferred"])
+def test_a_set_without_a_secondary_is_enough_where_the_primary_may_answer(
+    mongod: EmbeddedMongo, database_name: str, preference: str
+) -> None:
+    connect(f"{mongod.uri_for(database_name)}&readPreference={preference}")
+    assert db.database.is_connected
+
+
 def test_a_server_that_starts_during_the_retries_is_connected(database_name: str) -> None:
     with EmbeddedMongo() as server:
         server.kill(0)
