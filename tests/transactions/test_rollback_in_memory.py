@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from fresh_databases import connected, model_registry, settings_for
+from fresh_databases import connected, model_registry
 from mongoengine import DynamicDocument, IntField, ListField, ReferenceField, StringField
 from nested_documents import CHANGES, MODELS, Leaf, Part, Tree, grown, shown, stored
+from places import Place, cleared, up_to_date
 from pymongo.errors import OperationFailure
 
 from datalayer import db
 from datalayer.documents import Document
-from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
 
 
@@ -40,18 +40,17 @@ def disconnected() -> None:
 
 
 @pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    with model_registry(*MODELS, Coin, Loose), connected(settings_for(mongod)) as made:
+def shared(place: Place) -> Iterator[Settings]:
+    with model_registry(*MODELS, Coin, Loose), connected(place.settings()) as made:
         yield made
 
 
 @pytest.fixture(autouse=True)
 def databases(shared: Settings) -> Iterator[None]:
     with model_registry(*MODELS, Coin, Loose):
-        db.connect_all(shared)
-        for model in (Tree, Coin, Loose):
-            model._get_collection().delete_many({})
-        yield
+        cleared(shared)
+        with up_to_date():
+            yield
 
 
 def roll_back(*steps: Callable[[], Any]) -> None:
