@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import mongoengine
 from bson import DBRef, ObjectId, json_util
-from mongoengine.context_managers import set_write_concern
 from mongoengine.errors import SaveConditionError
 from mongoengine.fields import ObjectIdField
 from mongoengine.queryset.visitor import QNode
@@ -20,7 +19,7 @@ from datalayer.documents import dynamic, stale
 from datalayer.documents.absences import Absences
 from datalayer.documents.belonging import Belongings, DocumentBelongings
 from datalayer.documents.binding import bind
-from datalayer.documents.collection import collection_of, database_of
+from datalayer.documents.collection import collection_of, database_of, with_concerns
 from datalayer.documents.engine import (
     FastDocument,
     FastEmbeddedDocument,
@@ -283,7 +282,7 @@ class Document(
             if self._data.get(name) is not None:
                 field = self._fields[name]
                 doc[field.db_field] = field.to_mongo(self._data[name])
-        collection = self._collection_with(write_concern)
+        collection = with_concerns(self._get_collection(), write_concern)
         if fresh or force_insert or self._meta.get("timeseries"):
             return collection.insert_one(doc).inserted_id
         # Given an id, MongoEngine first tries to replace and then inserts: two round trips.
@@ -294,7 +293,8 @@ class Document(
     def _save_update(
         self, doc: Any, save_condition: dict[str, Any] | None, write_concern: dict[str, Any]
     ) -> tuple[Any, bool]:
-        collection = self._collection_with(write_concern)  # fails where there is no connection
+        # Fails where there is no connection.
+        collection = with_concerns(self._get_collection(), write_concern)
         doc = with_shard_key(self, doc)
         select: dict[str, Any] = {}
         if save_condition is not None:
@@ -324,13 +324,6 @@ class Document(
                 raise stale.gone(self)
             raise SaveConditionError("Race condition preventing document update detected")
         return doc["_id"], upsert and result.matched_count == 0
-
-    def _collection_with(self, write_concern: dict[str, Any]) -> Any:
-        collection = self._get_collection()
-        if not write_concern:
-            return collection
-        with set_write_concern(collection, write_concern) as other:
-            return other
 
     def _get_update_doc(self) -> dict[str, Any]:
         update: dict[str, Any] = super()._get_update_doc()

@@ -28,7 +28,6 @@ from mongoengine.fields import (
 
 from datalayer.documents.conversion import converted, key_of, reason_of
 from datalayer.documents.keys import with_stored_key
-from datalayer.documents.references import load_references
 
 __all__ = ["bind"]
 
@@ -57,8 +56,6 @@ def _bind(field: BaseField) -> None:
         _bind(inner)
         if "of_given" in vars(inner):
             _set(field, "of_given", MethodType(_of_given, field))
-        if isinstance(inner, (GenericReferenceField, ReferenceField)):
-            _set(field, "_lazy_load_refs", load_references)
 
 
 def _set(field: BaseField, name: str, value: Any) -> None:

@@ -4,18 +4,17 @@ first attempt to insert, and no secrets in JSON."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 import mongoengine
 from bson import Decimal128, json_util
 from mongoengine import signals
-from mongoengine.context_managers import set_write_concern
 from mongoengine.errors import OperationError
 from mongoengine.queryset import QuerySet as _QuerySet
 from mongoengine.queryset import QuerySetNoCache as _QuerySetNoCache
 
 from datalayer.documents.adoption import complete, needs_completing
+from datalayer.documents.collection import with_concerns
 from datalayer.documents.engine import (
     FastCachingQueries,
     FastPassingQueries,
@@ -108,14 +107,13 @@ class _Writes:
             document._prepare_insert()
             if validate:
                 document.validate()
-        collection: Any = self._collection  # type: ignore[attr-defined]
+        collection = with_concerns(self._collection, write_concern)  # type: ignore[attr-defined]
         raw = [written(document) for document in documents]
-        chosen = set_write_concern(collection, write_concern) if write_concern else None
-        with chosen or nullcontext(collection) as there, mongoengine_errors:
+        with mongoengine_errors:
             if is_one:
-                keys = [there.insert_one(raw[0]).inserted_id]
+                keys = [collection.insert_one(raw[0]).inserted_id]
             else:
-                keys = there.insert_many(raw).inserted_ids
+                keys = collection.insert_many(raw).inserted_ids
         for document, key in zip(documents, keys, strict=True):
             mark_saved(document, key)
         signals.post_bulk_insert.send(
