@@ -3,10 +3,11 @@ not put right."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,20 @@ def prepared(databases: Databases, target: str, *, occupied: bool) -> None:
         )
 
 
+def until_it_gets_through(run: Callable[[int], Any], start: int, stride: int) -> Iterator[None]:
+    """After each kill by ``run``, at every ``stride``-th command.
+
+    How many commands there are differs from run to run: leases are renewed and progress is noted
+    as time goes by, and changes come together or one by one.
+    """
+    for end_at in itertools.count(start, stride):
+        if (answer := run(end_at)) is not None:
+            assert answer != "failed"
+            assert end_at > start
+            return
+        yield
+
+
 def let_the_lease_run_out(databases: Databases, target: str) -> None:
     """As waiting for it would, within no time."""
     databases[target].datalayer_transfers.update_one({"_id": "t"}, {"$set": {"until": None}})
@@ -107,11 +122,14 @@ def test_a_killed_run_is_resumed_to_equal_digests(
     target, occupied = chosen["target"], chosen.get("conflicts") == "replace"
     prepared(databases, target, occupied=occupied)
     before = databases.state()
-    commands = mortal.do("run", None, **chosen)
+    mortal.do("run", None, **chosen)
     wanted = databases.state()
-    for end_at in range(list(KINDS).index(kind) % STRIDE, commands, STRIDE):
+
+    def run(end_at: int) -> Any:
         prepared(databases, target, occupied=occupied)
-        assert mortal.do("run", end_at, answered, **chosen) is None
+        return mortal.do("run", end_at, answered, **chosen)
+
+    for _ in until_it_gets_through(run, list(KINDS).index(kind) % STRIDE, STRIDE):
         if databases[target].datalayer_transfers.find_one({"_id": "t"}) is None:
             assert databases.state() == before
             continue
@@ -131,12 +149,15 @@ def test_a_killed_follower_is_resumed_to_equal_digests(
 ) -> None:
     chosen = options("archive", follow=True, move=move)
     prepared(databases, "archive", occupied=False)
-    commands = mortal.do("run", None, **chosen)
+    mortal.do("run", None, **chosen)
     wanted = databases.state()
     assert wanted["archive"]["messages"][0] == 55
-    for end_at in range(int(move), commands, 2 * STRIDE):
+
+    def run(end_at: int) -> Any:
         prepared(databases, "archive", occupied=False)
-        assert mortal.do("run", end_at, **chosen) is None
+        return mortal.do("run", end_at, **chosen)
+
+    for _ in until_it_gets_through(run, int(move), 2 * STRIDE):
         stored = databases["archive"].datalayer_transfers.find_one({"_id": "t"})
         if stored is None:
             continue
@@ -163,12 +184,13 @@ def test_a_killed_rollback_is_rolled_back_to_the_end(
     target, occupied = chosen["target"], chosen.get("conflicts") == "replace"
     prepared(databases, target, occupied=occupied)
     before = databases.state()
-    mortal.do("run", None, **chosen)
-    commands = mortal.do("rollback", None)
-    for end_at in range(1, commands, STRIDE - 1):
+
+    def run(end_at: int) -> Any:
         prepared(databases, target, occupied=occupied)
         mortal.do("run", None, **chosen)
-        assert mortal.do("rollback", end_at) is None
+        return mortal.do("rollback", end_at)
+
+    for _ in until_it_gets_through(run, 1, STRIDE - 1):
         let_the_lease_run_out(databases, target)
         assert transfer.rollback("t").state == "rolled_back"
         assert databases.state() == before
