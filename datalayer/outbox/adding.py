@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
@@ -10,13 +11,14 @@ from pymongo import ReturnDocument
 from datalayer import indexes
 from datalayer.core import DEFAULT_ALIAS, registry
 from datalayer.errors import TransactionError
-from datalayer.outbox.entries import KEYS, OUTBOX, Entry, collection
+from datalayer.outbox.entries import KEYS, OUTBOX, Entry, as_stored, collection
+from datalayer.outbox.keys import check_key
 from datalayer.transactions import current, transaction
 
-__all__ = ["add"]
+__all__ = ["add", "write_down"]
 
 
-def add(document: Any, *, key: str | None = None, source: str = DEFAULT_ALIAS) -> None:
+def add(document: Any, *, key: Any = None, source: str = DEFAULT_ALIAS) -> None:
     """Have ``document``, of a model on another alias, delivered there after the commit.
 
         with db.transaction():
@@ -25,10 +27,14 @@ def add(document: Any, *, key: str | None = None, source: str = DEFAULT_ALIAS) -
 
     It is delivered exactly once, if the transaction is committed, by a relay: a thread of
     ``db.outbox.start()``, or the command ``datalayer outbox run``. Documents with the same
-    ``key`` (a customer's id, say) arrive in the order of their transactions; transactions that
-    use a key at the same time meet in a write conflict, so put them into functions with
-    ``@db.transactional``. Without a key, documents arrive in any order. Outside a transaction
-    the document is written down in one of its own.
+    ``key`` (a customer's id, say) for one alias arrive in the order of their transactions;
+    transactions that use a key at the same time meet in a write conflict, so put them into
+    functions with ``@db.transactional``. Without a key, documents arrive in any order. Outside a
+    transaction the document is written down in one of its own.
+
+    A key is text, a number, an ``ObjectId``, a ``UUID``, a date or bytes, of up to 1,024 bytes.
+    Keys are compared by the server, to which 5 and 5.0 are one. Several sources may use the same
+    keys for one target, and one source for several targets.
 
     ``source`` is the alias of the outbox. Nothing is delivered over an ``_id`` that exists in
     the target with other contents: the delivered document replaces it.
@@ -36,10 +42,13 @@ def add(document: Any, *, key: str | None = None, source: str = DEFAULT_ALIAS) -
     Raises:
         ValidationError: for a document that its model refuses.
         TransactionError: for a model of the source's own alias, and for a time-series
-            collection, which takes no part in transactions.
+            collection, which takes no part in transactions; for a key of another type, one that
+            is not a finite number, or longer.
     """
     model = type(document)
     alias = indexes.alias_of(model)
+    if key is not None:
+        check_key(key, source)
     if alias == source:
         raise TransactionError(
             f"{model.__name__} is on {source!r} itself: save it in the transaction", alias=alias
@@ -58,8 +67,9 @@ def add(document: Any, *, key: str | None = None, source: str = DEFAULT_ALIAS) -
     stored = document.to_mongo()
     stored.setdefault("_id", ObjectId())
     begun = current()
+    name = model._get_collection_name()
     if begun is not None and source in begun.aliases:
-        _write_down(source, alias, model._get_collection_name(), stored, key)
+        write_down(source, alias, name, stored, key)
         return
     if begun is not None:
         raise TransactionError(
@@ -67,26 +77,34 @@ def add(document: Any, *, key: str | None = None, source: str = DEFAULT_ALIAS) -
             alias=source,
         )
     with transaction(source):
-        _write_down(source, alias, model._get_collection_name(), stored, key)
+        write_down(source, alias, name, stored, key)
 
 
-def _write_down(source: str, alias: str, name: str, stored: Any, key: str | None) -> None:
+def write_down(source: str, alias: str, name: str, document: Any, key: Any) -> None:
+    """Store a new entry, behind all others with its key; in the present transaction."""
     connection = registry.connection(source)
-    number = 1
+    stream, number, behind = ObjectId(), 1, None
     if key is not None:
-        found: Any = collection(connection, KEYS).find_one_and_update(
-            {"_id": key},
-            {"$inc": {"number": 1}},
+        keys = collection(connection, KEYS)
+        found: Any = keys.find_one_and_update(
+            {"_id": {"alias": alias, "key": key}},
+            {"$inc": {"number": 1}, "$setOnInsert": {"stream": stream}},
             upsert=True,
             return_document=ReturnDocument.AFTER,
         )
-        number = found["number"]
+        stream, number = found["stream"], found["number"]
+        if number == 1:
+            old = keys.find_one({"_id": {"$eq": key}})
+            behind = None if old is None else old.get("number")
     entry = Entry(
-        key=key if key is not None else f"once:{ObjectId()}",
+        id={"stream": stream, "number": number},
+        stream=stream,
         number=number,
         alias=alias,
         collection=name,
-        document=stored,
+        document=document,
         ordered=key is not None,
+        key=key,
+        behind=behind,
     )
-    collection(connection, OUTBOX).insert_one(entry.to_stored())
+    collection(connection, OUTBOX).insert_one(as_stored(entry, datetime.now(UTC)))

@@ -1,17 +1,29 @@
-"""How an entry of the outbox is stored, and what the target remembers of delivered ones.
+"""How an entry of the outbox is stored, and what is read back of it.
 
-An entry's ``_id`` is ``{key, number}``: numbers count up from 1 for each key, so the order of
-``_id`` is the order of delivery. The target keeps, for each key, the number delivered last, and
-writes it in one transaction with the document itself: whoever delivers an entry a second time
-finds that out there.
+An entry's ``_id`` is ``{stream, number}``. A stream is what one source leaves for one target under
+one key; its id is drawn in the source when the key is first used for that target, and stored there
+with the number given out last. So nobody else has it, whatever processes call their databases.
+Numbers count up from 1, and the order of ``_id`` is the order of delivery. The target keeps, for
+each stream, the number delivered last, and writes it in one transaction with the document itself:
+whoever delivers an entry a second time finds that out there.
+
+The first version counted by key alone, ``{key, number}``, and the target knew the key. Its entries
+are still read and delivered, by what it has left at the target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeAlias
 
+import bson
+from bson import CodecOptions, Decimal128, ObjectId
+from bson.binary import UuidRepresentation
+from bson.codec_options import DatetimeConversion
+from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
@@ -20,54 +32,132 @@ from pymongo.write_concern import WriteConcern
 from datalayer.core import Connection
 from datalayer.documents.collection import plain_collection
 
-__all__ = ["INBOX", "KEYS", "OUTBOX", "Entry", "collection"]
+__all__ = [
+    "ASIDE",
+    "INBOX",
+    "KEYS",
+    "OUTBOX",
+    "Entry",
+    "Line",
+    "Unreadable",
+    "as_stored",
+    "collection",
+    "label_of",
+    "raw",
+    "read",
+]
 
 OUTBOX = "datalayer_outbox"
 """In the source: what waits for delivery."""
 KEYS = "datalayer_outbox_keys"
-"""In the source: the number given out last, by key."""
+"""In the source: the stream and the number given out last, by target and key."""
+ASIDE = "datalayer_outbox_aside"
+"""In the source: entries that somebody took out of the outbox, to be put back some day."""
 INBOX = "datalayer_inbox"
-"""In the target: the number delivered last, by key."""
+"""In the target: the number delivered last, by stream."""
+
+# Undecoded documents, so that they arrive as they were written down; and nothing that somebody
+# else wrote into the fields around them keeps an entry from being read.
+_RAW: CodecOptions[Any] = CodecOptions(
+    document_class=RawBSONDocument,
+    uuid_representation=UuidRepresentation.STANDARD,
+    unicode_decode_error_handler="replace",
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+
+Line: TypeAlias = tuple[str, Hashable]
+"""What is delivered in order: a target's alias and a stream, to be compared in Python."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """One document on its way."""
 
-    key: str
+    id: Mapping[str, Any]
+    """Its ``_id`` in the outbox."""
+    stream: Any
+    """What the target knows it by: the stream's id, or the key of the first version."""
     number: int
     alias: str
     collection: str
     document: Mapping[str, Any]
     ordered: bool
-    """Whether others with its key follow it. A key without order belongs to one entry."""
+    """Whether others of its stream follow. Without a key an entry has a stream of its own."""
+    key: Any = None
+    behind: int | None = None
+    """It comes after the first version's entries for its key up to this number."""
+    is_old: bool = False
+    """Whether the first version wrote it."""
+    held: bool = False
+    """Whether somebody said that it and those behind it are to wait."""
 
     @property
-    def id(self) -> dict[str, Any]:
-        """Its ``_id`` in the outbox."""
-        return {"key": self.key, "number": self.number}
+    def line(self) -> Line:
+        """Which others it has to keep its order with."""
+        return self.alias, _comparable(self.stream) if self.is_old else self.stream
 
-    @classmethod
-    def from_stored(cls, stored: Mapping[str, Any]) -> Entry:
-        """The entry that the outbox holds."""
-        return cls(
-            key=stored["_id"]["key"],
-            number=stored["_id"]["number"],
-            alias=stored["alias"],
-            collection=stored["collection"],
-            document=stored["document"],
-            ordered=stored["ordered"],
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A document in the outbox that is no entry. It stays where it is."""
+
+    id: Any
+
+
+def read(stored: Mapping[str, Any]) -> Entry | Unreadable:
+    """What the outbox holds, which others may have written to."""
+    identity = stored["_id"]
+    if not isinstance(identity, Mapping):
+        return Unreadable(identity)
+    number: Any = identity.get("number")
+    alias, name = stored.get("alias"), stored.get("collection")
+    document, behind = stored.get("document"), stored.get("behind")
+    is_old = "key" in identity
+    if (
+        (is_old or isinstance(identity.get("stream"), ObjectId))
+        and (_is_whole(number) and number >= 1)
+        and (isinstance(alias, str) and isinstance(name, str) and name)
+        and (isinstance(document, Mapping) and "_id" in document)
+    ):
+        return Entry(
+            id=identity,
+            stream=identity["key" if is_old else "stream"],
+            number=int(number),
+            alias=alias,
+            collection=name,
+            document=document,
+            ordered=bool(stored.get("ordered", True)),
+            key=identity["key"] if is_old else stored.get("key"),
+            behind=behind if isinstance(behind, int) else None,
+            is_old=is_old,
+            held=stored.get("held_at") is not None,
         )
+    return Unreadable(identity)
 
-    def to_stored(self) -> dict[str, Any]:
-        """What the outbox holds of it."""
-        return {
-            "_id": self.id,
-            "alias": self.alias,
-            "collection": self.collection,
-            "document": dict(self.document),
-            "ordered": self.ordered,
-        }
+
+def as_stored(entry: Entry, added_at: datetime) -> dict[str, Any]:
+    """What the outbox holds of a new entry."""
+    stored = {
+        "_id": dict(entry.id),
+        "alias": entry.alias,
+        "collection": entry.collection,
+        "document": entry.document,
+        "ordered": entry.ordered,
+        "added_at": added_at,
+    }
+    if entry.ordered:
+        stored["key"] = entry.key
+    if entry.behind is not None:
+        stored["behind"] = entry.behind
+    return stored
+
+
+def label_of(identity: Any) -> str:
+    """How people name an entry. It tells nothing of its key, which may be somebody's address."""
+    if isinstance(identity, Mapping) and isinstance(identity.get("stream"), ObjectId):
+        return f"{identity['stream']}-{identity.get('number')}"
+    digest = hashlib.sha256(bson.encode({"": identity}, codec_options=_RAW)).hexdigest()
+    return f"old-{digest[:16]}"
 
 
 def collection(connection: Connection, name: str) -> Collection[Any]:
@@ -81,3 +171,21 @@ def collection(connection: Connection, name: str) -> Collection[Any]:
         read_concern=ReadConcern("majority"),
         write_concern=WriteConcern("majority"),
     )
+
+
+def raw(outbox: Collection[Any]) -> Collection[Any]:
+    """The same collection, for ``read``."""
+    return outbox.with_options(codec_options=_RAW)
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, int) or (isinstance(number, float) and number.is_integer())
+
+
+def _comparable(key: Any) -> Hashable:
+    """A key of the first version, equal to another where the server takes both for one."""
+    if isinstance(key, Decimal128):
+        key = key.to_decimal()
+    elif isinstance(key, bool) or not isinstance(key, (int, float)):
+        return bson.encode({"": key}, codec_options=_RAW)
+    return "NaN" if key != key else key

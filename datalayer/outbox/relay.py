@@ -6,9 +6,10 @@ import logging
 import os
 import threading
 
+from datalayer.contents import without_contents
 from datalayer.core import DEFAULT_ALIAS, registry
-from datalayer.errors import DataLayerError, NotConnectedError
-from datalayer.outbox.delivery import deliver
+from datalayer.errors import DataLayerError
+from datalayer.outbox.delivery import deliver_patiently
 
 __all__ = ["running", "start", "stop"]
 
@@ -44,11 +45,11 @@ class _Relay:
         pause = self._interval
         while not self._stopping.wait(pause):
             try:
-                deliver(self._source)
+                deliver_patiently(self._source)
                 pause = self._interval
-            except NotConnectedError:
-                return
             except DataLayerError as exc:
+                if registry.find(self._source) is None:
+                    return
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
                 logger.warning(
                     "the outbox is tried again in %.1f s: %s",
@@ -56,16 +57,21 @@ class _Relay:
                     exc,
                     extra={"alias": exc.alias, "event": "outbox_waits"},
                 )
-            except Exception:
+            except Exception as exc:
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-                logger.exception("delivering from the outbox failed", extra={"event": "outbox"})
+                logger.error(
+                    "delivering from the outbox failed",
+                    exc_info=without_contents(exc),
+                    extra={"event": "outbox"},
+                )
 
 
 def start(source: str = DEFAULT_ALIAS, *, interval_seconds: float = 0.5) -> None:
     """Deliver from now on, in a thread, until ``stop`` or ``disconnect``. Idempotent.
 
     Any number of processes may do so at the same time; a forked child starts its own. While a
-    server is away the thread tries again, with pauses of up to 30 seconds.
+    server is away the thread tries again, with pauses of up to 30 seconds; what a target refuses
+    is tried with pauses of up to 5 minutes. Neither keeps it from delivering all else.
 
     Raises:
         NotConnectedError: before ``connect``.

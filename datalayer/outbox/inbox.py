@@ -1,0 +1,124 @@
+"""Writes documents into the target, in one transaction with a note of how far each stream is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymongo import ReplaceOne, UpdateOne
+from pymongo.errors import OperationFailure
+
+from datalayer.core import Connection, registry
+from datalayer.outbox.entries import INBOX, Entry, Line, collection
+
+__all__ = ["TakenIn", "prepare", "take_in"]
+
+logger = logging.getLogger("datalayer.outbox")
+
+_REMEMBERED_SECONDS = 30 * 24 * 3600
+"""How long the target knows a delivered document without a key, should its entry come again."""
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What a transaction at the target did."""
+
+    written: list[Entry] = field(default_factory=list)
+    known: list[Entry] = field(default_factory=list)
+    """Those that somebody had delivered before."""
+    missing: set[Line] = field(default_factory=set)
+    """The streams of which the target misses something before the next entry."""
+
+
+def prepare(connection: Connection) -> None:
+    """Have the target forget delivered documents without a key after a while."""
+    try:
+        inbox = collection(connection, INBOX)
+        inbox.create_index("delivered_at", expireAfterSeconds=_REMEMBERED_SECONDS)
+    except OperationFailure as exc:  # it delivers without, and forgets nothing
+        logger.warning(
+            "the inbox of %s gets no index that lets it forget (error %s)",
+            connection.alias,
+            exc.code,
+            extra={"alias": connection.alias, "event": "outbox_inbox_index"},
+        )
+
+
+def take_in(alias: str, entries: Sequence[Entry], complete: Set[Line]) -> TakenIn:
+    """Write those of ``entries`` whose turn it is; for one transaction on ``alias``.
+
+    What is missing before those of ``complete`` streams doesn't exist any more.
+    """
+    connection = registry.connection(alias)
+    reached = _reached(connection, entries)
+    taken = TakenIn()
+    for entry in entries:
+        line = entry.line
+        last = reached.get(line, 0)
+        if line in taken.missing:
+            continue
+        if entry.number <= last and not _is_foreign(connection, entry):
+            taken.known.append(entry)
+        elif entry.number <= last + 1 or line in complete:
+            taken.written.append(entry)
+            reached[line] = max(entry.number, last)
+        else:
+            taken.missing.add(line)
+    _write(connection, taken.written, reached)
+    return taken
+
+
+def _reached(connection: Connection, entries: Sequence[Entry]) -> dict[Line, int]:
+    """The number delivered last, for each stream that the target knows."""
+    inbox = collection(connection, INBOX)
+    reached: dict[Line, int] = {}
+    streams = {entry.stream: entry.line for entry in entries if not entry.is_old}
+    for found in inbox.find({"_id": {"$in": list(streams)}}) if streams else ():
+        reached[streams[found["_id"]]] = _number_of(found)
+    for line, entry in {entry.line: entry for entry in entries if entry.is_old}.items():
+        # One by one, as only the server knows which of them are equal to it.
+        noted = inbox.find_one({"_id": {"$eq": entry.stream}})
+        if noted is not None:
+            reached[line] = _number_of(noted)
+    return reached
+
+
+def _number_of(noted: Mapping[str, Any]) -> int:
+    number = noted.get("number")
+    return int(number) if isinstance(number, int) else 0
+
+
+def _is_foreign(connection: Connection, entry: Entry) -> bool:
+    """Whether the note of what was delivered is about another source's entries.
+
+    The first version's sources shared it where they used the same keys. Then the document itself
+    tells: it isn't there.
+    """
+    if not (entry.is_old and entry.ordered):
+        return False
+    target = collection(connection, entry.collection)
+    return target.find_one({"_id": {"$eq": entry.document["_id"]}}, {"_id": 1}) is None
+
+
+def _write(connection: Connection, entries: Sequence[Entry], reached: Mapping[Line, int]) -> None:
+    documents: dict[str, list[ReplaceOne[Any]]] = {}
+    for entry in entries:
+        # Not the bare value: where it is a pattern or holds operators, it would select others.
+        same = {"_id": {"$eq": entry.document["_id"]}}
+        write = ReplaceOne(same, entry.document, upsert=True)
+        documents.setdefault(entry.collection, []).append(write)
+    for name, writes in documents.items():
+        collection(connection, name).bulk_write(writes)
+    last = {entry.line: entry for entry in entries}
+    if last:
+        notes = [_note(entry, reached[line]) for line, entry in last.items()]
+        collection(connection, INBOX).bulk_write(notes)
+
+
+def _note(entry: Entry, number: int) -> UpdateOne:
+    change: dict[str, Any] = {"$set": {"number": number}}
+    if not entry.ordered:
+        change["$currentDate"] = {"delivered_at": True}
+    return UpdateOne({"_id": {"$eq": entry.stream}}, change, upsert=True)
