@@ -102,6 +102,7 @@ TELLS_THE_TIME = {
     "documents/times.py",  # what documents hold
     "models/business/profile.py",  # how old a person is
     "monitoring/commands.py",  # when a slow command had ended
+    "outbox/adding.py",  # when something was written down
     "outbox/waiting.py",  # for how long something has waited in a collection
     "recorder/collector.py",  # for how long something has waited on disk
     "recorder/encoding.py",  # the time in an id, and of an event

@@ -43,6 +43,7 @@ __all__ = [
     "as_stored",
     "collection",
     "label_of",
+    "printable",
     "raw",
     "read",
 ]
@@ -155,9 +156,16 @@ def as_stored(entry: Entry, added_at: datetime) -> dict[str, Any]:
 def label_of(identity: Any) -> str:
     """How people name an entry. It tells nothing of its key, which may be somebody's address."""
     if isinstance(identity, Mapping) and isinstance(identity.get("stream"), ObjectId):
-        return f"{identity['stream']}-{identity.get('number')}"
+        number = identity.get("number")
+        if isinstance(number, int):
+            return f"{identity['stream']}-{number}"
     digest = hashlib.sha256(bson.encode({"": identity}, codec_options=_RAW)).hexdigest()
     return f"old-{digest[:16]}"
+
+
+def printable(text: object) -> str:
+    """What somebody else may have written into an entry, for a log or a terminal."""
+    return text if isinstance(text, str) and text.isprintable() else ascii(text)
 
 
 def collection(connection: Connection, name: str) -> Collection[Any]:

@@ -66,7 +66,7 @@ class Pass:
         self._stuck = self._troubles.resting_lines() if patient else set[Line]()
         self._targets_left_out = self._troubles.resting_targets() if patient else set[str]()
         self._prepared: set[str] = set()
-        self.failed = len(self._stuck)
+        self.failed = len(self._stuck) + len(self._targets_left_out)
 
     def run(self) -> None:
         """Go through what waits now.
@@ -209,9 +209,10 @@ class Pass:
     def _leave(self, entry: Entry, exc: Exception) -> None:
         self._stuck.add(entry.line)
         self.failed += 1
-        to_tell = self._troubles.of_line(entry.line)
-        if _is_conflict(exc):
-            return  # somebody else is at it, or was killed at it
+        is_conflict = _is_conflict(exc)  # somebody else is at it, or was killed at it
+        to_tell = self._troubles.of_line(entry.line, passing=is_conflict)
+        if is_conflict:
+            return
         reason = reason_of(exc)
         noted = note_failure(self._outbox, entry.id, reason)
         if to_tell if noted is None else noted:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Iterator
 
 from datalayer.contents import without_contents
 from datalayer.core import DEFAULT_ALIAS, registry
 from datalayer.errors import DataLayerError
-from datalayer.outbox.delivery import deliver_patiently
+from datalayer.outbox.delivery import Delivered, deliver_patiently
 
-__all__ = ["running", "start", "stop"]
+__all__ = ["passes", "running", "start", "stop"]
 
 logger = logging.getLogger("datalayer.outbox")
 
@@ -42,28 +43,40 @@ class _Relay:
         return self.pid == os.getpid() and self._thread.is_alive()
 
     def _run(self) -> None:
-        pause = self._interval
-        while not self._stopping.wait(pause):
-            try:
-                deliver_patiently(self._source)
-                pause = self._interval
-            except DataLayerError as exc:
-                if registry.find(self._source) is None:
-                    return
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-                logger.warning(
-                    "the outbox is tried again in %.1f s: %s",
-                    pause,
-                    exc,
-                    extra={"alias": exc.alias, "event": "outbox_waits"},
-                )
-            except Exception as exc:
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-                logger.error(
-                    "delivering from the outbox failed",
-                    exc_info=without_contents(exc),
-                    extra={"event": "outbox"},
-                )
+        for _ in passes(self._source, self._stopping, self._interval):
+            pass
+
+
+def passes(source: str, stopping: threading.Event, interval_seconds: float) -> Iterator[Delivered]:
+    """Deliver again and again, until ``stopping`` is set or the source was disconnected.
+
+    Nothing else ends it: what goes wrong is logged, and tried again after a pause that grows.
+    """
+    pause = interval_seconds
+    while not stopping.wait(pause):
+        try:
+            done = deliver_patiently(source)
+            pause = interval_seconds
+        except DataLayerError as exc:
+            if registry.find(source) is None:
+                return
+            pause = min(max(pause * 2, 0.1), _LONGEST_PAUSE_SECONDS)
+            logger.warning(
+                "the outbox is tried again in %.1f s: %s",
+                pause,
+                exc,
+                extra={"alias": exc.alias, "event": "outbox_waits"},
+            )
+        except Exception as exc:
+            pause = min(max(pause * 2, 0.1), _LONGEST_PAUSE_SECONDS)
+            logger.error(
+                "delivering from the outbox failed, and is tried again in %.1f s",
+                pause,
+                exc_info=without_contents(exc),
+                extra={"alias": source, "event": "outbox"},
+            )
+        else:
+            yield done
 
 
 def start(source: str = DEFAULT_ALIAS, *, interval_seconds: float = 0.5) -> None:

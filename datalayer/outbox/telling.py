@@ -10,7 +10,7 @@ from bson import MinKey
 from pymongo.collection import Collection
 
 from datalayer.errors import DataLayerError
-from datalayer.outbox.entries import Entry, Unreadable, label_of
+from datalayer.outbox.entries import Entry, Unreadable, label_of, printable
 
 __all__ = ["tell_away", "tell_gaps", "tell_refused", "tell_unknown_alias", "tell_unreadable"]
 
@@ -23,8 +23,8 @@ def tell_refused(entry: Entry, reason: str) -> None:
     logger.error(
         "%s refuses a document for %s from the outbox (%s); it waits, with those behind it: "
         "`datalayer outbox list` shows it as %s",
-        entry.alias,
-        entry.collection,
+        printable(entry.alias),
+        printable(entry.collection),
         reason,
         label,
         extra={

@@ -22,6 +22,7 @@ logger = logging.getLogger("datalayer.outbox")
 
 _FIRST_REST_SECONDS = 0.5
 _LONGEST_REST_SECONDS = 300.0
+_LONGEST_REST_OF_CONFLICT_SECONDS = 5.0
 _LONGEST_REST_OF_TARGET_SECONDS = 30.0
 _FORGOTTEN_SECONDS = 3600.0
 """What was not met again for so long was mended by somebody else."""
@@ -47,9 +48,11 @@ class Troubles:
         self._lines: dict[Line, _Trouble] = {}
         self._targets: dict[str, _Trouble] = {}
 
-    def of_line(self, line: Line) -> bool:
-        """Note that a stream failed; whether it is time to tell of it."""
-        return _met(self._lines.setdefault(line, _Trouble()), _LONGEST_REST_SECONDS)
+    def of_line(self, line: Line, *, passing: bool = False) -> bool:
+        """Note that a stream failed, for a reason that may be ``passing`` by itself; whether it
+        is time to tell of it."""
+        longest = _LONGEST_REST_OF_CONFLICT_SECONDS if passing else _LONGEST_REST_SECONDS
+        return _met(self._lines.setdefault(line, _Trouble()), longest)
 
     def of_target(self, alias: str) -> bool:
         """Note that a target could not be used; whether it is time to tell of it."""

@@ -1,12 +1,13 @@
-"""How much waits in the outbox, and since when."""
+"""How much waits in the outbox, since when, and how much of it fails."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from datalayer.core import DEFAULT_ALIAS, registry
-from datalayer.outbox.entries import OUTBOX, collection
+from datalayer.outbox.entries import ASIDE, OUTBOX, collection
 
 __all__ = ["Waiting", "waiting"]
 
@@ -17,20 +18,47 @@ class Waiting:
 
     entries: int
     oldest_seconds: float | None
-    """The age of the oldest document by its id, if that is an ``ObjectId``; else ``None``."""
+    """The age of the oldest entry, as far as it is known; else ``None``."""
+    failing: int = 0
+    """Of the entries, those whose delivery was tried in vain; others may wait behind them."""
+    set_aside: int = 0
+    """Beside the entries, those that somebody took out with ``datalayer outbox set-aside``."""
 
 
 def waiting(source: str = DEFAULT_ALIAS) -> Waiting:
     """What waits in the outbox of ``source`` now."""
-    outbox = collection(registry.connection(source), OUTBOX)
-    found = list(
-        outbox.aggregate(
-            [
-                {"$match": {"document._id": {"$type": "objectId"}}},
-                {"$group": {"_id": None, "oldest": {"$min": {"$toDate": "$document._id"}}}},
-            ]
-        )
+    connection = registry.connection(source)
+    outbox = collection(connection, OUTBOX)
+    figures = {"oldest": {"$min": _ADDED_AT}, "failing": {"$sum": _FAILS}}
+    found = next(iter(outbox.aggregate([{"$group": {"_id": None, **figures}}])), None)
+    oldest: datetime | None = found["oldest"] if found else None
+    return Waiting(
+        entries=outbox.estimated_document_count(),
+        oldest_seconds=_age_of(oldest) if isinstance(oldest, datetime) else None,
+        failing=found["failing"] if found else 0,
+        set_aside=collection(connection, ASIDE).estimated_document_count(),
     )
-    oldest: datetime | None = found[0]["oldest"] if found else None
-    age = None if oldest is None else max((datetime.now(UTC) - oldest).total_seconds(), 0.0)
-    return Waiting(outbox.estimated_document_count(), age)
+
+
+def _of_type(name: str, path: str) -> dict[str, Any]:
+    return {"$eq": [{"$type": path}, name]}
+
+
+# Entries of the first version tell no time but that of their document's id.
+_ADDED_AT = {
+    "$switch": {
+        "branches": [
+            {"case": _of_type("date", "$added_at"), "then": "$added_at"},
+            {
+                "case": _of_type("objectId", "$document._id"),
+                "then": {"$toDate": "$document._id"},
+            },
+        ],
+        "default": None,
+    }
+}
+_FAILS = {"$cond": [_of_type("object", "$failure"), 1, 0]}
+
+
+def _age_of(moment: datetime) -> float:
+    return max((datetime.now(UTC) - moment).total_seconds(), 0.0)

@@ -1,18 +1,19 @@
-"""``datalayer outbox``: deliver what waits in the outbox, and tell what waits."""
+"""``datalayer outbox``: deliver what waits in the outbox, and tell how much waits."""
 
 from __future__ import annotations
 
-import argparse
+import logging
 from typing import Any
 
 from datalayer import db
+from datalayer.cli.commands import outbox_entries
 from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode
-from datalayer.cli.options import Commands, connection_options, settings_of
+from datalayer.cli.options import Commands, Parser, connection_options, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Table
-from datalayer.errors import DataLayerError
-from datalayer.settings import Settings
+from datalayer.outbox.relay import passes
+from datalayer.settings import Settings, redact
 
 __all__ = ["add_to", "run", "show"]
 
@@ -20,19 +21,19 @@ _INTERVAL_SECONDS = 0.5
 
 
 def add_to(commands: Commands) -> None:
-    """Add ``outbox run`` and ``outbox show`` to the command line."""
+    """Add ``outbox`` to the command line."""
     parser = commands.add_parser(
         "outbox",
         help="deliver documents that transactions left for other databases",
         description="Documents that db.outbox.add wrote down, and their delivery.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    parents = [connection_options(timeout=20.0), _source_option()]
     runs = actions.add_parser(
         "run",
         help="deliver what comes in, until SIGTERM or Ctrl-C",
-        parents=[connection_options(timeout=20.0)],
+        parents=parents,
     )
-    _add_source(runs)
     runs.add_argument("--once", action="store_true", help="deliver what waits now, and end")
     runs.set_defaults(
         run=lambda output, options: run(
@@ -42,39 +43,62 @@ def add_to(commands: Commands) -> None:
     shows = actions.add_parser(
         "show",
         help="how much waits; exit code 3 when something does",
-        parents=[connection_options(timeout=20.0)],
+        parents=parents,
     )
-    _add_source(shows)
     shows.set_defaults(
         run=lambda output, options: show(output, settings_of(options), source=options.source)
     )
+    outbox_entries.add_commands(actions, parents)
 
 
 def run(output: Output, settings: Settings, *, source: str, once: bool = False) -> ExitCode:
-    """Deliver once, or until the process is told to end. Exit code 3 when something is refused."""
+    """Deliver once, or until the process is told to end. Exit code 3 when something is refused.
+
+    Until then nothing ends it: what fails rests for a while, and is told in the log.
+    """
     with db.graceful_shutdown() as stopping, opened(settings, timeout=20.0, required=True):
-        delivered = failed = 0
-        while True:
-            try:
-                done = db.outbox.deliver(source)
-            except DataLayerError as exc:
-                if once:
-                    raise
-                output.message(str(exc))
-            else:
+        if once:
+            done = db.outbox.deliver(source)
+            delivered, failed = done.delivered, done.failed
+        else:
+            delivered = failed = 0
+            _tell_what_is_logged(output)
+            for done in passes(source, stopping, _INTERVAL_SECONDS):
                 delivered, failed = delivered + done.delivered, done.failed
-            if once or stopping.wait(_INTERVAL_SECONDS):
-                break
     report = {"delivered": delivered, "refused": failed}
     output.show(report, [_table(report)])
     return ExitCode.PENDING if failed else ExitCode.OK
+
+
+class _Told(logging.Handler):
+    """Says on standard error what the log would say, where nobody listens to it."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__(logging.WARNING)
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it, without tracebacks."""
+        self._output.message(redact(record.getMessage()))
+
+
+def _tell_what_is_logged(output: Output) -> None:
+    loggers = (logging.getLogger("datalayer"), logging.getLogger())
+    handlers = [handler for logger in loggers for handler in logger.handlers]
+    if all(isinstance(handler, logging.NullHandler) for handler in handlers):
+        logging.getLogger("datalayer.outbox").addHandler(_Told(output))
 
 
 def show(output: Output, settings: Settings, *, source: str) -> ExitCode:
     """Tell how many documents wait and how old the oldest is."""
     with opened(settings, timeout=20.0, required=True):
         found = db.outbox.waiting(source)
-    report = {"waiting": found.entries, "oldest_seconds": found.oldest_seconds}
+    report = {
+        "waiting": found.entries,
+        "oldest_seconds": found.oldest_seconds,
+        "failing": found.failing,
+        "set_aside": found.set_aside,
+    }
     output.show(report, [_table(report)])
     return ExitCode.PENDING if found.entries else ExitCode.OK
 
@@ -84,7 +108,9 @@ def _table(report: dict[str, Any]) -> Table:
     return Table(columns=columns, rows=[tuple(report.values())])
 
 
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+def _source_option() -> Parser:
+    options = Parser(add_help=False)
+    options.add_argument(
         "--source", default="default", metavar="ALIAS", help="whose outbox (default: default)"
     )
+    return options

@@ -1,0 +1,148 @@
+"""``datalayer outbox list``, ``retry``, ``set-aside`` and ``put-back``: what waits, one by one,
+and what a person decides about it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, TypeAlias
+
+from datalayer.cli.connecting import opened
+from datalayer.cli.failures import ExitCode
+from datalayer.cli.options import Parser, count, settings_of
+from datalayer.cli.output import Output
+from datalayer.cli.tables import Styled, Table
+from datalayer.outbox import repairing
+from datalayer.outbox.repairing import Listed
+
+__all__ = ["add_commands"]
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+_STYLES = {"refused": "bold red", "unreadable": "bold red", "unknown alias": "yellow"}
+
+
+def add_commands(actions: Commands, parents: Sequence[Parser]) -> None:
+    """Add the four commands, with the options of ``parents``."""
+    lists = actions.add_parser(
+        "list",
+        help="what waits, entry by entry; exit code 3 when something does",
+        description="Entries in trouble come first. Neither documents nor keys are shown.",
+        parents=parents,
+    )
+    lists.add_argument("--limit", type=count, default=50, help="at most (default: %(default)s)")
+    lists.add_argument("--key", help="only the entries of this key")
+    lists.set_defaults(run=_list)
+    changing = [*parents, _which()]
+    retries = actions.add_parser(
+        "retry",
+        help="deliver an entry now, and those behind it; also one that is held",
+        parents=changing,
+    )
+    retries.set_defaults(run=_retry)
+    asides = actions.add_parser(
+        "set-aside",
+        help="leave an entry undelivered, stored beside the outbox; those behind it go on",
+        parents=changing,
+    )
+    asides.add_argument(
+        "--hold",
+        action="store_true",
+        help="let it keep its place instead: those behind it with the same key wait, until retry",
+    )
+    asides.set_defaults(run=_set_aside)
+    backs = actions.add_parser(
+        "put-back",
+        help="have an entry that was set aside delivered, behind all others with its key",
+        parents=changing,
+    )
+    backs.set_defaults(run=_put_back)
+
+
+def _which() -> Parser:
+    options = Parser(add_help=False)
+    options.add_argument("entries", nargs="+", metavar="ENTRY", help="as `outbox list` calls it")
+    options.add_argument("--dry-run", action="store_true", help="say what would be done")
+    return options
+
+
+def _list(output: Output, options: argparse.Namespace) -> ExitCode:
+    with opened(settings_of(options), timeout=options.timeout, required=True):
+        found = repairing.listed(options.source, limit=options.limit + 1, key=options.key)
+    more, found = len(found) > options.limit, found[: options.limit]
+    output.show([asdict(each) for each in found], [_table(found)])
+    if more:
+        output.message(f"the first {options.limit}; --limit shows more")
+    return ExitCode.PENDING if found else ExitCode.OK
+
+
+def _retry(output: Output, options: argparse.Namespace) -> ExitCode:
+    with opened(settings_of(options), timeout=options.timeout, required=True):
+        if options.dry_run:
+            return _tell_what_would_be_done(output, options)
+        done = repairing.retry(options.source, options.entries)
+    report = asdict(done)
+    output.show(report, [Table(columns=tuple(report), rows=[tuple(report.values())])])
+    return ExitCode.PENDING if done.failed else ExitCode.OK
+
+
+def _set_aside(output: Output, options: argparse.Namespace) -> ExitCode:
+    def change(label: str) -> None:
+        repairing.set_aside(options.source, label, hold=options.hold)
+
+    return _change(output, options, change)
+
+
+def _put_back(output: Output, options: argparse.Namespace) -> ExitCode:
+    return _change(
+        output, options, lambda label: repairing.put_back(options.source, label), is_aside=True
+    )
+
+
+def _change(
+    output: Output,
+    options: argparse.Namespace,
+    change: Callable[[str], None],
+    *,
+    is_aside: bool = False,
+) -> ExitCode:
+    with opened(settings_of(options), timeout=options.timeout, required=True):
+        if options.dry_run:
+            return _tell_what_would_be_done(output, options, is_aside=is_aside)
+        # All are looked for before the first is changed.
+        found = [
+            repairing.shown(options.source, label, is_aside=is_aside) for label in options.entries
+        ]
+        for each in found:
+            change(each.id)
+    output.show([asdict(each) for each in found], [_table(found)])
+    return ExitCode.OK
+
+
+def _tell_what_would_be_done(
+    output: Output, options: argparse.Namespace, *, is_aside: bool = False
+) -> ExitCode:
+    found = [
+        repairing.shown(options.source, label, is_aside=is_aside) for label in options.entries
+    ]
+    output.show([asdict(each) for each in found], [_table(found)])
+    output.message(f"{options.action} would concern these; nothing was changed")
+    return ExitCode.OK
+
+
+def _table(found: Sequence[Listed]) -> Table:
+    columns = ("entry", "state", "target", "reason", "attempts", "added", "failing since")
+    return Table(columns=columns, rows=[_row(each) for each in found])
+
+
+def _row(each: Listed) -> tuple[Any, ...]:
+    times = (each.added_at, each.failing_since)
+    return (
+        each.id,
+        Styled(each.state, _STYLES.get(each.state, "")),
+        each.target,
+        each.reason,
+        each.attempts,
+        *(None if time is None else time.isoformat(" ", "seconds") for time in times),
+    )
