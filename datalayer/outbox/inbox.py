@@ -27,9 +27,8 @@ class TakenIn:
 
     written: list[Entry] = field(default_factory=list)
     known: list[Entry] = field(default_factory=list)
-    """Those that somebody had delivered before."""
-    missing: set[Line] = field(default_factory=set)
-    """The streams of which the target misses something before the next entry."""
+    """Those that somebody had delivered before. All others wait: the target misses something
+    before them."""
 
 
 def prepare(connection: Connection) -> None:
@@ -53,11 +52,11 @@ def take_in(alias: str, entries: Sequence[Entry], complete: Set[Line]) -> TakenI
     """
     connection = registry.connection(alias)
     reached = _reached(connection, entries)
-    taken = TakenIn()
+    taken, missing = TakenIn(), set[Line]()
     for entry in entries:
         line = entry.line
         last = reached.get(line, 0)
-        if line in taken.missing:
+        if line in missing:
             continue
         if entry.number <= last and not _is_foreign(connection, entry):
             taken.known.append(entry)
@@ -65,7 +64,7 @@ def take_in(alias: str, entries: Sequence[Entry], complete: Set[Line]) -> TakenI
             taken.written.append(entry)
             reached[line] = max(entry.number, last)
         else:
-            taken.missing.add(line)
+            missing.add(line)
     _write(connection, taken.written, reached)
     return taken
 

@@ -157,8 +157,10 @@ class Pass:
                 self._leave(ready[0], exc)
             return
         self._take_out(alias, taken)
-        if taken.missing:
-            self._go_on(alias, [entry for entry in ready if entry.line in taken.missing])
+        done = {id(entry) for entry in (*taken.written, *taken.known)}
+        left = [entry for entry in ready if id(entry) not in done]
+        if left:
+            self._go_on(alias, left)
 
     def _take_out(self, alias: str, taken: TakenIn) -> None:
         entries = [*taken.written, *taken.known]

@@ -1,0 +1,98 @@
+"""Where the target no longer knows what came before, delivery goes on with what the source has,
+says so, and neither loses nor repeats anything."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from deliveries import arrived, inbox, outbox, send
+
+from datalayer import db
+from datalayer.core import registry
+from datalayer.outbox import passing
+from datalayer.settings import Settings
+
+
+def gaps_told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.levelname for r in caplog.records if getattr(r, "event", "") == "outbox_gap"]
+
+
+def test_known_keys_go_on_after_the_inbox_was_lost(
+    databases: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    send(1, 2)
+    send(1, 2, key="b", name="b")
+    db.outbox.deliver()
+    inbox().drop()
+    send(3, 4)
+    send(3, key="b", name="b")
+    with caplog.at_level(logging.WARNING, "datalayer.outbox"):
+        assert db.outbox.deliver().delivered == 3
+    assert (arrived(), arrived("b")) == ([1, 2, 3, 4], [1, 2, 3])
+    assert gaps_told(caplog) == ["WARNING"]
+    send(5)
+    db.outbox.deliver()
+    assert arrived() == [1, 2, 3, 4, 5]
+    assert gaps_told(caplog) == ["WARNING"]
+
+
+def test_they_go_on_after_entries_were_removed(databases: Settings) -> None:
+    send(1, 2, 3, 4, 5)
+    outbox().delete_many({"document.number": {"$in": [2, 4]}})
+    assert db.outbox.deliver().delivered == 3
+    assert arrived() == [1, 3, 5]
+
+
+def test_nobody_goes_ahead_of_an_entry_that_is_there(
+    databases: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one that was committed while the outbox was read, and is found when one looks again."""
+    send(1, 2)
+    hidden = outbox().find_one_and_delete({"document.number": 1})
+
+    def appears(*_: Any) -> None:
+        outbox().insert_one(hidden)
+
+    reading = passing.Pass("default")
+    look_again = reading._is_all_there_is
+    reading._is_all_there_is = lambda entries: (appears(), look_again(entries))[1]  # type: ignore[method-assign]
+    reading.run()
+    assert (reading.delivered, arrived()) == (0, [])
+    assert gaps_told(caplog) == []
+    assert db.outbox.deliver().delivered == 2
+    assert arrived() == [1, 2]
+
+
+def test_what_others_deliver_meanwhile_is_not_repeated(databases: Settings) -> None:
+    """Between the look into the outbox and the one into the inbox."""
+    send(1, 2)
+    db.outbox.deliver()
+    inbox().delete_many({})
+    send(3)
+    reading = passing.Pass("default")
+    look_again = reading._is_all_there_is
+
+    def while_another_delivers(entries: Any) -> bool:
+        found = look_again(entries)
+        assert db.outbox.deliver().delivered == 1
+        registry.connection("database1").database.note.update_one(
+            {"number": 3}, {"$set": {"number": 33}}
+        )
+        return found
+
+    reading._is_all_there_is = while_another_delivers  # type: ignore[method-assign]
+    reading.run()
+    assert arrived() == [1, 2, 33]
+    assert db.outbox.waiting().entries == 0
+
+
+def test_a_target_that_was_replaced_gets_what_comes_next(databases: Settings) -> None:
+    send(1)
+    db.outbox.deliver()
+    for name in ("note", inbox().name):
+        registry.connection("database1").database[name].delete_many({})
+    send(2)
+    db.outbox.deliver()
+    assert arrived() == [2]
