@@ -104,6 +104,11 @@ class Unreadable:
 
     id: Any
 
+    @property
+    def line(self) -> Line:
+        """What keeps it apart from all others."""
+        return "", label_of(self.id)
+
 
 def read(stored: Mapping[str, Any]) -> Entry | Unreadable:
     """What the outbox holds, which others may have written to."""

@@ -221,8 +221,12 @@ class Pass:
             tell_refused(entry, reason)
 
     def _leave_unreadable(self, broken: Unreadable) -> None:
+        if broken.line in self._stuck:
+            return
         self.failed += 1
-        if note_failure(self._outbox, broken.id, "no entry of an outbox"):
+        to_tell = self._troubles.of_line(broken.line)
+        noted = note_failure(self._outbox, broken.id, "it is no entry of an outbox")
+        if to_tell if noted is None else noted:
             tell_unreadable(broken)
 
 
