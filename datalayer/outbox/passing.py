@@ -42,6 +42,8 @@ logger = logging.getLogger("datalayer.outbox")
 _BATCH = 200
 BATCH_BYTES = 16 * 1024 * 1024
 """As much as one document may have: memory is bounded by that, and transactions stay short."""
+_ENOUGH_BYTES = BATCH_BYTES // 2
+"""With so much a batch ends, rather than read another document that may not fit in any more."""
 _SKIPPED_BY_SERVER = 10_000
 """So many streams that rest are left out of what is read; a longer list takes a query too long."""
 _ATTEMPTS = 5
@@ -254,6 +256,8 @@ def _batch(cursor: Any) -> list[Entry | Unreadable]:
             if batch and size > BATCH_BYTES:
                 break
             batch.append(read(stored))
+            if size > _ENOUGH_BYTES:
+                break
     return batch
 
 
