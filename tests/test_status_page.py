@@ -162,6 +162,13 @@ def test_an_outbox_that_nobody_delivers_is_worth_a_look() -> None:
     assert note in read(replace(well(), work=work)).text("li")
 
 
+def test_an_entry_that_cannot_be_delivered_is_worth_a_look() -> None:
+    work = {"default": Work(outbox_entries=2, outbox_failing=1)}
+    assert "default: 1 in its outbox could not be delivered; datalayer outbox list" in read(
+        replace(well(), work=work)
+    ).text("li")
+
+
 # What is shown
 
 
@@ -243,6 +250,12 @@ def test_the_recorder_and_the_outbox_are_shown() -> None:
     assert "Events since the start of this process; policy spool." in text
     assert "lag 200 ms" in text
     assert "default: 3 documents wait, the oldest for 12 s; this process does not deliver." in text
+
+
+def test_what_fails_in_the_outbox_and_what_was_set_aside_is_shown() -> None:
+    work = {"default": Work(outbox_entries=3, outbox_failing=2, outbox_set_aside=1)}
+    text = read(replace(well(), work=work)).text("section")
+    assert "default: 3 documents wait, 2 tried in vain, 1 set aside; this process" in text
 
 
 # Whatever is shown, the page holds

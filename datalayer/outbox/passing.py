@@ -82,6 +82,9 @@ class Pass:
         except DataLayerError:
             if not self.away:  # a deadline that a target has used up is over for the source too
                 raise
+            return
+        if not self._only:
+            self._troubles.keep(self._stuck, self._targets_left_out)
 
     def _deliver(self, batch: list[Entry | Unreadable]) -> None:
         for broken in (each for each in batch if isinstance(each, Unreadable)):
@@ -226,6 +229,7 @@ class Pass:
         if broken.line in self._stuck:
             return
         self.failed += 1
+        self._stuck.add(broken.line)
         to_tell = self._troubles.of_line(broken.line)
         noted = note_failure(self._outbox, broken.id, "it is no entry of an outbox")
         if to_tell if noted is None else noted:

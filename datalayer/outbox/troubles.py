@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Set
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -24,8 +25,6 @@ _FIRST_REST_SECONDS = 0.5
 _LONGEST_REST_SECONDS = 300.0
 _LONGEST_REST_OF_CONFLICT_SECONDS = 5.0
 _LONGEST_REST_OF_TARGET_SECONDS = 30.0
-_FORGOTTEN_SECONDS = 3600.0
-"""What was not met again for so long was mended by somebody else."""
 _TOLD_AGAIN_SECONDS = 60.0
 _TOLD_AT_LEAST_SECONDS = 24 * 3600.0
 
@@ -64,6 +63,19 @@ class Troubles:
         self._targets.pop(alias, None)
         for line in lines & self._lines.keys():
             self._lines.pop(line, None)
+
+    def keep(self, lines: Set[Line], targets: Set[str]) -> None:
+        """Forget all but these, and the streams for these targets: a pass met no others."""
+        for line in [each for each in self._lines if each not in lines]:
+            if line[0] not in targets:
+                self._lines.pop(line, None)
+        for alias in [each for each in self._targets if each not in targets]:
+            self._targets.pop(alias, None)
+
+    @property
+    def failing(self) -> int:
+        """How many streams could not be delivered."""
+        return len(self._lines)
 
     def resting_lines(self) -> set[Line]:
         """The streams that are not to be tried now."""
@@ -138,7 +150,4 @@ def _met(found: _Trouble, longest_rest: float) -> bool:
 
 def _resting(found: dict[Any, _Trouble]) -> set[Any]:
     now = monotonic()
-    for what, trouble in list(found.items()):
-        if now > trouble.rests_until + _FORGOTTEN_SECONDS:
-            found.pop(what, None)
     return {what for what, trouble in list(found.items()) if now < trouble.rests_until}

@@ -15,7 +15,7 @@ from datalayer import outbox
 from datalayer.concurrency import side_by_side
 from datalayer.core import registry
 from datalayer.errors import DataLayerError
-from datalayer.outbox.entries import OUTBOX, collection
+from datalayer.outbox.entries import ASIDE, OUTBOX, collection
 from datalayer.transfer.entries import RANGES, Entry, unfinished
 from datalayer.transfer.failures import explained
 from datalayer.transfer.places import Place
@@ -57,6 +57,9 @@ class Work:
     outbox_entries: int = 0
     outbox_oldest_seconds: float | None = None
     """``None`` where nothing waits, or very much."""
+    outbox_failing: int = 0
+    """Of the entries, those that were tried in vain; not known where very much waits."""
+    outbox_set_aside: int = 0
     outbox_delivered_here: bool = False
     """Whether a thread of this process delivers."""
     error: str | None = None
@@ -91,21 +94,25 @@ def _read(alias: str, timeout_seconds: float) -> Work:
         place = Place.of(alias)
         # Another alias may be the same database.
         found = [each for each in unfinished(place) if each.plan.target == alias]
-        entries, oldest = _outbox(alias)
+        waits = _outbox(alias)
         return Work(
             transfers=tuple(_transfer(place, each) for each in found[:_SHOWN]),
             further_transfers=len(found[_SHOWN:]),
-            outbox_entries=entries,
-            outbox_oldest_seconds=oldest,
+            outbox_entries=waits.entries,
+            outbox_oldest_seconds=waits.oldest_seconds,
+            outbox_failing=waits.failing,
+            outbox_set_aside=waits.set_aside,
             outbox_delivered_here=outbox.running(alias),
         )
 
 
-def _outbox(alias: str) -> tuple[int, float | None]:
-    entries = collection(registry.connection(alias), OUTBOX).estimated_document_count()
-    if not 0 < entries <= _MANY_ENTRIES:
-        return entries, None
-    return entries, outbox.waiting(alias).oldest_seconds
+def _outbox(alias: str) -> outbox.Waiting:
+    connection = registry.connection(alias)
+    entries = collection(connection, OUTBOX).estimated_document_count()
+    if 0 < entries <= _MANY_ENTRIES:
+        return outbox.waiting(alias)
+    set_aside = collection(connection, ASIDE).estimated_document_count()
+    return outbox.Waiting(entries, None, set_aside=set_aside)
 
 
 def _transfer(place: Place, found: Entry) -> Transfer:

@@ -12,6 +12,7 @@ from datalayer import recorder
 from datalayer.core import Connection, registry
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.durations import Distribution
+from datalayer.outbox.troubles import troubles_of
 from datalayer.replica_lag import largest_lag_seconds
 
 __all__ = ["METRICS", "Metric", "Reading", "counted_by", "counted_by_recorder", "gauges"]
@@ -143,12 +144,17 @@ _RECORDER_GAUGES = {
     ),
 }
 _RELAYS = _sum("datalayer_outbox_relays", "Processes that deliver from the database's outbox.")
+_UNDELIVERED = _largest(
+    "datalayer_outbox_failing",
+    "Keys, and documents without one, that a process which delivers could not deliver last.",
+)
 
 METRICS: tuple[Metric, ...] = (
     _STATE, _REQUIRED, _BREAKER, _SERVERS, _LAG,
     _CONNECTIONS, _CONNECTIONS_MAX, _CONNECTIONS_MIN, _PENDING, _WAITS, *_POOL_COUNTERS.values(),
     _COMMANDS, *_COMMAND_COUNTERS.values(), *_HEARTBEAT_COUNTERS.values(),
     *_RECORDER_COUNTERS.values(), *_RECORDER_GAUGES.values(), _RELAYS,
+    _UNDELIVERED,
 )  # fmt: skip
 """All that is exported, in the order of the page on metrics."""
 
@@ -159,7 +165,15 @@ def gauges() -> Iterator[Reading]:
         yield from _of_alias(alias)
     stats = recorder.stats()
     yield from ((metric, (), stats[name]) for name, metric in _RECORDER_GAUGES.items())
-    yield from ((_RELAYS, (alias,), 1) for alias in list(registry.relays))
+    yield from _of_outboxes()
+
+
+def _of_outboxes() -> Iterator[Reading]:
+    for alias in list(registry.relays):
+        yield _RELAYS, (alias,), 1
+        connection = registry.find(alias)
+        if connection is not None:
+            yield _UNDELIVERED, (alias,), troubles_of(connection).failing
 
 
 def counted_by(alias: str, monitors: Monitors) -> Iterator[Reading]:

@@ -90,7 +90,7 @@ def outbox(snapshot: Snapshot) -> Markup | None:
     lines = [
         element("p", _waiting(alias, work), class_="about")
         for alias, work in snapshot.work.items()
-        if work.outbox_entries or work.outbox_delivered_here
+        if work.outbox_entries or work.outbox_set_aside or work.outbox_delivered_here
     ]
     return card("outbox", "Outbox", *lines) if lines else None
 
@@ -99,5 +99,7 @@ def _waiting(alias: str, work: Work) -> str:
     oldest = work.outbox_oldest_seconds
     waits = plural(work.outbox_entries, "document waits", "documents wait")
     since = "" if oldest is None else f", the oldest for {seconds(oldest)}"
+    fails = f", {number(work.outbox_failing)} tried in vain" if work.outbox_failing else ""
+    aside = f", {number(work.outbox_set_aside)} set aside" if work.outbox_set_aside else ""
     here = "delivers" if work.outbox_delivered_here else "does not deliver"
-    return f"{alias}: {waits}{since}; this process {here}."
+    return f"{alias}: {waits}{since}{fails}{aside}; this process {here}."

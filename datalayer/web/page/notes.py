@@ -38,6 +38,11 @@ def _of_work(work: Mapping[str, Work]) -> Iterator[str]:
             yield f"{alias}: what is under way in it is not known ({each.error})"
         for transfer in each.transfers:
             yield from _of_transfer(transfer)
+        if each.outbox_failing:
+            yield (
+                f"{alias}: {each.outbox_failing} in its outbox could not be delivered; "
+                "`datalayer outbox list` tells more"
+            )
         oldest = each.outbox_oldest_seconds
         if oldest is not None and oldest > _LONG_SECONDS:
             yield f"{alias}: the oldest document in its outbox has waited for {seconds(oldest)}"
