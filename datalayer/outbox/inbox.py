@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakSet
 
 from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import OperationFailure
@@ -19,6 +20,9 @@ logger = logging.getLogger("datalayer.outbox")
 
 _REMEMBERED_SECONDS = 30 * 24 * 3600
 """How long the target knows a delivered document without a key, should its entry come again."""
+
+_WITHOUT_INDEX: WeakSet[Connection] = WeakSet()
+"""What was told already."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ def prepare(connection: Connection) -> None:
         inbox = collection(connection, INBOX)
         inbox.create_index("delivered_at", expireAfterSeconds=_REMEMBERED_SECONDS)
     except OperationFailure as exc:  # it delivers without, and forgets nothing
+        if connection in _WITHOUT_INDEX:
+            return
+        _WITHOUT_INDEX.add(connection)
         logger.warning(
             "the inbox of %s gets no index that lets it forget (error %s)",
             connection.alias,

@@ -298,3 +298,13 @@ def test_a_failure_that_finds_no_room_is_told_all_the_same(
     finally:
         outbox().database.command("collMod", outbox().name, validator={})
     assert told() == ["outbox_refused"]
+
+
+def test_an_inbox_that_takes_no_index_takes_documents(databases: Settings, told: Any) -> None:
+    inbox().drop()
+    inbox().create_index("delivered_at", expireAfterSeconds=5)
+    for number in range(3):
+        send(number)
+        assert db.outbox.deliver().delivered == 1
+    inbox().drop()
+    assert told() == ["outbox_inbox_index"]
