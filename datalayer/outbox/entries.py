@@ -42,6 +42,7 @@ __all__ = [
     "Unreadable",
     "as_stored",
     "collection",
+    "is_whole",
     "label_of",
     "printable",
     "raw",
@@ -121,7 +122,7 @@ def read(stored: Mapping[str, Any]) -> Entry | Unreadable:
     is_old = "key" in identity
     if (
         (is_old or isinstance(identity.get("stream"), ObjectId))
-        and (_is_whole(number) and number >= 1)
+        and (is_whole(number) and number >= 1)
         and (isinstance(alias, str) and isinstance(name, str) and name)
         and (isinstance(document, Mapping) and "_id" in document)
     ):
@@ -191,7 +192,8 @@ def raw(outbox: Collection[Any]) -> Collection[Any]:
     return outbox.with_options(codec_options=_RAW)
 
 
-def _is_whole(number: Any) -> bool:
+def is_whole(number: Any) -> bool:
+    """Whether it is a whole number, in whichever type somebody has stored it."""
     return isinstance(number, int) or (isinstance(number, float) and number.is_integer())
 
 

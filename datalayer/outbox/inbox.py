@@ -12,7 +12,7 @@ from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import OperationFailure
 
 from datalayer.core import Connection, registry
-from datalayer.outbox.entries import INBOX, Entry, Line, collection
+from datalayer.outbox.entries import INBOX, Entry, Line, collection, is_whole
 
 __all__ = ["TakenIn", "prepare", "take_in"]
 
@@ -30,6 +30,8 @@ class TakenIn:
     """What a transaction at the target did."""
 
     written: list[Entry] = field(default_factory=list)
+    jumps: list[Entry] = field(default_factory=list)
+    """Of those written, the ones before which the target misses others."""
     known: list[Entry] = field(default_factory=list)
     """Those that somebody had delivered before. All others wait: the target misses something
     before them."""
@@ -69,6 +71,8 @@ def take_in(alias: str, entries: Sequence[Entry], complete: Set[Line]) -> TakenI
             taken.known.append(entry)
         elif entry.number <= last + 1 or line in complete:
             taken.written.append(entry)
+            if entry.number > last + 1:
+                taken.jumps.append(entry)
             reached[line] = max(entry.number, last)
         else:
             missing.add(line)
@@ -92,8 +96,8 @@ def _reached(connection: Connection, entries: Sequence[Entry]) -> dict[Line, int
 
 
 def _number_of(noted: Mapping[str, Any]) -> int:
-    number = noted.get("number")
-    return int(number) if isinstance(number, int) else 0
+    number: Any = noted.get("number")
+    return int(number) if is_whole(number) else 0
 
 
 def _is_foreign(connection: Connection, entry: Entry) -> bool:

@@ -1,11 +1,12 @@
-"""One pass through the outbox: what waits is read in batches of bounded size, handed over to its
-targets, and taken out."""
+"""One pass through the outbox: what waits is handed over to its targets, and taken out. What fails
+stays, with those behind it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Mapping, Set
+from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -22,10 +23,12 @@ from datalayer.errors import (
     TransactionError,
     UnavailableError,
 )
-from datalayer.outbox.entries import ASIDE, OUTBOX, Entry, Line, Unreadable, collection, raw, read
+from datalayer.outbox.entries import ASIDE, OUTBOX, Entry, Line, Unreadable, collection
 from datalayer.outbox.inbox import TakenIn, prepare, take_in
+from datalayer.outbox.reading import batches
 from datalayer.outbox.telling import (
     tell_away,
+    tell_further,
     tell_gaps,
     tell_refused,
     tell_unknown_alias,
@@ -35,17 +38,13 @@ from datalayer.outbox.troubles import note_failure, reason_of, troubles_of
 from datalayer.server_codes import ServerCode, code_of
 from datalayer.transactions import transactional
 
-__all__ = ["BATCH_BYTES", "Pass", "batches"]
+__all__ = ["Pass"]
 
 logger = logging.getLogger("datalayer.outbox")
 
-_BATCH = 200
-BATCH_BYTES = 16 * 1024 * 1024
-"""As much as one document may have: memory is bounded by that, and transactions stay short."""
-_ENOUGH_BYTES = BATCH_BYTES // 2
-"""With so much a batch ends, rather than read another document that may not fit in any more."""
-_SKIPPED_BY_SERVER = 10_000
-"""So many streams that rest are left out of what is read; a longer list takes a query too long."""
+_SKIPPED_BY_SERVER = 200_000
+"""So many streams that rest are left out of what is read; a query has room for thrice that."""
+_TOLD_ONE_BY_ONE = 20
 _ATTEMPTS = 5
 _CONFLICTS = frozenset({ServerCode.WriteConflict, ServerCode.LockTimeout})
 
@@ -68,6 +67,7 @@ class Pass:
         self._stuck = self._troubles.resting_lines() if patient else set[Line]()
         self._targets_left_out = self._troubles.resting_targets() if patient else set[str]()
         self._prepared: set[str] = set()
+        self._to_tell = 0
         self.failed = len(self._stuck) + len(self._targets_left_out)
 
     def run(self) -> None:
@@ -79,6 +79,7 @@ class Pass:
         try:
             for batch in batches(self._outbox, self._query):
                 self._deliver(batch)
+            tell_further(self._source, self._to_tell - _TOLD_ONE_BY_ONE)
         except DataLayerError:
             if not self.away:  # a deadline that a target has used up is over for the source too
                 raise
@@ -161,6 +162,7 @@ class Pass:
             else:
                 self._leave(ready[0], exc)
             return
+        tell_gaps(alias, taken.jumps, self._aside)
         self._take_out(alias, taken)
         done = {id(entry) for entry in (*taken.written, *taken.known)}
         left = [entry for entry in ready if id(entry) not in done]
@@ -191,7 +193,6 @@ class Pass:
             lines.setdefault(entry.line, []).append(entry)
         complete = {line for line, found in lines.items() if self._is_all_there_is(found)}
         self._stuck |= lines.keys() - complete
-        tell_gaps(alias, [lines[line][0] for line in complete], self._aside)
         self._hand_over(alias, entries, complete=complete)
 
     def _is_all_there_is(self, entries: list[Entry]) -> bool:
@@ -223,7 +224,7 @@ class Pass:
         reason = reason_of(exc)
         noted = note_failure(self._outbox, entry.id, reason)
         if to_tell if noted is None else noted:
-            tell_refused(entry, reason)
+            self._tell(partial(tell_refused, entry, reason))
 
     def _leave_unreadable(self, broken: Unreadable) -> None:
         if broken.line in self._stuck:
@@ -233,36 +234,12 @@ class Pass:
         to_tell = self._troubles.of_line(broken.line)
         noted = note_failure(self._outbox, broken.id, "it is no entry of an outbox")
         if to_tell if noted is None else noted:
-            tell_unreadable(broken)
+            self._tell(partial(tell_unreadable, broken))
 
-
-def batches(
-    outbox: Any, query: Callable[[], Mapping[str, Any]]
-) -> Iterator[list[Entry | Unreadable]]:
-    """What the outbox holds, in the order of delivery, and never more of it at a time than
-    ``BATCH_BYTES`` or one document."""
-    after: Any = {}
-    while True:
-        batch = _batch(raw(outbox).find({"_id": {"$gt": after}, **query()}).sort("_id", 1))
-        if not batch:
-            return
-        after = batch[-1].id
-        yield batch
-        batch.clear()  # before the next one is read
-
-
-def _batch(cursor: Any) -> list[Entry | Unreadable]:
-    batch: list[Entry | Unreadable] = []
-    size = 0
-    with closing(cursor.limit(_BATCH)) as found:
-        for stored in found:
-            size += len(stored.raw)
-            if batch and size > BATCH_BYTES:
-                break
-            batch.append(read(stored))
-            if size > _ENOUGH_BYTES:
-                break
-    return batch
+    def _tell(self, tell: Callable[[], None]) -> None:
+        self._to_tell += 1
+        if self._to_tell <= _TOLD_ONE_BY_ONE:
+            tell()
 
 
 def _alias(entry: Entry) -> str:

@@ -12,7 +12,14 @@ from pymongo.collection import Collection
 from datalayer.errors import DataLayerError
 from datalayer.outbox.entries import Entry, Unreadable, label_of, printable
 
-__all__ = ["tell_away", "tell_gaps", "tell_refused", "tell_unknown_alias", "tell_unreadable"]
+__all__ = [
+    "tell_away",
+    "tell_further",
+    "tell_gaps",
+    "tell_refused",
+    "tell_unknown_alias",
+    "tell_unreadable",
+]
 
 logger = logging.getLogger("datalayer.outbox")
 
@@ -45,6 +52,18 @@ def tell_unreadable(broken: Unreadable) -> None:
         label,
         extra={"event": "outbox_unreadable", "entry": label},
     )
+
+
+def tell_further(source: str, count: int) -> None:
+    """Say how many there were beyond those of which a pass has told one by one."""
+    if count > 0:
+        logger.error(
+            "%d further entries of the outbox of %s could not be delivered: `datalayer outbox "
+            "list` shows them",
+            count,
+            source,
+            extra={"alias": source, "event": "outbox_further"},
+        )
 
 
 def tell_unknown_alias(alias: str, exc: Exception) -> None:

@@ -61,16 +61,17 @@ class Troubles:
     def over(self, alias: str, lines: set[Line]) -> None:
         """Note that documents arrived."""
         self._targets.pop(alias, None)
-        for line in lines & self._lines.keys():
+        for line in lines:
             self._lines.pop(line, None)
 
     def keep(self, lines: Set[Line], targets: Set[str]) -> None:
         """Forget all but these, and the streams for these targets: a pass met no others."""
-        for line in [each for each in self._lines if each not in lines]:
-            if line[0] not in targets:
+        for line in list(self._lines):
+            if line not in lines and line[0] not in targets:
                 self._lines.pop(line, None)
-        for alias in [each for each in self._targets if each not in targets]:
-            self._targets.pop(alias, None)
+        for alias in list(self._targets):
+            if alias not in targets:
+                self._targets.pop(alias, None)
 
     @property
     def failing(self) -> int:

@@ -176,6 +176,15 @@ def test_many_refused_ones_keep_no_other(told: Any) -> None:
 
 
 @pytest.mark.usefixtures("taken")
+def test_very_many_refused_ones_are_told_in_few_lines(told: Any) -> None:
+    for number in range(25):
+        send_refused(f"bad {number}")
+    for _ in range(2):
+        db.outbox.deliver()
+    assert told() == ["outbox_refused"] * 20 + ["outbox_further"]
+
+
+@pytest.mark.usefixtures("taken")
 def test_a_patient_pass_leaves_alone_what_failed_lately(
     told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
