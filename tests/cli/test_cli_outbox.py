@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 
@@ -54,3 +55,21 @@ def test_run_goes_on_until_it_is_told_to_end(with_one_waiting: Settings) -> None
         stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (0, "")
     assert '"delivered": 1' in stdout
+
+
+def test_run_tells_once_of_what_it_cannot_deliver_and_goes_on(
+    with_one_waiting: Settings,
+) -> None:
+    settings = with_one_waiting["default"]
+    with MongoClient[dict[str, object]](settings.uri) as client:
+        stored = client[settings.database].datalayer_outbox
+        stored.insert_one({"_id": {"number": 1}, "note": "canary"})
+        with installed("outbox", "run", "--json") as process:
+            # More than one attempt, so that a second line would have been written by then.
+            wait_until(lambda: stored.count_documents({"failure.attempts": {"$gte": 3}}))
+            process.send_signal(signal.SIGTERM)
+            stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert json.loads(stdout) == {"delivered": 1, "refused": 1}
+    assert stderr.count("\n") == stderr.count("no entry") == 1
+    assert "canary" not in stderr

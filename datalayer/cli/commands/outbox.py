@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from datalayer import db
@@ -62,9 +64,9 @@ def run(output: Output, settings: Settings, *, source: str, once: bool = False) 
             delivered, failed = done.delivered, done.failed
         else:
             delivered = failed = 0
-            _tell_what_is_logged(output)
-            for done in passes(source, stopping, _INTERVAL_SECONDS):
-                delivered, failed = delivered + done.delivered, done.failed
+            with _told_what_is_logged(output):
+                for done in passes(source, stopping, _INTERVAL_SECONDS):
+                    delivered, failed = delivered + done.delivered, done.failed
     report = {"delivered": delivered, "refused": failed}
     output.show(report, [_table(report)])
     return ExitCode.PENDING if failed else ExitCode.OK
@@ -82,11 +84,19 @@ class _Told(logging.Handler):
         self._output.message(redact(record.getMessage()))
 
 
-def _tell_what_is_logged(output: Output) -> None:
-    loggers = (logging.getLogger("datalayer"), logging.getLogger())
-    handlers = [handler for logger in loggers for handler in logger.handlers]
-    if all(isinstance(handler, logging.NullHandler) for handler in handlers):
-        logging.getLogger("datalayer.outbox").addHandler(_Told(output))
+@contextmanager
+def _told_what_is_logged(output: Output) -> Iterator[None]:
+    ours = logging.getLogger("datalayer.outbox")
+    handlers = [*logging.getLogger("datalayer").handlers, *logging.getLogger().handlers]
+    if not all(isinstance(handler, logging.NullHandler) for handler in handlers):
+        yield
+        return
+    told = _Told(output)
+    ours.addHandler(told)
+    try:
+        yield
+    finally:
+        ours.removeHandler(told)
 
 
 def show(output: Output, settings: Settings, *, source: str) -> ExitCode:
