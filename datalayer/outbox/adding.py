@@ -86,8 +86,10 @@ def write_down(source: str, alias: str, name: str, document: Any, key: Any) -> N
     stream, number, behind = ObjectId(), 1, None
     if key is not None:
         keys = collection(connection, KEYS)
+        # With the database's name: a copy of it under another one has streams of its own.
+        identity = {"source": connection.settings.database, "alias": alias, "key": key}
         found: Any = keys.find_one_and_update(
-            {"_id": {"alias": alias, "key": key}},
+            {"_id": identity},
             {"$inc": {"number": 1}, "$setOnInsert": {"stream": stream}},
             upsert=True,
             return_document=ReturnDocument.AFTER,

@@ -317,3 +317,28 @@ def test_an_inbox_that_takes_no_index_takes_documents(databases: Settings, told:
         assert db.outbox.deliver().delivered == 1
     inbox().drop()
     assert told() == ["outbox_inbox_index"]
+
+
+def test_in_a_transaction_nothing_is_delivered_and_nothing_fails(
+    databases: Settings, told: Any
+) -> None:
+    send(1)
+    with db.transaction():
+        send(2)
+        done = db.outbox.deliver()
+    assert (done.delivered, done.failed, told()) == (0, 0, [])
+    assert db.outbox.deliver().delivered == 2
+
+
+def test_what_this_process_cannot_deliver_is_counted_until_somebody_mends_it(
+    databases: Settings,
+) -> None:
+    failing = troubles.troubles_of(registry.connection())
+    Note(name="taken", number=0, code=TAKEN).save()
+    send_refused()
+    insert(**{"_id": {"number": 1}})
+    db.outbox.deliver()
+    assert failing.failing == 2
+    outbox().delete_many({})
+    db.outbox.deliver()
+    assert failing.failing == 0

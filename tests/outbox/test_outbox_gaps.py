@@ -7,11 +7,12 @@ import logging
 from typing import Any
 
 import pytest
-from deliveries import arrived, inbox, outbox, send
+from deliveries import arrived, inbox, outbox, send, stored_in
 
 from datalayer import db
 from datalayer.core import registry
 from datalayer.outbox import passing
+from datalayer.outbox.entries import ASIDE, collection, raw, read
 from datalayer.settings import Settings
 
 
@@ -86,6 +87,37 @@ def test_what_others_deliver_meanwhile_is_not_repeated(databases: Settings) -> N
     reading.run()
     assert arrived() == [1, 2, 33]
     assert db.outbox.waiting().entries == 0
+
+
+def test_what_is_set_aside_while_it_is_delivered_does_not_come_again(
+    databases: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(1)
+    take_in = passing.take_in
+
+    def while_somebody_sets_it_aside(*args: Any) -> Any:
+        taken = take_in(*args)
+        stored_in("default", ASIDE).insert_one(outbox().find_one_and_delete({}))
+        return taken
+
+    monkeypatch.setattr(passing, "take_in", while_somebody_sets_it_aside)
+    assert db.outbox.deliver().delivered == 1
+    assert arrived() == [1]
+    assert stored_in("default", ASIDE).count_documents({}) == 0
+
+
+def test_what_was_set_aside_outlives_those_who_know_what_came_after_it(
+    databases: Settings,
+) -> None:
+    """A relay that had read it before finds a later number in the inbox."""
+    send(1, 2)
+    first = outbox().find_one_and_delete({"document.number": 1})
+    stored_in("default", ASIDE).insert_one(first)
+    db.outbox.deliver()
+    connection = registry.connection()
+    entry = read(raw(collection(connection, ASIDE)).find_one())
+    passing.Pass("default")._deliver([entry])
+    assert stored_in("default", ASIDE).count_documents({}) == 1
 
 
 def test_a_target_that_was_replaced_gets_what_comes_next(databases: Settings) -> None:

@@ -54,6 +54,22 @@ def test_services_that_call_their_databases_alike_take_nothing_from_each_other(
     cleared(databases)
 
 
+def test_a_copy_of_a_source_takes_nothing_from_it(databases: Settings) -> None:
+    """Made with all that the outbox has stored there, while something waits."""
+    send(1)
+    db.outbox.deliver()
+    send(2)
+    for name in (outbox().name, KEYS):
+        found = list(stored_in("default", name).find())
+        stored_in("shop", name).insert_many(found)
+    send(3, 4)
+    send(5, 6, source="shop")
+    db.outbox.deliver()
+    db.outbox.deliver("shop")
+    assert arrived() == [1, 2, 3, 4, 5, 6]
+    assert db.outbox.waiting("shop").entries == 0
+
+
 def test_two_aliases_of_one_database_take_nothing_from_each_other(databases: Settings) -> None:
     class Copy(Document):
         name = StringField()
