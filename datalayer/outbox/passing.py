@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Set
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from itertools import groupby
 from typing import Any
 
+import pymongo
 from bson import MinKey, ObjectId
 from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import ConnectionFailure, InvalidOperation
@@ -44,6 +45,7 @@ logger = logging.getLogger("datalayer.outbox")
 
 _SKIPPED_BY_SERVER = 200_000
 """So many streams that rest are left out of what is read; a query has room for thrice that."""
+_PROBE_SECONDS = 2.0
 _TOLD_ONE_BY_ONE = 20
 _ATTEMPTS = 5
 _CONFLICTS = frozenset({ServerCode.WriteConflict, ServerCode.LockTimeout})
@@ -59,6 +61,7 @@ class Pass:
         self.away: dict[str, Exception] = {}
         """Targets that can't be used now, with the error."""
         self._source = source
+        self._patient = patient
         connection = registry.connection(source)
         self._outbox = collection(connection, OUTBOX)
         self._aside = collection(connection, ASIDE)
@@ -106,8 +109,7 @@ class Pass:
         before = self.delivered + self.failed
         try:
             if alias not in self._prepared:
-                prepare(registry.connection(alias))
-                self._prepared.add(alias)
+                self._prepare(alias)
             # The first version's come first, as they were there first.
             for part in (True, False):
                 ready = [e for e in entries if e.is_old is part and self._is_ready(e)]
@@ -117,6 +119,13 @@ class Pass:
                 raise
             self._leave_target(alias, exc)
             self.failed += before + len(entries) - self.delivered - self.failed
+
+    def _prepare(self, alias: str) -> None:
+        # What was away may hang now: finding that out again is to take little from the others.
+        is_probe = self._patient and self._troubles.knows_target(alias)
+        with pymongo.timeout(_PROBE_SECONDS) if is_probe else nullcontext():
+            prepare(registry.connection(alias))
+        self._prepared.add(alias)
 
     def _leave_target(self, alias: str, exc: Exception) -> None:
         self._targets_left_out.add(alias)

@@ -58,6 +58,10 @@ class Troubles:
         found = self._targets.setdefault(alias, _Trouble())
         return _met(found, _LONGEST_REST_OF_TARGET_SECONDS)
 
+    def knows_target(self, alias: str) -> bool:
+        """Whether a target could not be used the last time."""
+        return alias in self._targets
+
     def over(self, alias: str, lines: set[Line]) -> None:
         """Note that documents arrived."""
         self._targets.pop(alias, None)

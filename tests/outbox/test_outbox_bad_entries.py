@@ -12,7 +12,7 @@ from bson import ObjectId
 from canaries import found_in, text_of
 from deliveries import Box, Note, arrived, inbox, outbox, send, stored_in
 from observing import until
-from pymongo import MongoClient
+from pymongo import MongoClient, _csot
 
 from datalayer import db
 from datalayer.core import registry
@@ -290,6 +290,26 @@ def test_a_target_that_is_away_keeps_nothing_from_the_others(
     db.connect_all(databases)
     assert db.outbox.deliver().delivered == 1
     assert arrived(model=Box) == [1]
+
+
+def test_a_target_that_was_away_is_given_little_time_to_prove_itself(
+    databases: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may hang, and the others wait meanwhile."""
+    monkeypatch.setattr(troubles, "_FIRST_REST_SECONDS", 0.0)
+    given: list[float | None] = []
+
+    def hangs(_: object) -> None:
+        given.append(_csot.get_timeout())
+        raise UnavailableError("it hangs")
+
+    send(1)
+    with monkeypatch.context() as away:
+        away.setattr("datalayer.outbox.passing.prepare", hangs)
+        for _ in range(3):
+            deliver_patiently()
+    assert given == [None, 2.0, 2.0]
+    assert deliver_patiently().delivered == 1
 
 
 def test_a_failure_that_finds_no_room_is_told_all_the_same(
