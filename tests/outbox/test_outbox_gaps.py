@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from bson import Int64
 from deliveries import arrived, inbox, outbox, send, stored_in
 
 from datalayer import db
@@ -118,6 +119,20 @@ def test_what_was_set_aside_outlives_those_who_know_what_came_after_it(
     entry = read(raw(collection(connection, ASIDE)).find_one())
     passing.Pass("default")._deliver([entry])
     assert stored_in("default", ASIDE).count_documents({}) == 1
+
+
+@pytest.mark.parametrize("number", [2.0, Int64(2)])
+def test_a_number_is_read_in_whichever_type_it_was_stored(
+    databases: Settings, number: Any
+) -> None:
+    send(1, 2)
+    entries = list(outbox().find())
+    db.outbox.deliver()
+    inbox().update_one({}, {"$set": {"number": number}})
+    registry.connection("database1").database.note.delete_many({})
+    outbox().insert_many(entries)
+    assert db.outbox.deliver().delivered == 2
+    assert arrived() == []
 
 
 def test_a_target_that_was_replaced_gets_what_comes_next(databases: Settings) -> None:
