@@ -129,8 +129,9 @@ def test_set_aside_lets_those_behind_go_on(run: Run, with_one_refused: Settings)
     assert run("outbox", "set-aside", entry).code == 0
     assert run("outbox", "run", "--once", "--json").document["delivered"] == 1
     assert arrived(with_one_refused) == [1, 9, 3]
-    (aside,) = run("outbox", "list", "--json").document
-    assert (aside["id"], aside["state"]) == (entry, "set aside")
+    outcome = run("outbox", "list", "--json")
+    (aside,) = outcome.document
+    assert (outcome.code, aside["id"], aside["state"]) == (0, entry, "set aside")
     assert aside["reason"] == "DuplicateKey (error 11000)"
 
 

@@ -74,7 +74,8 @@ def _list(output: Output, options: argparse.Namespace) -> ExitCode:
     output.show([asdict(each) for each in found], [_table(found)])
     if more:
         output.message(f"the first {options.limit}; --limit shows more")
-    return ExitCode.PENDING if found else ExitCode.OK
+    waits = any(each.state != "set aside" for each in found)
+    return ExitCode.PENDING if waits else ExitCode.OK
 
 
 def _retry(output: Output, options: argparse.Namespace) -> ExitCode:
