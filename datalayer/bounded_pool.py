@@ -1,6 +1,7 @@
 """The driver's connection pool, with a limit on waiting for a connection that also holds where
-the operation itself may take longer, and without background attempts to log in where the server
-has not accepted the credentials."""
+the operation itself may take longer, without background attempts to log in where the server has
+not accepted the credentials, and with sessions over connections to a member that was in
+transition when they were opened."""
 
 from __future__ import annotations
 
@@ -29,6 +30,11 @@ class BoundedPool(Pool):
     that the server refuses, it would try them for ever: some servers lock the account then. So
     that waits until a connection for an operation has been accepted, and again after one was
     refused.
+
+    A member that is neither primary nor secondary at the moment (it starts, recovers or rolls
+    back) has sessions like any other. The driver takes each connection that is opened then for
+    one without, until it is closed: sessions would be refused over it, and writes not tried
+    again, long after the member has become the primary. The server's own word is taken instead.
     """
 
     def __init__(self, *args: Any, alias: str, **kwargs: Any) -> None:
@@ -55,10 +61,13 @@ class BoundedPool(Pool):
         if self._accepted:
             super().remove_stale_sockets(reference_generation)
 
-    def _get_conn(self, *args: Any, **kwargs: Any) -> Any:
+    def _get_conn(self, checkout_started_time: float, handler: Any = None) -> Any:
         limit = self.opts.wait_queue_timeout
         self._waiting.until = None if limit is None else monotonic() + limit
-        return super()._get_conn(*args, **kwargs)
+        connection = super()._get_conn(checkout_started_time, handler=handler)
+        if not connection.supports_sessions and handler is not None:
+            _look_again_for_sessions(connection, handler.client)
+        return connection
 
     def _raise_wait_queue_timeout(self, checkout_started_time: float) -> NoReturn:
         waiting = self.operation_count - self.active_sockets
@@ -75,6 +84,20 @@ class BoundedPool(Pool):
                 "for long, or raise MAX_POOL_SIZE",
                 alias=self._alias,
             ) from exc
+
+
+def _look_again_for_sessions(connection: Any, client: Any) -> None:
+    """Let ``connection`` have sessions, unless its server, as a primary or a secondary, says that
+    it has none. One that can't do what is asked answers so, and the driver looks for another."""
+    minutes = connection.logical_session_timeout_minutes
+    if minutes is None:
+        server = client.topology_description.server_descriptions().get(connection.address)
+        if server is not None and server.is_readable:
+            minutes = server.logical_session_timeout_minutes
+            if minutes is None:
+                return
+    connection.logical_session_timeout_minutes = minutes
+    connection.supports_sessions = True
 
 
 class _Condition(threading.Condition):

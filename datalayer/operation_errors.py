@@ -9,6 +9,7 @@ from typing import Literal
 
 from pymongo.errors import (
     BulkWriteError,
+    ConfigurationError,
     ConnectionFailure,
     InvalidOperation,
     NotPrimaryError,
@@ -25,6 +26,7 @@ from datalayer.errors import (
     DeadlineExceededError,
     NotConnectedError,
     OutcomeUnknownError,
+    TransactionError,
     UnavailableError,
 )
 from datalayer.server_codes import (
@@ -81,6 +83,12 @@ def operation_error(exc: PyMongoError, operation: Operation) -> DataLayerError |
     """
     if isinstance(exc, OperationFailure) and not _is_timeout(exc):
         return _refused(exc, operation)
+    if _lacks_sessions(exc):
+        return TransactionError(
+            f"{operation} was not sent: the server has no sessions, which transactions and "
+            "db.session() need; leave them out there, or use a replica set of MongoDB",
+            alias=operation.alias,
+        )
     if exc.has_error_label("TransientTransactionError"):
         return _unavailable(exc, operation, "inside a transaction, which will be rolled back")
     if not isinstance(exc, (ConnectionFailure, OperationFailure)):
@@ -190,6 +198,11 @@ def _had_no_effect(exc: PyMongoError, operation: Operation) -> bool:
 
 def _is_timeout(exc: OperationFailure) -> bool:
     return exc.timeout and not isinstance(exc, WriteConcernError)
+
+
+def _lacks_sessions(exc: PyMongoError) -> bool:
+    # The driver has no class and no code for it.
+    return isinstance(exc, ConfigurationError) and "Sessions are not supported" in str(exc)
 
 
 def _is_closed(exc: PyMongoError, operation: Operation) -> bool:

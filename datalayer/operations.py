@@ -3,14 +3,17 @@ and telling what came of it when the driver fails."""
 
 from __future__ import annotations
 
-from pymongo.errors import PyMongoError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.core import Connection
 from datalayer.errors import DataLayerError
 from datalayer.monitoring.commands import Traffic
 from datalayer.operation_errors import Effect, Operation, is_absence, operation_error
 
-__all__ = ["begin", "failed", "succeeded"]
+__all__ = ["asking", "begin", "failed", "succeeded"]
 
 
 def begin(connection: Connection) -> Traffic:
@@ -56,3 +59,22 @@ def failed(
         closed=connection.closed,
     )
     return operation_error(exc, operation)
+
+
+@contextmanager
+def asking(connection: Connection, what: str) -> Iterator[None]:
+    """Surrounds commands without an effect that belong to no collection, as ``what`` tells them.
+
+    Raises:
+        DataLayerError: in the place of the driver's errors, as for operations on documents.
+    """
+    before = begin(connection)
+    try:
+        yield
+    except PyMongoError as exc:
+        error = failed(connection, exc, what, connection.settings.database, "none", before)
+        if error is None:
+            raise
+        # What a server says may hold a document's values: it stays out of tracebacks.
+        raise error from (None if isinstance(exc, OperationFailure) else exc)
+    succeeded(connection)

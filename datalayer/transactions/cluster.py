@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 import mongoengine
 from pymongo.client_session import ClientSession
 
-from datalayer import indexes
+from datalayer import indexes, operations
 from datalayer.core import Connection, registry
 from datalayer.errors import TransactionError
 
 __all__ = ["before", "begin_after_builds", "leader"]
 
+_BEGINNING = "beginning a transaction"
 before: list[Callable[[Connection, list[type[mongoengine.Document]]], None]] = []
 """What else has to be built before a transaction: called with a connection and its models."""
 
@@ -33,9 +34,10 @@ def leader(aliases: tuple[str, ...]) -> Connection:
             )
     for connection in connections:
         # Not inside, where it would wait for the transaction's own locks.
-        indexes.ensure_all(connection)
-        for prepare in before:
-            prepare(connection, indexes.models_on(connection.alias))
+        with operations.asking(connection, _BEGINNING):
+            indexes.ensure_all(connection)
+            for prepare in before:
+                prepare(connection, indexes.models_on(connection.alias))
     return first
 
 
@@ -49,7 +51,8 @@ def begin_after_builds(session: ClientSession, connections: Iterable[Connection]
         prepared = connection.prepared
         since = prepared.stands_since
         if since is None:
-            session.client.admin.command("ping", session=session)
+            with operations.asking(connection, _BEGINNING):
+                session.client.admin.command("ping", session=session)
             since = prepared.stands_since = session.operation_time
         if since is not None:
             session.advance_operation_time(since)
