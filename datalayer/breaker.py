@@ -20,8 +20,12 @@ class CircuitBreaker:
 
     It opens when the driver's monitoring has lost the last usable server, and closes when it has
     found one again: that costs no call anything. A server that hangs looks alive to the
-    monitoring for a while, so ``FAILURES_TO_OPEN`` unanswered calls in a row open it too; after
-    ``COOL_DOWN_SECONDS`` one call is let through, and its end decides.
+    monitoring for a while, so ``FAILURES_TO_OPEN`` calls in a row that waited in vain open it
+    too; after ``COOL_DOWN_SECONDS`` one call is let through, and its end decides.
+
+    A call that ended without an answer for a reason that may be its own, such as a deadline of
+    the caller's, decides nothing: after ``FAILURES_TO_OPEN`` of them in a row the server has to
+    be asked by whoever counted the last one.
 
     Not pybreaker: that one knows only of calls, so each recovery would have to be found out by
     an application's thread that waits for a time-out.
@@ -36,7 +40,9 @@ class CircuitBreaker:
         """Close: the database was reached, or the process was forked."""
         self._lock = threading.Lock()  # guards the fields below
         self._away = False
-        self._failures = 0
+        self._unanswered = 0  # calls in a row without an answer, whatever the reason
+        self._failures = 0  # of them, those that waited in vain
+        self._question: object | None = None  # the one that the server is being asked
         self._try_again_at: float | None = None
 
     @property
@@ -67,15 +73,50 @@ class CircuitBreaker:
         )
 
     def failed(self) -> None:
-        """Count a call that the database left unanswered."""
+        """Count a call that the database left unanswered for as long as it may take."""
         with self._lock:
+            self._unanswered += 1
             self._failures += 1
             if self._failures >= FAILURES_TO_OPEN:
                 self._try_again_at = self._clock() + COOL_DOWN_SECONDS
 
     def succeeded(self) -> None:
         """The database has answered a call."""
-        if self._failures:
+        if self._unanswered:
             with self._lock:
-                self._failures = 0
+                self._unanswered = self._failures = 0
                 self._try_again_at = None
+
+    def undecided(self) -> None:
+        """A call has ended that tells nothing of the database: if it tried, the next one may."""
+        if self._try_again_at is not None:
+            with self._lock:
+                if self._try_again_at is not None:
+                    self._try_again_at = min(self._try_again_at, self._clock())
+
+    def doubted(self) -> object | None:
+        """Count a call without an answer that may have been given too little time for one.
+
+        Returns a question where the server is to be asked now, whose outcome goes to
+        ``answered``; one at a time.
+        """
+        self.undecided()
+        with self._lock:
+            self._unanswered += 1
+            if self._unanswered < FAILURES_TO_OPEN or self._question is not None:
+                return None
+            self._question = object()
+            return self._question
+
+    def answered(self, question: object, *, answer: bool | None) -> None:
+        """What came of a question: an answer, none in time, or, with ``None``, neither."""
+        with self._lock:
+            if question is not self._question:
+                return  # closed meanwhile
+            self._question = None
+            if answer is False and self._unanswered >= FAILURES_TO_OPEN:
+                self._try_again_at = self._clock() + COOL_DOWN_SECONDS
+            elif answer:
+                self._unanswered = 0
+                if self._failures < FAILURES_TO_OPEN:
+                    self._try_again_at = None

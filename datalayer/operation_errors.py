@@ -39,7 +39,7 @@ from datalayer.server_codes import (
     code_of,
 )
 
-__all__ = ["Effect", "Operation", "is_absence", "operation_error"]
+__all__ = ["Effect", "Operation", "operation_error"]
 
 Effect = Literal["none", "one", "many"]
 """What an operation changes: nothing, one document as a whole, or several one after the other."""
@@ -108,11 +108,6 @@ def operation_error(exc: PyMongoError, operation: Operation) -> DataLayerError |
             alias=operation.alias,
         )
     return _unavailable(exc, operation, "it had no effect, and can be tried again")
-
-
-def is_absence(exc: PyMongoError) -> bool:
-    """Whether ``exc`` means that no server answered, rather than that one said no."""
-    return isinstance(exc, ConnectionFailure) and not isinstance(exc, NotPrimaryError)
 
 
 def _refused(exc: OperationFailure, operation: Operation) -> DataLayerError | None:

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 
 from pymongo.errors import OperationFailure, PyMongoError
 
+from datalayer import evidence
 from datalayer.core import Connection
 from datalayer.errors import DataLayerError
 from datalayer.monitoring.commands import Traffic
-from datalayer.operation_errors import Effect, Operation, is_absence, operation_error
+from datalayer.operation_errors import Effect, Operation, operation_error
 
-__all__ = ["asking", "begin", "failed", "succeeded"]
+__all__ = ["asking", "begin", "failed", "gave_up", "succeeded"]
 
 
 def begin(connection: Connection) -> Traffic:
@@ -33,6 +34,12 @@ def succeeded(connection: Connection) -> None:
         connection.breaker.succeeded()
 
 
+def gave_up(connection: Connection) -> None:
+    """Call after an operation that ended with an error of its own, and not the driver's."""
+    if connection.breaker is not None:
+        connection.breaker.undecided()
+
+
 def failed(
     connection: Connection,
     exc: PyMongoError,
@@ -43,10 +50,7 @@ def failed(
 ) -> DataLayerError | None:
     """The error to raise in the place of ``exc``, or ``None`` to let it pass."""
     if connection.breaker is not None:
-        if is_absence(exc):
-            connection.breaker.failed()
-        else:
-            connection.breaker.succeeded()
+        evidence.weigh(connection, connection.breaker, exc)
     now = connection.monitors.commands.traffic()
     operation = Operation(
         name=name,
@@ -77,4 +81,7 @@ def asking(connection: Connection, what: str) -> Iterator[None]:
             raise
         # What a server says may hold a document's values: it stays out of tracebacks.
         raise error from (None if isinstance(exc, OperationFailure) else exc)
+    except BaseException:
+        gave_up(connection)
+        raise
     succeeded(connection)

@@ -29,7 +29,7 @@ FLOORS = (
     ("retry", "monitoring", "logs", "bounded_pool", "breaker", "joining", "shutdown"),
     ("clients",),
     ("core",),
-    ("indexes", "status", "operations"),
+    ("evidence", "indexes", "status", "operations"),
     ("transactions", "routing"),
     ("documents",),
     ("opening", "recorder"),

@@ -276,6 +276,9 @@ def _attempted(
             raise
         # What a server says may hold a document's values: it stays out of tracebacks.
         raise error from (None if isinstance(exc, OperationFailure) else exc)
+    except BaseException:
+        operations.gave_up(connection)
+        raise
     operations.succeeded(connection)
     return result
 
