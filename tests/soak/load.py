@@ -4,18 +4,46 @@ keep account of what was acknowledged."""
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from accounts import ACKNOWLEDGED, UNKNOWN, Account
 from mongoengine import IntField, StringField
+from scheduling import Scheduling
 
 from datalayer import AnalyticsDocument, BusinessDocument, db
-from datalayer.errors import DataLayerError, OutcomeUnknownError
+from datalayer.errors import (
+    DeadlineExceededError,
+    OutcomeUnknownError,
+    PoolExhaustedError,
+    UnavailableError,
+)
 
+RIGHT_ERRORS = (
+    UnavailableError,
+    OutcomeUnknownError,
+    DeadlineExceededError,
+    PoolExhaustedError,  # a server that hangs holds the connections of all who wait for it
+)
+"""What a caller may be told while members die and networks fail. Any other is a fault."""
+STATUS_SECONDS = 1.0
+CHILD_SECONDS = 15.0
+SLACK_SECONDS = 0.5
+"""The bound on overrunning a deadline, on a machine that has time."""
+EXIT_REFUSED = 3  # a child's write that ended with a right error
 PAUSE_SECONDS = 0.02  # between two calls of a thread: a load, rather than a benchmark
+PAUSES = {"status": 1.0, "fork": 3.0}
+OPERATION_SECONDS = 20.0  # the default of operations and of transactions
+DEADLINES = {
+    **dict.fromkeys(("sales", "clicks", "outbox", "count", "pay"), OPERATION_SECONDS),
+    "query": 2 * OPERATION_SECONDS,  # two operations
+    "status": STATUS_SECONDS,
+    "fork": CHILD_SECONDS + 3.0,  # and its start, and its end
+}
+"""How long a call of each kind may take, in seconds."""
 PURSES = 4
 MONEY = 1000
 
@@ -49,30 +77,21 @@ class Click(AnalyticsDocument):
     meta = {"indexes": [("writer", "number")]}
 
 
-@dataclass
-class Account:
-    """What one writer knows of its writes. A byte a number, so that memory tells of leaks only."""
-
-    name: str
-    acknowledged: bytearray = field(default_factory=bytearray)
-    unknown: set[int] = field(default_factory=set)
-
-    def next_number(self) -> int:
-        self.acknowledged.append(0)
-        return len(self.acknowledged) - 1
-
-
 class Load:
     """All threads, what they count, and the longest call of each kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, scheduling: Scheduling) -> None:
         self.stopping = threading.Event()
+        self.scheduling = scheduling
         self.calls: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.longest: dict[str, float] = {}
+        self.overruns: dict[str, float] = {}
+        """The longest time past the deadline, of each kind, without what the scheduler took."""
         self.sales = [Account(f"sales-{number}") for number in range(3)]
         self.clicks = [Account(f"clicks-{number}") for number in range(2)]
         self.told = Account("told")
+        self.children = Account("children")
         self.counted = self.count_unknown = 0
         self.bad_children = 0
         self.unexpected: list[str] = []
@@ -112,20 +131,25 @@ class Load:
             thread.join(max(ends - time.monotonic(), 0))
         return [thread.name for thread in self._threads if thread.is_alive()]
 
-    def under_way(self) -> float:
-        """How long the longest call under way has taken, in seconds."""
-        now = time.monotonic()
-        return max((now - began for _, began in list(self._under_way.values())), default=0.0)
+    def overrunning(self) -> float:
+        """By how much the longest call under way has passed its deadline, in seconds."""
+        return max(
+            (self._past_deadline(*each) for each in list(self._under_way.values())), default=0
+        )
+
+    def _past_deadline(self, kind: str, began: float) -> float:
+        return self.scheduling.seconds_to_act(since=began + DEADLINES[kind])
 
     def _repeat(self, name: str, call: Callable[[], None]) -> None:
         kind = name.split("-")[0]
         me = threading.get_ident()
-        while not self.stopping.wait(PAUSE_SECONDS):
+        pause = PAUSES.get(kind, PAUSE_SECONDS)
+        while not self.stopping.wait(pause):
             began = time.monotonic()
             self._under_way[me] = (kind, began)
             try:
                 call()
-            except DataLayerError as exc:
+            except RIGHT_ERRORS as exc:
                 self.errors[f"{kind}: {type(exc).__name__}"] += 1
             except Exception as exc:
                 self.unexpected.append(f"{kind}: {type(exc).__name__}: {str(exc)[:200]}")
@@ -134,27 +158,21 @@ class Load:
                 self.calls[kind] += 1
                 took = time.monotonic() - began
                 self.longest[kind] = max(took, self.longest.get(kind, 0.0))
+                overrun = self._past_deadline(kind, began)
+                self.overruns[kind] = max(overrun, self.overruns.get(kind, 0.0))
 
     def _writer(self, account: Account, model: type[Sale | Click]) -> Callable[[], None]:
         def write() -> None:
             number = account.next_number()
-            try:
+            with account.writing(number):
                 model(writer=account.name, number=number).save()
-            except OutcomeUnknownError:
-                account.unknown.add(number)
-                raise
-            account.acknowledged[number] = 1
 
         return write
 
     def _tell(self) -> None:
         number = self.told.next_number()
-        try:
+        with self.told.writing(number):
             db.outbox.add(Click(writer="told", number=number), key="told")
-        except OutcomeUnknownError:
-            self.told.unknown.add(number)
-            raise
-        self.told.acknowledged[number] = 1
 
     def _count(self) -> None:
         try:
@@ -169,43 +187,43 @@ class Load:
         _move(str(turn % PURSES), str((turn + 1) % PURSES))
 
     def _query(self) -> None:
-        Sale.objects(writer="sales-0").order_by("-number").limit(20).scalar("number")
+        list(Sale.objects(writer="sales-0").order_by("-number").limit(20).scalar("number"))
         list(Sale.objects(writer="sales-0").order_by("-number").limit(20))
 
     def _status(self) -> None:
-        began = time.monotonic()
-        db.status(timeout=1.0)
-        if time.monotonic() - began > 1.5:
-            self.unexpected.append(f"status() took {time.monotonic() - began:.1f} s")
-        self.stopping.wait(1)
+        db.status(timeout=STATUS_SECONDS)
 
     def _fork(self) -> None:
         """A child writes with a client of its own, and ends."""
+        number = self.children.next_number()
         child = os.fork()
         if child == 0:
             code = 1
             try:
-                with db.deadline(15):
-                    Sale(writer="child", number=os.getpid()).save()
+                with db.deadline(CHILD_SECONDS):
+                    Sale(writer="children", number=number).save()
                 code = 0
-            except DataLayerError:
-                code = 0
+            except RIGHT_ERRORS:
+                code = EXIT_REFUSED
             finally:
                 os._exit(code)
-        self._wait_for(child)
-        self.stopping.wait(3)
+        self.children.outcomes[number] = UNKNOWN  # unless it says that it is stored
+        code = self._exit_code_of(child)
+        if code == 0:
+            self.children.outcomes[number] = ACKNOWLEDGED
+        elif code != EXIT_REFUSED:
+            self.bad_children += 1
 
-    def _wait_for(self, child: int) -> None:
-        ends = time.monotonic() + 19
-        while time.monotonic() < ends:
+    def _exit_code_of(self, child: int) -> int:
+        ends = time.monotonic() + DEADLINES["fork"]
+        while self.scheduling.seconds_to_act(since=ends) <= SLACK_SECONDS:
             pid, status = os.waitpid(child, os.WNOHANG)
             if pid:
-                self.bad_children += status != 0
-                return
+                return os.waitstatus_to_exitcode(status)
             time.sleep(0.05)
-        os.kill(child, 9)
+        os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        self.unexpected.append("a forked child hung")
+        raise AssertionError("a forked child hung")
 
 
 @db.transactional
