@@ -5,11 +5,18 @@ from __future__ import annotations
 
 import threading
 import time
-from bisect import bisect_left
 from collections import deque
+from collections.abc import Iterable
 
 TICK_SECONDS = 0.02
 KEPT_SECONDS = 120.0
+
+
+def without_waits(since: float, now: float, waits: Iterable[tuple[float, float]]) -> float:
+    """The seconds from ``since`` to ``now``, without the ``waits``: when each ended, and how long
+    it was. Of one that began before, what is left of it counts."""
+    taken = sum(min(seconds, ended - since) for ended, seconds in waits if ended > since)
+    return max(now - since - taken, 0.0)
 
 
 class Scheduling:
@@ -43,12 +50,8 @@ class Scheduling:
         now = time.monotonic()
         if since >= now:
             return 0.0
-        late = list(self._late)
-        begin = bisect_left(late, (since,))
-        # A wait that began before ``since`` counts from there on.
-        taken = sum(min(seconds, woke - since) for woke, seconds in late[begin:])
-        sleeping = max(now - max(self._woke_at, since) - TICK_SECONDS, 0.0)  # under way
-        return max(now - since - taken - sleeping, 0.0)
+        under_way = (now, max(now - self._woke_at - TICK_SECONDS, 0.0))
+        return without_waits(since, now, [*self._late, under_way])
 
     def _run(self) -> None:
         while not self._stopping.is_set():
