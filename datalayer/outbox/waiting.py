@@ -29,14 +29,16 @@ def waiting(source: str = DEFAULT_ALIAS) -> Waiting:
     """What waits in the outbox of ``source`` now."""
     connection = registry.connection(source)
     outbox = collection(connection, OUTBOX)
-    figures = {"oldest": {"$min": _ADDED_AT}, "failing": {"$sum": _FAILS}}
+    # Counted, rather than asked for the server's own figure: that may stay off after a server was
+    # killed, and would tell of entries that are not there.
+    figures = {"entries": {"$sum": 1}, "oldest": {"$min": _ADDED_AT}, "failing": {"$sum": _FAILS}}
     found = next(iter(outbox.aggregate([{"$group": {"_id": None, **figures}}])), None)
     oldest: datetime | None = found["oldest"] if found else None
     return Waiting(
-        entries=outbox.estimated_document_count(),
+        entries=found["entries"] if found else 0,
         oldest_seconds=_age_of(oldest) if isinstance(oldest, datetime) else None,
         failing=found["failing"] if found else 0,
-        set_aside=collection(connection, ASIDE).estimated_document_count(),
+        set_aside=collection(connection, ASIDE).count_documents({}),
     )
 
 

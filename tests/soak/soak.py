@@ -39,7 +39,9 @@ from load import MONEY, PURSES, SLACK_SECONDS, Click, Load, Purse, Sale, Tally
 from scheduling import Scheduling
 
 from datalayer import Settings, db
+from datalayer.core import registry
 from datalayer.embedded import EmbeddedMongo
+from datalayer.outbox.entries import OUTBOX
 
 ELECTION_SECONDS = 120.0  # while others take the processors, too
 STALLED_SECONDS = 120.0
@@ -147,7 +149,7 @@ def settled(
     load: Load, chaos: Chaos, samples: list[dict[str, float]], hangs: int, alive: list[str]
 ) -> dict[str, Any]:
     """The report: what was done, and every violation."""
-    waiting = deliver_the_rest()
+    undelivered = deliver_the_rest()
     accounts = {
         **{account.name: settle(account, Sale) for account in (*load.sales, load.children)},
         **{account.name: settle(account, Click) for account in (*load.clicks, load.told)},
@@ -158,7 +160,7 @@ def settled(
     beyond = {kind: s for kind, s in rounded(load.overruns).items() if s > SLACK_SECONDS}
     violations = [
         *(each for name, account in accounts.items() for each in account.violations(name)),
-        *([f"{waiting} entries are still in the outbox"] if waiting else []),
+        *undelivered,
         *([f"calls beyond their deadline, seconds: {beyond}"] if beyond else []),
         *([f"{hangs} samples saw a call beyond its deadline"] if hangs else []),
         *([f"threads that don't end: {alive}"] if alive else []),
@@ -197,18 +199,25 @@ def rounded(seconds: dict[str, float]) -> dict[str, float]:
     return {kind: round(each, 2) for kind, each in seconds.items()}
 
 
-def deliver_the_rest() -> int:
+def deliver_the_rest() -> list[str]:
     """Wait for what is still in the outbox as long as it becomes less, at least once in two
-    minutes: a killed transaction may hold it up for a minute. Returns what is left."""
-    least = waiting = db.outbox.waiting().entries
+    minutes: a killed transaction may hold it up for a minute. Returns what is wrong then."""
+    outbox = registry.connection().database[OUTBOX]
+    least = waiting = outbox.count_documents({})
     ends = time.monotonic() + STALLED_SECONDS
     while waiting and time.monotonic() < ends:
         time.sleep(0.2)
-        waiting = db.outbox.waiting().entries
+        waiting = outbox.count_documents({})
         if waiting < least:
             least, ends = waiting, time.monotonic() + STALLED_SECONDS
     db.outbox.stop()
-    return waiting
+    waiting = outbox.count_documents({})
+    told = db.outbox.waiting().entries
+    ids = [each["_id"] for each in outbox.find({}, {"_id": 1}).limit(5)]
+    return [
+        *([f"{waiting} entries are still in the outbox, the first {ids}"] if waiting else []),
+        *([f"the outbox tells of {told} entries, and has {waiting}"] if told != waiting else []),
+    ]
 
 
 def settle(account: Account, model: type[Sale | Click]) -> Balance:
