@@ -84,4 +84,7 @@ def asking(connection: Connection, what: str) -> Iterator[None]:
     except BaseException:
         gave_up(connection)
         raise
-    succeeded(connection)
+    if connection.monitors.commands.traffic().sent > before.sent:
+        succeeded(connection)
+    else:  # all was known already, and no server was asked
+        gave_up(connection)

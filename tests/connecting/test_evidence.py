@@ -218,3 +218,18 @@ def test_a_try_that_ends_by_an_error_of_its_own_leaves_it_to_the_next(
         assert breaker.state == "open"
         assert Glance.objects.first() is not None
         assert breaker.state == "closed"
+
+
+def test_a_transaction_that_asks_nothing_is_no_sign_of_health(
+    mongod: EmbeddedMongo, uri: str
+) -> None:
+    with connected(mongod, uri) as breaker:
+        with db.transaction("database1"):
+            Glance.objects.first()
+        for _ in range(FAILURES_TO_OPEN):
+            breaker.failed()
+        breaker._try_again_at = 0.0  # the cool-down is over
+        with db.transaction("database1"):
+            assert breaker.state == "open"
+            assert Glance.objects.first() is not None
+        assert breaker.state == "closed"

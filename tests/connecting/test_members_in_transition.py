@@ -13,6 +13,7 @@ from fresh_databases import connected, model_registry, settings_for
 from mongoengine import IntField
 from observing import error_of, until
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 from running_servers import wait_until
 from simulated_router import Command, SimulatedRouter
 
@@ -21,6 +22,7 @@ from datalayer.core import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import TransactionError, UnavailableError
+from datalayer.server_codes import ServerCode
 from datalayer.settings import Settings
 
 
@@ -53,7 +55,13 @@ def recovering(host: str) -> Iterator[None]:
 
 def step_up(host: str) -> None:
     with MongoClient[Any](host, directConnection=True) as member:
-        member.admin.command("replSetStepUp")
+
+        def is_primary() -> bool:
+            with contextlib.suppress(OperationFailure):  # it lost, or has not caught up
+                member.admin.command("replSetStepUp")
+            return bool(member.admin.command("hello")["isWritablePrimary"])
+
+        wait_until(is_primary, 60, "it is elected")
 
 
 def pool_of(host: str) -> Any:
@@ -142,6 +150,27 @@ def test_writes_over_connections_from_a_bad_moment_are_tried_again(
         client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=data)
     Parcel(number=7).save()
     assert Parcel.objects(number=7).count() == 1
+
+
+@db.transactional
+def in_a_transaction_that_may_run_again() -> None:
+    Parcel(number=1).save()
+
+
+@pytest.mark.parametrize("handshakes", [30, None], indirect=True)
+@pytest.mark.parametrize("use", [in_a_session, in_a_transaction_that_may_run_again])
+def test_a_member_that_is_still_in_transition_is_waited_out(
+    handshakes: Callable[[], None], mongod: EmbeddedMongo, use: Callable[[], None]
+) -> None:
+    handshakes()
+    data = {
+        "failCommands": ["insert", "find", "aggregate"],
+        "errorCode": ServerCode.NotPrimaryOrSecondary,
+        "appName": "datalayer:default",
+    }
+    with MongoClient[Any](mongod.uri) as client:
+        client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=data)
+    assert error_of(use) is None
 
 
 class WithoutSessions(SimulatedRouter):
