@@ -15,6 +15,8 @@ from pymongo.errors import PyMongoError
 
 from datalayer.embedded import EmbeddedMongo
 
+STOP_SECONDS = 300.0  # for a member to start and a primary to be elected, on a busy machine
+
 
 class Chaos:
     """A thread that breaks one thing after the other, and mends each before the next."""
@@ -35,7 +37,7 @@ class Chaos:
     def stop(self) -> None:
         """End, with everything mended."""
         self._stopping.set()
-        self._thread.join(120)
+        self._thread.join(STOP_SECONDS)
         self._network.restore()
         self._servers.start()
         self._servers.wait_for_primary()

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 
@@ -205,7 +207,10 @@ class Load:
                 code = 0
             except RIGHT_ERRORS:
                 code = EXIT_REFUSED
+            except BaseException:
+                traceback.print_exc()  # the report tells only of the exit code
             finally:
+                sys.stderr.flush()
                 os._exit(code)
         self.children.outcomes[number] = UNKNOWN  # unless it says that it is stored
         code = self._exit_code_of(child)

@@ -125,7 +125,7 @@ def soak(
         if len(samples) % 12 == 0:
             print(f"{sum(load.calls.values()):,} calls, {dict(chaos.done)}", flush=True)
     chaos.stop()
-    alive = load.stop(60)
+    alive = load.stop(STALLED_SECONDS)
     scheduling.stop()
     return settled(load, chaos, samples, hangs, alive)
 
