@@ -44,6 +44,7 @@ class CircuitBreaker:
         self._failures = 0  # of them, those that waited in vain
         self._question: object | None = None  # the one that the server is being asked
         self._try_again_at: float | None = None
+        self._trying = False  # whether the end of a call that tries is awaited
 
     @property
     def state(self) -> Literal["closed", "open"]:
@@ -65,6 +66,7 @@ class CircuitBreaker:
                     return
                 if now >= self._try_again_at:
                     self._try_again_at = now + COOL_DOWN_SECONDS  # this call tries, others wait
+                    self._trying = True
                     return
         raise UnavailableError(
             f"{self._alias!r} is away, and calls to it fail at once until it is back; "
@@ -78,21 +80,20 @@ class CircuitBreaker:
             self._unanswered += 1
             self._failures += 1
             if self._failures >= FAILURES_TO_OPEN:
-                self._try_again_at = self._clock() + COOL_DOWN_SECONDS
+                self._cool_down()
 
     def succeeded(self) -> None:
         """The database has answered a call."""
         if self._unanswered:
             with self._lock:
                 self._unanswered = self._failures = 0
-                self._try_again_at = None
+                self._close()
 
     def undecided(self) -> None:
         """A call has ended that tells nothing of the database: if it tried, the next one may."""
-        if self._try_again_at is not None:
+        if self._trying:
             with self._lock:
-                if self._try_again_at is not None:
-                    self._try_again_at = min(self._try_again_at, self._clock())
+                self._let_the_next_try()
 
     def doubted(self) -> object | None:
         """Count a call without an answer that may have been given too little time for one.
@@ -100,10 +101,12 @@ class CircuitBreaker:
         Returns a question where the server is to be asked now, whose outcome goes to
         ``answered``; one at a time.
         """
-        self.undecided()
         with self._lock:
             self._unanswered += 1
-            if self._unanswered < FAILURES_TO_OPEN or self._question is not None:
+            if self._question is not None:
+                return None
+            if self._unanswered < FAILURES_TO_OPEN:
+                self._let_the_next_try()
                 return None
             self._question = object()
             return self._question
@@ -115,8 +118,26 @@ class CircuitBreaker:
                 return  # closed meanwhile
             self._question = None
             if answer is False and self._unanswered >= FAILURES_TO_OPEN:
-                self._try_again_at = self._clock() + COOL_DOWN_SECONDS
-            elif answer:
-                self._unanswered = 0
-                if self._failures < FAILURES_TO_OPEN:
-                    self._try_again_at = None
+                self._cool_down()
+                return
+            if answer:
+                self._unanswered = self._failures
+            if answer and self._failures < FAILURES_TO_OPEN:
+                self._close()
+            else:
+                self._let_the_next_try()
+
+    # Inside, under the lock
+
+    def _cool_down(self) -> None:
+        self._try_again_at = self._clock() + COOL_DOWN_SECONDS
+        self._trying = False
+
+    def _close(self) -> None:
+        self._try_again_at = None
+        self._trying = False
+
+    def _let_the_next_try(self) -> None:
+        if self._trying:
+            self._try_again_at = self._clock()
+            self._trying = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from datalayer.breaker import COOL_DOWN_SECONDS, FAILURES_TO_OPEN, CircuitBreaker
@@ -178,6 +180,8 @@ def test_an_answer_does_not_close_what_calls_have_opened_that_had_their_time(
     fail(breaker, FAILURES_TO_OPEN)
     asked(breaker, answer=True)
     assert breaker.state == "open"
+    breaker.succeeded()
+    assert breaker.state == "closed"
 
 
 def test_an_answer_closes_what_a_missing_answer_has_opened(breaker: CircuitBreaker) -> None:
@@ -186,3 +190,39 @@ def test_an_answer_closes_what_a_missing_answer_has_opened(breaker: CircuitBreak
     assert question is not None
     breaker.answered(question, answer=True)
     assert (refuses(breaker), breaker.state) == (False, "closed")
+
+
+def test_a_try_without_an_answer_waits_for_the_question(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    """While a server hangs, one call is held up for each cool-down, however short its time."""
+    asked(breaker, answer=False)
+    clock.now += COOL_DOWN_SECONDS
+    breaker.check()
+    question = breaker.doubted()
+    assert question is not None
+    assert refuses(breaker)
+    breaker.answered(question, answer=False)
+    clock.now += COOL_DOWN_SECONDS / 2
+    assert refuses(breaker)
+
+
+def test_a_try_whose_question_could_not_be_asked_leaves_it_to_the_next_call(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    asked(breaker, answer=False)
+    clock.now += COOL_DOWN_SECONDS
+    breaker.check()
+    question = breaker.doubted()
+    assert question is not None
+    breaker.answered(question, answer=None)
+    assert [refuses(breaker), refuses(breaker)] == [False, True]
+
+
+@pytest.mark.parametrize("end", [CircuitBreaker.undecided, CircuitBreaker.doubted])
+def test_calls_from_before_it_was_opened_do_not_shorten_the_cool_down(
+    breaker: CircuitBreaker, end: Callable[[CircuitBreaker], object]
+) -> None:
+    fail(breaker, FAILURES_TO_OPEN)
+    end(breaker)
+    assert refuses(breaker)
