@@ -70,13 +70,17 @@ def _is_about_reading(connection: Connection, exc: PyMongoError) -> bool:
 
 
 def _start_asking(connection: Connection, breaker: CircuitBreaker, question: object) -> None:
-    with signals_held():
-        threading.Thread(
-            target=_ask,
-            args=(connection, breaker, question),
-            name=f"datalayer-ask-{connection.alias}",
-            daemon=True,
-        ).start()
+    thread = threading.Thread(
+        target=_ask,
+        args=(connection, breaker, question),
+        name=f"datalayer-ask-{connection.alias}",
+        daemon=True,
+    )
+    try:
+        with signals_held():
+            thread.start()
+    except RuntimeError:  # the process has no more threads, or ends
+        breaker.answered(question, answer=None)
 
 
 def _ask(connection: Connection, breaker: CircuitBreaker, question: object) -> None:

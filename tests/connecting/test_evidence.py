@@ -233,3 +233,17 @@ def test_a_transaction_that_asks_nothing_is_no_sign_of_health(
             assert breaker.state == "open"
             assert Glance.objects.first() is not None
         assert breaker.state == "closed"
+
+
+def test_where_no_thread_can_be_started_the_caller_gets_its_own_error(
+    mongod: EmbeddedMongo, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with connected(mongod, uri) as breaker, slow(mongod):
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        for _ in range(CALLS):
+            assert error_of(read_with_the_drivers_deadline) is not None
+        monkeypatch.undo()
+        assert breaker.state == "closed"
