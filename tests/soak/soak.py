@@ -145,6 +145,12 @@ def sample() -> dict[str, float]:
     }
 
 
+def connections_allowed() -> int:
+    """How many connections the pools of all members may hold together."""
+    statuses = [db.get(alias).status_unasked(None) for alias in ("default", "database1")]
+    return sum(each["pool"]["max_size"] * len(each["members"]) for each in statuses)
+
+
 def settled(
     load: Load, chaos: Chaos, samples: list[dict[str, float]], hangs: int, alive: list[str]
 ) -> dict[str, Any]:
@@ -156,6 +162,7 @@ def settled(
     }
     value = Tally.objects.get(pk="0" * 24).value
     money = Purse.objects.sum("balance")
+    most, allowed = max(each["connections"] for each in samples), connections_allowed()
     growth = {name: grown(samples, name) for name in samples[0]}
     beyond = {kind: s for kind, s in rounded(load.overruns).items() if s > SLACK_SECONDS}
     violations = [
@@ -170,6 +177,7 @@ def settled(
         *([f"memory grew by {growth['memory_mib']:.1f} MiB"] if growth["memory_mib"] > 10 else []),
         *([f"threads grew by {growth['threads']}"] if growth["threads"] > 2 else []),
         *([f"open files grew by {growth['files']}"] if growth["files"] > 5 else []),
+        *([f"{most} connections, more than the pools may hold"] if most > allowed else []),
     ]
     if not load.counted <= value <= load.counted + load.count_unknown:
         violations.append(f"counted {load.counted} (+{load.count_unknown} unknown), found {value}")
