@@ -38,8 +38,3 @@ def test_a_server_whose_own_figure_is_off_since_it_was_killed_does_not_matter(
     for each in range(number):
         db.outbox.add(Letter(id=str(each), number=each))
     assert db.outbox.waiting().entries == number
-
-
-def test_the_oldest_is_told_where_its_id_tells_its_time() -> None:
-    db.outbox.add(Letter(id="a"))
-    assert db.outbox.waiting().oldest_seconds is None
