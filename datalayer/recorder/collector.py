@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from time import monotonic, time
+from time import monotonic
 from typing import Any
-
-import bson
-from mongoengine.base.common import _document_registry
 
 from datalayer.recorder.counters import Counters
 from datalayer.recorder.encoding import Encoder
 from datalayer.recorder.lanes import Batch, Lane, Target
-from datalayer.recorder.spool import Spool, SpoolFullError, Stored
+from datalayer.recorder.spooling import Spooling
 from datalayer.recorder.state import State
 
 __all__ = ["Collector"]
@@ -22,7 +19,8 @@ __all__ = ["Collector"]
 logger = logging.getLogger("datalayer.recorder")
 
 _BATCH_BYTES = 8 * 1024 * 1024
-_ADOPT_SECONDS = 15.0
+_SPOOL_PARTS = 16
+"""A batch takes no more than this part of the spool."""
 _WARN_SECONDS = 60.0
 
 
@@ -34,10 +32,8 @@ class Collector:
     ) -> None:
         self._state = state
         self._counters = counters
-        self._open_lane = open_lane
         self._encoder = Encoder(state.prepare, as_bson=True)
-        self._sync_at: float | None = None
-        self._adopt_at = 0.0
+        self._spooling = Spooling(state, open_lane)
         self._count_at = monotonic() + state.settings.counter_seconds
         self._warn_at = 0.0
         self._warned_of = 0
@@ -114,7 +110,7 @@ class Collector:
         return lane.waiting_since is not None and now >= lane.waiting_since + self._interval
 
     def _has_slot(self, lane: Lane) -> bool:
-        if self._state.spool is not None and not self._state.spool_is_full:
+        if self._state.spool is not None and not self._state.spool_pause:
             return True
         return lane.outstanding < self._state.settings.connections
 
@@ -124,8 +120,7 @@ class Collector:
 
     def _next_task(self) -> float | None:
         tasks = [
-            self._sync_at,
-            self._adopt_at if self._state.spool is not None else None,
+            self._spooling.next_task(),
             self._count_at if self._counters else None,
             self._warn_at if self._state.dropped > self._warned_of else None,
         ]
@@ -138,17 +133,15 @@ class Collector:
         batch = Batch(lane.passed, 0, monotonic())
         events = self._popped(lane)
         batch.events, batch.count = events, len(events)
-        if state.spool is not None:
-            self._write_down(lane, batch)
+        if self._spooling.is_wanted:
+            self._write_down(lane, batch, events)
         with state.lock:
             lane.taken += len(events)
             lane.waiting_since = monotonic() if lane.queue else None
             lane.attention = lane.room + 1
             state.refused += len(events) - batch.count
-            if batch.place is not None:
-                state.spooled += batch.count
-                if lane.outstanding >= state.settings.connections:
-                    batch.documents = None
+            if batch.place is not None and lane.outstanding >= state.settings.connections:
+                batch.documents = None
             if batch.count:
                 lane.ready.append(batch)
                 state.ready.notify()
@@ -160,7 +153,8 @@ class Collector:
         pop = lane.queue.popleft
         most = self._state.settings.batch_size
         if lane.mean_bytes:
-            most = max(1, min(most, int(_BATCH_BYTES / lane.mean_bytes)))
+            largest = min(_BATCH_BYTES, self._state.settings.spool_max_bytes / _SPOOL_PARTS)
+            most = max(1, min(most, int(largest / lane.mean_bytes)))
         events: list[Any] = []
         try:
             for _ in range(most):
@@ -169,31 +163,16 @@ class Collector:
             pass
         return events
 
-    # The spool
-
-    def _write_down(self, lane: Lane, batch: Batch) -> None:
+    def _write_down(self, lane: Lane, batch: Batch, events: list[Any]) -> None:
         """Encode ``batch``, and write it into the spool if that takes it."""
         state = self._state
-        documents, size = self._encoder.documents(lane, batch.events or ())
+        documents, size = self._encoder.documents(lane, events)
         batch.events, batch.documents, batch.count = None, documents, len(documents)
         with state.lock:
             settings = state.settings
             lane.note_size(size, len(documents), settings.capacity, settings.max_bytes)
-        if state.spool is None or not documents:
-            return
-        try:
-            batch.place = state.spool.append(bson.encode(vars(lane.target)), documents)
-        except (SpoolFullError, OSError) as exc:
-            if not state.spool_is_full:
-                logger.warning(
-                    "the recorder's spool takes nothing now (%s); events wait in memory",
-                    type(exc).__name__,
-                    extra={"event": "recorder_spool_full"},
-                )
-            state.spool_is_full = True
-            return
-        if self._sync_at is None:
-            self._sync_at = monotonic() + state.settings.fsync_ms / 1000
+        if documents and not state.spool_pause:
+            self._spooling.write_down(lane, batch)
 
     def keep_house(self) -> None:
         """Do what is due by the clock: counters, the spool, a warning of losses."""
@@ -201,53 +180,8 @@ class Collector:
         if self._counters and (now >= self._count_at or self._state.flushing):
             self._count_at = now + self._state.settings.counter_seconds
             self._counters.record_all()
-        spool = self._state.spool
-        if spool is not None:
-            if self._sync_at is not None and now >= self._sync_at:
-                self._sync_at = None
-                self._sync(spool)
-            if now >= self._adopt_at:
-                self._adopt_at = now + _ADOPT_SECONDS
-                self._adopt(spool)
+        self._spooling.keep_house(now)
         self._warn_of_losses(now)
-
-    def _sync(self, spool: Spool) -> None:
-        try:
-            spool.sync()
-        except OSError as exc:
-            logger.warning(
-                "the recorder's spool could not be forced to the disk (error %s)",
-                exc.errno,
-                extra={"event": "recorder_spool_sync"},
-            )
-
-    def _adopt(self, spool: Spool) -> None:
-        """Take over what a process that is gone has left in the spool."""
-        try:
-            for stored in spool.adopt():
-                self._line_up(stored)
-        except OSError as exc:
-            logger.warning(
-                "the recorder's spool could not be read (error %s)",
-                exc.errno,
-                extra={"event": "recorder_spool_unreadable"},
-            )
-
-    def _line_up(self, stored: Stored) -> None:
-        state = self._state
-        target = Target(**bson.decode(stored.header))
-        age = max(time() - stored.written_at, 0)
-        with state.lock:
-            lane = state.lane_for(target)
-            if lane is None:
-                model = _document_registry.get(target.model)
-                lane = self._open_lane(model if model is not None else target, target)
-            batch = Batch(lane.passed, stored.count, monotonic() - age)
-            batch.place, batch.sent_before = stored.place, True
-            lane.ready.append(batch)
-            lane.taken += stored.count
-            state.recovered += stored.count
-            state.ready.notify()
 
     def _warn_of_losses(self, now: float) -> None:
         dropped = self._state.dropped

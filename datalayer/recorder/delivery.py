@@ -1,4 +1,8 @@
-"""Stores one batch, and tells what became of its events: stored, refused, or to be tried again."""
+"""Stores one batch, and tells what became of its events: stored, refused, or to be tried again.
+
+One event's fault concerns that event: where the server, or the driver, refuses several together,
+they are sent in ever smaller parts until the one is found that is to blame.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +13,42 @@ from typing import Any
 import bson
 from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from pymongo import ReadPreference
-from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
-from pymongo.read_concern import ReadConcern
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    EncryptionError,
+    InvalidOperation,
+    OperationFailure,
+    PyMongoError,
+)
 
 from datalayer.core import registry
 from datalayer.documents.collection import plain_collection
 from datalayer.documents.storable import ENCODING
 from datalayer.errors import DataLayerError
 from datalayer.recorder.lanes import Target
-from datalayer.server_codes import CREDENTIALS, DUPLICATE_KEY, PASSING, ServerCode
+from datalayer.recorder.measurements import has_time
+from datalayer.recorder.measurements import missing as _missing
+from datalayer.server_codes import (
+    CREDENTIALS,
+    DUPLICATE_KEY,
+    PASSING,
+    UNSUITABLE,
+    ServerCode,
+    code_of,
+)
 
 __all__ = ["Outcome", "deliver"]
 
-_NOT_NOW = PASSING | CREDENTIALS | {ServerCode.OutOfDiskSpace}
-"""What says nothing about the documents: they are kept until the server takes them."""
+_OF_CONTENTS = {ServerCode.BadValue, ServerCode.FailedToParse, ServerCode.TypeMismatch}
+_NOT_NOW = (
+    PASSING
+    | CREDENTIALS
+    | (UNSUITABLE - _OF_CONTENTS)
+    | {ServerCode.OutOfDiskSpace, ServerCode.CommandNotSupportedOnView}
+)
+"""What says nothing about the documents: they are kept until the server, or its operator, has them
+taken."""
 _AWARE: CodecOptions[Any] = ENCODING.with_options(tz_aware=True)
 
 
@@ -34,8 +59,27 @@ class Outcome:
     stored: int = 0
     refused: int = 0
     """Events that the server doesn't take, now or later."""
+    reasons: frozenset[str] = frozenset()
+    """Why some were refused. Names errors, no contents."""
     again: str | None = None
     """Why to try all of it again; ``None`` when it is settled. Names errors, no contents."""
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(
+            self.stored + other.stored,
+            self.refused + other.refused,
+            self.reasons | other.reasons,
+            self.again or other.again,
+        )
+
+
+@dataclass(frozen=True)
+class _Destination:
+    collection: Any
+    convert: Callable[[Any], Any]
+    """Makes what the driver takes of BSON or a dict."""
+    time_field: str | None
+    """Of a time-series collection."""
 
 
 def deliver(target: Target, model: Any, documents: Sequence[Any], *, sent_before: bool) -> Outcome:
@@ -46,38 +90,29 @@ def deliver(target: Target, model: Any, documents: Sequence[Any], *, sent_before
     stored is looked up first.
     """
     try:
-        collection, convert = _collection(target, model)
-        if sent_before and target.time_field is not None:
-            missing: Sequence[Any] = _missing(collection, target.time_field, documents)
-        else:
-            missing = documents
-        known = len(documents) - len(missing)
-        outcome = _insert(collection, convert, missing, sent_before=sent_before)
+        return _store(_destination(target, model), documents, sent_before=sent_before)
     except _NotNowError as exc:
         return Outcome(again=str(exc))
     except Exception as exc:  # noqa: BLE001 - an event must not end the thread that stores others
         return Outcome(again=type(exc).__name__)
-    return Outcome(outcome.stored + known, outcome.refused, outcome.again)
 
 
 class _NotNowError(Exception):
     """Nothing can be stored there now."""
 
 
-def _collection(target: Target, model: Any) -> tuple[Any, Callable[[Any], Any]]:
+def _destination(target: Target, model: Any) -> _Destination:
     if model is not None:
-        alias = target.alias
         collection = model._get_collection()
     elif target.time_field is None:
-        alias = target.alias
-        collection = plain_collection(registry.connection(alias), target.collection)
+        collection = plain_collection(registry.connection(target.alias), target.collection)
     else:
         # Without its model, a collection that is missing would be made as a plain one.
         raise _NotNowError(f"the model {target.model} is not imported")
-    connection = registry.find(alias)
+    connection = registry.find(target.alias)
     if connection is not None and connection.settings.kind == "mongomock":
-        return collection, _as_dict
-    return collection, _as_given
+        return _Destination(collection, _as_dict, None)  # where an ``_id`` is taken once
+    return _Destination(collection, _as_given, target.time_field)
 
 
 def _as_given(document: Any) -> Any:
@@ -88,87 +123,96 @@ def _as_dict(document: Any) -> Any:
     return bson.decode(document, _AWARE) if type(document) is bytes else document
 
 
-def _missing(collection: Any, time_field: str, documents: Sequence[Any]) -> list[Any]:
-    by_id: dict[Any, Any] = {}
-    times = []
-    for document in documents:
-        # As the database has it: times in one form, and cut to the millisecond.
-        raw = document if type(document) is bytes else bson.encode(document, False, ENCODING)
-        decoded = bson.decode(raw, _AWARE)
-        by_id[decoded["_id"]] = document
-        if time_field in decoded:
-            times.append(decoded[time_field])
-    if not times:
-        return list(documents)
-    query = {
-        time_field: {"$gte": min(times), "$lte": max(times)},
-        "_id": {"$in": list(by_id)},
-    }
-    # Where it was sent to, and all of it: another member may not have it yet.
-    there = collection.with_options(
-        read_preference=ReadPreference.PRIMARY, read_concern=ReadConcern("local")
-    )
-    for found in there.find(query, {"_id": True}):
-        by_id.pop(found["_id"], None)
-    return list(by_id.values())
-
-
-def _insert(
-    collection: Any,
-    convert: Callable[[Any], Any],
-    documents: Sequence[Any],
-    *,
-    sent_before: bool,
-) -> Outcome:
-    if not documents:
-        return Outcome()
+def _store(to: _Destination, documents: Sequence[Any], *, sent_before: bool) -> Outcome:
     try:
-        collection.insert_many([convert(raw) for raw in documents], ordered=False)
-    except BulkWriteError as exc:
-        return _counted(exc.details, len(documents), sent_before=sent_before)
-    except (DataLayerError, ConnectionFailure) as exc:
-        return Outcome(again=type(exc).__name__)
+        return _attempt(to, documents, sent_before=sent_before)
     except Exception as exc:  # noqa: BLE001 - whatever it is, only the event that causes it is lost
-        if isinstance(exc, PyMongoError) and (exc.timeout or _is_passing(exc)):
+        if _says_nothing_of_events(exc):
             return Outcome(again=type(exc).__name__)
-        return _in_halves(collection, convert, documents, sent_before=sent_before)
-    return Outcome(stored=len(documents))
+        if len(documents) == 1:
+            return Outcome(refused=1, reasons=frozenset({_reason(exc)}))
+        return _in_halves(to, documents)
 
 
-def _in_halves(
-    collection: Any,
-    convert: Callable[[Any], Any],
-    documents: Sequence[Any],
-    *,
-    sent_before: bool,
-) -> Outcome:
-    """The server refused the command as a whole: find the event that is to blame."""
+def _in_halves(to: _Destination, documents: Sequence[Any]) -> Outcome:
+    """Find the events that are to blame. What was sent together may be stored in part."""
     if len(documents) == 1:
-        return Outcome(refused=1)
+        return _store(to, documents, sent_before=True)
     middle = len(documents) // 2
-    stored = refused = 0
-    for part in (documents[:middle], documents[middle:]):
-        outcome = _insert(collection, convert, part, sent_before=sent_before)
-        if outcome.again is not None:
-            return outcome  # the part that is stored will be found so
-        stored += outcome.stored
-        refused += outcome.refused
-    return Outcome(stored, refused)
+    outcome = _store(to, documents[:middle], sent_before=True)
+    if outcome.again is None:  # else the part that is stored will be found so
+        outcome += _store(to, documents[middle:], sent_before=True)
+    return outcome
 
 
-def _is_passing(exc: PyMongoError) -> bool:
-    code = exc.code if isinstance(exc, OperationFailure) else None
-    return code in _NOT_NOW or exc.has_error_label("RetryableWriteError")
+def _attempt(to: _Destination, documents: Sequence[Any], *, sent_before: bool) -> Outcome:
+    rest = documents
+    if sent_before and to.time_field is not None:
+        rest = _missing(to.collection, to.time_field, documents)
+    known = Outcome(stored=len(documents) - len(rest))
+    if not rest:
+        return known
+    try:
+        to.collection.insert_many([to.convert(each) for each in rest], ordered=False)
+    except BulkWriteError as exc:
+        return known + _told_apart(to, rest, exc.details, sent_before=sent_before)
+    return known + Outcome(stored=len(rest))
 
 
-def _counted(details: Mapping[str, Any], count: int, *, sent_before: bool) -> Outcome:
+def _told_apart(
+    to: _Destination, documents: Sequence[Any], details: Mapping[str, Any], *, sent_before: bool
+) -> Outcome:
+    """What the server said of single documents."""
     errors = details.get("writeErrors", ())
     if details.get("writeConcernErrors"):
         return Outcome(again="WriteConcernError")
     if any(error.get("code") in _NOT_NOW for error in errors):
         return Outcome(again="BulkWriteError")
-    refused = sum(not (sent_before and _is_duplicate_id(error)) for error in errors)
-    return Outcome(count - refused, refused)
+    if to.time_field is not None:
+        return _measurements_told_apart(to, documents, errors)
+    refused = [error for error in errors if not (sent_before and _is_duplicate_id(error))]
+    reasons = frozenset(_name_of(error.get("code")) for error in refused)
+    return Outcome(len(documents) - len(refused), len(refused), reasons)
+
+
+def _measurements_told_apart(
+    to: _Destination, documents: Sequence[Any], errors: Sequence[Mapping[str, Any]]
+) -> Outcome:
+    """A time-series collection stores several measurements as one document: the server blames
+    all of them for the fault of one."""
+    time_field = str(to.time_field)
+    blamed = [(documents[error["index"]], _name_of(error.get("code"))) for error in errors]
+    stored = Outcome(stored=len(documents) - len(blamed))
+    if len(blamed) == 1:
+        return stored + Outcome(refused=1, reasons=frozenset({blamed[0][1]}))
+    timeless = {name for each, name in blamed if not has_time(each, time_field)}
+    rest = [each for each, _ in blamed if has_time(each, time_field)]
+    refused = Outcome(refused=len(blamed) - len(rest), reasons=frozenset(timeless))
+    return stored + refused + (_in_halves(to, rest) if rest else Outcome())
+
+
+def _says_nothing_of_events(exc: Exception) -> bool:
+    """Whether the attempt failed for reasons that no event has given."""
+    if isinstance(exc, (ConnectionFailure, EncryptionError, InvalidOperation)):
+        return True
+    if isinstance(exc, PyMongoError):
+        passes = exc.timeout or exc.has_error_label("RetryableWriteError")
+        return passes or code_of(exc) in _NOT_NOW
+    if isinstance(exc, RecursionError):
+        return False
+    return isinstance(exc, (DataLayerError, MemoryError, OSError, RuntimeError))
+
+
+def _reason(exc: Exception) -> str:
+    code = exc.code if isinstance(exc, OperationFailure) else None
+    return type(exc).__name__ if code is None else _name_of(code)
+
+
+def _name_of(code: Any) -> str:
+    try:
+        return ServerCode(code).name
+    except ValueError:
+        return f"code {code}"
 
 
 def _is_duplicate_id(error: Mapping[str, Any]) -> bool:

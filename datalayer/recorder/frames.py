@@ -1,26 +1,53 @@
-"""How a spool's segment is laid out: frames with a check sum, one after the other.
+"""How a spool's segment is laid out: frames, one after the other, each with a code that tells
+whether it is as it was written.
 
-A frame that is cut off or damaged is passed over; the next one is found by its mark.
+What events hold comes from anywhere, bytes that look like a frame included. So a segment begins
+with a random key of its own, and mark and code of its frames are made with it: what is behind
+damage can be told from contents. Version 1 had a check sum, which anybody can make; there, nothing
+behind the first damage is believed.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from hmac import compare_digest
 
-__all__ = ["BATCH", "SETTLED", "Frame", "framed", "frames_in", "read_frame"]
+__all__ = [
+    "BATCH",
+    "SETTLED",
+    "VERSION_1",
+    "Damage",
+    "Frame",
+    "Layout",
+    "framed",
+    "keyed",
+    "layout_of",
+    "preamble",
+]
 
 BATCH = 1
 SETTLED = 2
 
-_MARK = b"\xf5DLs\x01"
-# Kind, time, number of documents, length of the header, length of all that follows, check sum.
-_HEAD = struct.Struct("<BdIIII")
-_START = len(_MARK) + _HEAD.size
+_SIGNATURE = b"\xf5DLs"
+"""All that the recorder ever wrote begins with it, and with the version."""
+_MARK_1 = _SIGNATURE + b"\x01"
+_BEGINNING_2 = _SIGNATURE + b"\x02"
+_KEY_BYTES = 32
+_CODE_BYTES = 16
+_MARK_BYTES = 8
+_PREAMBLE_BYTES = len(_BEGINNING_2) + _KEY_BYTES + _CODE_BYTES
+
+# Kind, time, number of documents, length of the header, length of all that follows the code.
+_FIELDS = struct.Struct("<BdIII")
+_OFFSET = struct.Struct("<Q")
 _BSON_LENGTH = struct.Struct("<i")
+_SHORTEST_BSON = 5
 _STEP = 1 << 20
 
 
@@ -35,56 +62,172 @@ class Frame:
     body: bytes
     """BSON documents, one behind the other."""
     offset: int
+    end: int
+    """Where the next frame begins."""
 
-    @property
-    def end(self) -> int:
-        """Where the next frame begins."""
-        return self.offset + _START + len(self.header) + len(self.body)
+    def without_body(self) -> Frame:
+        """What is kept of it in memory."""
+        return replace(self, body=b"")
 
     def documents(self) -> list[bytes]:
-        """The documents of the body."""
+        """The documents of the body. ``ValueError`` where it is not made of them."""
         found, at = [], 0
         for _ in range(self.count):
+            if at + _SHORTEST_BSON > len(self.body):
+                raise ValueError("a batch in the spool has fewer documents than it says")
             (length,) = _BSON_LENGTH.unpack_from(self.body, at)
+            if not _SHORTEST_BSON <= length <= len(self.body) - at:
+                raise ValueError("a batch in the spool holds what is no document")
             found.append(self.body[at : at + length])
             at += length
+        if at != len(self.body):
+            raise ValueError("a batch in the spool has more documents than it says")
         return found
 
 
-def framed(kind: int, written_at: float, header: bytes, documents: list[bytes]) -> bytes:
-    """The bytes of a frame."""
-    body = b"".join(documents)
-    content = header + body
-    fields = (kind, written_at, len(documents), len(header), len(content))
-    checked = zlib.crc32(content, zlib.crc32(_HEAD.pack(*fields, 0)))
-    return _MARK + _HEAD.pack(*fields, checked) + content
+@dataclass(frozen=True)
+class Damage:
+    """A part of a file that is no frame."""
+
+    offset: int
+    end: int
+    is_cut: bool
+    """Whether it is but the beginning of a frame, at the end of the file: its writing was not
+    finished."""
 
 
-def read_frame(descriptor: int, offset: int) -> Frame | None:
-    """The frame at ``offset``; ``None`` where there is no sound one."""
-    start = os.pread(descriptor, _START, offset)
-    if len(start) < _START or not start.startswith(_MARK):
-        return None
-    *fields, checked = _HEAD.unpack_from(start, len(_MARK))
-    kind, written_at, count, header_length, length = fields
-    content = _read(descriptor, length, offset + _START)
-    if len(content) < length or header_length > length:
-        return None
-    if zlib.crc32(content, zlib.crc32(_HEAD.pack(*fields, 0))) != checked:
-        return None
-    return Frame(kind, written_at, count, content[:header_length], content[header_length:], offset)
+@dataclass(frozen=True)
+class Layout:
+    """How the frames of one segment are written and read."""
 
+    mark: bytes
+    key: bytes | None = None
+    """``None`` in version 1."""
 
-def frames_in(descriptor: int) -> Iterator[Frame]:
-    """All sound frames of a file."""
-    offset: int | None = 0
-    while offset is not None:
-        frame = read_frame(descriptor, offset)
-        if frame is not None:
+    @property
+    def start(self) -> int:
+        """Where the first frame begins."""
+        return 0 if self.key is None else _PREAMBLE_BYTES
+
+    @property
+    def overhead(self) -> int:
+        """The bytes that a frame takes beyond its header and its documents."""
+        return len(self.mark) + _FIELDS.size + (4 if self.key is None else _CODE_BYTES)
+
+    def framed(
+        self, offset: int, kind: int, written_at: float, header: bytes, documents: list[bytes]
+    ) -> bytes:
+        """The bytes of a frame that stands at ``offset``."""
+        content = b"".join((header, *documents))
+        fields = _FIELDS.pack(kind, written_at, len(documents), len(header), len(content))
+        return b"".join((self.mark, fields, self._code(offset, fields, content), content))
+
+    def read(self, descriptor: int, offset: int) -> Frame | None:
+        """The frame at ``offset``; ``None`` where there is no sound one."""
+        start = os.pread(descriptor, self.overhead, offset)
+        if len(start) < self.overhead or not start.startswith(self.mark):
+            return None
+        fields = start[len(self.mark) : len(self.mark) + _FIELDS.size]
+        kind, written_at, count, header_length, length = _FIELDS.unpack(fields)
+        content = _read(descriptor, length, offset + self.overhead)
+        if len(content) < length or header_length > length:
+            return None
+        code = start[len(self.mark) + _FIELDS.size :]
+        if not compare_digest(code, self._code(offset, fields, content)):
+            return None
+        header, body = content[:header_length], content[header_length:]
+        end = offset + self.overhead + length
+        return Frame(kind, written_at, count, header, body, offset, end)
+
+    def parts(self, descriptor: int) -> Iterator[Frame | Damage]:
+        """All of a file: its sound frames, and what lies between and behind them."""
+        size = os.fstat(descriptor).st_size
+        offset = self.start
+        while offset < size:
+            frame = self.read(descriptor, offset)
+            if frame is None:
+                frame = self._next_sound(descriptor, offset + 1)
+                end = size if frame is None else frame.offset
+                yield Damage(offset, end, self._is_cut(descriptor, offset, size))
+            if frame is None:
+                return
             yield frame
             offset = frame.end
-        else:
-            offset = _next_mark(descriptor, offset + 1)
+
+    def _next_sound(self, descriptor: int, offset: int) -> Frame | None:
+        """The next frame that can be believed."""
+        if self.key is None:
+            return None
+        at = self._next_mark(descriptor, offset)
+        while at is not None:
+            frame = self.read(descriptor, at)
+            if frame is not None:
+                return frame
+            at = self._next_mark(descriptor, at + 1)
+        return None
+
+    def _next_mark(self, descriptor: int, offset: int) -> int | None:
+        while part := os.pread(descriptor, _STEP, offset):
+            found = part.find(self.mark)
+            if found >= 0:
+                return offset + found
+            if len(part) < len(self.mark):
+                return None
+            offset += len(part) - len(self.mark) + 1
+        return None
+
+    def _is_cut(self, descriptor: int, offset: int, size: int) -> bool:
+        start = os.pread(descriptor, self.overhead, offset)
+        if not self.mark.startswith(start[: len(self.mark)]):
+            return False
+        if len(start) == self.overhead:
+            *_, length = _FIELDS.unpack_from(start, len(self.mark))
+            if offset + self.overhead + length <= size:
+                return False
+        return self._next_mark(descriptor, offset + 1) is None
+
+    def _code(self, offset: int, fields: bytes, content: bytes) -> bytes:
+        if self.key is None:
+            checked = zlib.crc32(content, zlib.crc32(fields + bytes(4)))
+            return checked.to_bytes(4, "little")
+        code = blake2b(_OFFSET.pack(offset), key=self.key, digest_size=_CODE_BYTES)
+        code.update(fields)
+        code.update(content)
+        return code.digest()
+
+
+VERSION_1 = Layout(_MARK_1)
+
+
+def keyed(key: bytes) -> Layout:
+    """The present layout, with this key."""
+    return Layout(blake2b(b"mark", key=key, digest_size=_MARK_BYTES).digest(), key)
+
+
+def preamble() -> tuple[bytes, Layout]:
+    """What a new segment begins with, and how its frames are written."""
+    key = secrets.token_bytes(_KEY_BYTES)
+    return _sealed(key), keyed(key)
+
+
+def layout_of(descriptor: int) -> Layout | None:
+    """How a file is laid out; ``None`` for what this version of the recorder has not written."""
+    start = os.pread(descriptor, _PREAMBLE_BYTES, 0)
+    if start.startswith(_MARK_1):
+        return VERSION_1
+    key = start[len(_BEGINNING_2) : len(_BEGINNING_2) + _KEY_BYTES]
+    if len(start) < _PREAMBLE_BYTES or not compare_digest(start, _sealed(key)):
+        return None
+    return keyed(key)
+
+
+def framed(kind: int, written_at: float, header: bytes, documents: list[bytes]) -> bytes:
+    """The bytes of a frame of version 1."""
+    return VERSION_1.framed(0, kind, written_at, header, documents)
+
+
+def _sealed(key: bytes) -> bytes:
+    return _BEGINNING_2 + key + blake2b(_BEGINNING_2, key=key, digest_size=_CODE_BYTES).digest()
 
 
 def _read(descriptor: int, length: int, offset: int) -> bytes:
@@ -95,14 +238,3 @@ def _read(descriptor: int, length: int, offset: int) -> bytes:
         offset += len(part)
         length -= len(part)
     return b"".join(parts)
-
-
-def _next_mark(descriptor: int, offset: int) -> int | None:
-    while part := os.pread(descriptor, _STEP, offset):
-        found = part.find(_MARK)
-        if found >= 0:
-            return offset + found
-        if len(part) < len(_MARK):
-            return None
-        offset += len(part) - len(_MARK) + 1
-    return None

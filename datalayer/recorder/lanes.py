@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
+
+import bson
 
 from datalayer.recorder.spool import Place
 
@@ -24,6 +27,25 @@ class Target:
     collection: str
     time_field: str | None = None
     """Of a time-series collection: the field with the time."""
+
+    def written(self) -> bytes:
+        """As it stands in the spool."""
+        return bson.encode(vars(self))
+
+    @classmethod
+    def read(cls, written: bytes) -> Target:
+        """What ``written`` made. ``ValueError`` for anything else."""
+        try:
+            found = bson.decode(written)
+            target = cls(**found)
+        except Exception as exc:  # whatever bytes may cause
+            raise ValueError("it tells no target") from exc
+        texts = (target.model, target.alias, target.collection)
+        if not all(type(text) is str and text for text in texts):
+            raise ValueError("it tells no target")
+        if target.time_field is not None and type(target.time_field) is not str:
+            raise ValueError("it tells no target")
+        return target
 
 
 @dataclass(eq=False)
@@ -84,6 +106,8 @@ class Lane:
     pause: float = 0.0
     """How long the last wait after a failure was; 0 while all is well."""
     failures: int = 0
+    told: frozenset[str] = frozenset()
+    """Why events were refused, as far as that was logged."""
 
     def note_size(self, size: int, count: int, capacity: int, max_bytes: float) -> None:
         """Adapt the room to the size of the latest ``count`` documents."""
@@ -91,6 +115,10 @@ class Lane:
             weight = _WEIGHT if self.mean_bytes else 1
             self.mean_bytes += weight * (size / count - self.mean_bytes)
             self.room = max(1, min(capacity, int(max_bytes / self.mean_bytes)))
+
+    def line_up(self, batch: Batch) -> None:
+        """Put a batch that was taken out back to where it was."""
+        bisect.insort(self.ready, batch, key=lambda each: each.first)
 
     @property
     def outstanding(self) -> int:

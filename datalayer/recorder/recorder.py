@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
+import time
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -17,7 +18,6 @@ from datalayer.recorder.counters import Counter, Counters
 from datalayer.recorder.encoding import fixed_fields, stamps_of, target_of
 from datalayer.recorder.lanes import Lane, Target
 from datalayer.recorder.sender import Sender
-from datalayer.recorder.spool import Spool
 from datalayer.recorder.state import Prepare, State
 from datalayer.settings.recorder import RecorderSettings
 
@@ -29,6 +29,8 @@ FLUSH_SECONDS = 5.0
 _ROOM_AGAIN = 0.75
 """The share of a full queue at which those that wait for room go on, so that they seldom wait."""
 _JOIN_SECONDS = 1.0
+_FIRST_REST_SECONDS = 0.1
+_LONGEST_REST_SECONDS = 5.0
 
 
 class Recorder:
@@ -64,8 +66,7 @@ class Recorder:
             self._settings = state.settings = settings
             for lane in state.lanes.values():
                 lane.room, lane.attention = settings.capacity, 1
-            self._open_spool()
-            if self._threads or state.spool is not None:
+            if self._threads or settings.policy == "spool":
                 self._start_threads()
             state.work.notify()
 
@@ -130,6 +131,7 @@ class Recorder:
             }
             for lane in goals:
                 lane.not_before = 0.0
+            state.spool_not_before = 0.0
             if all(lane.is_done_until(goal) for lane, (goal, _) in goals.items()):
                 return True
             state.flushing += 1
@@ -340,7 +342,6 @@ class Recorder:
         with state.lock:
             if state.closing or len(self._threads) > self._settings.connections:
                 return
-            self._open_spool()
             collector = Collector(state, self._counters, self._open_lane)
             runs = [collector.run]
             runs += [Sender(state).run for _ in range(self._settings.connections)]
@@ -354,20 +355,19 @@ class Recorder:
         atexit.unregister(self.close)
         atexit.register(self.close)
 
-    def _open_spool(self) -> None:
-        state, directory = self._state, self._settings.spool_directory
-        if self._settings.policy != "spool" or directory is None or state.spool is not None:
-            return
-        try:
-            max_bytes = int(self._settings.spool_max_megabytes * 1024 * 1024)
-            state.spool = Spool(directory, max_bytes)
-        except OSError as exc:
-            logger.error(
-                "the recorder's spool can't be opened (error %s); events wait in memory only",
-                exc.errno,
-                extra={"event": "recorder_spool_unusable"},
-            )
-
     def _run(self, run: Callable[[], None]) -> None:
-        self._state.threads.add(threading.get_ident())
-        run()
+        """Run one of the threads. It is not to end by what it meets."""
+        state, pause = self._state, _FIRST_REST_SECONDS
+        state.threads.add(threading.get_ident())
+        while True:
+            try:
+                run()
+                return
+            except Exception as exc:  # noqa: BLE001 - whatever it is, events have to go on
+                logger.error(
+                    "a thread of the recorder failed (%s), and goes on after a pause",
+                    type(exc).__name__,
+                    extra={"event": "recorder_failed"},
+                )
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_REST_SECONDS)

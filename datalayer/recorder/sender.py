@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 from time import monotonic
@@ -81,15 +80,27 @@ class Sender:
             return None
 
     def _attempt(self, lane: Lane, batch: Batch) -> Outcome:
-        if batch.events is not None:
-            self._encode(lane, batch, batch.events)
-        documents, spool = batch.documents, self._state.spool
-        if documents is None and spool is not None and batch.place is not None:
-            with contextlib.suppress(OSError, ValueError):
-                documents = spool.read(batch.place)
+        try:
+            if batch.events is not None:
+                self._encode(lane, batch, batch.events)
+            documents = batch.documents
+            if documents is None:
+                documents = self._read(batch)
+        except Exception as exc:  # noqa: BLE001 - the thread has other batches to send
+            return Outcome(again=type(exc).__name__)
         if documents is None:  # the disk has lost them
-            return Outcome(refused=batch.count)
+            return Outcome(refused=batch.count, reasons=frozenset({"unreadable in the spool"}))
         return deliver(lane.target, lane.model, documents, sent_before=batch.sent_before)
+
+    def _read(self, batch: Batch) -> list[bytes] | None:
+        spool = self._state.spool
+        if spool is None or batch.place is None:
+            return None
+        try:
+            return spool.read(batch.place)
+        except (OSError, ValueError):
+            spool.set_aside(batch.place)
+            return None
 
     def _encode(self, lane: Lane, batch: Batch, events: list[Any]) -> None:
         """Here rather than in the collector where no spool is: several threads that encode and
@@ -103,7 +114,7 @@ class Sender:
 
     def _try_later(self, lane: Lane, batch: Batch, why: str) -> None:
         batch.sent_before = True
-        lane.ready.appendleft(batch)
+        lane.line_up(batch)
         if not lane.pause:
             logger.warning(
                 "events for %s of %r wait: %s; it is tried again until they are stored",
@@ -122,7 +133,9 @@ class Sender:
         state = self._state
         state.written += outcome.stored
         state.refused += outcome.refused
-        state.spool_is_full = False
+        if state.spool_is_full:
+            state.spool_not_before = 0.0  # there may be room now
+        self._tell_of_refusals(lane, outcome)
         if lane.pause:
             lane.pause = lane.not_before = 0.0
             state.ready.notify_all()
@@ -135,3 +148,16 @@ class Sender:
         elif lane.ready:
             state.ready.notify()
         state.work.notify()
+
+    @staticmethod
+    def _tell_of_refusals(lane: Lane, outcome: Outcome) -> None:
+        new = outcome.reasons - lane.told
+        if new:
+            lane.told |= new
+            logger.warning(
+                "events for %s of %r were refused, the first of them now: %s; others are stored",
+                lane.target.collection,
+                lane.target.alias,
+                ", ".join(sorted(new)),
+                extra={"alias": lane.target.alias, "event": "recorder_refused"},
+            )

@@ -4,29 +4,37 @@ process if this one dies.
 A spool is a directory of segments. Each belongs to one process, which holds a lock (``flock``)
 on it as long as it lives; a segment without a holder is adopted by whoever looks first. A
 segment only grows, by batches and by notes that a batch is settled; it is deleted, or emptied,
-when all its batches are.
+when all its batches are. Nothing that was found is believed: files that the recorder has not
+written are left alone, and one that is damaged is kept under another name in the end.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import secrets
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from time import time
 
-from datalayer.recorder.frames import BATCH, SETTLED, framed, frames_in, read_frame
+from datalayer.recorder.directory import UntrustedError, entry_exists, open_directory
+from datalayer.recorder.frames import BATCH, SETTLED
+from datalayer.recorder.segments import (
+    SUFFIX,
+    Segment,
+    new_segment,
+    read_back,
+    taken_over,
+    write,
+)
 
-__all__ = ["Place", "Segment", "Spool", "SpoolFullError", "Stored"]
+__all__ = ["Place", "Spool", "SpoolFullError", "Stored"]
 
 logger = logging.getLogger("datalayer.recorder")
 
-_SUFFIX = ".spool"
+_DAMAGED = ".damaged"
 _SEGMENTS = 16
 """How many segments share the allowed size."""
 _EMPTIED_FROM_BYTES = 256 * 1024
@@ -34,19 +42,7 @@ _EMPTIED_FROM_BYTES = 256 * 1024
 
 
 class SpoolFullError(Exception):
-    """The spool has no room now. Stays inside the recorder."""
-
-
-@dataclass(eq=False)
-class Segment:
-    """One file, open and locked."""
-
-    path: Path
-    descriptor: int
-    size: int = 0
-    unsettled: set[int] = field(default_factory=set)
-    """The offsets of the batches that are not settled."""
-    closed: bool = False
+    """The spool has reached its limit. Stays inside the recorder."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +69,23 @@ class Spool:
 
     Several processes may use the same directory; each has its own limit. It has to be on a local
     disk: network file systems don't all keep such locks.
+
+    Raises:
+        OSError: where the directory can't be used, or is not this user's alone.
     """
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
-        self._directory = directory
+        self._path = directory
         self._max_bytes = max_bytes
         self._segment_bytes = max(max_bytes // _SEGMENTS, 1)
         self._lock = threading.Lock()  # guards what follows
-        self._segments: dict[Path, Segment] = {}
+        self._segments: dict[str, Segment] = {}
         self._current: Segment | None = None
         self._unsynced: set[Segment] = set()
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._told: set[tuple[str, str]] = set()
+        """The files that were left alone, and why."""
+        self._closed = False
+        self._directory = open_directory(directory)
 
     @property
     def size(self) -> int:
@@ -95,24 +97,24 @@ class Spool:
         machine from the next ``sync`` on.
 
         Raises:
-            SpoolFullError: when there is no room, by the limit or on the disk.
-            OSError: for other failures of the disk.
+            SpoolFullError: when the limit is reached.
+            OSError: when the disk doesn't take it.
         """
-        frame = framed(BATCH, time(), header, documents)
+        length = len(header) + sum(map(len, documents))
         with self._lock:
-            if self.size + len(frame) > self._max_bytes:
+            if self._closed or self.size + length > self._max_bytes:
                 raise SpoolFullError
             segment = self._current
             if segment is None or segment.size >= self._segment_bytes:
                 segment = self._current = self._new_segment()
             offset = segment.size
-            self._write(segment, frame)
+            self._write(segment, BATCH, header, documents)
             segment.unsettled.add(offset)
             return Place(segment, offset)
 
     def read(self, place: Place) -> list[bytes]:
         """The documents of a batch; ``OSError`` or ``ValueError`` where the disk lost them."""
-        frame = read_frame(place.segment.descriptor, place.offset)
+        frame = place.segment.layout.read(place.segment.descriptor, place.offset)
         if frame is None:
             raise ValueError("a batch in the spool is damaged")
         return frame.documents()
@@ -121,66 +123,65 @@ class Spool:
         """Note that a batch needs no delivery any more. A failure of the disk costs a second
         delivery at most, which stores nothing twice."""
         segment = place.segment
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):
             segment.unsettled.discard(place.offset)
             if segment.closed:
                 return
-            with contextlib.suppress(OSError, SpoolFullError):
-                if segment.unsettled:
-                    note = framed(SETTLED, time(), place.offset.to_bytes(8, "little"), [])
-                    self._write(segment, note)
-                elif segment is not self._current:
-                    self._remove(segment)
-                else:
-                    self._empty(segment, place)
+            is_small = segment is self._current and segment.size < _EMPTIED_FROM_BYTES
+            if segment.unsettled or (is_small and not segment.is_damaged):
+                self._write(segment, SETTLED, place.offset.to_bytes(8, "little"), [])
+            else:
+                self._retire(segment)
 
-    def _empty(self, segment: Segment, place: Place) -> None:
-        if segment.size >= _EMPTIED_FROM_BYTES:
-            os.ftruncate(segment.descriptor, 0)
-            segment.size = 0
-        else:
-            self._write(segment, framed(SETTLED, time(), place.offset.to_bytes(8, "little"), []))
+    def set_aside(self, place: Place) -> None:
+        """Give up a batch that can't be read: its segment is kept for people to look at, when all
+        others in it are settled."""
+        segment = place.segment
+        with self._lock, contextlib.suppress(OSError):
+            segment.unsettled.discard(place.offset)
+            if not segment.is_damaged:
+                segment.is_damaged = True
+                self._tell_of_damage(segment)
+            if self._current is segment:
+                self._current = None
+            if not segment.unsettled and not segment.closed:
+                self._retire(segment)
 
     def sync(self) -> None:
         """Have what was appended survive the death of the machine. ``OSError`` where it fails."""
         with self._lock:
             unsynced, self._unsynced = self._unsynced, set()
+            directory = None if self._closed else self._directory
         for segment in unsynced:
             try:
                 os.fdatasync(segment.descriptor)
             except OSError:
                 if not segment.closed:  # else nothing in it waits any more
                     raise
+        if unsynced and directory is not None:
+            os.fsync(directory)
 
     def adopt(self) -> Iterator[Stored]:
-        """The unsettled batches of segments that no living process holds; this one does now."""
-        for path in sorted(self._directory.glob(f"*{_SUFFIX}")):
-            if path not in self._segments:
-                segment = _taken_over(path)
-                if segment is not None:
-                    yield from self._unsettled_in(segment)
+        """The unsettled batches of segments that no living process holds; this one does now.
 
-    def _unsettled_in(self, segment: Segment) -> list[Stored]:
-        batches: dict[int, Stored] = {}
-        sound = 0
-        for frame in frames_in(segment.descriptor):
-            sound = frame.end
-            if frame.kind == BATCH:
-                place = Place(segment, frame.offset)
-                stored = Stored(place, frame.header, frame.count, frame.written_at)
-                batches[frame.offset] = stored
-            elif frame.kind == SETTLED:
-                batches.pop(int.from_bytes(frame.header, "little"), None)
-        size = os.fstat(segment.descriptor).st_size
-        if sound < size:  # what was being written when the process died
-            os.ftruncate(segment.descriptor, sound)
+        A file that is not trusted, or can't be read, is told once and left as it is.
+        """
         with self._lock:
-            segment.size = sound
-            segment.unsettled = set(batches)
-            self._segments[segment.path] = segment
-            if not batches:
-                self._remove(segment)
-        return list(batches.values())
+            self._find_directory()
+            names = sorted(os.listdir(self._directory))
+        self._told = {told for told in self._told if told[0] in names}
+        for name in names:
+            if name.endswith(SUFFIX) and name not in self._segments:
+                yield from self._left_in(name)
+
+    def _left_in(self, name: str) -> list[Stored]:
+        try:
+            with self._lock:
+                segment = None if self._closed else taken_over(self._directory, name)
+            return [] if segment is None else self._unsettled_in(segment)
+        except OSError as exc:
+            self._tell_of(name, exc.strerror or str(exc))
+            return []
 
     def close(self) -> None:
         """Let go of the segments: those without unsettled batches are deleted."""
@@ -189,8 +190,10 @@ class Spool:
                 if segment.unsettled:
                     self._let_go(segment)
                 else:
-                    self._remove(segment)
-            self._current = None
+                    with contextlib.suppress(OSError):
+                        self._current = None
+                        self._retire(segment)
+            self._close_directory()
 
     def after_fork(self) -> None:
         """Let go of the parent's files in a child, so that they are free when the parent dies.
@@ -200,56 +203,104 @@ class Spool:
         self._lock = threading.Lock()
         for segment in list(self._segments.values()):
             self._let_go(segment)
-        self._current = None
         self._unsynced = set()
+        self._close_directory()
+
+    # Inside, with the lock held
+
+    def _close_directory(self) -> None:
+        self._current = None
+        if not self._closed:
+            self._closed = True
+            os.close(self._directory)
+
+    def _find_directory(self) -> None:
+        """Go on in a directory that was made anew under the same path."""
+        if self._closed:
+            raise UntrustedError("the spool is closed")
+        try:
+            is_same = os.path.samestat(self._path.stat(), os.fstat(self._directory))
+        except FileNotFoundError:
+            is_same = False
+        if not is_same:
+            found = open_directory(self._path)
+            os.close(self._directory)
+            self._directory, self._current = found, None
+
+    def _unsettled_in(self, segment: Segment) -> list[Stored]:
+        try:
+            batches = read_back(segment)
+        except BaseException:
+            os.close(segment.descriptor)
+            raise
+        with self._lock, contextlib.suppress(OSError):
+            if self._closed:
+                os.close(segment.descriptor)
+                return []
+            self._segments[segment.name] = segment
+            if segment.is_damaged:
+                self._tell_of_damage(segment)
+            if not batches:
+                self._retire(segment)
+        return [
+            Stored(Place(segment, batch.offset), batch.header, batch.count, batch.written_at)
+            for batch in batches
+        ]
+
+    def _tell_of_damage(self, segment: Segment) -> None:
+        logger.warning(
+            "%r in the recorder's spool is damaged, or not understood in part; what is sound in "
+            "it is delivered, then it is kept as *%s",
+            segment.name,
+            _DAMAGED,
+            extra={"event": "recorder_spool_damaged"},
+        )
+
+    def _tell_of(self, name: str, why: str) -> None:
+        if (name, why) not in self._told:
+            self._told.add((name, why))
+            logger.warning(
+                "%r in the recorder's spool is left alone: %s",
+                name,
+                why,
+                extra={"event": "recorder_spool_untrusted"},
+            )
 
     def _new_segment(self) -> Segment:
-        path = self._directory / f"{os.getpid()}-{secrets.token_hex(6)}{_SUFFIX}"
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        # Under another name until it is locked, so that nobody adopts it in between.
-        hidden = path.with_suffix(".new")
-        segment = Segment(path, os.open(hidden, flags, 0o600))
-        fcntl.flock(segment.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        hidden.rename(path)
-        self._segments[path] = segment
+        self._find_directory()
+        segment = new_segment(self._directory)
+        self._segments[segment.name] = segment
         return segment
 
-    def _write(self, segment: Segment, data: bytes) -> None:
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(segment.descriptor, view) :]
-        except OSError as exc:
-            os.ftruncate(segment.descriptor, segment.size)
-            raise SpoolFullError from exc
-        segment.size += len(data)
+    def _write(self, segment: Segment, kind: int, header: bytes, documents: list[bytes]) -> None:
+        write(segment, kind, header, documents)
         self._unsynced.add(segment)
 
-    def _remove(self, segment: Segment) -> None:
-        segment.path.unlink(missing_ok=True)
+    def _retire(self, segment: Segment) -> None:
+        """Do away with what holds nothing that waits. Where that fails it stays locked, so that
+        it is not adopted again and again."""
+        if segment.is_damaged:
+            kept = segment.name.removesuffix(SUFFIX)
+            if entry_exists(self._directory, kept + _DAMAGED):
+                kept += f"-{secrets.token_hex(4)}"
+            self._rename(segment.name, kept + _DAMAGED)
+        elif segment is self._current:
+            os.ftruncate(segment.descriptor, segment.layout.start)
+            segment.size = segment.layout.start
+            return
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(segment.name, dir_fd=self._directory)
         self._let_go(segment)
+
+    def _rename(self, old: str, new: str) -> None:
+        os.rename(old, new, src_dir_fd=self._directory, dst_dir_fd=self._directory)
 
     def _let_go(self, segment: Segment) -> None:
         if not segment.closed:
             segment.closed = True
             os.close(segment.descriptor)
-        self._segments.pop(segment.path, None)
+        self._segments.pop(segment.name, None)
         self._unsynced.discard(segment)
         if self._current is segment:
             self._current = None
-
-
-def _taken_over(path: Path) -> Segment | None:
-    """The segment, if nobody holds it."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-    except OSError:
-        return None  # deleted meanwhile, or another user's
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_nlink:
-            return Segment(path, descriptor)
-    except OSError:
-        pass  # its process lives
-    os.close(descriptor)
-    return None

@@ -35,7 +35,12 @@ class State:
         self.lanes: dict[Any, Lane] = {}
         """By model; by target for what a spool holds of models that are not imported."""
         self.spool: Spool | None = None
+        self.spool_pause = 0.0
+        """How long the last wait after a failure of the spool was; 0 while it takes batches."""
+        self.spool_not_before = 0.0
+        """When to try it again, by the monotonic clock."""
         self.spool_is_full = False
+        """Whether it had reached its limit then, rather than that the disk failed."""
         self.flushing = 0
         """How many threads wait for all to be stored."""
         self.blocked = 0

@@ -74,6 +74,11 @@ class RecorderSettings:
         """``max_megabytes`` in bytes."""
         return self.max_megabytes * 1024 * 1024
 
+    @property
+    def spool_max_bytes(self) -> float:
+        """``spool_max_megabytes`` in bytes."""
+        return self.spool_max_megabytes * 1024 * 1024
+
 
 def recorder_settings(
     values: Mapping[str, Value | None], problems: list[str]

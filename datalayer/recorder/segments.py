@@ -1,0 +1,143 @@
+"""One file of the spool: made, taken over from a process that is gone, written and read."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+from dataclasses import dataclass, field
+from time import time
+
+from datalayer.recorder.directory import UntrustedError, open_file
+from datalayer.recorder.frames import BATCH, SETTLED, Damage, Frame, Layout, layout_of, preamble
+
+__all__ = ["SUFFIX", "Segment", "new_segment", "read_back", "taken_over", "write"]
+
+SUFFIX = ".spool"
+_OWN_NAME = re.compile(r"\d+-[0-9a-f]{12}\.spool")
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+@dataclass(eq=False)
+class Segment:
+    """A file, open and locked."""
+
+    name: str
+    descriptor: int
+    layout: Layout
+    size: int = 0
+    unsettled: set[int] = field(default_factory=set)
+    """The offsets of the batches that are not settled."""
+    is_damaged: bool = False
+    """Whether it holds what was not understood: it is kept, under another name."""
+    closed: bool = False
+
+
+def new_segment(directory: int) -> Segment:
+    """A segment of this process. ``OSError`` where the disk doesn't take it."""
+    name = f"{os.getpid()}-{secrets.token_hex(6)}{SUFFIX}"
+    # Under another name until it is locked, so that nobody adopts it in between.
+    hidden = name + ".new"
+    beginning, layout = preamble()
+    descriptor = os.open(hidden, _NEW, 0o600, dir_fd=directory)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _write_at(descriptor, 0, beginning)
+        os.rename(hidden, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.unlink(hidden, dir_fd=directory)
+        raise
+    return Segment(name, descriptor, layout, layout.start)
+
+
+def taken_over(directory: int, name: str) -> Segment | None:
+    """The segment, if nobody holds it.
+
+    Raises:
+        UntrustedError: for a file that this version of the recorder has not written, or that
+            others could have changed.
+        OSError: where it can't be read.
+    """
+    try:
+        descriptor = open_file(directory, name)
+    except FileNotFoundError:
+        return None  # delivered meanwhile
+    segment = None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = os.fstat(descriptor)
+        if os.path.samestat(found, os.stat(name, dir_fd=directory, follow_symlinks=False)):
+            segment = _recognised(directory, name, descriptor, found.st_size)
+    except (BlockingIOError, FileNotFoundError):
+        pass  # its process lives, or has delivered it meanwhile
+    finally:
+        if segment is None:
+            os.close(descriptor)
+    return segment
+
+
+def _recognised(directory: int, name: str, descriptor: int, size: int) -> Segment | None:
+    if not size and _OWN_NAME.fullmatch(name):  # all that a crash of the machine has left of it
+        os.unlink(name, dir_fd=directory)
+        return None
+    layout = layout_of(descriptor)
+    if layout is None:
+        raise UntrustedError("it was not written by the recorder, or by another version of it")
+    return Segment(name, descriptor, layout, size)
+
+
+def read_back(segment: Segment) -> list[Frame]:
+    """The batches of a segment that was taken over, but those that are settled. What was being
+    written when its process died is cut off; other damage is noted."""
+    batches: dict[int, Frame] = {}
+    for part in segment.layout.parts(segment.descriptor):
+        if isinstance(part, Damage):
+            _cut_off(segment, part)
+        elif part.kind == SETTLED:
+            batches.pop(int.from_bytes(part.header, "little"), None)
+        elif part.kind == BATCH and _holds_documents(part):
+            batches[part.offset] = part.without_body()
+        else:
+            segment.is_damaged = True
+    segment.unsettled = set(batches)
+    return list(batches.values())
+
+
+def _cut_off(segment: Segment, damage: Damage) -> None:
+    if damage.is_cut and not segment.is_damaged:
+        os.ftruncate(segment.descriptor, damage.offset)
+        segment.size = damage.offset
+    else:
+        segment.is_damaged = True
+
+
+def _holds_documents(frame: Frame) -> bool:
+    try:
+        frame.documents()
+    except ValueError:
+        return False
+    return True
+
+
+def write(segment: Segment, kind: int, header: bytes, documents: list[bytes]) -> None:
+    """Append a frame, or nothing. ``OSError`` where the disk doesn't take it."""
+    frame = segment.layout.framed(segment.size, kind, time(), header, documents)
+    try:
+        _write_at(segment.descriptor, segment.size, frame)
+    except OSError:
+        # Where even that fails, the next frame is written over it.
+        with contextlib.suppress(OSError):
+            os.ftruncate(segment.descriptor, segment.size)
+        raise
+    segment.size += len(frame)
+
+
+def _write_at(descriptor: int, offset: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
