@@ -45,7 +45,11 @@ _NOT_NOW = (
     PASSING
     | CREDENTIALS
     | (UNSUITABLE - _OF_CONTENTS)
-    | {ServerCode.OutOfDiskSpace, ServerCode.CommandNotSupportedOnView}
+    | {
+        ServerCode.OutOfDiskSpace,
+        ServerCode.NamespaceNotFound,
+        ServerCode.CommandNotSupportedOnView,
+    }
 )
 """What says nothing about the documents: they are kept until the server, or its operator, has them
 taken."""

@@ -1,10 +1,10 @@
-"""How a spool's segment is laid out: frames, one after the other, each with a code that tells
-whether it is as it was written.
+"""How a spool's segment is laid out: frames, one after the other, each with a check sum that tells
+damage, and a code that tells where the recorder itself has begun a frame.
 
 What events hold comes from anywhere, bytes that look like a frame included. So a segment begins
 with a random key of its own, and mark and code of its frames are made with it: what is behind
-damage can be told from contents. Version 1 had a check sum, which anybody can make; there, nothing
-behind the first damage is believed.
+damage can be told from contents. Version 1 had the check sum alone, which anybody can make; there,
+nothing behind the first damage is believed.
 """
 
 from __future__ import annotations
@@ -43,8 +43,10 @@ _CODE_BYTES = 16
 _MARK_BYTES = 8
 _PREAMBLE_BYTES = len(_BEGINNING_2) + _KEY_BYTES + _CODE_BYTES
 
-# Kind, time, number of documents, length of the header, length of all that follows the code.
+# Kind, time, number of documents, length of the header, length of all that follows. Then come the
+# check sum and, since version 2, the code.
 _FIELDS = struct.Struct("<BdIII")
+_SUM_BYTES = 4
 _OFFSET = struct.Struct("<Q")
 _BSON_LENGTH = struct.Struct("<i")
 _SHORTEST_BSON = 5
@@ -112,7 +114,8 @@ class Layout:
     @property
     def overhead(self) -> int:
         """The bytes that a frame takes beyond its header and its documents."""
-        return len(self.mark) + _FIELDS.size + (4 if self.key is None else _CODE_BYTES)
+        code_bytes = 0 if self.key is None else _CODE_BYTES
+        return len(self.mark) + _FIELDS.size + _SUM_BYTES + code_bytes
 
     def framed(
         self, offset: int, kind: int, written_at: float, header: bytes, documents: list[bytes]
@@ -120,20 +123,23 @@ class Layout:
         """The bytes of a frame that stands at ``offset``."""
         content = b"".join((header, *documents))
         fields = _FIELDS.pack(kind, written_at, len(documents), len(header), len(content))
-        return b"".join((self.mark, fields, self._code(offset, fields, content), content))
+        begun = fields + _sum(fields, content)
+        return b"".join((self.mark, begun, self._code(offset, begun), content))
 
     def read(self, descriptor: int, offset: int) -> Frame | None:
         """The frame at ``offset``; ``None`` where there is no sound one."""
         start = os.pread(descriptor, self.overhead, offset)
         if len(start) < self.overhead or not start.startswith(self.mark):
             return None
-        fields = start[len(self.mark) : len(self.mark) + _FIELDS.size]
+        begun = start[len(self.mark) : len(self.mark) + _FIELDS.size + _SUM_BYTES]
+        if not compare_digest(start[len(self.mark) + len(begun) :], self._code(offset, begun)):
+            return None
+        fields = begun[: _FIELDS.size]
         kind, written_at, count, header_length, length = _FIELDS.unpack(fields)
         content = _read(descriptor, length, offset + self.overhead)
         if len(content) < length or header_length > length:
             return None
-        code = start[len(self.mark) + _FIELDS.size :]
-        if not compare_digest(code, self._code(offset, fields, content)):
+        if begun[_FIELDS.size :] != _sum(fields, content):
             return None
         header, body = content[:header_length], content[header_length:]
         end = offset + self.overhead + length
@@ -186,14 +192,16 @@ class Layout:
                 return False
         return self._next_mark(descriptor, offset + 1) is None
 
-    def _code(self, offset: int, fields: bytes, content: bytes) -> bytes:
+    def _code(self, offset: int, begun: bytes) -> bytes:
         if self.key is None:
-            checked = zlib.crc32(content, zlib.crc32(fields + bytes(4)))
-            return checked.to_bytes(4, "little")
-        code = blake2b(_OFFSET.pack(offset), key=self.key, digest_size=_CODE_BYTES)
-        code.update(fields)
-        code.update(content)
-        return code.digest()
+            return b""
+        where = _OFFSET.pack(offset)
+        return blake2b(where + begun, key=self.key, digest_size=_CODE_BYTES).digest()
+
+
+def _sum(fields: bytes, content: bytes) -> bytes:
+    checked = zlib.crc32(content, zlib.crc32(fields + bytes(_SUM_BYTES)))
+    return checked.to_bytes(_SUM_BYTES, "little")
 
 
 VERSION_1 = Layout(_MARK_1)

@@ -13,7 +13,7 @@ from time import time
 from datalayer.recorder.directory import UntrustedError, open_file
 from datalayer.recorder.frames import BATCH, SETTLED, Damage, Frame, Layout, layout_of, preamble
 
-__all__ = ["SUFFIX", "Segment", "new_segment", "read_back", "taken_over", "write"]
+__all__ = ["SUFFIX", "Segment", "new_segment", "offset_bytes", "read_back", "taken_over"]
 
 SUFFIX = ".spool"
 _OWN_NAME = re.compile(r"\d+-[0-9a-f]{12}\.spool")
@@ -33,6 +33,21 @@ class Segment:
     is_damaged: bool = False
     """Whether it holds what was not understood: it is kept, under another name."""
     closed: bool = False
+
+    def framed(self, kind: int, header: bytes, documents: list[bytes]) -> bytes:
+        """The frame to append next."""
+        return self.layout.framed(self.size, kind, time(), header, documents)
+
+    def append(self, frame: bytes) -> None:
+        """Write all of ``frame``, or nothing. ``OSError`` where the disk doesn't take it."""
+        try:
+            _write_at(self.descriptor, self.size, frame)
+        except OSError:
+            # Where even that fails, the next frame is written over it.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self.descriptor, self.size)
+            raise
+        self.size += len(frame)
 
 
 def new_segment(directory: int) -> Segment:
@@ -123,21 +138,13 @@ def _holds_documents(frame: Frame) -> bool:
     return True
 
 
-def write(segment: Segment, kind: int, header: bytes, documents: list[bytes]) -> None:
-    """Append a frame, or nothing. ``OSError`` where the disk doesn't take it."""
-    frame = segment.layout.framed(segment.size, kind, time(), header, documents)
-    try:
-        _write_at(segment.descriptor, segment.size, frame)
-    except OSError:
-        # Where even that fails, the next frame is written over it.
-        with contextlib.suppress(OSError):
-            os.ftruncate(segment.descriptor, segment.size)
-        raise
-    segment.size += len(frame)
+def offset_bytes(offset: int) -> bytes:
+    """What a note says of the batch that is settled."""
+    return offset.to_bytes(8, "little")
 
 
 def _write_at(descriptor: int, offset: int, data: bytes) -> None:
+    os.lseek(descriptor, offset, os.SEEK_SET)
     view = memoryview(data)
     while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written
+        view = view[os.write(descriptor, view) :]

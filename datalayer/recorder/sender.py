@@ -100,6 +100,7 @@ class Sender:
             return spool.read(batch.place)
         except (OSError, ValueError):
             spool.set_aside(batch.place)
+            batch.place = None
             return None
 
     def _encode(self, lane: Lane, batch: Batch, events: list[Any]) -> None:
@@ -155,7 +156,7 @@ class Sender:
         if new:
             lane.told |= new
             logger.warning(
-                "events for %s of %r were refused, the first of them now: %s; others are stored",
+                "events for %s of %r are refused, and left out: %s",
                 lane.target.collection,
                 lane.target.alias,
                 ", ".join(sorted(new)),

@@ -25,9 +25,9 @@ from datalayer.recorder.segments import (
     SUFFIX,
     Segment,
     new_segment,
+    offset_bytes,
     read_back,
     taken_over,
-    write,
 )
 
 __all__ = ["Place", "Spool", "SpoolFullError", "Stored"]
@@ -37,6 +37,7 @@ logger = logging.getLogger("datalayer.recorder")
 _DAMAGED = ".damaged"
 _SEGMENTS = 16
 """How many segments share the allowed size."""
+_MOST_TOLD = 100
 _EMPTIED_FROM_BYTES = 256 * 1024
 """A smaller segment whose batches are all settled is left to grow."""
 
@@ -108,7 +109,7 @@ class Spool:
             if segment is None or segment.size >= self._segment_bytes:
                 segment = self._current = self._new_segment()
             offset = segment.size
-            self._write(segment, BATCH, header, documents)
+            self._write(segment, segment.framed(BATCH, header, documents))
             segment.unsettled.add(offset)
             return Place(segment, offset)
 
@@ -129,7 +130,7 @@ class Spool:
                 return
             is_small = segment is self._current and segment.size < _EMPTIED_FROM_BYTES
             if segment.unsettled or (is_small and not segment.is_damaged):
-                self._write(segment, SETTLED, place.offset.to_bytes(8, "little"), [])
+                self._write(segment, segment.framed(SETTLED, offset_bytes(place.offset), []))
             else:
                 self._retire(segment)
 
@@ -168,9 +169,9 @@ class Spool:
         """
         with self._lock:
             self._find_directory()
-            names = sorted(os.listdir(self._directory))
+            names = set(os.listdir(self._directory))
         self._told = {told for told in self._told if told[0] in names}
-        for name in names:
+        for name in sorted(names):
             if name.endswith(SUFFIX) and name not in self._segments:
                 yield from self._left_in(name)
 
@@ -257,7 +258,7 @@ class Spool:
         )
 
     def _tell_of(self, name: str, why: str) -> None:
-        if (name, why) not in self._told:
+        if (name, why) not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add((name, why))
             logger.warning(
                 "%r in the recorder's spool is left alone: %s",
@@ -272,8 +273,8 @@ class Spool:
         self._segments[segment.name] = segment
         return segment
 
-    def _write(self, segment: Segment, kind: int, header: bytes, documents: list[bytes]) -> None:
-        write(segment, kind, header, documents)
+    def _write(self, segment: Segment, frame: bytes) -> None:
+        segment.append(frame)
         self._unsynced.add(segment)
 
     def _retire(self, segment: Segment) -> None:

@@ -36,6 +36,8 @@ class Spooling:
         self._open_lane = open_lane
         self._sync_at: float | None = None
         self._adopt_at = 0.0
+        self._unreadable = ""
+        """Why the directory could not be read, as far as that was logged."""
         self._is_told = False
         """Whether it was told that the disk takes nothing."""
         self._tell_at = 0.0
@@ -86,7 +88,7 @@ class Spooling:
             return False
         try:
             batch.place = state.spool.append(lane.target.written(), batch.documents)
-        except (SpoolFullError, OSError) as exc:
+        except Exception as exc:  # noqa: BLE001 - what was taken from the queue must not get lost
             self._failed(exc)
             return False
         with state.lock:
@@ -100,6 +102,7 @@ class Spooling:
         try:
             path = settings.spool_directory or Path()
             self._state.spool = Spool(path, int(settings.spool_max_bytes))
+            self._state.spool_pause = _FIRST_PAUSE_SECONDS  # what was taken before waits in memory
         except OSError as exc:
             self._failed(exc)
 
@@ -149,7 +152,7 @@ class Spooling:
         if self._is_told or now < self._tell_at:
             return
         self._is_told, self._tell_at = True, now + _TELL_SECONDS
-        why = "its limit is reached"
+        why = "its limit is reached" if state.spool_is_full else type(exc).__name__
         if isinstance(exc, OSError):
             why = exc.strerror or str(exc)
         logger.log(
@@ -180,12 +183,16 @@ class Spooling:
         try:
             for stored in spool.adopt():
                 self._line_up(spool, stored)
+            self._unreadable = ""
         except OSError as exc:
-            logger.warning(
-                "the recorder's spool could not be read (%s)",
-                exc.strerror or exc,
-                extra={"event": "recorder_spool_unreadable"},
-            )
+            why = exc.strerror or str(exc)
+            if why != self._unreadable:
+                self._unreadable = why
+                logger.warning(
+                    "the recorder's spool could not be read (%s)",
+                    why,
+                    extra={"event": "recorder_spool_unreadable"},
+                )
 
     def _line_up(self, spool: Spool, stored: Stored) -> None:
         state = self._state
