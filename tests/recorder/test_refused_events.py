@@ -295,6 +295,7 @@ def test_a_target_is_read_back_as_it_was_written() -> None:
         bson.encode({"model": "Click", "alias": "database1", "collection": ""}),
         bson.encode({"model": "Click", "alias": "a", "collection": "c", "time_field": {"$gt": 1}}),
     ],
+    ids=["nothing", "no bson", "no keys", "more keys", "a number", "an empty name", "a mapping"],
 )
 def test_what_is_no_target_is_not_read_as_one(written: bytes) -> None:
     with pytest.raises(ValueError, match="tells no target"):
