@@ -129,17 +129,27 @@ class Collector:
     # Taking
 
     def _take(self, lane: Lane) -> None:
-        state = self._state
         batch = Batch(lane.passed, 0, monotonic())
         events = self._popped(lane)
         batch.events, batch.count = events, len(events)
-        if self._spooling.is_wanted:
-            self._write_down(lane, batch, events)
+        try:
+            if self._spooling.is_wanted:
+                self._write_down(lane, batch, events)
+        except BaseException:
+            batch.documents, batch.count = None, 0
+            raise
+        finally:
+            self._line_up(lane, batch, len(events))
+
+    def _line_up(self, lane: Lane, batch: Batch, taken: int) -> None:
+        """Have a batch sent that was made of so many events; those that are not in it are
+        lost."""
+        state = self._state
         with state.lock:
-            lane.taken += len(events)
+            lane.taken += taken
             lane.waiting_since = monotonic() if lane.queue else None
             lane.attention = lane.room + 1
-            state.refused += len(events) - batch.count
+            state.refused += taken - batch.count
             if batch.place is not None and lane.outstanding >= state.settings.connections:
                 batch.documents = None
             if batch.count:

@@ -126,7 +126,7 @@ class Spooling:
             with state.lock:
                 if lane.outstanding > state.settings.connections:
                     batch.documents = None
-        state.spool_pause = state.spool_not_before = 0.0
+        state.spool_pause, state.spool_not_before, state.spool_is_full = 0.0, 0.0, False
         if self._is_told:
             self._is_told = False
             logger.info(
