@@ -107,6 +107,7 @@ class Recorder:
 
         The same name and labels give the same counter.
         """
+        self._open_lane(model)  # here rather than in the collector, where nobody sees it fail
         self._start_threads()
         found = self._counters.get(name, model, labels)
         with self._state.lock:

@@ -101,7 +101,7 @@ def _recognised(directory: int, name: str, descriptor: int, size: int) -> Segmen
         return None
     layout = layout_of(descriptor)
     if layout is None:
-        raise UntrustedError("it was not written by the recorder, or by another version of it")
+        raise UntrustedError("its beginning is none that this version of the recorder has written")
     return Segment(name, descriptor, layout, size)
 
 

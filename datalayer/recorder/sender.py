@@ -88,6 +88,8 @@ class Sender:
                 documents = self._read(batch)
         except Exception as exc:  # noqa: BLE001 - the thread has other batches to send
             return Outcome(again=type(exc).__name__)
+        if documents is None and self._state.closing:
+            return Outcome(again="the recorder is closed")  # by the next process
         if documents is None:  # the disk has lost them
             return Outcome(refused=batch.count, reasons=frozenset({"unreadable in the spool"}))
         return deliver(lane.target, lane.model, documents, sent_before=batch.sent_before)

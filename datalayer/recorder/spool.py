@@ -83,6 +83,8 @@ class Spool:
         self._segments: dict[str, Segment] = {}
         self._current: Segment | None = None
         self._unsynced: set[Segment] = set()
+        self._has_new = False
+        """Whether there are files whose names are not forced to the disk."""
         self._told: set[tuple[str, str]] = set()
         """The files that were left alone, and why."""
         self._closed = False
@@ -139,28 +141,31 @@ class Spool:
         others in it are settled."""
         segment = place.segment
         with self._lock, contextlib.suppress(OSError):
+            if segment.closed:
+                return
             segment.unsettled.discard(place.offset)
             if not segment.is_damaged:
                 segment.is_damaged = True
                 self._tell_of_damage(segment)
             if self._current is segment:
                 self._current = None
-            if not segment.unsettled and not segment.closed:
+            if not segment.unsettled:
                 self._retire(segment)
 
     def sync(self) -> None:
         """Have what was appended survive the death of the machine. ``OSError`` where it fails."""
         with self._lock:
             unsynced, self._unsynced = self._unsynced, set()
-            directory = None if self._closed else self._directory
+            if self._has_new and not self._closed:
+                self._has_new = False
+                with contextlib.suppress(OSError):  # not every file system does that
+                    os.fsync(self._directory)
         for segment in unsynced:
             try:
                 os.fdatasync(segment.descriptor)
             except OSError:
                 if not segment.closed:  # else nothing in it waits any more
                     raise
-        if unsynced and directory is not None:
-            os.fsync(directory)
 
     def adopt(self) -> Iterator[Stored]:
         """The unsettled batches of segments that no living process holds; this one does now.
@@ -271,6 +276,7 @@ class Spool:
         self._find_directory()
         segment = new_segment(self._directory)
         self._segments[segment.name] = segment
+        self._has_new = True
         return segment
 
     def _write(self, segment: Segment, frame: bytes) -> None:

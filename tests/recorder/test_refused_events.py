@@ -165,13 +165,11 @@ def test_an_index_that_does_not_take_one_measurement_loses_no_other(make: Make) 
         }
 
     recorder = make(batch_size=11, interval_ms=60_000)
-    recorder.record({"number": 0, "at": NOW}, Position)
+    recorder.record({"number": 0, "at": NOW - timedelta(days=10)}, Position)
     assert recorder.flush(30)
     Position._get_collection().create_index([("place", "2dsphere")])
-    for number in range(1, 10):
-        place = {"type": "Point", "coordinates": [number, 1]}
-        recorder.record({"number": number, "at": NOW, "place": place}, Position)
-    recorder.record({"number": -1, "at": NOW, "place": "somewhere"}, Position)
+    for event in readings({"place": "somewhere"})[1:]:
+        recorder.record(event, Position)
     assert recorder.flush(30)
     assert sorted(each["number"] for each in stored(Position)) == list(range(10))
     assert (recorder.stats()["written"], recorder.stats()["refused"]) == (10, 1)
