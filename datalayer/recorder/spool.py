@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datalayer.recorder.directory import UntrustedError, entry_exists, open_directory
+from datalayer.recorder.directory import entry_exists, open_directory
 from datalayer.recorder.frames import BATCH, SETTLED
 from datalayer.recorder.segments import (
     SUFFIX,
@@ -173,6 +173,8 @@ class Spool:
         A file that is not trusted, or can't be read, is told once and left as it is.
         """
         with self._lock:
+            if self._closed:
+                return
             self._find_directory()
             names = set(os.listdir(self._directory))
         self._told = {told for told in self._told if told[0] in names}
@@ -222,8 +224,6 @@ class Spool:
 
     def _find_directory(self) -> None:
         """Go on in a directory that was made anew under the same path."""
-        if self._closed:
-            raise UntrustedError("the spool is closed")
         try:
             is_same = os.path.samestat(self._path.stat(), os.fstat(self._directory))
         except FileNotFoundError:

@@ -4,7 +4,7 @@ processes have left, and tries again what the disk has refused."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -21,6 +21,8 @@ __all__ = ["Spooling"]
 logger = logging.getLogger("datalayer.recorder")
 
 _ADOPT_SECONDS = 15.0
+_ADOPT_AT_ONCE_SECONDS = 0.1
+"""Then what request threads have recorded meanwhile comes first."""
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
 _TELL_SECONDS = 60.0
@@ -36,6 +38,8 @@ class Spooling:
         self._open_lane = open_lane
         self._sync_at: float | None = None
         self._adopt_at = 0.0
+        self._found: Iterator[Stored] | None = None
+        """What other processes have left, and is not lined up yet."""
         self._unreadable = ""
         """Why the directory could not be read, as far as that was logged."""
         self._is_told = False
@@ -180,9 +184,14 @@ class Spooling:
     # What other processes have left
 
     def _adopt(self, spool: Spool) -> None:
+        found, self._found = self._found or spool.adopt(), None
+        ends = monotonic() + _ADOPT_AT_ONCE_SECONDS
         try:
-            for stored in spool.adopt():
+            for stored in found:
                 self._line_up(spool, stored)
+                if monotonic() >= ends:
+                    self._found, self._adopt_at = found, 0.0
+                    return
             self._unreadable = ""
         except OSError as exc:
             why = exc.strerror or str(exc)

@@ -20,6 +20,7 @@ from running_servers import wait_until
 
 from datalayer import db
 from datalayer.recorder import Recorder, segments
+from datalayer.recorder import spooling as spooling_module
 from datalayer.recorder.collector import Collector
 from datalayer.recorder.encoding import Encoder, target_of
 from datalayer.recorder.frames import BATCH, framed
@@ -172,6 +173,31 @@ def test_a_batch_that_the_disk_has_lost_costs_itself(
     assert recorder.stats()["refused"] == 10
     assert len(told(caplog, "recorder_spool_damaged")) == 1
     wait_until(lambda: list(directory.glob("*.damaged")), 30, "the file is kept")
+
+
+def test_a_large_spool_is_lined_up_bit_by_bit(
+    spooling: Make, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that what is recorded meanwhile doesn't wait for all of it."""
+    monkeypatch.setattr(spooling_module, "_ADOPT_AT_ONCE_SECONDS", 0)
+    rounds: list[int] = []
+    take_all = Collector.take_all
+
+    def count(self: Any) -> None:
+        rounds.append(1)
+        take_all(self)
+
+    monkeypatch.setattr(Collector, "take_all", count)
+    directory.mkdir()
+    header = target_of(Click).written()
+    batches = [framed(BATCH, time(), header, [event(number)]) for number in range(1, 20)]
+    (directory / "1-aa.spool").write_bytes(b"".join(batches))
+    recorder = spooling(interval_ms=60_000)
+    record(recorder, range(1))
+    wait_until(lambda: recorder.stats()["recovered"] == 19, 30, "all is found")
+    assert len(rounds) >= 19
+    assert recorder.flush(30)
+    assert numbers() == list(range(20))
 
 
 # A disk that fails
