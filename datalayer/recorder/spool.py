@@ -187,8 +187,8 @@ class Spool:
             with self._lock:
                 segment = None if self._closed else taken_over(self._directory, name)
             return [] if segment is None else self._unsettled_in(segment)
-        except OSError as exc:
-            self._tell_of(name, exc.strerror or str(exc))
+        except Exception as exc:  # noqa: BLE001 - other files are not to wait for this one
+            self._tell_of(name, _why(exc))
             return []
 
     def close(self) -> None:
@@ -311,3 +311,8 @@ class Spool:
         self._unsynced.discard(segment)
         if self._current is segment:
             self._current = None
+
+
+def _why(exc: Exception) -> str:
+    """What to tell of a failure, without contents."""
+    return exc.strerror or str(exc) if isinstance(exc, OSError) else type(exc).__name__

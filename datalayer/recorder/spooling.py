@@ -206,24 +206,28 @@ class Spooling:
     def _line_up(self, spool: Spool, stored: Stored) -> None:
         state = self._state
         try:
-            target = Target.read(stored.header)
-        except ValueError:
+            lane = self._lane_at(Target.read(stored.header))
+        except Exception:  # noqa: BLE001 - other batches are not to wait for this one
             spool.set_aside(stored.place)
             return
         age = time() - stored.written_at
         if not 0 <= age < _LONGEST_AGE_SECONDS:  # the clock was changed
             age = 0.0
         with state.lock:
-            lane = state.lane_for(target)
-            if lane is None:
-                model = _model_at(target)
-                lane = self._open_lane(target if model is None else model, target)
             batch = Batch(lane.passed, stored.count, monotonic() - age)
             batch.place, batch.sent_before = stored.place, True
             lane.ready.append(batch)
             lane.taken += stored.count
             state.recovered += stored.count
             state.ready.notify()
+
+    def _lane_at(self, target: Target) -> Lane:
+        with self._state.lock:
+            lane = self._state.lane_for(target)
+            if lane is None:
+                model = _model_at(target)
+                lane = self._open_lane(target if model is None else model, target)
+            return lane
 
 
 def _is_encoded(batch: Batch) -> bool:

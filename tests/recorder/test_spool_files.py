@@ -14,6 +14,7 @@ from typing import Any
 import bson
 import pytest
 
+from datalayer.recorder import spool as spool_module
 from datalayer.recorder.directory import UntrustedError
 from datalayer.recorder.frames import BATCH, SETTLED, framed
 from datalayer.recorder.spool import Spool, Stored
@@ -377,3 +378,24 @@ def test_a_write_that_fails_in_its_middle_leaves_nothing_behind(
     left_by(first, document(3))
     other = spool()
     assert numbers(other, other.adopt()) == [1, 3]
+
+
+def test_a_file_that_makes_reading_fail_holds_up_no_other(
+    spool: Open,
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (directory / "0-aa.spool").write_bytes(old_frame(1))
+    left_by(spool(), document(2))
+    read_back = spool_module.read_back
+
+    def fail(segment: Any) -> Any:
+        if segment.name == "0-aa.spool":
+            raise KeyError("canary")
+        return read_back(segment)
+
+    monkeypatch.setattr(spool_module, "read_back", fail)
+    other = spool()
+    assert numbers(other, other.adopt()) == [2]
+    assert caplog.messages == ["'0-aa.spool' in the recorder's spool is left alone: KeyError"]
