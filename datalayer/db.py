@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
-import pymongo
-
-from datalayer import indexes, outbox, recorder
+from datalayer import deadlines, indexes, outbox, recorder
 from datalayer.concurrency import side_by_side
 from datalayer.contents import without_contents
 from datalayer.core import how_to_configure, registry
 from datalayer.database import database
 from datalayer.database1 import database1
+from datalayer.decorating import with_block
 from datalayer.documents.filters import safe_filter
 from datalayer.errors import ConfigurationError
 from datalayer.retry import retry
@@ -134,7 +132,7 @@ def get(alias: str) -> DatabaseService:
     return service
 
 
-@contextmanager
+@with_block
 def connected(settings: Settings | None = None) -> Iterator[dict[str, Any]]:
     """``connect_all`` at the start of a ``with`` block and ``disconnect_all`` at its end."""
     answer = connect_all(settings)
@@ -144,14 +142,16 @@ def connected(settings: Settings | None = None) -> Iterator[dict[str, Any]]:
         disconnect_all()
 
 
-def deadline(seconds: float) -> AbstractContextManager[None]:
+@with_block
+def deadline(seconds: float) -> Iterator[None]:
     """Give the operations of a ``with`` block ``seconds`` in all, instead of the default.
 
     A block inside another can only have less time than is left of the outer one.
     """
     if not seconds > 0:
         raise ValueError(f"a deadline must be more than 0 seconds, not {seconds!r}")
-    return pymongo.timeout(seconds)
+    with deadlines.deadline(seconds):
+        yield
 
 
 def _connect_all(settings: Settings | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pymongo.errors import PyMongoError
 
 from datalayer.core import Connection
+from datalayer.deadlines import settle
 from datalayer.errors import DataLayerError
 from datalayer.monitoring.commands import Traffic
 from datalayer.operation_errors import Effect, Operation, is_absence, operation_error
@@ -19,6 +20,7 @@ def begin(connection: Connection) -> Traffic:
     Raises:
         UnavailableError: for an optional database that is known to be away.
     """
+    settle()
     if connection.breaker is not None:
         connection.breaker.check()
     return connection.monitors.commands.traffic()
