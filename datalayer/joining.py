@@ -35,6 +35,7 @@ __all__ = [
     "is_out_of_place",
     "joined",
     "joining",
+    "open_around",
     "take_options_off",
     "was_joined",
 ]
@@ -78,6 +79,16 @@ def joining(mine: Joined) -> Block[Joined]:
     return block
 
 
+def open_around() -> Block[Joined] | None:
+    """What the present context holds, or that of who has started a greenlet; of another flow of
+    control perhaps."""
+    block = joined.innermost()
+    if block is None and "greenlet" in sys.modules:
+        context = starter_of_greenlet()
+        block = None if context is None else context.get(joined.variable)
+    return None if block is None or block.ended else block
+
+
 def _unbind(session: ClientSession, before: ClientSession | None) -> bool:
     if _SESSION.get() is not session:
         return False  # the application has bound another one inside
@@ -115,9 +126,7 @@ class JoiningClient(MongoClient[Any]):
     _alias = ""
 
     def _get_bound_session(self) -> ClientSession | None:
-        block = joined.innermost()
-        if block is None and "greenlet" in sys.modules:
-            block = _around_this_greenlet()
+        block = open_around()
         if block is None:
             return super()._get_bound_session()
         mine = block.value
@@ -139,12 +148,6 @@ class JoiningClient(MongoClient[Any]):
                 ) from None
             return None
         return None if bound is mine.session and bound.has_ended else bound
-
-
-def _around_this_greenlet() -> Block[Joined] | None:
-    context = starter_of_greenlet()
-    block: Block[Joined] | None = None if context is None else context.get(joined.variable)
-    return None if block is None or block.ended else block
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from datalayer.core import DEFAULT_ALIAS, Connection, registry
 from datalayer.decorating import with_block
 from datalayer.errors import DataLayerError, TransactionError
 from datalayer.flows import Flow
-from datalayer.joining import Joined, hearing_replies, joined, joining
+from datalayer.joining import Joined, hearing_replies, joined, joining, open_around
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, Failure, failure_in, over
 
 __all__ = [
@@ -235,7 +235,7 @@ def on_commit(function: Callable[[], object]) -> None:
     if begun is not None:
         begun.call_after(function)
         return
-    around = joined.innermost()
+    around = open_around()
     if around is not None and around.value.transaction is not None:
         around.value.transaction.refuse()
     function()
