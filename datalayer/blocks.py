@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, Generic, TypeVar
 
 __all__ = ["Block", "Blocks", "found"]
@@ -14,9 +14,9 @@ Value = TypeVar("Value")
 
 
 class Block(Generic[Value]):
-    """One that was entered: its value holds until it has ended, in copies of its context too."""
+    """One that was entered, and its value."""
 
-    __slots__ = ("ended", "outer", "take_back", "value")
+    __slots__ = ("ended", "outer", "take_back", "token", "value")
 
     def __init__(
         self, value: Value, outer: Block[Value] | None, take_back: Callable[[], bool] | None
@@ -26,14 +26,21 @@ class Block(Generic[Value]):
         self.ended = False
         self.take_back = take_back
         """Undoes what it has set elsewhere in the context; false where that has to wait."""
+        self.token: Token[Block[Value] | None]
 
 
 class Blocks(Generic[Value]):
-    """The open blocks of one kind. Instead of a ``Token``, which puts back a value that may be
-    another block's that has ended, and fails in another context, each block knows its end."""
+    """The open blocks of one kind.
 
-    def __init__(self, name: str) -> None:
+    A ``Token`` alone would put back a value that may be another block's which has ended, and
+    fails in another context; so each block knows whether it has ended. Copies of a context that
+    were made inside a block are free of it after its end; where they ``keep`` its value, as
+    copies do, they have it as long as they last.
+    """
+
+    def __init__(self, name: str, *, copies_keep: bool = False) -> None:
         self.variable: ContextVar[Block[Value] | None] = ContextVar(name, default=None)
+        self._copies_keep = copies_keep
 
     @contextmanager
     def entered(self, value: Value) -> Iterator[None]:
@@ -47,7 +54,7 @@ class Blocks(Generic[Value]):
     def enter(self, value: Value, take_back: Callable[[], bool] | None = None) -> Block[Value]:
         """Begin a block; ``leave`` ends it."""
         block = Block(value, self.innermost(), take_back)
-        self.variable.set(block)
+        block.token = self.variable.set(block)
         return block
 
     def leave(self, block: Block[Value]) -> bool:
@@ -55,12 +62,20 @@ class Blocks(Generic[Value]):
 
         If not, that one takes it out as soon as it looks.
         """
+        top = self.variable.get()
+        try:
+            self.variable.reset(block.token)
+        except ValueError:  # it is another context
+            is_here = False
+        else:
+            is_here = True
+            if top is block and self._copies_keep:
+                self.innermost()
+                return is_here
+            self.variable.set(top)
         block.ended = True
-        each = self.variable.get()
-        while each is not None and each is not block:
-            each = each.outer
         self.innermost()
-        return each is block
+        return is_here
 
     def innermost(self) -> Block[Value] | None:
         """The last that was entered in the present context and is open."""

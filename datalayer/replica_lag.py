@@ -19,7 +19,7 @@ __all__ = [
     "some_secondary_lags_less_than",
 ]
 
-_limits: Blocks[float] = Blocks("datalayer_lag_limit")
+_limits: Blocks[float] = Blocks("datalayer_lag_limit", copies_keep=True)
 
 
 def lagging_less_than(seconds: float) -> AbstractContextManager[None]:

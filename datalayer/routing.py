@@ -49,8 +49,8 @@ class _Reading:
     most_lag_seconds: float | None = None
 
 
-_aliases: Blocks[Mapping[str, str]] = Blocks("datalayer_using")
-_readings: Blocks[Mapping[str, _Reading]] = Blocks("datalayer_read_from")
+_aliases: Blocks[Mapping[str, str]] = Blocks("datalayer_using", copies_keep=True)
+_readings: Blocks[Mapping[str, _Reading]] = Blocks("datalayer_read_from", copies_keep=True)
 
 
 @with_block
