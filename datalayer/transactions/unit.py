@@ -15,8 +15,8 @@ from pymongo.errors import OperationFailure
 
 from datalayer.contents import without_contents
 from datalayer.core import DEFAULT_ALIAS, Connection, registry
-from datalayer.decorating import with_block
-from datalayer.errors import DataLayerError, TransactionError
+from datalayer.decorating import name_of, runs_later, with_block
+from datalayer.errors import ConfigurationError, DataLayerError, TransactionError
 from datalayer.flows import Flow
 from datalayer.joining import Joined, hearing_replies, joined, joining, open_around
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, Failure, failure_in, over
@@ -230,7 +230,13 @@ def on_commit(function: Callable[[], object]) -> None:
     Raises:
         TransactionError: in a thread or a child process that was started inside a transaction,
             until its end.
+        ConfigurationError: for a generator or a coroutine function: a call alone runs none.
     """
+    if runs_later(function):
+        raise ConfigurationError(
+            f"{name_of(function)} is a generator or a coroutine function, and calling it after "
+            "the commit would do nothing; give db.on_commit() a function that does the work"
+        )
     begun = current()
     if begun is not None:
         begun.call_after(function)
