@@ -23,8 +23,8 @@ __all__ = ["commit", "hindrance", "is_elsewhere", "left_elsewhere", "roll_back"]
 logger = logging.getLogger("datalayer.transactions")
 
 _LEAST_SECONDS = 0.1
-"""What a commit needs to have a fair chance of a reply; of a short time, a share of it."""
-_LEAST_SHARE = 0.1
+_LEAST_SHARE = 0.1  # of a time that is short
+_ROUND_TRIPS = 2
 _SECONDS_TO_ABORT = 2.0
 
 
@@ -43,9 +43,16 @@ def hindrance(begun: Transaction, ends: float, timeout: float) -> DataLayerError
         )
     if begun.lost_a_reply:
         return rolled_back(alias, "a command without a reply, whose error was caught inside it,")
-    if monotonic() >= ends - min(_LEAST_SECONDS, timeout * _LEAST_SHARE):
+    if monotonic() >= ends - _least_seconds(begun, timeout):
         return _too_late(alias, timeout)
     return None
+
+
+def _least_seconds(begun: Transaction, timeout: float) -> float:
+    """What a commit needs to have a fair chance of a reply."""
+    servers = begun.connection.client.topology_description.server_descriptions().values()
+    trips = [each.round_trip_time or 0.0 for each in servers if each.is_writable]
+    return max(min(_LEAST_SECONDS, timeout * _LEAST_SHARE), _ROUND_TRIPS * max(trips, default=0.0))
 
 
 def is_elsewhere(begun: Transaction) -> bool:

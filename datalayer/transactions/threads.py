@@ -36,7 +36,9 @@ def watch_starts() -> None:
     with _watching:
         _wrap(threading.Thread, "start", _watched_start)
         _wrap(ThreadPoolExecutor, "submit", _watched_call)
-        _wrap(_thread, "start_new_thread", _watched_function)
+        for name in ("start_new_thread", "start_joinable_thread"):  # the second from 3.13 on
+            if hasattr(_thread, name):
+                _wrap(_thread, name, _watched_function)
         # Who has made a pool before has imported it, and the threads of others start inside.
         pools = sys.modules.get("multiprocessing.pool")
         for name in _TAKING_A_CALL if pools is not None else ():
@@ -74,12 +76,12 @@ def _watched_call(submit: Callable[..., Any]) -> Callable[..., Any]:
     return watched
 
 
-def _watched_function(start: Callable[..., int]) -> Callable[..., int]:
-    def watched(function: Callable[..., Any], /, *args: Any) -> int:
+def _watched_function(start: Callable[..., Any]) -> Callable[..., Any]:
+    def watched(function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
         block = _around()
         if block is not None:
             function = functools.partial(_marked, block, function)
-        return start(function, *args)
+        return start(function, *args, **options)
 
     return watched
 

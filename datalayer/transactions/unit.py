@@ -215,10 +215,8 @@ def current() -> Transaction | None:
 
 def _begun_here() -> Transaction | None:
     block = joined.innermost()
-    if block is None or not block.value.flow.is_present:
-        return None
-    begun: Transaction | None = block.value.transaction
-    return begun
+    begun: Transaction | None = None if block is None else block.value.transaction
+    return begun if begun is not None and begun.flow.is_present else None
 
 
 def on_commit(function: Callable[[], object]) -> None:
