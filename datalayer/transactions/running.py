@@ -35,8 +35,9 @@ from datalayer.transactions.failures import (
     explanation,
     may_succeed_next_time,
 )
+from datalayer.transactions.sessions import own_session
 from datalayer.transactions.threads import watch_starts
-from datalayer.transactions.unit import Transaction, current, entered, own_session
+from datalayer.transactions.unit import Transaction, current, entered
 
 __all__ = ["transaction", "transactional"]
 

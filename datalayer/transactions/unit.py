@@ -14,8 +14,8 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
 from datalayer.contents import without_contents
-from datalayer.core import DEFAULT_ALIAS, Connection, registry
-from datalayer.decorating import name_of, runs_later, with_block
+from datalayer.core import Connection
+from datalayer.decorating import name_of, runs_later
 from datalayer.errors import ConfigurationError, DataLayerError, TransactionError
 from datalayer.flows import Flow
 from datalayer.joining import Joined, hearing_replies, joined, joining, open_around
@@ -28,8 +28,6 @@ __all__ = [
     "ended_by_server",
     "entered",
     "on_commit",
-    "own_session",
-    "session",
 ]
 
 logger = logging.getLogger("datalayer.transactions")
@@ -243,43 +241,6 @@ def on_commit(function: Callable[[], object]) -> None:
     if around is not None and around.value.transaction is not None:
         around.value.transaction.refuse()
     function()
-
-
-@with_block
-def session(alias: str = DEFAULT_ALIAS) -> Iterator[ClientSession]:
-    """Let what the block reads from ``alias`` follow what it wrote and read before, also where
-    another member of the replica set answers (causal consistency).
-
-    Raises:
-        NotConnectedError: before ``connect``.
-        TransactionError: inside a transaction, which has a session of its own.
-    """
-    if current() is not None:
-        raise TransactionError(
-            "a transaction has a session of its own; open db.session() around it", alias=alias
-        )
-    connection = registry.connection(alias)
-    # Linearizable reads see what happened before, by themselves; the server takes no time there.
-    follows = connection.client.read_concern.level != "linearizable"
-    with own_session(connection, causal_consistency=follows) as opened:
-        block = joining(Joined(opened, (alias,), connection))
-        try:
-            yield opened
-        finally:
-            joined.leave(block)
-
-
-@contextmanager
-def own_session(connection: Connection, **options: Any) -> Iterator[ClientSession]:
-    """A session that is ended in the process that opened it: a child's end would abort its
-    parent's transaction."""
-    flow = Flow()
-    opened = connection.client.start_session(**options)
-    try:
-        yield opened
-    finally:
-        if flow.is_of_this_process:
-            opened.end_session()
 
 
 def bound(connection: Connection) -> Connection | None:
