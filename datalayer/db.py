@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -142,14 +143,18 @@ def connected(settings: Settings | None = None) -> Iterator[dict[str, Any]]:
         disconnect_all()
 
 
-@with_block
-def deadline(seconds: float) -> Iterator[None]:
+def deadline(seconds: float) -> AbstractContextManager[None]:
     """Give the operations of a ``with`` block ``seconds`` in all, instead of the default.
 
     A block inside another can only have less time than is left of the outer one.
     """
     if not seconds > 0:
         raise ValueError(f"a deadline must be more than 0 seconds, not {seconds!r}")
+    return _limited(seconds)
+
+
+@with_block
+def _limited(seconds: float) -> Iterator[None]:
     with deadlines.deadline(seconds):
         yield
 
