@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
-import pymongo
-
-from datalayer import indexes, outbox, recorder
+from datalayer import deadlines, indexes, outbox, recorder
 from datalayer.concurrency import side_by_side
 from datalayer.contents import without_contents
 from datalayer.core import how_to_configure, registry
 from datalayer.database import database
 from datalayer.database1 import database1
+from datalayer.decorating import with_block
 from datalayer.documents.filters import safe_filter
 from datalayer.errors import ConfigurationError
 from datalayer.retry import retry
@@ -134,7 +133,7 @@ def get(alias: str) -> DatabaseService:
     return service
 
 
-@contextmanager
+@with_block
 def connected(settings: Settings | None = None) -> Iterator[dict[str, Any]]:
     """``connect_all`` at the start of a ``with`` block and ``disconnect_all`` at its end."""
     answer = connect_all(settings)
@@ -151,7 +150,13 @@ def deadline(seconds: float) -> AbstractContextManager[None]:
     """
     if not seconds > 0:
         raise ValueError(f"a deadline must be more than 0 seconds, not {seconds!r}")
-    return pymongo.timeout(seconds)
+    return _limited(seconds)
+
+
+@with_block
+def _limited(seconds: float) -> Iterator[None]:
+    with deadlines.deadline(seconds):
+        yield
 
 
 def _connect_all(settings: Settings | None) -> dict[str, Any]:

@@ -9,53 +9,104 @@ joins a bound session by itself. And it refuses the operations of all other clie
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
 
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import InvalidOperation
+from pymongo.synchronous.client_session import _SESSION
 
+from datalayer.blocks import Block, Blocks
 from datalayer.errors import TransactionError
+from datalayer.flows import Flow, starter_of_greenlet
 
 __all__ = [
+    "Joined",
     "JoiningClient",
+    "apart_from_all",
     "hearing_replies",
+    "is_out_of_place",
     "joined",
     "joining",
+    "open_around",
     "take_options_off",
     "was_joined",
 ]
 
 
-@dataclass(frozen=True)
+class Refusing(Protocol):
+    """A transaction."""
+
+    def refuse(self, alias: str | None = None) -> None:
+        """Raise for another flow of control, which would work outside unnoticed."""
+
+
+@dataclass(frozen=True, eq=False)
 class Joined:
-    """The session that operations of the present context join."""
+    """The session that operations join which run in the flow of control that has bound it."""
 
     session: ClientSession
     aliases: tuple[str, ...]
     """Whose operations belong into it."""
+    connection: Any
+    """The connection that carries them."""
+    transaction: Any = None
+    """What it was bound for, if not for ``db.session()``."""
+    flow: Flow = field(default_factory=Flow)
 
 
 _MARK = "joined_by_datalayer"
-joined: ContextVar[Joined | None] = ContextVar("datalayer_joined", default=None)
+joined: Blocks[Joined] = Blocks("datalayer_joined")
+
+
+def joining(mine: Joined) -> Block[Joined]:
+    """Have the operations of the present context join a session, those over its client.
+
+    ``joined.leave`` ends it.
+    """
+    vars(mine.session)[_MARK] = mine.flow
+    joined.innermost()
+    before = _SESSION.get()
+    block = joined.enter(mine, partial(_unbind, mine.session, before))
+    _SESSION.set(mine.session)  # as bind() does, which can't be left out of order
+    return block
+
+
+def open_around() -> Block[Joined] | None:
+    """What the present context holds, or that of who has started a greenlet; of another flow of
+    control perhaps."""
+    block = joined.innermost()
+    if block is None and "greenlet" in sys.modules:
+        context = starter_of_greenlet()
+        block = None if context is None else context.get(joined.variable)
+    return None if block is None or block.ended else block
+
+
+def _unbind(session: ClientSession, before: ClientSession | None) -> bool:
+    if _SESSION.get() is not session:
+        return False  # the application has bound another one inside
+    _SESSION.set(before)
+    return True
 
 
 @contextmanager
-def joining(session: ClientSession, aliases: tuple[str, ...]) -> Iterator[None]:
-    """Have the operations of the present context join ``session``, those over its client."""
-    vars(session)[_MARK] = True
-    with session.bind(end_session=False):
-        token = joined.set(Joined(session, aliases))
-        try:
-            yield
-        finally:
-            joined.reset(token)
+def apart_from_all() -> Iterator[None]:
+    """Inside the block operations join nothing, whatever is around it."""
+    block, bound = joined.variable.get(), _SESSION.get()
+    joined.variable.set(None)
+    _SESSION.set(None)
+    try:
+        yield
+    finally:
+        joined.variable.set(block)
+        _SESSION.set(bound)
 
 
 def was_joined(session: ClientSession | None) -> bool:
@@ -63,22 +114,32 @@ def was_joined(session: ClientSession | None) -> bool:
     return session is not None and _MARK in vars(session)
 
 
+def is_out_of_place(session: ClientSession) -> bool:
+    """Whether ``session``, which operations have joined, has ended or is another flow's."""
+    return session.has_ended or not vars(session)[_MARK].is_present
+
+
 class JoiningClient(MongoClient[Any]):
     """The driver's client. Its operations run by themselves where another client's session is
-    joined, or one that has ended, as in a copy of the context of its block."""
+    joined, or where the context of its block was copied into another flow of control."""
 
     _alias = ""
 
     def _get_bound_session(self) -> ClientSession | None:
-        mine = joined.get()
-        if mine is None:
+        block = open_around()
+        if block is None:
             return super()._get_bound_session()
+        mine = block.value
+        if not mine.flow.is_present and _SESSION.get() in (None, mine.session):
+            if mine.transaction is not None:
+                mine.transaction.refuse(self._alias)
+            return None
         try:
             bound = super()._get_bound_session()
         except InvalidOperation:
             if mine.session.client is self:  # the application has bound another one inside
                 raise
-            if self._alias in mine.aliases and not mine.session.has_ended:
+            if self._alias in mine.aliases:
                 raise TransactionError(
                     f"the transaction covers {self._alias!r} over another client, which a class "
                     "of plain MongoEngine and a raw client don't know; use datalayer's base "
@@ -124,7 +185,7 @@ def take_options_off() -> None:
 def _knowing_the_session(chooses: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     @functools.wraps(chooses)
     def choose(self: Any, session: ClientSession | None) -> Any:
-        if session is None and joined.get() is not None:
+        if session is None and joined.variable.get() is not None:
             session = _client_of(self)._get_bound_session()
         return chooses(self, session)
 

@@ -10,6 +10,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer import evidence
 from datalayer.core import Connection
+from datalayer.deadlines import settle
 from datalayer.errors import DataLayerError
 from datalayer.monitoring.commands import Traffic
 from datalayer.operation_errors import Effect, Operation, operation_error
@@ -23,6 +24,7 @@ def begin(connection: Connection) -> Traffic:
     Raises:
         UnavailableError: for an optional database that is known to be away.
     """
+    settle()
     if connection.breaker is not None:
         connection.breaker.check()
     return connection.monitors.commands.traffic()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
 
 from pymongo.server_description import ServerDescription
 from pymongo.server_type import SERVER_TYPE
 from pymongo.topology_description import TopologyDescription
+
+from datalayer.blocks import Blocks
 
 __all__ = [
     "lag_seconds",
@@ -18,17 +19,12 @@ __all__ = [
     "some_secondary_lags_less_than",
 ]
 
-_limit: ContextVar[float | None] = ContextVar("datalayer_lag_limit", default=None)
+_limits: Blocks[float] = Blocks("datalayer_lag_limit", copies_keep=True)
 
 
-@contextmanager
-def lagging_less_than(seconds: float) -> Iterator[None]:
+def lagging_less_than(seconds: float) -> AbstractContextManager[None]:
     """Leave out secondaries that lag more, in the present context."""
-    token = _limit.set(seconds)
-    try:
-        yield
-    finally:
-        _limit.reset(token)
+    return _limits.entered(seconds)
 
 
 def selector(
@@ -37,9 +33,10 @@ def selector(
     """The driver's ``server_selector`` that follows ``lagging_less_than``."""
 
     def select(servers: list[ServerDescription]) -> list[ServerDescription]:
-        limit = _limit.get()
-        if limit is None:
+        block = _limits.innermost()
+        if block is None:
             return servers
+        limit = block.value
         description = describe()
         if description is None:
             return servers

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from time import monotonic
 from typing import ParamSpec, TypeVar, overload
 
-import pymongo
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -22,7 +21,10 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
-from datalayer.errors import OutcomeUnknownError, UnavailableError
+from datalayer.deadlines import deadline
+from datalayer.decorating import comes_later, name_of, runs_later
+from datalayer.errors import ConfigurationError, OutcomeUnknownError, UnavailableError
+from datalayer.flows import process_mark
 
 __all__ = ["FIRST_WAIT_SECONDS", "LONGEST_WAIT_SECONDS", "retry", "retrying"]
 
@@ -101,30 +103,50 @@ def retry(
     ``max_seconds`` in all: each attempt's operations have what is left of that for a deadline.
     The last error is raised as it is. Do not use it around single calls that the driver retries
     anyway (``save()``, one query): it rides through a fail-over by itself.
+
+    Raises:
+        ConfigurationError: for a generator or a coroutine function, whose body runs after the
+            call; when it is called, for a function that gives one.
     """
     again = (UnavailableError, OutcomeUnknownError) if repeatable else (UnavailableError,)
 
     def decorate(call: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        name = name_of(call)
+        if runs_later(call):
+            raise ConfigurationError(_refusal(name))
+
         @functools.wraps(call)
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
             ends = monotonic() + max_seconds
 
             def attempt() -> Result:
-                with pymongo.timeout(max(ends - monotonic(), 0.001)):
-                    return call(*args, **kwargs)
+                with deadline(max(ends - monotonic(), 0.001)):
+                    result = call(*args, **kwargs)
+                if comes_later(result):
+                    raise ConfigurationError(_refusal(name))
+                return result
 
+            mark = process_mark()
             policy = retrying(
                 attempts=attempts,
                 max_seconds=max_seconds,
-                retryable=lambda exc: isinstance(exc, again),
+                # A child that was forked inside doesn't begin anew what its parent is at.
+                retryable=lambda exc: bool(mark[0]) and isinstance(exc, again),
                 cancelled=threading.Event(),
-                before_sleep=functools.partial(_tell, call.__qualname__),
+                before_sleep=functools.partial(_tell, name),
             )
             return policy(attempt)
 
         return run
 
     return decorate if function is None else decorate(function)
+
+
+def _refusal(name: str) -> str:
+    return (
+        f"{name} is or gives a generator or a coroutine, whose body runs after the call, and so "
+        "is never run again; use @db.retry on a function that returns when it has done its work"
+    )
 
 
 def _tell(name: str, state: RetryCallState) -> None:

@@ -4,8 +4,7 @@ members of its replica set."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +18,9 @@ from pymongo.read_preferences import (
 )
 
 from datalayer import indexes
+from datalayer.blocks import Blocks, found
 from datalayer.core import Connection, registry
+from datalayer.decorating import with_block
 from datalayer.errors import ConfigurationError
 from datalayer.replica_lag import lagging_less_than, some_secondary_lags_less_than
 
@@ -48,15 +49,11 @@ class _Reading:
     most_lag_seconds: float | None = None
 
 
-_aliases: ContextVar[Mapping[str, str]] = ContextVar(
-    "datalayer_using", default=MappingProxyType({})
-)
-_readings: ContextVar[Mapping[str, _Reading]] = ContextVar(
-    "datalayer_read_from", default=MappingProxyType({})
-)
+_aliases: Blocks[Mapping[str, str]] = Blocks("datalayer_using", copies_keep=True)
+_readings: Blocks[Mapping[str, _Reading]] = Blocks("datalayer_read_from", copies_keep=True)
 
 
-@contextmanager
+@with_block
 def using(**aliases: str) -> Iterator[None]:
     """Send the operations of some aliases to others, inside the block.
 
@@ -72,14 +69,11 @@ def using(**aliases: str) -> Iterator[None]:
     """
     for target in aliases.values():
         registry.connection(target)
-    token = _aliases.set(MappingProxyType({**_aliases.get(), **aliases}))
-    try:
+    with _aliases.entered(aliases):
         yield
-    finally:
-        _aliases.reset(token)
 
 
-@contextmanager
+@with_block
 def read_from(
     mode: str,
     *aliases: str,
@@ -103,17 +97,9 @@ def read_from(
         ConfigurationError: for an unknown mode, or limits that don't fit it.
     """
     reading = _Reading(_preference(mode, tags, max_staleness), max_lag)
-    chosen = dict.fromkeys(aliases or (_EVERY_ALIAS,), reading)
-    kept = {} if not aliases else _readings.get()
-    token = _readings.set(MappingProxyType({**kept, **chosen}))
-    try:
-        if max_lag is None:
-            yield
-        else:
-            with lagging_less_than(max_lag):
-                yield
-    finally:
-        _readings.reset(token)
+    lagging = nullcontext() if max_lag is None else lagging_less_than(max_lag)
+    with _readings.entered(dict.fromkeys(aliases or (_EVERY_ALIAS,), reading)), lagging:
+        yield
 
 
 def router(function: Router | None) -> Router | None:
@@ -136,16 +122,16 @@ def router(function: Router | None) -> Router | None:
 def alias_for(model: Any) -> str:
     """The alias that operations of ``model`` go to now."""
     declared = indexes.alias_of(model)
-    aliases = _aliases.get()
-    if declared in aliases:
-        return aliases[declared]
+    used: str | None = found(_aliases, declared)
+    if used is not None:
+        return used
     route: Router | None = registry.router
     return (route(model) if route is not None else None) or declared
 
 
 def redirected(alias: str) -> str:
     """The alias that operations of ``alias`` go to now, inside ``using``."""
-    return _aliases.get().get(alias, alias)
+    return found(_aliases, alias) or alias
 
 
 def read_preference_for(model: Any, connection: Connection) -> Preference | None:
@@ -153,8 +139,7 @@ def read_preference_for(model: Any, connection: Connection) -> Preference | None
 
     The present context decides, then the model's ``meta["read_from"]``.
     """
-    readings = _readings.get()
-    reading = readings.get(connection.alias) or readings.get(_EVERY_ALIAS)
+    reading: _Reading | None = found(_readings, connection.alias, _EVERY_ALIAS)
     if reading is None:
         declared = model._meta.get("read_from")
         return None if declared is None else _preference(declared, None, -1)

@@ -14,11 +14,15 @@ PACKAGE = Path(__file__).parent.parent / "datalayer"
 FLOORS = (
     (
         "errors",
+        "blocks",
         "concurrency",
         "contents",
+        "deadlines",
+        "decorating",
         "driver_errors",
         "operation_errors",
         "events",
+        "flows",
         "forks",
         "prepared",
         "replica_lag",

@@ -23,7 +23,7 @@ from datalayer.contents import without_values
 from datalayer.core import Connection
 from datalayer.documents.storable import check_call
 from datalayer.errors import TransactionError
-from datalayer.joining import was_joined
+from datalayer.joining import is_out_of_place, was_joined
 from datalayer.operation_errors import Effect
 
 __all__ = [
@@ -353,12 +353,12 @@ def _rejoin(cursor: Any) -> None:
     """See to it that ``cursor``, which joined a session, has the one that it needs now."""
     if cursor.cursor_id is None:  # it was wound back, and begins in the present context
         cursor._session = None
-    elif cursor.session.has_ended and cursor.alive:
+    elif cursor.alive and is_out_of_place(cursor.session):
         alias = cursor._collection._connection.alias
         raise TransactionError(
             f"this cursor on {cursor._collection.name} of {alias!r} was begun in a transaction "
-            "or db.session() that has ended, and can't go on; read it to its end inside, with "
-            "list() say, or ask again outside",
+            "or db.session() that has ended, or that is another thread's or process's, and can't "
+            "go on; read it to its end inside, with list() say, or ask again outside",
             alias=alias,
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datalayer.transactions.cluster import before
 from datalayer.transactions.running import transaction, transactional
+from datalayer.transactions.sessions import session
 from datalayer.transactions.unit import (
     Note,
     Transaction,
@@ -15,7 +16,6 @@ from datalayer.transactions.unit import (
     current,
     ended_by_server,
     on_commit,
-    session,
 )
 
 __all__ = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from time import monotonic
 
-import pymongo
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
+from datalayer.deadlines import deadline
 from datalayer.errors import (
     DataLayerError,
     DeadlineExceededError,
@@ -18,14 +18,21 @@ from datalayer.errors import (
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, over, rolled_back
 from datalayer.transactions.unit import Transaction
 
-__all__ = ["commit", "hindrance", "roll_back"]
+__all__ = ["commit", "hindrance", "is_elsewhere", "left_elsewhere", "roll_back"]
 
 logger = logging.getLogger("datalayer.transactions")
+
+_LEAST_SECONDS = 0.1
+_LEAST_SHARE = 0.1  # of a time that is short
+_ROUND_TRIPS = 2
+_SECONDS_TO_ABORT = 2.0
 
 
 def hindrance(begun: Transaction, ends: float, timeout: float) -> DataLayerError | None:
     """Why a block that ended without an error can't be committed; ``None`` where it can."""
     alias = begun.connection.alias
+    if is_elsewhere(begun):
+        return left_elsewhere(begun)
     if begun.failed is not None and begun.failed.is_transient:
         return rolled_back(alias, f"{begun.failed.what}, which was caught inside it,")
     if begun.failed is not None:
@@ -36,21 +43,49 @@ def hindrance(begun: Transaction, ends: float, timeout: float) -> DataLayerError
         )
     if begun.lost_a_reply:
         return rolled_back(alias, "a command without a reply, whose error was caught inside it,")
-    if monotonic() >= ends:
-        return DeadlineExceededError(
-            f"the transaction on {alias!r} was not done in {timeout:.3g} seconds and was rolled "
-            "back: nothing was written; do less in it, or allow more time with "
-            "db.transaction(timeout=...)",
-            alias=alias,
-        )
+    if monotonic() >= ends - _least_seconds(begun, timeout):
+        return _too_late(alias, timeout)
     return None
 
 
+def _least_seconds(begun: Transaction, timeout: float) -> float:
+    """What a commit needs to have a fair chance of a reply."""
+    servers = begun.connection.client.topology_description.server_descriptions().values()
+    trips = [each.round_trip_time or 0.0 for each in servers if each.is_writable]
+    return max(min(_LEAST_SECONDS, timeout * _LEAST_SHARE), _ROUND_TRIPS * max(trips, default=0.0))
+
+
+def is_elsewhere(begun: Transaction) -> bool:
+    """Whether its block is left by another flow of control than the one that began it."""
+    return not (begun.was_left_here and begun.flow.is_present)
+
+
+def left_elsewhere(begun: Transaction) -> TransactionError:
+    """The error where another flow of control leaves the block."""
+    alias = begun.connection.alias
+    if begun.flow.is_of_this_process:
+        return TransactionError(
+            "a transaction must end in the thread that began it, and this one was rolled back; "
+            "a generator that yields inside one may be closed elsewhere",
+            alias=alias,
+        )
+    return TransactionError(
+        f"this process was forked inside a transaction on {alias!r}, which its parent commits or "
+        "rolls back: here nothing was committed, and nothing of db.on_commit() called; leave the "
+        "child with os._exit() inside the block, or fork outside of transactions",
+        alias=alias,
+    )
+
+
 def roll_back(begun: Transaction) -> None:
-    """Undo it, on the server and in memory."""
+    """Undo it, on the server and in memory; a child process leaves both to its parent."""
+    if not begun.flow.is_of_this_process:
+        return
     try:
         if begun.session.in_transaction:
-            begun.session.abort_transaction()
+            # Whatever is left of the time, or the server would keep its locks for a minute.
+            with deadline(_SECONDS_TO_ABORT, whatever_is_around=True):
+                begun.session.abort_transaction()
     except (PyMongoError, DataLayerError):
         # The server drops it by itself, at the latest after transactionLifetimeLimitSeconds.
         logger.debug("the transaction on %s could not be aborted", begun.connection.alias)
@@ -58,33 +93,52 @@ def roll_back(begun: Transaction) -> None:
         begun.restore()
 
 
-def commit(begun: Transaction, ends: float) -> None:
+def commit(begun: Transaction, ends: float, timeout: float) -> None:
     """Commit it, as often as the reply is lost.
 
     Raises:
-        OutcomeUnknownError: when no reply came until ``ends``.
+        OutcomeUnknownError: when it was sent, and no reply came until ``ends``.
+        DeadlineExceededError: when there was no time left to send it, so nothing was written.
         UnavailableError, TransactionError, PoolExhaustedError: when nothing was written.
     """
-    alias = begun.connection.alias
-    was_sent = False
+    traffic = begun.connection.monitors.commands.traffic
+    before, state = traffic().sent, begun.session._transaction.state
     while True:
         try:
-            with pymongo.timeout(max(ends - monotonic(), 0.001)):
+            with deadline(max(ends - monotonic(), 0.001)):
                 begun.session.commit_transaction()
-        except PoolExhaustedError as exc:
-            if was_sent:
-                raise _unknown(alias) from exc
-            begun.restore()
-            raise
-        except (ConnectionFailure, OperationFailure) as exc:
+        except (ConnectionFailure, OperationFailure, PoolExhaustedError) as exc:
+            if traffic().sent == before:
+                begun.session._transaction.state = state  # the driver takes it for committed
+                roll_back(begun)
+                raise _unsent(begun, exc, ends, timeout) from exc
+            if isinstance(exc, PoolExhaustedError):
+                raise _unknown(begun.connection.alias) from exc
             if exc.has_error_label("UnknownTransactionCommitResult"):
-                was_sent = True
                 if monotonic() < ends and not exc.timeout:
                     continue  # repeating a commit is safe: the server does it once
-                raise _unknown(alias) from exc
+                raise _unknown(begun.connection.alias) from exc
             begun.restore()
             raise _refused(begun, exc) from exc
         return
+
+
+def _unsent(begun: Transaction, exc: Exception, ends: float, timeout: float) -> DataLayerError:
+    alias = begun.connection.alias
+    if isinstance(exc, PoolExhaustedError):
+        return exc
+    if monotonic() >= ends or (isinstance(exc, OperationFailure) and exc.timeout):
+        return _too_late(alias, timeout)
+    return rolled_back(alias, "no server that would have taken the commit")
+
+
+def _too_late(alias: str, timeout: float) -> DeadlineExceededError:
+    return DeadlineExceededError(
+        f"the transaction on {alias!r} was not done in {timeout:.3g} seconds and was rolled "
+        "back: nothing was written; do less in it, or allow more time with "
+        "db.transaction(timeout=...)",
+        alias=alias,
+    )
 
 
 def _unknown(alias: str) -> OutcomeUnknownError:

@@ -76,12 +76,6 @@ def explanation(exc: BaseException, alias: str, told: Failure | None) -> DataLay
     """Datalayer's error where the block met the server's; ``None`` where ``exc`` may pass."""
     if isinstance(exc, DataLayerError) or not isinstance(exc, Exception):
         return None
-    if isinstance(exc, ValueError) and "different Context" in str(exc):  # from a ContextVar
-        return TransactionError(
-            "a transaction must end in the thread that began it, and this one was rolled back; "
-            "a generator that yields inside one may be closed elsewhere",
-            alias=alias,
-        )
     errors = list(_server_errors(exc))
     if any(error.code == NO_SUCH_TRANSACTION for error in errors):
         return over(alias, told)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -11,24 +10,33 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar, overload
 
-import pymongo
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 from tenacity import RetryCallState
 
 from datalayer.core import DEFAULT_ALIAS, registry
-from datalayer.errors import TransactionError
-from datalayer.joining import take_options_off
+from datalayer.deadlines import deadline
+from datalayer.decorating import comes_later, name_of, runs_later, with_block
+from datalayer.errors import DataLayerError, TransactionError
+from datalayer.flows import process_mark
+from datalayer.joining import apart_from_all, take_options_off
 from datalayer.retry import retrying
 from datalayer.transactions.cluster import begin_after_builds, leader
-from datalayer.transactions.ending import commit, hindrance, roll_back
+from datalayer.transactions.ending import (
+    commit,
+    hindrance,
+    is_elsewhere,
+    left_elsewhere,
+    roll_back,
+)
 from datalayer.transactions.failures import (
     caught_by_the_end,
     explanation,
     may_succeed_next_time,
 )
-from datalayer.transactions.threads import watch_threads
+from datalayer.transactions.sessions import own_session
+from datalayer.transactions.threads import watch_starts
 from datalayer.transactions.unit import Transaction, current, entered
 
 __all__ = ["transaction", "transactional"]
@@ -40,7 +48,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-@contextmanager
+@with_block
 def transaction(*aliases: str, timeout: float = DEFAULT_SECONDS) -> Iterator[Transaction]:
     """Commit what the block writes as a whole, or, when it raises, none of it.
 
@@ -76,32 +84,34 @@ def transaction(*aliases: str, timeout: float = DEFAULT_SECONDS) -> Iterator[Tra
         with _joined(outer, named):
             yield outer
         return
-    connection = leader(named)
-    watch_threads()
+    with apart_from_all():
+        connection = leader(named)
+    watch_starts()
     take_options_off()
-    with connection.client.start_session() as opened:
+    with own_session(connection) as opened:
         begin_after_builds(opened, map(registry.connection, named))
         opened.start_transaction(
             ReadConcern("snapshot"), WriteConcern("majority"), ReadPreference.PRIMARY
         )
         begun = Transaction(named, connection, opened)
-        ends = monotonic() + timeout
         try:
-            with pymongo.timeout(timeout), entered(begun):
+            with deadline(timeout) as ends, entered(begun):
+                begun.ends = ends
+                timeout = min(timeout, ends - monotonic())  # as a deadline around it may say
                 yield begun
         except BaseException as exc:
             roll_back(begun)
-            error = explanation(exc, connection.alias, begun.told)
+            error = _in_its_place(begun, exc)
             if error is not None:
                 raise error from exc
             raise
         finally:
-            begun.ended = True
+            begun.end()
         error = hindrance(begun, ends, timeout)
         if error is not None:
             roll_back(begun)
             raise error
-        commit(begun, ends)
+        commit(begun, ends, timeout)
     begun.finish()
 
 
@@ -133,25 +143,23 @@ def transactional(
     it and is not repeated by itself.
 
     Raises what ``db.transaction`` raises, after the last attempt; and ``TransactionError`` for a
-    generator or a coroutine function, which would run after the transaction.
+    generator or a coroutine function, which would run after the transaction, and for a function
+    that gives one.
     """
     if len(names) == 1 and callable(names[0]):
         return transactional()(names[0])
 
     def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-        runs_later = _runs_later(function)
+        name = name_of(function)
+        is_later = runs_later(function)
 
         @functools.wraps(function)
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-            if runs_later:
-                raise TransactionError(
-                    f"{function.__qualname__} is a generator or a coroutine function, whose body "
-                    "runs after the call, and so after the transaction; use @db.transactional on "
-                    "a function that returns when it has done its work"
-                )
+            if is_later:
+                raise _refusal(name)
             if current() is not None:
                 with transaction(*names):
-                    return function(*args, **kwargs)
+                    return _done(function(*args, **kwargs), name)
             ends = monotonic() + timeout
 
             def attempt() -> Result:
@@ -159,20 +167,30 @@ def transactional(
                     for argument in (*args, *kwargs.values()):
                         if hasattr(argument, "_snapshot"):
                             begun.remember(argument)
-                    return function(*args, **kwargs)
+                    return _done(function(*args, **kwargs), name)
 
+            mark = process_mark()
             policy = retrying(
                 attempts=attempts,
                 max_seconds=timeout,
-                retryable=may_succeed_next_time,
+                # A child that was forked inside doesn't begin anew what its parent is at.
+                retryable=lambda exc: bool(mark[0]) and may_succeed_next_time(exc),
                 cancelled=threading.Event(),
-                before_sleep=functools.partial(_tell, function.__qualname__),
+                before_sleep=functools.partial(_tell, name),
             )
             return policy(attempt)
 
         return run
 
     return decorate
+
+
+def _in_its_place(begun: Transaction, exc: BaseException) -> DataLayerError | None:
+    if not begun.flow.is_of_this_process:
+        return None  # the child's own affair
+    if is_elsewhere(begun):
+        return left_elsewhere(begun)
+    return explanation(exc, begun.connection.alias, begun.told)
 
 
 @contextmanager
@@ -189,6 +207,8 @@ def _joined(outer: Transaction, aliases: tuple[str, ...]) -> Iterator[None]:
     except BaseException as exc:
         outer.failed = outer.failed or caught_by_the_end(exc, outer.told)
         raise
+    if not outer.flow.is_of_this_process:
+        raise left_elsewhere(outer)
     if outer.ended:
         raise TransactionError(
             f"the transaction on {outer.connection.alias!r} that this block joined has ended "
@@ -198,13 +218,18 @@ def _joined(outer: Transaction, aliases: tuple[str, ...]) -> Iterator[None]:
         )
 
 
-def _runs_later(function: Callable[..., object]) -> bool:
-    kinds = (
-        inspect.isgeneratorfunction,
-        inspect.iscoroutinefunction,
-        inspect.isasyncgenfunction,
+def _done(result: Result, name: str) -> Result:
+    if comes_later(result):
+        raise _refusal(name)
+    return result
+
+
+def _refusal(name: str) -> TransactionError:
+    return TransactionError(
+        f"{name} is a generator or a coroutine function, or gives one, whose body runs after the "
+        "call, and so after the transaction; use @db.transactional on a function that returns "
+        "when it has done its work"
     )
-    return any(is_one(function) for is_one in kinds)
 
 
 def _tell(name: str, state: RetryCallState) -> None:

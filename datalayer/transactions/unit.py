@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-import threading
+import mmap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
+from math import inf
+from time import monotonic
 from typing import Any, Protocol
 
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
 from datalayer.contents import without_contents
-from datalayer.core import DEFAULT_ALIAS, Connection, registry
-from datalayer.errors import DataLayerError, TransactionError
-from datalayer.joining import hearing_replies, joined, joining
+from datalayer.core import Connection
+from datalayer.decorating import name_of, runs_later
+from datalayer.errors import ConfigurationError, DataLayerError, TransactionError
+from datalayer.flows import Flow
+from datalayer.joining import Joined, hearing_replies, joined, joining, open_around
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, Failure, failure_in, over
 
 __all__ = [
@@ -25,18 +28,11 @@ __all__ = [
     "ended_by_server",
     "entered",
     "on_commit",
-    "session",
-    "started_inside",
 ]
 
 logger = logging.getLogger("datalayer.transactions")
 
-_current: ContextVar[Transaction | None] = ContextVar("datalayer_transaction", default=None)
-_bound: ContextVar[Connection | None] = ContextVar("datalayer_session", default=None)
-started_inside: ContextVar[Transaction | None] = ContextVar(
-    "datalayer_started_inside", default=None
-)
-"""In a thread: the other thread's transaction that it was started in."""
+_innermost = joined.variable
 
 
 class Note(Protocol):
@@ -66,7 +62,14 @@ class Transaction:
         """The error in the server's last reply. If that is the cause, the next reply is that
         there is no such transaction; another one shows that the transaction goes on."""
         self.ended = False
-        self._thread = threading.get_ident()
+        self.flow = Flow()
+        """The flow of control that began it: no other takes part."""
+        self.ends = inf
+        """When its time is over, by the clock that is the same in children."""
+        self.was_left_here = True
+        """Whether its block ended in the context that it began in."""
+        self._seen_by_children: mmap.mmap | None = None
+        self._is_left_behind = False
         self._unanswered = self._without_reply()
         self._after: list[Callable[[], object]] = []
         self._touched: dict[int, tuple[object, Note]] = {}
@@ -84,8 +87,7 @@ class Transaction:
     def lost_a_reply(self) -> bool:
         """Whether a command of its thread got no answer: it may have happened or not, also where
         the application has caught the error."""
-        is_here = self._thread == threading.get_ident()
-        return is_here and self._without_reply() > self._unanswered
+        return self.flow.is_present and self._without_reply() > self._unanswered
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -115,18 +117,59 @@ class Transaction:
             noted[1].replaced(name, value)
 
     def call_after(self, function: Callable[[], object]) -> None:
-        """Call ``function`` when the transaction is committed."""
+        """Call ``function`` when the transaction is committed.
+
+        Raises:
+            TransactionError: after its end.
+        """
+        if self.ended:
+            raise TransactionError(
+                f"this transaction on {self.connection.alias!r} has ended; db.on_commit() calls a "
+                "function at once where there is none",
+                alias=self.connection.alias,
+            )
         self._after.append(function)
 
-    def refuse_thread(self, connection: Connection) -> None:
-        """Raise for a thread that was started inside, and would work outside unnoticed."""
-        if not self.ended and connection.alias in self.aliases:
-            raise TransactionError(
-                f"this thread was started inside a transaction on {connection.alias!r} and can't "
-                "take part in it; do its work in the transaction's own thread, or start it with "
-                "db.on_commit",
-                alias=connection.alias,
-            )
+    def end(self) -> None:
+        """Nothing takes part any more: the block has ended, and the commit comes next."""
+        self.ended = True
+        if self._seen_by_children is not None and self.flow.is_of_this_process:
+            self._seen_by_children[0] = 1
+
+    def tell_children(self) -> None:
+        """Before a fork: let the child see when the block ends."""
+        if self._seen_by_children is None:
+            self._seen_by_children = mmap.mmap(-1, 1)  # memory that both share
+
+    def leave_behind(self) -> None:
+        """In a child that never comes back to the block: its end is where the parent's is."""
+        self._is_left_behind = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its block has ended."""
+        if not self._is_left_behind or self.ended:
+            return self.ended
+        seen = self._seen_by_children
+        return monotonic() >= self.ends or (seen is not None and seen[0] == 1)
+
+    def refuse(self, alias: str | None = None) -> None:
+        """Raise for another flow of control, which would work outside unnoticed, on one of its
+        databases (``alias``) before its end."""
+        stranger = self.flow.stranger
+        if stranger is None or self.is_over or (alias and alias not in self.aliases):
+            return
+        own = self.connection.alias
+        raise TransactionError(
+            f"this process was forked inside a transaction on {own!r}, which is its parent's: "
+            "here there is none, and what it does would be outside; fork before the transaction, "
+            "or in a function for db.on_commit"
+            if stranger == "process"
+            else f"this {stranger} was started inside a transaction on {own!r}, or works with a "
+            f"copy of its context, and can't take part in it; do its work in the transaction's "
+            f"own {stranger}, or start it with db.on_commit",
+            alias=alias or own,
+        )
 
     def restore(self) -> None:
         """Make the documents what they were before."""
@@ -162,10 +205,16 @@ class Transaction:
 
 
 def current() -> Transaction | None:
-    """The transaction of the present context, or ``None``."""
-    begun = _current.get()
-    # A context copied inside, or that of a generator which was closed elsewhere, still has it.
-    return None if begun is None or begun.ended else begun
+    """The transaction that the present flow of control has begun, or ``None``."""
+    block = _innermost.get()
+    # Most have none; a copy of the context has one that is another flow's, or has ended.
+    return None if block is None else _begun_here()
+
+
+def _begun_here() -> Transaction | None:
+    block = joined.innermost()
+    begun: Transaction | None = None if block is None else block.value.transaction
+    return begun if begun is not None and begun.flow.is_present else None
 
 
 def on_commit(function: Callable[[], object]) -> None:
@@ -173,51 +222,36 @@ def on_commit(function: Callable[[], object]) -> None:
 
     Several are called in their order, outside the transaction; one that raises is logged, and
     the others are called all the same. Without a transaction it is called at once.
-    """
-    begun = current()
-    if begun is None:
-        function()
-    else:
-        begun.call_after(function)
-
-
-@contextmanager
-def session(alias: str = DEFAULT_ALIAS) -> Iterator[ClientSession]:
-    """Let what the block reads from ``alias`` follow what it wrote and read before, also where
-    another member of the replica set answers (causal consistency).
 
     Raises:
-        NotConnectedError: before ``connect``.
-        TransactionError: inside a transaction, which has a session of its own.
+        TransactionError: in a thread or a child process that was started inside a transaction,
+            until its end.
+        ConfigurationError: for a generator or a coroutine function: a call alone runs none.
     """
-    if current() is not None:
-        raise TransactionError(
-            "a transaction has a session of its own; open db.session() around it", alias=alias
+    if runs_later(function):
+        raise ConfigurationError(
+            f"{name_of(function)} is a generator or a coroutine function, and calling it after "
+            "the commit would do nothing; give db.on_commit() a function that does the work"
         )
-    connection = registry.connection(alias)
-    client = connection.client
-    # Linearizable reads see what happened before, by themselves; the server takes no time there.
-    follows = client.read_concern.level != "linearizable"
-    with (
-        client.start_session(causal_consistency=follows) as opened,
-        _binding(connection, opened, (alias,)),
-    ):
-        yield opened
+    begun = current()
+    if begun is not None:
+        begun.call_after(function)
+        return
+    around = open_around()
+    if around is not None and around.value.transaction is not None:
+        around.value.transaction.refuse()
+    function()
 
 
 def bound(connection: Connection) -> Connection | None:
-    """The connection whose session the present context's operations join, or ``None``.
-
-    Raises:
-        TransactionError: in a thread that was started inside a transaction on ``connection``.
-    """
-    mine = joined.get()
-    if mine is not None and not mine.session.has_ended:
-        return _bound.get()
-    begun = started_inside.get()
-    if begun is not None:
-        begun.refuse_thread(connection)
-    return None
+    """The connection whose session the present context's operations join, or ``None``."""
+    if _innermost.get() is None:
+        return None
+    block = joined.innermost()
+    if block is None or not block.value.flow.is_present:
+        return None
+    own: Connection = block.value.connection
+    return own
 
 
 def ended_by_server(exc: Exception, connection: Connection) -> DataLayerError | None:
@@ -234,24 +268,10 @@ def ended_by_server(exc: Exception, connection: Connection) -> DataLayerError | 
 @contextmanager
 def entered(begun: Transaction) -> Iterator[None]:
     """Make ``begun`` the transaction of the present context."""
-    with (
-        hearing_replies(begun.session, begun.hear),
-        _binding(begun.connection, begun.session, begun.aliases),
-    ):
-        token = _current.set(begun)
+    mine = Joined(begun.session, begun.aliases, begun.connection, begun, begun.flow)
+    with hearing_replies(begun.session, begun.hear):
+        block = joining(mine)
         try:
             yield
         finally:
-            _current.reset(token)
-
-
-@contextmanager
-def _binding(
-    connection: Connection, opened: ClientSession, aliases: tuple[str, ...]
-) -> Iterator[None]:
-    with joining(opened, aliases):
-        token = _bound.set(connection)
-        try:
-            yield
-        finally:
-            _bound.reset(token)
+            begun.was_left_here = joined.leave(block)

@@ -1,0 +1,91 @@
+"""Functions whose work comes after their call, generators and coroutines: what a decorator puts
+around the call is over by then. And ``with`` blocks that, as decorators, refuse them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    _GeneratorContextManager,
+)
+from typing import Any, ParamSpec, TypeVar
+
+from datalayer.errors import ConfigurationError
+
+__all__ = ["comes_later", "name_of", "runs_later", "with_block"]
+
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
+_KINDS = (
+    inspect.isgeneratorfunction,
+    inspect.iscoroutinefunction,
+    inspect.isasyncgenfunction,
+)
+
+
+def runs_later(function: Any) -> bool:
+    """Whether the body of ``function``, of its ``__call__`` or of what it is a part of, runs
+    after its call."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if isinstance(function, staticmethod):
+        function = function.__func__
+    call = getattr(type(function), "__call__", None)  # noqa: B004 - the function, not whether
+    return any(is_one(each) for each in (function, call) for is_one in _KINDS)
+
+
+def comes_later(result: Any) -> bool:
+    """Whether ``result`` of a call is work that is still to be done: a generator or a coroutine,
+    by itself or as a context manager. It is closed then."""
+    managers = (AbstractContextManager, AbstractAsyncContextManager)
+    work = getattr(result, "gen", result) if isinstance(result, managers) else result
+    if not (inspect.isgenerator(work) or inspect.isasyncgen(work) or inspect.isawaitable(work)):
+        return False
+    if inspect.isgenerator(work) or inspect.iscoroutine(work):
+        work.close()  # else Python warns of what was never awaited
+    return True
+
+
+def name_of(function: Any) -> str:
+    """What to call ``function`` in an error or a log."""
+    return str(getattr(function, "__qualname__", None) or type(function).__qualname__)
+
+
+class _Block(_GeneratorContextManager[Any]):
+    def __call__(self, function: Any) -> Any:
+        name = name_of(function)
+        if runs_later(function):
+            raise ConfigurationError(_refusal(name))
+        around = super().__call__(function)
+
+        @functools.wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            result = around(*args, **kwargs)
+            if comes_later(result):
+                raise ConfigurationError(_refusal(name))
+            return result
+
+        return run
+
+
+def _refusal(name: str) -> str:
+    return (
+        f"{name} is or gives a generator or a coroutine, whose body runs after the call, and so "
+        "outside of the block that decorates it; write the with block into its body"
+    )
+
+
+def with_block(
+    function: Callable[Arguments, Iterator[Value]],
+) -> Callable[Arguments, AbstractContextManager[Value]]:
+    """Like ``contextlib.contextmanager``; as a decorator, it refuses generator and coroutine
+    functions with ``ConfigurationError``."""
+
+    @functools.wraps(function)
+    def block(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Any:
+        return _Block(function, args, kwargs)  # type: ignore[arg-type]
+
+    return block
