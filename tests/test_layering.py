@@ -20,6 +20,7 @@ FLOORS = (
         "operation_errors",
         "events",
         "forks",
+        "named_modules",
         "prepared",
         "replica_lag",
         "server_codes",
