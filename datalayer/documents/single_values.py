@@ -4,7 +4,7 @@ refused in words that don't show it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -101,6 +101,8 @@ def is_as_stored(field: Any, value: Any) -> bool:
         return False
     if kind is str:
         return bool(value.isascii())  # others may not be Unicode
+    if kind is datetime:
+        return value.tzinfo is None or value.tzinfo is UTC  # others may lie before the year 1
     return kind is not int or _LOWEST <= value <= _HIGHEST
 
 
