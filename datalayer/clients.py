@@ -18,6 +18,8 @@ from datalayer.joining import JoiningClient
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.direct import tell_directly
 from datalayer.settings import DatabaseSettings
+from datalayer.settings.secret_uri import SecretUri
+from datalayer.traceback_locals import takes_secrets
 
 __all__ = ["abandon_client", "fill_pools", "open_client"]
 
@@ -28,13 +30,16 @@ _PASSPHRASE = re.compile(
 )
 
 
-def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> MongoClient[Any]:
+@takes_secrets
+def open_client(
+    settings: DatabaseSettings, uri: SecretUri, monitors: Monitors
+) -> MongoClient[Any]:
     """A client for ``uri`` with the options of ``settings``, heard by ``monitors``.
 
     Raises:
         ConfigurationError: for a TLS file that can't be used, or a missing mongomock.
     """
-    options = {**settings.client_kwargs(), "host": uri}
+    options = {**settings.client_kwargs(), "host": uri.get_secret_value()}
     if settings.kind == "mongomock":
         return _open_mongomock(options)
     try:

@@ -9,6 +9,7 @@ from datalayer.core import Connection
 from datalayer.errors import DataLayerError
 from datalayer.monitoring.commands import Traffic
 from datalayer.operation_errors import Effect, Operation, is_absence, operation_error
+from datalayer.traceback_locals import without_locals
 
 __all__ = ["begin", "failed", "succeeded"]
 
@@ -39,6 +40,7 @@ def failed(
     before: Traffic,
 ) -> DataLayerError | None:
     """The error to raise in the place of ``exc``, or ``None`` to let it pass."""
+    without_locals(exc)
     if connection.breaker is not None:
         if is_absence(exc):
             connection.breaker.failed()

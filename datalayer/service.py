@@ -34,6 +34,7 @@ from datalayer.opening import (
 from datalayer.server_codes import is_refusal
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.status import disconnected_status, status_of
+from datalayer.traceback_locals import without_locals
 
 __all__ = ["DatabaseService"]
 
@@ -160,7 +161,7 @@ class DatabaseService:
                 f"{self.alias!r} at {', '.join(connection.settings.hosts)} did not answer a ping "
                 f"within {timeout:g} s",
                 alias=self.alias,
-            ) from exc
+            ) from without_locals(exc)
 
     def status(self, timeout: float = 2.0) -> dict[str, Any]:
         """How the database is doing, JSON-ready. Never raises, never connects.

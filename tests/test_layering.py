@@ -24,6 +24,7 @@ FLOORS = (
         "prepared",
         "replica_lag",
         "server_codes",
+        "traceback_locals",
         "unsafe_forks",
     ),
     ("settings", "embedded"),
