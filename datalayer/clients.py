@@ -56,6 +56,7 @@ def open_client(
             "tlsCertificateKeyFile and its passphrase",
             alias=settings.alias,
         ) from exc
+    _hide_arguments(client, uri)
     client._alias = settings.alias
     tell_directly(client, monitors)
     monitors.topology.follow(lambda: client.topology_description)
@@ -68,6 +69,20 @@ class _Client(JoiningClient):
 
     def __repr__(self) -> str:
         return _PASSPHRASE.sub(r"\1'***'", super().__repr__())
+
+
+def _hide_arguments(client: MongoClient[Any], uri: SecretUri) -> None:
+    """Have the driver forget what it was opened with: the URI as it is, and the password.
+
+    It keeps them for clients that it makes of this one while it opens it, and for finding the
+    hosts of ``mongodb+srv`` at the first operation.
+    """
+    kept = vars(client)
+    if "_init_kwargs" in kept:
+        kept["_init_kwargs"] = {**kept["_init_kwargs"], "host": uri}
+    if not uri.startswith("mongodb+srv:"):
+        kept["_host"] = [uri]
+        kept.get("_resolve_srv_info", {}).update(username=None, password=None)
 
 
 def fill_pools(client: MongoClient[Any]) -> None:

@@ -22,9 +22,10 @@ from datalayer import indexes, operations, transactions
 from datalayer.contents import without_values
 from datalayer.core import Connection
 from datalayer.documents.storable import check_call
-from datalayer.errors import TransactionError
+from datalayer.errors import DataLayerError, TransactionError
 from datalayer.joining import was_joined
 from datalayer.operation_errors import Effect
+from datalayer.traceback_locals import without_locals
 
 __all__ = [
     "ModelCollection",
@@ -276,6 +277,9 @@ def _attempted(
             raise
         # What a server says may hold a document's values: it stays out of tracebacks.
         raise error from (None if isinstance(exc, OperationFailure) else exc)
+    except DataLayerError as exc:  # of our pool, from among the driver's frames
+        without_locals(exc)
+        raise
     operations.succeeded(connection)
     return result
 
