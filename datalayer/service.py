@@ -34,7 +34,7 @@ from datalayer.opening import (
 from datalayer.server_codes import is_refusal
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.status import disconnected_status, status_of
-from datalayer.traceback_locals import without_locals
+from datalayer.traceback_locals import takes_secrets, without_locals
 
 __all__ = ["DatabaseService"]
 
@@ -80,6 +80,7 @@ class DatabaseService:
         self.open(self._resolve(settings))
         return self
 
+    @takes_secrets
     def open(self, settings: DatabaseSettings) -> bool:
         """``connect`` for given settings; says whether this call was the one that opened it."""
         present = registry.find(self.alias)

@@ -15,6 +15,7 @@ from datalayer.errors import (
     PoolExhaustedError,
     TransactionError,
 )
+from datalayer.traceback_locals import without_locals
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, over, rolled_back
 from datalayer.transactions.unit import Transaction
 
@@ -77,6 +78,7 @@ def commit(begun: Transaction, ends: float) -> None:
             begun.restore()
             raise
         except (ConnectionFailure, OperationFailure) as exc:
+            without_locals(exc)
             if exc.has_error_label("UnknownTransactionCommitResult"):
                 was_sent = True
                 if monotonic() < ends and not exc.timeout:
