@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 
@@ -31,6 +32,7 @@ from datalayer.documents.storable import ENCODING, check_document
 __all__ = ["accepted", "assign", "values_of"]
 
 _HOLD_MAPPINGS = (DynamicField, GeoJsonBaseField, RawDictField)
+_LARGEST_EXPONENT = 6144  # of Decimal128
 _Names = dict[str, list[str] | None]
 
 
@@ -169,6 +171,8 @@ def _bearable(field: BaseField, value: Any) -> Any:
 
 
 def _may_be_tried(field: BaseField, value: Any) -> bool:
+    if isinstance(value, Decimal) and abs(value.adjusted()) > _LARGEST_EXPONENT:
+        return False  # int() takes minutes to write out 1e999999
     if isinstance(field, FileField):
         return not isinstance(value, str)  # it would write it to GridFS, and fails
     if isinstance(field, ComplexBaseField):  # a form may give one text

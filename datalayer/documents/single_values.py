@@ -55,6 +55,7 @@ __all__ = [
 
 Converter = Callable[[Any, Any], Any]  # given a field and a value
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of BSON's integers
+_MOST_DIGITS = 20
 
 
 class Misfit(Exception):
@@ -107,6 +108,8 @@ def is_as_stored(field: Any, value: Any) -> bool:
 
 
 def _whole(field: Any, value: Any) -> Any:
+    if isinstance(value, Decimal) and value.adjusted() > _MOST_DIGITS:
+        raise misfit(field, value)  # int() takes minutes to write out 1e999999
     number = int(value)
     if not isinstance(value, (str, bytes)) and number != value:
         raise misfit(field, value)
