@@ -14,6 +14,7 @@ from pymongo.synchronous.pool import Pool
 
 from datalayer.errors import PoolExhaustedError
 from datalayer.server_codes import is_refusal
+from datalayer.traceback_locals import without_locals
 
 __all__ = ["BoundedPool"]
 
@@ -49,9 +50,10 @@ class BoundedPool(Pool):
         """Like the driver's."""
         try:
             connection = super().connect(*args, **kwargs)
-        except OperationFailure as exc:
-            if is_refusal(exc):
+        except BaseException as exc:
+            if isinstance(exc, OperationFailure) and is_refusal(exc):
                 self._accepted = False
+            without_locals(exc)  # here the driver's frames hold the password
             raise
         self._accepted = True
         return connection

@@ -18,6 +18,8 @@ from datalayer.joining import JoiningClient
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.direct import tell_directly
 from datalayer.settings import DatabaseSettings
+from datalayer.settings.secret_uri import SecretUri
+from datalayer.traceback_locals import takes_secrets
 
 __all__ = ["abandon_client", "fill_pools", "open_client"]
 
@@ -28,13 +30,16 @@ _PASSPHRASE = re.compile(
 )
 
 
-def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> MongoClient[Any]:
+@takes_secrets
+def open_client(
+    settings: DatabaseSettings, uri: SecretUri, monitors: Monitors
+) -> MongoClient[Any]:
     """A client for ``uri`` with the options of ``settings``, heard by ``monitors``.
 
     Raises:
         ConfigurationError: for a TLS file that can't be used, or a missing mongomock.
     """
-    options = {**settings.client_kwargs(), "host": uri}
+    options = {**settings.client_kwargs(), "host": uri.get_secret_value()}
     if settings.kind == "mongomock":
         return _open_mongomock(options)
     try:
@@ -51,6 +56,7 @@ def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> Mon
             "tlsCertificateKeyFile and its passphrase",
             alias=settings.alias,
         ) from exc
+    _hide_arguments(client, uri)
     client._alias = settings.alias
     tell_directly(client, monitors)
     monitors.topology.follow(lambda: client.topology_description)
@@ -63,6 +69,20 @@ class _Client(JoiningClient):
 
     def __repr__(self) -> str:
         return _PASSPHRASE.sub(r"\1'***'", super().__repr__())
+
+
+def _hide_arguments(client: MongoClient[Any], uri: SecretUri) -> None:
+    """Have the driver forget what it was opened with: the URI as it is, and the password.
+
+    It keeps them for clients that it makes of this one while it opens it, and for finding the
+    hosts of ``mongodb+srv`` at the first operation.
+    """
+    kept = vars(client)
+    if "_init_kwargs" in kept:
+        kept["_init_kwargs"] = {**kept["_init_kwargs"], "host": uri}
+    if not uri.startswith("mongodb+srv:"):
+        kept["_host"] = [uri]
+        kept.get("_resolve_srv_info", {}).update(username=None, password=None)
 
 
 def fill_pools(client: MongoClient[Any]) -> None:

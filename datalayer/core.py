@@ -30,6 +30,7 @@ from datalayer.monitoring.observer import Observer
 from datalayer.monitoring.topology import Reach, reach_of
 from datalayer.prepared import Prepared
 from datalayer.settings import DatabaseSettings, Settings
+from datalayer.settings.secret_uri import SecretUri
 from datalayer.shutdown import flush
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Connection:
         """The models, with their collection, whose indexes were built over this connection."""
         self.preparing: dict[str, SingleFlight[None]] = {}
         """The builds that first writes share, by collection."""
-        self._uri = uri
+        self._uri = SecretUri(uri)
         self._lock = threading.Lock()  # guards _client
         self._client: MongoClient[Any] | None = None
         self._inherited: list[MongoClient[Any]] = []
@@ -278,7 +279,7 @@ class Registry:
         if settings.kind == "mongomock":
             return f"mongodb://localhost/{settings.database}"
         if settings.kind == "mongodb":
-            return settings.uri
+            return settings.secret_uri()
         from datalayer.embedded import EmbeddedMongo
 
         with self._lock:

@@ -21,6 +21,7 @@ from datalayer.driver_errors import connect_error, is_transient, no_privilege
 from datalayer.errors import ConnectError, DataLayerError, IndexBuildError
 from datalayer.retry import retrying
 from datalayer.server_codes import CREDENTIALS, PASSING, ServerCode, is_refusal
+from datalayer.traceback_locals import without_locals
 
 __all__ = [
     "ask_version",
@@ -114,7 +115,7 @@ def _check_privileges(connection: Connection, refused: OperationFailure) -> None
             hosts=settings.hosts,
             database=settings.database,
             logged_in=bool(info["authenticatedUsers"]),
-        ) from refused
+        ) from without_locals(refused)
 
 
 def _may_do_something(info: Mapping[str, Any], database: str) -> bool:
@@ -189,7 +190,7 @@ def check_again(
 def refusal(connection: Connection, exc: PyMongoError, elapsed: float) -> DataLayerError:
     """datalayer's error for what the driver raised while a database was being reached."""
     return connect_error(
-        exc,
+        without_locals(exc),
         alias=connection.alias,
         hosts=connection.settings.hosts,
         description=connection.monitors.topology.description,

@@ -14,6 +14,7 @@ from datalayer.deadlines import settle
 from datalayer.errors import DataLayerError
 from datalayer.monitoring.commands import Traffic
 from datalayer.operation_errors import Effect, Operation, operation_error
+from datalayer.traceback_locals import without_locals
 
 __all__ = ["asking", "begin", "failed", "gave_up", "succeeded"]
 
@@ -36,8 +37,11 @@ def succeeded(connection: Connection) -> None:
         connection.breaker.succeeded()
 
 
-def gave_up(connection: Connection) -> None:
-    """Call after an operation that ended with an error of its own, and not the driver's."""
+def gave_up(connection: Connection, exc: BaseException | None = None) -> None:
+    """Call after an operation that ended with an error of its own, ``exc``, and not the driver's,
+    or without having asked a server."""
+    if isinstance(exc, DataLayerError):  # of our pool, from among the driver's frames
+        without_locals(exc)
     if connection.breaker is not None:
         connection.breaker.undecided()
 
@@ -51,6 +55,7 @@ def failed(
     before: Traffic,
 ) -> DataLayerError | None:
     """The error to raise in the place of ``exc``, or ``None`` to let it pass."""
+    without_locals(exc)
     if connection.breaker is not None:
         evidence.weigh(connection, connection.breaker, exc)
     now = connection.monitors.commands.traffic()
@@ -83,8 +88,8 @@ def asking(connection: Connection, what: str) -> Iterator[None]:
             raise
         # What a server says may hold a document's values: it stays out of tracebacks.
         raise error from (None if isinstance(exc, OperationFailure) else exc)
-    except BaseException:
-        gave_up(connection)
+    except BaseException as exc:
+        gave_up(connection, exc)
         raise
     if connection.monitors.commands.traffic().sent > before.sent:
         succeeded(connection)

@@ -34,6 +34,7 @@ from datalayer.opening import (
 from datalayer.server_codes import is_refusal
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.status import disconnected_status, status_of
+from datalayer.traceback_locals import takes_secrets, without_locals
 
 __all__ = ["DatabaseService"]
 
@@ -79,6 +80,7 @@ class DatabaseService:
         self.open(self._resolve(settings))
         return self
 
+    @takes_secrets
     def open(self, settings: DatabaseSettings) -> bool:
         """``connect`` for given settings; says whether this call was the one that opened it."""
         present = registry.find(self.alias)
@@ -160,7 +162,7 @@ class DatabaseService:
                 f"{self.alias!r} at {', '.join(connection.settings.hosts)} did not answer a ping "
                 f"within {timeout:g} s",
                 alias=self.alias,
-            ) from exc
+            ) from without_locals(exc)
 
     def status(self, timeout: float = 2.0) -> dict[str, Any]:
         """How the database is doing, JSON-ready. Never raises, never connects.

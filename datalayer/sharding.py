@@ -21,6 +21,7 @@ from datalayer.errors import (
 )
 from datalayer.indexes import CollectionPlan
 from datalayer.server_codes import PASSING, ServerCode
+from datalayer.traceback_locals import without_locals
 
 __all__ = ["ShardAction", "ShardKey", "Sharding", "State", "declared_key", "look", "sync"]
 
@@ -296,6 +297,7 @@ def _asking(connection: Connection, what: str, collection: str | None = None) ->
     try:
         yield
     except OperationFailure as exc:
+        without_locals(exc)
         if exc.code in PASSING:
             raise _no_answer(connection) from None
         if exc.code == ServerCode.Unauthorized:
@@ -310,7 +312,7 @@ def _asking(connection: Connection, what: str, collection: str | None = None) ->
             collection=collection,
         ) from None  # what a server says may hold a document's values
     except PyMongoError as exc:
-        raise _no_answer(connection) from exc
+        raise _no_answer(connection) from without_locals(exc)
 
 
 def _no_answer(connection: Connection) -> UnavailableError:

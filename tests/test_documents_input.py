@@ -12,12 +12,14 @@ import os
 import re
 from collections import UserDict
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import Enum
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode
 
+import bson
 import pytest
 from bson import ObjectId, Regex
 from fresh_databases import connected, model_registry, settings_for
@@ -26,17 +28,34 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 from mongoengine.errors import FieldDoesNotExist, ValidationError
 from mongoengine.fields import (
+    BinaryField,
     BooleanField,
+    ComplexDateTimeField,
+    DateField,
+    DateTimeField,
+    Decimal128Field,
+    DecimalField,
     DictField,
     DynamicField,
+    EmailField,
     EmbeddedDocumentField,
     EmbeddedDocumentListField,
+    EnumField,
     FloatField,
+    GeoPointField,
     IntField,
+    LazyReferenceField,
+    LineStringField,
     ListField,
+    LongField,
     MapField,
+    ObjectIdField,
+    PointField,
     ReferenceField,
+    SortedListField,
     StringField,
+    URLField,
+    UUIDField,
 )
 from mongoengine.queryset.visitor import Q
 
@@ -50,6 +69,7 @@ from datalayer.documents import (
     SecretField,
     UTCDateTimeField,
 )
+from datalayer.documents.storable import ENCODING, check_document
 from datalayer.embedded import EmbeddedMongo
 
 EXAMPLES = os.environ.get("DATALAYER_TEST_EXAMPLES")
@@ -280,6 +300,7 @@ def test_a_key_that_is_not_allowed_is_refused_by_name(key: Any, value: Any) -> N
     [
         ("watts", 2.7), ("watts", True), ("watts", "x"), ("watts", 2**70), ("watts", "9" * 30),
         ("watts", float("nan")), ("watts", float("inf")), ("price", float("nan")),
+        ("watts", Decimal("1e999999")),
         ("price", "x"), ("is_sold", 1), ("is_sold", "x"), ("made_at", "x"), ("made_at", 5),
         ("made_at", "0001-01-01T00:00:00+05:00"), ("maker", "x"), ("maker", 1), ("id", "x"),
         ("cost", 1.5), ("cost", "x"), ("name", 1), ("name", True), ("name", "\ud800"),
@@ -340,6 +361,34 @@ def test_some_operators_can_not_be_allowed(key: str) -> None:
 def test_a_single_string_is_no_list_of_names() -> None:
     with pytest.raises(TypeError, match="lists of names"):
         db.safe_filter(Lamp, {}, allow="name")
+
+
+@pytest.mark.parametrize(
+    "operator",
+    ["contains", "icontains", "startswith", "istartswith", "endswith", "iexact", "exact"],
+)
+@pytest.mark.parametrize("sign", ["x", "k", ".", "\u00b5", "\u20ac", "\U0001f600"], ids=ascii)
+def test_text_is_looked_for_up_to_what_every_server_takes(operator: str, sign: str) -> None:
+    key = f"name__{operator}"
+    longest = sign * (16_000 // len(sign.encode()))
+    assert found_with({key: longest}, key) == []
+    for beyond in (longest + sign, sign * 100_000):
+        with pytest.raises(ValidationError) as caught:
+            db.safe_filter(Lamp, {key: beyond}, allow=[key])
+        assert list(caught.value.errors) == [key]
+        assert "at most 16000 bytes" in str(caught.value)
+        with pytest.raises(ValidationError, match="at most 16000 bytes"):
+            Lamp.objects(**{key: beyond}).first()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("notes", "a"), ("notes", 1.5), ("by_name__k", 1), ("place", "a"), ("raw", True)],
+)
+def test_what_the_query_would_refuse_is_refused_at_once(field: str, value: Any) -> None:
+    with pytest.raises(ValidationError) as caught:
+        db.safe_filter(Lamp, {field: value}, allow=[field])
+    assert list(caught.value.errors) == [field]
 
 
 # Filters: whatever comes in
@@ -474,6 +523,89 @@ def test_what_can_not_be_stored_is_refused_on_the_way_in(field: str, value: Any)
     with pytest.raises(ValidationError) as caught:
         Lamp.from_input({field: value}, allow=[field])
     assert list(caught.value.errors) == [field]
+
+
+with model_registry():
+
+    class Kind(Enum):
+        PLAIN = "plain"
+
+    class Reading(BusinessDocument):
+        string, url, mail = StringField(), URLField(), EmailField()
+        whole, long, number = IntField(), LongField(), FloatField()
+        decimal, decimal_text = DecimalField(), DecimalField(force_string=True)
+        decimal128, money = Decimal128Field(), MoneyField()
+        truth, kind, key, uuid = BooleanField(), EnumField(Kind), ObjectIdField(), UUIDField()
+        day, moment, precise = DateField(), DateTimeField(), ComplexDateTimeField()
+        utc, data = UTCDateTimeField(), BinaryField()
+        geo, point, line = GeoPointField(), PointField(), LineStringField()
+        maker, lazy = ReferenceField(Maker), LazyReferenceField(Maker)
+        wholes, in_order = ListField(IntField()), SortedListField(IntField())
+        numbers, by_name = ListField(ListField(FloatField())), MapField(IntField())
+        some, named, anything, raw = ListField(), DictField(), DynamicField(), RawDictField()
+
+
+SINGLE: dict[str, Any] = {
+    "1e999": json.loads("1e999"),
+    "-1e999": json.loads("-1e999"),
+    "NaN": json.loads("NaN"),
+    "Decimal NaN": Decimal("NaN"),
+    "Decimal sNaN": Decimal("sNaN"),
+    "Decimal Infinity": Decimal("-Infinity"),
+    "huge exponent": Decimal("1e99999"),
+    "an exponent that takes minutes": Decimal("1e999999"),
+    "tiny exponent": Decimal("1e-99999"),
+    "65 bits": 2**64,
+    "5000 digits": 10**5000,
+    "text of 5000 digits": "9" * 5000,
+    "text of 1e999": "1e999",
+    "text of a huge exponent": "1e9999999999999999999",
+    "text of NaN": "NaN",
+    "text of Infinity": "Infinity",
+    "lone surrogate": "\ud800",
+    "NUL": "a\0b",
+    "year 0": "0000-01-01",
+    "before the year 1": "0001-01-01T00:00:00+05:00",
+    "the same as a datetime": datetime.min.replace(tzinfo=timezone(timedelta(hours=5))),
+    "an object": object(),
+    "bytes": b"\xff",
+}
+IN_PLACES: dict[str, Callable[[Any], Any]] = {
+    "alone": lambda value: value,
+    "in a list": lambda value: [value, value],
+    "in lists": lambda value: [[value], [value]],
+    "in a mapping": lambda value: {"k": value},
+    "as coordinates": lambda value: {"type": "Point", "coordinates": [value, value]},
+    "in lists in lists": lambda value: [[{"k": value}]],
+}
+
+
+@pytest.mark.parametrize("place", IN_PLACES)
+@pytest.mark.parametrize("field", sorted(set(Reading._fields) - {"id", "created_at"}))
+def test_whatever_number_or_text_comes_in_is_refused_as_invalid_or_can_be_stored(
+    field: str, place: str
+) -> None:
+    for single in SINGLE.values():
+        value = IN_PLACES[place](single)
+        try:
+            reading = Reading.from_input({field: value}, allow=[field])
+            Reading().update_from_input({field: value}, allow=[field])
+            stored = reading.to_mongo()
+            reading.validate()
+        except ValidationError:
+            continue
+        check_document(stored, "readings")
+        bson.encode(stored, codec_options=ENCODING)
+
+
+@pytest.mark.parametrize("value", [float("inf"), Decimal("NaN"), 2**64], ids=str)
+@pytest.mark.parametrize("field", ["whole", "wholes"])
+def test_a_number_that_is_no_whole_one_of_64_bits_is_refused(field: str, value: Any) -> None:
+    given = [value] if field == "wholes" else value
+    with pytest.raises(ValidationError) as caught:
+        Reading.from_input({field: given}, allow=[field])
+    assert list(caught.value.errors) == [field]
+    assert "takes a whole number" in str(caught.value)
 
 
 @pytest.mark.parametrize("levels", [100, 500, 5000])

@@ -13,18 +13,20 @@ import subprocess
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from canaries import CANARY, Guard, found_in
+from canaries import CANARY, Guard, found_in, found_in_frames
 from faulty_proxy import FaultyProxy
 from fresh_databases import model_registry
 from mongoengine import IntField, NotUniqueError, StringField
 from mongoengine.errors import BulkWriteError, OperationError
 from pymongo import MongoClient
 from pymongo.cursor import CursorType
+from pymongo.errors import PyMongoError
 
 from datalayer import configure_logging, db
 from datalayer.cli import main
@@ -228,6 +230,7 @@ def test_the_error_of_an_operation_holds_no_value_and_no_password(
     with pytest.raises(expected) as caught:
         fail(*(given[name] for name in wanted))
     assert found_in(shown(caught.value)) is None
+    assert found_in_frames(caught.value, find=shows_the_password) == []
     proxy.restore()
     assert found_in(json.dumps(db.status())) is None
 
@@ -283,6 +286,62 @@ def failing_to_connect(uri: str, kind: type[DataLayerError]) -> Iterator[None]:
     yield
     texts = (shown(caught.value), json.dumps(db.status()), repr(db.database), repr(settings))
     assert [found_in(text) for text in texts] == [None] * 4
+    assert found_in_frames(caught.value) == []
+
+
+@pytest.mark.parametrize("wrong", ["&nonsense=1", "&w=0", "&tls=maybe", "#"])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda uri: Settings(databases={"default": uri}),
+        lambda uri: Settings(databases={"default": {"uri": uri, "max_pool_size": 5}}),
+        lambda uri: Settings.from_env({"MONGODB_URI": uri}),
+        lambda uri: Settings.from_env({}, mongodb_uri=uri),
+        lambda uri: replace(Settings(databases={"default": "mongomock://a"})["default"], uri=uri),
+    ],
+    ids=["code", "fields in code", "environment", "override", "replaced"],
+)
+def test_the_error_of_wrong_settings_holds_no_secret(
+    read: Callable[[str], object], wrong: str
+) -> None:
+    uri = f"mongodb://joe:{PASSWORD}@localhost/people?tlsCertificateKeyFilePassword={KEY_PASSWORD}"
+    with pytest.raises(ConfigurationError) as caught:
+        read(uri + wrong)
+    assert found_in(shown(caught.value)) is None
+    found = found_in_frames(caught.value, levels=5)
+    assert [each for each in found if not each.startswith("dataclasses.")] == []  # its arguments
+
+
+@pytest.mark.usefixtures("connected")
+def test_the_error_of_a_ping_holds_no_secret(proxy: FaultyProxy) -> None:
+    proxy.refuse()
+    with pytest.raises(UnavailableError) as caught:
+        db.database.ping(0.2)
+    assert found_in_frames(caught.value) == []
+
+
+@pytest.mark.usefixtures("connected")
+def test_a_password_that_is_refused_later_is_in_no_frame(
+    admin: MongoClient[dict[str, Any]], proxy: FaultyProxy
+) -> None:
+    admin.people.command("updateUser", "joe", pwd="another")
+    proxy.cut()
+    with pytest.raises(AuthenticationError) as caught:
+        Person.objects(name="x").first()
+    assert found_in_frames(caught.value, find=shows_the_password) == []
+    with pytest.raises(PyMongoError) as of_the_driver:
+        db.database.client.people.person.find_one()
+    texts = [
+        repr(frame.f_locals) for frame, _ in traceback.walk_tb(of_the_driver.value.__traceback__)
+    ]
+    assert [text for text in texts[1:] if PASSWORD in text] == []
+
+
+def test_the_lines_of_the_drivers_traceback_stay(auth_mongod: EmbeddedMongo) -> None:
+    uri = f"mongodb://app:{PASSWORD}@{auth_mongod.hosts[0]}/people?authSource=admin"
+    with pytest.raises(AuthenticationError) as caught:
+        db.connect_all(Settings(databases={"default": uri, "database1": "mongomock://a"}))
+    assert "in _authenticate_scram\n" in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_refused_password_is_not_shown(auth_mongod: EmbeddedMongo) -> None:
@@ -317,11 +376,43 @@ def test_the_password_of_a_key_file_is_not_shown(
 def test_settings_and_services_show_no_secret(uris: dict[str, str]) -> None:
     tls = f"&tls=true&tlsCertificateKeyFilePassword={KEY_PASSWORD}"
     settings = Settings(databases={alias: uri + tls for alias, uri in uris.items()})
-    things: list[object] = [settings, settings["default"], dict(settings), db.database]
+    one = settings["default"]
+    things: list[object] = [settings, one, dict(settings), db.database, one.uri, one.redacted_uri]
+    things += [vars(settings), vars(one), asdict(one), json.dumps(asdict(one)), f"{one.uri:s}"]
+    things += [one.uri + "", one.uri[:], "".join([one.uri]), one.uri.encode(), [*settings.rows]]
+    things += [vars(one._parsed), asdict(one._parsed), copy.deepcopy(asdict(one))]
     texts = [f"{thing!r} {thing} {copy.copy(thing)!r}" for thing in things]
-    pickles = [pickle.dumps(thing) for thing in things[:3]]
-    assert [found_in(text) for text in texts] == [None] * 4
-    assert [found_in(each.decode("latin1")) for each in pickles] == [None] * 3
+    pickles = [pickle.dumps(thing) for thing in (*things[:3], one.uri)]
+    assert [found_in(text) for text in texts] == [None] * len(texts)
+    assert [found_in(each.decode("latin1")) for each in pickles] == [None] * 4
+
+
+def test_the_whole_uri_is_there_for_those_who_ask(uris: dict[str, str]) -> None:
+    one = Settings(databases=uris)["default"]
+    assert one.secret_uri() == one.client_kwargs()["host"] == uris["default"]
+    assert type(one.secret_uri()) is str
+    assert one.uri == uris["default"]
+    assert hash(one.uri) == hash(uris["default"])
+    assert one.uri != uris["database1"]
+    assert Settings(databases={"default": one.uri})["default"] == one
+    assert replace(one, required=False).secret_uri() == uris["default"]
+    assert copy.deepcopy(one.uri) == uris["default"]
+
+
+def test_settings_with_another_password_are_others(uris: dict[str, str]) -> None:
+    others = {alias: uri.replace(PASSWORD, f"{PASSWORD}2") for alias, uri in uris.items()}
+    settings, changed = Settings(databases=uris), Settings(databases=others)
+    assert str(settings["default"].uri) == str(changed["default"].uri)
+    assert settings["default"].uri != changed["default"].uri
+    assert settings["default"] != changed["default"]
+    assert settings != changed
+    assert len({settings["default"], changed["default"]}) == 2
+
+
+def test_a_uri_without_secrets_is_shown_as_it_is() -> None:
+    uri = "mongodb://localhost:27017/people?w=majority"
+    one = Settings(databases={"default": uri})["default"]
+    assert (str(one.uri), one.redacted_uri, one.secret_uri()) == (uri, uri, uri)
 
 
 @pytest.mark.parametrize("ending", ["", "'", "'\""])
@@ -464,6 +555,11 @@ def test_a_stored_traceback_holds_no_value() -> None:
     (entry,) = LogEntry.objects
     assert "NotUniqueError: its text may hold values" in entry.traceback
     assert found_in(entry.to_json()) is None
+
+
+def shows_the_password(text: str) -> bool:
+    """What the documents hold is another matter: the application's frames hold them."""
+    return PASSWORD in text
 
 
 def shown(error: BaseException) -> str:

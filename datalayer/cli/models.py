@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 from datalayer.cli.failures import UsageError
 from datalayer.cli.options import Parser
+from datalayer.named_modules import import_named
 
 __all__ = ["load_models", "models_option"]
 
@@ -30,11 +29,9 @@ def load_models(modules: Sequence[str]) -> None:
     Raises:
         UsageError: where one can't be imported.
     """
-    if modules and "" not in sys.path:
-        sys.path.insert(0, "")
     for name in modules:
         try:
-            import_module(name)
+            import_named(name)
         except Exception as exc:
             missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
             why = f"there is no module {missing!r}" if missing else type(exc).__name__

@@ -62,7 +62,7 @@ def gather(settings: DatabaseSettings, timeout: float) -> AliasFacts:
 
 def facts_without_probing(settings: DatabaseSettings, why: str) -> AliasFacts:
     """What the settings alone tell; ``why`` is the reason for everything else."""
-    return AliasFacts(settings, _parsed(settings.uri), Unknown(why), Unknown(why))
+    return AliasFacts(settings, _parsed(settings.secret_uri()), Unknown(why), Unknown(why))
 
 
 def _parsed(text: str) -> ParsedUri:

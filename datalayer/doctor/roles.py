@@ -141,7 +141,7 @@ function user(database, name, roles, asks) {
 
 
 def _grant(settings: DatabaseSettings, taken: set[tuple[str, str]], *, monitoring: bool) -> Grant:
-    uri, _ = parse(settings.uri)
+    uri, _ = parse(settings.secret_uri())
     assert uri is not None, "settings hold a correct URI"  # noqa: S101 - for the type checker
     options = dict(uri.options)
     mechanism = options.get("authMechanism", "DEFAULT")

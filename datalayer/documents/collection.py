@@ -276,8 +276,8 @@ def _attempted(
             raise
         # What a server says may hold a document's values: it stays out of tracebacks.
         raise error from (None if isinstance(exc, OperationFailure) else exc)
-    except BaseException:
-        operations.gave_up(connection)
+    except BaseException as exc:
+        operations.gave_up(connection, exc)
         raise
     operations.succeeded(connection)
     return result

@@ -41,12 +41,14 @@ from datalayer.documents.storable import ENCODING
 
 __all__ = [
     "PATTERNS",
+    "UNFIT",
     "asked",
     "converted",
     "is_condition",
     "is_many",
     "key_field_of",
     "key_of",
+    "raw",
     "reason_of",
     "refusal",
     "stored",
@@ -54,7 +56,7 @@ __all__ = [
 ]
 
 PATTERNS = (re.Pattern, Regex)
-_UNFIT = (
+UNFIT = (
     ArithmeticError,
     AttributeError,
     BSONError,
@@ -65,6 +67,7 @@ _UNFIT = (
     ValidationError,
     ValueError,
 )
+"""What fields raise for a value that they can't take."""
 # Of these BSON holds every value.
 _SURELY_HELD = frozenset({bool, float, ObjectId, Decimal128})
 
@@ -95,7 +98,7 @@ def stored(field: BaseField, value: Any) -> Any:
         return validated(field, value)
     given = converted(field, value)
     validated(field, given)
-    return _told(field, _raw, given)
+    return _told(field, raw, given)
 
 
 def validated(field: BaseField, value: Any) -> Any:
@@ -108,7 +111,7 @@ def validated(field: BaseField, value: Any) -> Any:
         name = field.name or field.db_field
         errors = {name: exc.errors} if name else exc.errors
         raise ValidationError("holds what doesn't fit ", errors=errors, field_name=name) from None
-    except _UNFIT:
+    except UNFIT:
         raise refusal(field, expectation(field, value)) from None
     return value
 
@@ -183,7 +186,7 @@ def _told(field: Any, convert: Converter, value: Any) -> Any:
             raise  # it names the member
         is_told = isinstance(field, _OF_OTHERS) or tells_well(field)
         raise refusal(field, exc.message if is_told else expectation(field, value)) from None
-    except _UNFIT:
+    except UNFIT:
         raise refusal(field, expectation(field, value)) from None
 
 
@@ -208,7 +211,7 @@ def _asked(field: Any, value: Any) -> Any:
     if _is_theirs(field.__class__, "prepare_query_value"):
         prepared = field.prepare_query_value(None, value)
     else:
-        prepared = _raw(field, _converted(field, value))
+        prepared = raw(field, _converted(field, value))
     if prepared is None:
         raise misfit(field, value)
     return _held(prepared)
@@ -267,7 +270,8 @@ def _held(value: Any) -> Any:
 # What a document holds, and what is stored of it.
 
 
-def _raw(field: Any, value: Any) -> Any:
+def raw(field: Any, value: Any) -> Any:
+    """What is stored of ``value``, which a document holds in ``field``."""
     # As MongoEngine finds out what a field's to_mongo takes.
     if "use_db_field" in field.to_mongo.__code__.co_varnames:
         return field.to_mongo(value, use_db_field=True)

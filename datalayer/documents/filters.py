@@ -11,7 +11,6 @@ from uuid import UUID
 
 import bson
 from bson import Decimal128, ObjectId
-from bson.errors import BSONError
 from mongoengine.errors import (
     FieldDoesNotExist,
     InvalidQueryError,
@@ -26,8 +25,10 @@ from mongoengine.fields import (
 )
 from mongoengine.queryset import transform
 
+from datalayer.documents.conversion import UNFIT, reason_of
 from datalayer.documents.inputs import values_of
-from datalayer.documents.storable import ENCODING, shown_key
+from datalayer.documents.query_translation import query
+from datalayer.documents.storable import ENCODING, LARGEST_BYTES, shown_key
 
 __all__ = ["safe_filter"]
 
@@ -36,17 +37,6 @@ _REFUSED = frozenset({"elemMatch", "iregex", "match", "mod", "not", "regex", "ty
 _OPERATORS = {*transform.MATCH_OPERATORS} - {*transform.GEO_OPERATORS} - _REFUSED
 _SCALARS = (str, int, float, Decimal, Decimal128, date, ObjectId, UUID)  # datetimes are dates
 _TRUTH = {"true": True, "false": False}
-_UNFIT = (
-    ArithmeticError,
-    AttributeError,
-    BSONError,
-    InvalidQueryError,
-    KeyError,
-    NotImplementedError,
-    TypeError,
-    ValidationError,
-    ValueError,
-)
 
 
 def safe_filter(
@@ -153,12 +143,14 @@ def _matching(model: Any, key: str, operator: str | None, value: Any) -> Any:
     try:
         if isinstance(field, (ReferenceField, LazyReferenceField)):
             value = _id_field_of(field.document_type).to_python(value)
-        (sent,) = transform.query(model, **{key: value}).values()
-        bson.encode({"": sent}, codec_options=ENCODING)
+        (sent,) = query(model, {key: value}).values()
+        size = len(bson.encode({"": sent}, codec_options=ENCODING))
         kept = _is_same(value, sent[f"${operator}"] if isinstance(sent, dict) else sent)
-    except _UNFIT:
+    except ValidationError as exc:
+        raise ValidationError(reason_of(exc)) from None
+    except (*UNFIT, InvalidQueryError):
         kept = False
-    if not kept:
+    if not kept or size > LARGEST_BYTES:
         raise ValidationError("does not fit the field")
     return value
 

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 
+import bson
 from mongoengine import EmbeddedDocument
 from mongoengine.base import BaseField
 from mongoengine.base.fields import ComplexBaseField, GeoJsonBaseField
 from mongoengine.errors import FieldDoesNotExist, ValidationError
-from mongoengine.fields import DictField, DynamicField, EmbeddedDocumentField
+from mongoengine.fields import (
+    ComplexDateTimeField,
+    DictField,
+    DynamicField,
+    EmbeddedDocumentField,
+    FileField,
+    GeoPointField,
+    SortedListField,
+)
 
+from datalayer.documents.conversion import UNFIT, raw
 from datalayer.documents.fields import RawDictField
-from datalayer.documents.storable import check_document
+from datalayer.documents.single_values import expectation, is_as_stored
+from datalayer.documents.storable import ENCODING, check_document
 
 __all__ = ["accepted", "assign", "values_of"]
 
 _HOLD_MAPPINGS = (DynamicField, GeoJsonBaseField, RawDictField)
+_LARGEST_EXPONENT = 6144  # of Decimal128
 _Names = dict[str, list[str] | None]
 
 
@@ -27,8 +43,9 @@ def accepted(model: Any, data: Mapping[str, Any], allow: Iterable[str]) -> dict[
     name of the whole allows all of its fields.
 
     Raises:
-        ValidationError: for a mapping or a list where the field takes a single value, and for
-            what the database can't store, with all such fields in ``errors``.
+        ValidationError: for a mapping or a list where the field takes a single value, for what
+            the field can't cope with, and for what the database can't store, with all such
+            fields in ``errors``.
         FieldDoesNotExist: for a name in ``allow`` that the model lacks.
     """
     if not isinstance(data, Mapping):
@@ -107,10 +124,10 @@ def _value(field: BaseField, value: Any, inner: list[str] | None) -> Any:
     if isinstance(field, ComplexBaseField):
         return _members(field, value, inner)
     if isinstance(field, _HOLD_MAPPINGS):
-        return _contents(field, value)
+        return _bearable(field, _contents(field, value))
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
         field.error("takes a single value")
-    return value
+    return _bearable(field, value)
 
 
 def _members(field: ComplexBaseField, value: Any, inner: list[str] | None) -> Any:
@@ -120,13 +137,59 @@ def _members(field: ComplexBaseField, value: Any, inner: list[str] | None) -> An
     if isinstance(value, (list, tuple)) and isinstance(field, DictField):
         field.error("takes a mapping")
     if field.field is None:
-        return _contents(field, value)
+        return _bearable(field, _contents(field, value))
     if isinstance(value, Mapping):
         _contents(field, dict.fromkeys(value))  # the keys
         return {key: _value(field.field, each, inner) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_value(field.field, each, inner) for each in value]
+        value = [_value(field.field, each, inner) for each in value]
+        return _bearable(field, value) if isinstance(field, SortedListField) else value
+    return _bearable(field, value)
+
+
+def _bearable(field: BaseField, value: Any) -> Any:
+    """``value`` as it is, unless the field fails at it, or makes of it what can't be stored.
+
+    An infinite number is such a value: ``1e999`` is valid JSON for Python, and no whole number.
+    What just isn't of the field's type is left to ``validate``, as everywhere.
+    """
+    if value is None or is_as_stored(field, value):
+        return value
+    if not _may_be_tried(field, value):
+        field.error(expectation(field, value))
+    try:
+        given = field.to_python(value)
+        with suppress(ValidationError):
+            bson.encode({"": raw(field, given)}, codec_options=ENCODING)
+        if not isinstance(field, ComplexBaseField):  # whose members have been looked at
+            for each in (value, given):
+                with suppress(ValidationError):
+                    field.validate(each)
+    except (*UNFIT, RecursionError):
+        field.error(expectation(field, value))
     return value
+
+
+def _may_be_tried(field: BaseField, value: Any) -> bool:
+    if isinstance(value, Decimal) and abs(value.adjusted()) > _LARGEST_EXPONENT:
+        return False  # int() takes minutes to write out 1e999999
+    if isinstance(field, FileField):
+        return not isinstance(value, str)  # it would write it to GridFS, and fails
+    if isinstance(field, ComplexBaseField):  # a form may give one text
+        return isinstance(value, (str, Mapping, Sequence, Set))
+    if isinstance(field, ComplexDateTimeField):  # which stores anything, and fails when read
+        return isinstance(value, (str, datetime))
+    if isinstance(field, (GeoJsonBaseField, GeoPointField)):
+        return not _holds_infinite(value)
+    return True
+
+
+def _holds_infinite(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_infinite, value))
+    return isinstance(value, float) and not isfinite(value)
 
 
 def _contents(field: BaseField, value: Any) -> Any:

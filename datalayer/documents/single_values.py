@@ -4,7 +4,7 @@ refused in words that don't show it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -55,6 +55,7 @@ __all__ = [
 
 Converter = Callable[[Any, Any], Any]  # given a field and a value
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of BSON's integers
+_MOST_DIGITS = 20
 
 
 class Misfit(Exception):
@@ -101,10 +102,14 @@ def is_as_stored(field: Any, value: Any) -> bool:
         return False
     if kind is str:
         return bool(value.isascii())  # others may not be Unicode
+    if kind is datetime:
+        return value.tzinfo is None or value.tzinfo is UTC  # others may lie before the year 1
     return kind is not int or _LOWEST <= value <= _HIGHEST
 
 
 def _whole(field: Any, value: Any) -> Any:
+    if isinstance(value, Decimal) and value.adjusted() > _MOST_DIGITS:
+        raise misfit(field, value)  # int() takes minutes to write out 1e999999
     number = int(value)
     if not isinstance(value, (str, bytes)) and number != value:
         raise misfit(field, value)

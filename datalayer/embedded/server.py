@@ -19,6 +19,7 @@ from datalayer.embedded.member import Member, wait_until
 from datalayer.embedded.processes import Processes
 from datalayer.embedded.wire import LOOPBACK, command
 from datalayer.errors import EmbeddedError
+from datalayer.traceback_locals import takes_secrets
 
 _ELECTION_TIMEOUT_MS = 1000
 # 20 MB of files a member instead of 300: journal files small and not made in advance.
@@ -51,6 +52,7 @@ class EmbeddedMongo:
         EmbeddedError: when there is no mongod or it does not start, and why.
     """
 
+    @takes_secrets
     def __init__(
         self,
         members: int = 1,
@@ -65,7 +67,7 @@ class EmbeddedMongo:
         if members < 1:
             raise ValueError(f"a replica set has at least one member, not {members!r}")
         program = Path(mongod).absolute() if mongod else find_mongod()
-        self._auth = auth
+        self._auth = None if auth is None else lambda: auth  # shown by nothing
         self._timeout = timeout
         # A name of its own, so that a client left over from an earlier set on this port does
         # not take this one for its own.
@@ -216,7 +218,7 @@ class EmbeddedMongo:
         primary = self.wait_for_primary(max(0.0, deadline - monotonic()))
         if self._auth:
             # MongoDB lets the first user be made from the same machine without logging in.
-            user, password = self._auth
+            user, password = self._auth()
             self._command(
                 self._members[primary], {"createUser": user, "pwd": password, "roles": ["root"]}
             )
@@ -255,7 +257,7 @@ class EmbeddedMongo:
     def _uri(self, hosts: str, database: str, option: str) -> str:
         if not self._auth:
             return f"mongodb://{hosts}/{database}?{option}"
-        user, password = map(quote_plus, self._auth)
+        user, password = map(quote_plus, self._auth())
         return f"mongodb://{user}:{password}@{hosts}/{database}?{option}&authSource=admin"
 
 

@@ -20,6 +20,7 @@ from datalayer.settings.builder import (
 )
 from datalayer.settings.environment import BUILT_IN, gather, read_aliases
 from datalayer.settings.recorder import RecorderSettings, recorder_settings
+from datalayer.settings.secret_uri import whole
 from datalayer.settings.unread import (
     known_variables,
     looks_like,
@@ -37,6 +38,7 @@ from datalayer.settings.variables import (
     Value,
     as_text,
 )
+from datalayer.traceback_locals import takes_secrets
 
 __all__ = ["Settings"]
 
@@ -65,6 +67,7 @@ class Settings(Mapping[str, DatabaseSettings]):
     rows: tuple[Row, ...] = field(compare=False)
     """Every setting with its value and its source, secrets hidden."""
 
+    @takes_secrets
     def __init__(
         self,
         databases: Mapping[str, str | Mapping[str, Any] | DatabaseSettings],
@@ -88,6 +91,7 @@ class Settings(Mapping[str, DatabaseSettings]):
         self._fill(built, recorder or RecorderSettings(), findings)
 
     @classmethod
+    @takes_secrets
     def from_env(
         cls,
         environ: Mapping[str, str] | None = None,
@@ -256,7 +260,11 @@ def _from_code(
         findings.problems.append(
             f"{alias}.uri is not set; for example {DATABASE_VARIABLES[0].example}"
         )
-    given = {k: Given(str(v), "code") for k, v in value.items() if k in _FIELDS and v is not None}
+    given = {
+        name: Given(whole(each) if isinstance(each, str) else str(each), "code")
+        for name, each in value.items()
+        if name in _FIELDS and each is not None
+    }
     return build(Plan(alias, given, names, profile, require_tls), findings)
 
 

@@ -184,6 +184,8 @@ OPTIONS: Mapping[str, _Form] = {
 }
 """Every option by its proper name, with the form of its value."""
 
+_MOST_OPTIONS = 500
+"""More than there are, with many tags; each that is misspelt takes its time to be told."""
 _BY_LOWER_NAME = {name.lower(): name for name in OPTIONS}
 
 
@@ -202,8 +204,12 @@ def read_options(query: str, problems: list[str]) -> tuple[tuple[str, str], ...]
     if "&" in query and ";" in query:
         problems.append("separates its options by both '&' and ';'; use '&'")
         return ()
+    pairs = query.split(";" if ";" in query else "&")
+    if len(pairs) > _MOST_OPTIONS:
+        problems.append(f"has {len(pairs)} options; write each once, and at most {_MOST_OPTIONS}")
+        return ()
     found: list[tuple[str, str]] = []
-    for number, pair in enumerate(query.split(";" if ";" in query else "&"), 1):
+    for number, pair in enumerate(pairs, 1):
         option = _read_option(number, pair, problems)
         if option is None:
             continue

@@ -10,8 +10,10 @@ from typing import Any
 from datalayer.errors import ConfigurationError
 from datalayer.settings.combinations import uses_tls
 from datalayer.settings.options import is_boolean
-from datalayer.settings.uri import Kind, ParsedUri, parse, redact
+from datalayer.settings.secret_uri import SecretUri, whole
+from datalayer.settings.uri import Kind, ParsedUri, parse
 from datalayer.settings.variables import DATABASE_VARIABLES, Value
+from datalayer.traceback_locals import takes_secrets
 
 __all__ = ["DatabaseSettings", "contradictions", "with_uri_options"]
 
@@ -20,10 +22,10 @@ __all__ = ["DatabaseSettings", "contradictions", "with_uri_options"]
 class DatabaseSettings:
     """How one database is reached; built by ``Settings``.
 
-    Two are equal when everything is, credentials included. Neither ``repr`` nor a pickle holds
-    a secret: an unpickled value tells what was set, and refuses to connect where its URI had
-    credentials. An option in the URI beats the field of the same meaning, and the field then
-    holds the URI's value.
+    Two are equal when everything is, credentials included. What shows it (``repr``, ``vars``,
+    ``dataclasses.asdict``, ``uri``, a pickle) shows no secret: an unpickled value tells what was
+    set, and refuses to connect where its URI had credentials. An option in the URI beats the
+    field of the same meaning, and the field then holds the URI's value.
 
     Raises:
         ConfigurationError: naming every wrong field.
@@ -31,7 +33,7 @@ class DatabaseSettings:
 
     alias: str
     uri: str
-    """The real one, with its credentials: for the driver only."""
+    """As it may be shown: with ``***`` in the place of credentials. See ``secret_uri()``."""
     database: str = field(init=False)
     """The name of the database, from the URI."""
     max_pool_size: int
@@ -51,7 +53,7 @@ class DatabaseSettings:
     leak_warning_ms: int = 0
 
     def __post_init__(self) -> None:
-        uri, problems = parse(self.uri)
+        uri, problems = parse(whole(self.uri))
         if uri is None:
             raise ConfigurationError([f"{self.alias}.uri {text}" for text in problems])
         values = with_uri_options(_checked(self), uri)
@@ -59,17 +61,20 @@ class DatabaseSettings:
         wrong = contradictions(values, uri, names)
         if wrong:
             raise ConfigurationError(wrong, alias=self.alias)
-        self.__dict__.update(values, uri=uri.text, database=uri.database, _parsed=uri)
+        self.__dict__.update(
+            values,
+            uri=SecretUri(uri.text),
+            database=uri.database,
+            _parsed=uri.without_secrets(),
+        )
 
     def __repr__(self) -> str:
         shown = {each.name: getattr(self, each.name) for each in fields(self)}
-        shown["uri"] = self.redacted_uri
         return f"DatabaseSettings({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {each.name: getattr(self, each.name) for each in fields(self)}
-        state["uri"] = self.redacted_uri
-        return _restore, (state, self._parsed.without_secrets())
+        return _restore, (state, self._parsed)
 
     def __copy__(self) -> DatabaseSettings:
         return self
@@ -94,10 +99,17 @@ class DatabaseSettings:
         """
         return self._parsed.hosts
 
-    @cached_property
+    @property
     def redacted_uri(self) -> str:
         """The URI without user name, password and secret options."""
-        return redact(self.uri)
+        return str(self.uri)
+
+    def secret_uri(self) -> str:
+        """The whole URI, with its credentials: for a driver, and never for a log.
+
+        Of an unpickled value it is the redacted one.
+        """
+        return whole(self.uri)
 
     @property
     def uses_tls(self) -> bool:
@@ -113,7 +125,9 @@ class DatabaseSettings:
         Raises:
             ConfigurationError: for an unpickled value, whose credentials stayed behind.
         """
-        if self._parsed.is_redacted:
+        uri = self.secret_uri()
+        parsed, _ = parse(uri)
+        if parsed is None or parsed.is_redacted:
             raise ConfigurationError(
                 f"the settings of {self.alias!r} were unpickled, and credentials are never "
                 "pickled; read them where they are used, with Settings.from_env()",
@@ -128,10 +142,10 @@ class DatabaseSettings:
         arguments.update(
             (v.option, getattr(self, v.field)) for v in DATABASE_VARIABLES if v.option is not None
         )
-        chosen = _as_arguments(self._parsed)
+        chosen = _as_arguments(parsed)
         if self.kind == "mongodb":
             rest = {name: value for name, value in arguments.items() if name not in chosen}
-            return {"host": self.uri, **rest}
+            return {"host": uri, **rest}
         return arguments | chosen
 
 
@@ -150,6 +164,9 @@ def _restore(state: dict[str, Any], parsed: ParsedUri) -> DatabaseSettings:
     value = object.__new__(DatabaseSettings)
     value.__dict__.update(state, _parsed=parsed)
     return value
+
+
+DatabaseSettings.__init__ = takes_secrets(DatabaseSettings.__init__)  # type: ignore[method-assign]
 
 
 def _checked(settings: DatabaseSettings) -> dict[str, Value]:

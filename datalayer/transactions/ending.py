@@ -15,6 +15,7 @@ from datalayer.errors import (
     PoolExhaustedError,
     TransactionError,
 )
+from datalayer.traceback_locals import without_locals
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, over, rolled_back
 from datalayer.transactions.unit import Transaction
 
@@ -108,6 +109,7 @@ def commit(begun: Transaction, ends: float, timeout: float) -> None:
             with deadline(max(ends - monotonic(), 0.001)):
                 begun.session.commit_transaction()
         except (ConnectionFailure, OperationFailure, PoolExhaustedError) as exc:
+            without_locals(exc)
             if traffic().sent == before:
                 begun.session._transaction.state = state  # the driver takes it for committed
                 roll_back(begun)

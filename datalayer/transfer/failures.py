@@ -17,6 +17,7 @@ from pymongo.errors import (
 
 from datalayer.errors import TransferError
 from datalayer.server_codes import AUTHORISATION, NOT_PRIMARY, SHUTTING_DOWN, ServerCode, code_of
+from datalayer.traceback_locals import without_locals
 from datalayer.transfer.plan import Part, Plan
 
 __all__ = [
@@ -70,7 +71,7 @@ def explained(what: str, advice: str = "") -> Iterator[None]:
         yield
     except PyMongoError as exc:
         # Without the driver's error as its cause: its text can hold values of documents.
-        raise TransferError(f"{what} stopped: {_reason(exc)}{advice}") from None
+        raise TransferError(f"{what} stopped: {_reason(without_locals(exc))}{advice}") from None
 
 
 def _reason(exc: PyMongoError) -> str:

@@ -3,14 +3,13 @@ then a function of the application's own, then constants."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any, TypeAlias
 
 import bson
 
 from datalayer.errors import ConfigurationError, TransferError
+from datalayer.named_modules import import_named
 from datalayer.transfer.exact import DECODED, key_of
 from datalayer.transfer.plan import Plan
 
@@ -65,10 +64,8 @@ def function_of(name: str) -> Transform:
         raise ConfigurationError(
             f"a transform is named as module:function, shop.archive:shortened say, not {name!r}"
         )
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # as `python -m` does: the application's own modules
     try:
-        found = getattr(import_module(module), attribute)
+        found = getattr(import_named(module), attribute)
     except Exception as exc:
         raise ConfigurationError(
             f"the transform {name!r} can't be imported: {type(exc).__name__}"

@@ -10,12 +10,14 @@ from django.conf import settings as django_settings
 from datalayer.contrib.django.concealing import concealed
 from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
+from datalayer.traceback_locals import takes_secrets
 
 __all__ = ["conceal_secrets", "given_in_django", "read_settings", "status_token"]
 
 _STATUS_TOKEN = "DATALAYER_STATUS_TOKEN"  # noqa: S105 - a variable's name
 
 
+@takes_secrets
 def read_settings(*, only: str | None = None, **overrides: Any) -> Settings:
     """The settings from ``overrides``, the dict ``DATALAYER``, the environment and ``.env``, in
     this order of precedence. Called like ``Settings.from_env``.

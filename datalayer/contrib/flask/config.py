@@ -16,12 +16,14 @@ from datalayer.settings.builder import Given
 from datalayer.settings.environment import gather, read_aliases
 from datalayer.settings.unread import misspelt, stand_in, variables_of
 from datalayer.settings.variables import GLOBAL_VARIABLES, prefix_of
+from datalayer.traceback_locals import takes_secrets
 
 __all__ = ["settings_from"]
 
 _ALIASES = "DATALAYER_ALIASES"
 
 
+@takes_secrets
 def settings_from(config: Mapping[str, Any], **overrides: Any) -> Settings:
     """The settings from keyword arguments, ``config``, the environment and ``.env``, in this
     order of precedence.

@@ -1,0 +1,71 @@
+"""Empties the frames of tracebacks: those of the driver hold passwords where it logs in, and error
+trackers show the variables of every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from types import FrameType
+from typing import ParamSpec, TypeVar
+
+__all__ = ["takes_secrets", "without_locals"]
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+Error = TypeVar("Error", bound=BaseException)
+
+# Frames of the application's own stay as they are: what they hold is its affair.
+_EMPTIED = frozenset(
+    {"bson", "datalayer", "dns", "gridfs", "mongomock", "pymongo", "ssl", "tenacity"}
+)
+
+
+def without_locals(exc: Error) -> Error:
+    """``exc`` itself: its traceback, and those of all that led to it, keep their lines and lose
+    the variables of datalayer's and the driver's frames. Frames that are still running keep them.
+    """
+    for each in _all_of(exc):
+        for frame in _frames_of(each):
+            if str(frame.f_globals.get("__name__")).partition(".")[0] in _EMPTIED:
+                try:
+                    frame.clear()
+                except RuntimeError:  # it is still running
+                    continue
+    return exc
+
+
+def takes_secrets(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Decorates a function that is given secrets: no frame of what it raises holds them, its own
+    included."""
+
+    @wraps(function)
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        try:
+            return function(*args, **kwargs)
+        except Exception as exc:
+            del args, kwargs
+            without_locals(exc)
+            raise
+
+    return call
+
+
+def _all_of(exc: BaseException) -> Iterator[BaseException]:
+    waiting: list[BaseException | None] = [exc]
+    found: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in found:
+            continue
+        found.add(id(each))
+        yield each
+        waiting += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+
+
+def _frames_of(exc: BaseException) -> Iterator[FrameType]:
+    entry = exc.__traceback__
+    while entry is not None:
+        yield entry.tb_frame
+        entry = entry.tb_next
