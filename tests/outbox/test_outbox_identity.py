@@ -130,10 +130,10 @@ def test_a_single_value_is_a_key(databases: Settings, key: Any) -> None:
         2**63,
         "a" * 1025,
         "\ud800",
-        object(),
-        StandIn(),
+        pytest.param(object(), id="object"),
+        pytest.param(StandIn(), id="StandIn"),
     ],
-    ids=lambda key: ascii(key)[:30],
+    ids=lambda key: f"{type(key).__name__} {ascii(key)[:10]}",
 )
 def test_what_is_no_single_value_is_refused_before_anything_is_sent(
     databases: Settings, key: Any
