@@ -17,6 +17,7 @@ from datalayer.errors import ConfigurationError
 from datalayer.joining import JoiningClient
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.direct import tell_directly
+from datalayer.monkey_patching import refuse_unsafe_patching
 from datalayer.settings import DatabaseSettings
 
 __all__ = ["abandon_client", "fill_pools", "open_client"]
@@ -32,8 +33,10 @@ def open_client(settings: DatabaseSettings, uri: str, monitors: Monitors) -> Mon
     """A client for ``uri`` with the options of ``settings``, heard by ``monitors``.
 
     Raises:
-        ConfigurationError: for a TLS file that can't be used, or a missing mongomock.
+        ConfigurationError: for a TLS file that can't be used, or a missing mongomock; where
+            gevent has patched the standard library too late.
     """
+    refuse_unsafe_patching()
     options = {**settings.client_kwargs(), "host": uri}
     if settings.kind == "mongomock":
         return _open_mongomock(options)

@@ -24,6 +24,7 @@ FLOORS = (
         "events",
         "flows",
         "forks",
+        "monkey_patching",
         "prepared",
         "replica_lag",
         "server_codes",
