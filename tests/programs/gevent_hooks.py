@@ -1,4 +1,4 @@
-"""A configuration of gunicorn that patches before anything else is imported, for ``preload_app``."""
+"""A configuration of gunicorn that patches before anything else is imported."""
 
 from gevent import monkey
 
