@@ -26,10 +26,10 @@ WORKERS = 2
 TOGETHER = 40
 KINDS = {
     "as documented": (400, "gunicorn_hooks.py"),
-    "preloaded": (100, "gevent_hooks.py", "--preload"),
-    "preloaded and connected": (100, "gevent_hooks.py", "--preload"),
+    "preloaded": (100, "gevent_hooks.py"),
+    "preloaded and connected": (100, "gevent_hooks.py"),
 }
-"""How many requests, gunicorn's configuration, and its options."""
+"""How many requests, and gunicorn's configuration."""
 
 
 def gunicorn(configuration: str, *options: str) -> Callable[[int], list[str]]:
@@ -44,8 +44,14 @@ def gunicorn(configuration: str, *options: str) -> Callable[[int], list[str]]:
 @pytest.fixture
 def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
     found = environment_for(mongod.uri_for(database_name), mongod.uri_for(f"{database_name}_1"))
-    # No errors of warnings: gevent warns that gunicorn imports ssl before the patch.
-    return found | {"PYTHONWARNINGS": "ignore"}
+    return found | {
+        # No errors of warnings: gevent warns that gunicorn imports ssl before the patch.
+        "PYTHONWARNINGS": "ignore",
+        # A machine under heavy load is no failure.
+        "DATALAYER_PROFILE": "job",
+        "MONGODB_WAIT_QUEUE_TIMEOUT_MS": "60000",
+        "DATABASE1_WAIT_QUEUE_TIMEOUT_MS": "60000",
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -54,12 +60,12 @@ def test_hundreds_of_requests_at_once_are_answered_and_what_they_left_is_stored(
 ) -> None:
     if kind == "preloaded and connected":
         environment["CONNECT_AT_IMPORT"] = "yes"
-    requests, *words = KINDS[kind]
-    with running(gunicorn(*words), environment, tmp_path) as server:
+    requests, configuration = KINDS[kind]
+    with running(gunicorn(configuration), environment, tmp_path) as server:
         wait_until(lambda: server.answers("/state"), SECONDS, "gunicorn does not answer")
         with load(server, TOGETHER) as busy:
             busy.wait_for(requests)
-        assert busy.errors == []
+        assert busy.errors == [], server.said[-5000:]
         assert server.stop() < 10
         assert server.process.returncode == 0
         assert_stored(busy.reports, environment)
@@ -80,7 +86,7 @@ def test_nothing_is_lost_when_workers_are_replaced_under_load(
                 SECONDS,
                 "the workers were not replaced",
             )
-        assert busy.errors == []
+        assert busy.errors == [], server.said[-5000:]
         assert server.stop() < 10
         assert_stored(busy.reports, environment)
 
