@@ -63,13 +63,13 @@ def interrupted() -> dict[str, Any]:
 def forked() -> dict[str, Any]:
     """A child that leaves the outbox to its parent."""
     delivered = set()
-    deliver = relay.deliver
+    deliver = relay.deliver_patiently
 
     def note(source: str) -> Any:
         delivered.add(os.getpid())
         return deliver(source)
 
-    relay.deliver = note
+    relay.deliver_patiently = note
     with db.connected():
         db.outbox.start(interval_seconds=0.01)
         child = os.fork()
