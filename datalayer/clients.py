@@ -17,6 +17,7 @@ from datalayer.errors import ConfigurationError
 from datalayer.joining import JoiningClient
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.direct import tell_directly
+from datalayer.monkey_patching import refuse_unsafe_patching
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.secret_uri import SecretUri
 from datalayer.traceback_locals import takes_secrets
@@ -37,8 +38,10 @@ def open_client(
     """A client for ``uri`` with the options of ``settings``, heard by ``monitors``.
 
     Raises:
-        ConfigurationError: for a TLS file that can't be used, or a missing mongomock.
+        ConfigurationError: for a TLS file that can't be used, or a missing mongomock; where
+            gevent has patched the standard library too late.
     """
+    refuse_unsafe_patching()
     options = {**settings.client_kwargs(), "host": uri.get_secret_value()}
     if settings.kind == "mongomock":
         return _open_mongomock(options)

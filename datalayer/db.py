@@ -22,6 +22,7 @@ from datalayer.database1 import database1
 from datalayer.decorating import with_block
 from datalayer.documents.filters import safe_filter
 from datalayer.errors import ConfigurationError
+from datalayer.monkey_patching import refuse_unsafe_patching
 from datalayer.retry import retry
 from datalayer.routing import read_from, router, using
 from datalayer.service import DatabaseService
@@ -67,7 +68,8 @@ def connect_all(settings: Settings | None = None) -> dict[str, Any]:
     fails, those that this call had opened are closed again and the first error is raised.
 
     Raises:
-        ConfigurationError: for bad settings, all problems at once.
+        ConfigurationError: for bad settings, all problems at once; where gevent has patched the
+            standard library too late.
         ConnectError: when a required database stays unreachable; ``AuthenticationError`` for
             refused credentials, of optional databases too.
         IndexBuildError: when a required database's collections or indexes can't be built.
@@ -160,6 +162,7 @@ def _limited(seconds: float) -> Iterator[None]:
 
 
 def _connect_all(settings: Settings | None) -> dict[str, Any]:
+    refuse_unsafe_patching()  # also where the parent of this process had connected
     settings = settings or registry.settings or registry.read_settings()
     if registry.settings is None:
         warn_of_unsafe_forks()

@@ -15,6 +15,8 @@ from types import FrameType
 from typing import Any, NoReturn, Protocol
 from weakref import WeakSet
 
+from datalayer.monkey_patching import gevent_of_threads
+
 __all__ = ["flush", "graceful_shutdown", "late_writers"]
 
 logger = logging.getLogger("datalayer.shutdown")
@@ -96,6 +98,8 @@ class _Request:
         self._grace = grace_seconds
         self._owner = os.getpid()
         self._main = threading.get_ident()
+        self._gevent = gevent_of_threads()
+        self._greenlet = self._gevent and self._gevent.getcurrent()
         self._noted: SimpleQueue[int | None] = SimpleQueue()  # whose put() may be interrupted
         self._interrupting = False
         self._anywhere = False
@@ -152,6 +156,11 @@ class _Request:
     def _interrupt(self, number: int) -> bool:
         """Raise in the main thread; says whether the block ended then."""
         self._interrupting = True
+        if self._gevent is not None:
+            # A greenlet is interrupted where it waits, and a handler may run in any of them.
+            self._raised = True
+            self._gevent.kill(self._greenlet, _ending(number))
+            return self._ends_within(_LAST_SECONDS)
         signal.pthread_kill(self._main, number)
         if self._ends_within(_PATIENCE_SECONDS):
             return True
@@ -173,7 +182,11 @@ class _Request:
 
     def _raise(self, number: int) -> NoReturn:
         self._raised = True
-        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+        raise _ending(number)
+
+
+def _ending(number: int) -> BaseException:
+    return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
 
 def _trace_nothing(*_: object) -> None:

@@ -24,6 +24,7 @@ FLOORS = (
         "events",
         "flows",
         "forks",
+        "monkey_patching",
         "named_modules",
         "prepared",
         "replica_lag",

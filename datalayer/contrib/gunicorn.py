@@ -4,14 +4,15 @@ from datalayer.contrib.gunicorn import post_worker_init, worker_exit
 
 Where there is no such file: ``gunicorn --config python:datalayer.contrib.gunicorn``. So no name
 here may be one of gunicorn's settings, but for the hooks.
+
+With ``worker_class = "gevent"`` the workers patch the standard library, after this module was
+imported: so it imports the driver and all that uses it only when a hook is called.
 """
 
 from __future__ import annotations
 
 import os
 from typing import Any
-
-from datalayer.contrib.workers import check_pool_budget, connect, disconnect
 
 __all__ = ["post_worker_init", "worker_exit"]
 
@@ -25,12 +26,16 @@ def post_worker_init(worker: Any) -> None:
     ``--preload`` and an application that connects when it is imported, that happens in the
     master, and a worker only opens its own pools.
     """
-    connect()
+    from datalayer.contrib import workers
+
+    workers.connect()
     if worker.age == 1:  # one of them is enough
-        check_pool_budget(worker.cfg.workers)
+        workers.check_pool_budget(worker.cfg.workers)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
     """Store what the recorder holds and close the connections, when the last request is done."""
     if worker.pid == os.getpid():  # the master calls it too, for a worker that is gone
-        disconnect()
+        from datalayer.contrib import workers
+
+        workers.disconnect()

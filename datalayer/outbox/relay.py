@@ -52,8 +52,10 @@ def passes(source: str, stopping: threading.Event, interval_seconds: float) -> I
 
     Nothing else ends it: what goes wrong is logged, and tried again after a pause that grows.
     """
-    pause = interval_seconds
+    pause, owner = interval_seconds, os.getpid()
     while not stopping.wait(pause):
+        if os.getpid() != owner:
+            return  # a greenlet of gevent's goes on in a child, where a thread is gone
         try:
             done = deliver_patiently(source)
             pause = interval_seconds

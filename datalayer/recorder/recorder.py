@@ -227,6 +227,9 @@ class Recorder:
             self._state.spool.after_fork()
         self._counters.after_fork()
         self._dropping = threading.Lock()
+        # gevent's greenlets go on in a child, where threads are gone: they find nothing to do.
+        self._state.closing = True
+        self._lanes.clear()
         self._begin()
 
     # Inside

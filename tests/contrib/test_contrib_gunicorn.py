@@ -185,7 +185,7 @@ def test_the_first_worker_has_the_pools_of_all_judged(
     mongod: EmbeddedMongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: list[int] = []
-    monkeypatch.setattr("datalayer.contrib.gunicorn.check_pool_budget", judged.append)
+    monkeypatch.setattr("datalayer.contrib.workers.check_pool_budget", judged.append)
     with connected(settings_for(mongod)):
         for age in (1, 2, 3):
             cfg = SimpleNamespace(workers=3)
