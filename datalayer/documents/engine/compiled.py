@@ -57,9 +57,7 @@ def _load() -> Any:
         LazyData.__dict__["document"],
     )
     kinds = (tuple(_TRACKED), tuple(TRACKED), tuple(_SINGLE))
-    module.init = module.set_up(
-        slots, BaseDocument, LazyData, EMPTY, *kinds, _init, read_first
-    )
+    module.init = module.set_up(slots, BaseDocument, LazyData, EMPTY, *kinds, _init, read_first)
     return module
 
 
