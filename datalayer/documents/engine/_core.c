@@ -74,9 +74,25 @@ item_of(PyObject *list, Py_ssize_t index)
     return index < PyList_GET_SIZE(list) ? Py_NewRef(PyList_GET_ITEM(list, index)) : NULL;
 }
 
-/* The next key and value of a dictionary that had ``size`` of them, as new references. 1: there
-   is one; 0: none is left; -1: an error, as Python has it where a dictionary changes under a
-   loop. */
+/* A plain list of the same items. PyList_GetSlice reads as many as there were before it made room,
+   which may run anything on Python 3.11. */
+static PyObject *
+shallow_copy(PyObject *list)
+{
+    Py_ssize_t room = PyList_GET_SIZE(list);
+    PyObject *copy = PyList_New(room);
+    if (copy == NULL)
+        return NULL;
+    Py_ssize_t count = Py_MIN(room, PyList_GET_SIZE(list));
+    for (Py_ssize_t i = 0; i < count; i++)
+        PyList_SET_ITEM(copy, i, Py_NewRef(PyList_GET_ITEM(list, i)));
+    Py_SET_SIZE(copy, count);
+    return copy;
+}
+
+/* The next key and, where it is wanted, value of a dictionary that had ``size`` of them, as new
+   references. 1: there is one; 0: none is left; -1: an error, as Python has it where a dictionary
+   changes under a loop. */
 static int
 next_of(PyObject *dictionary, Py_ssize_t size, Py_ssize_t *position, PyObject **key,
         PyObject **value)
@@ -88,7 +104,8 @@ next_of(PyObject *dictionary, Py_ssize_t size, Py_ssize_t *position, PyObject **
     if (!PyDict_Next(dictionary, position, key, value))
         return 0;
     Py_INCREF(*key);
-    Py_INCREF(*value);
+    if (value != NULL)
+        Py_INCREF(*value);
     return 1;
 }
 
@@ -413,18 +430,17 @@ table_link(Table *self, PyObject *args)
 static int
 has_known_keys(Table *part, PyObject *raw)
 {
-    PyObject *key, *value;
+    PyObject *key;
     Py_ssize_t position = 0, size;
     if (part->keys == Py_None || !PyDict_CheckExact(raw))
         return 0;
     size = PyDict_GET_SIZE(raw);
     for (Py_ssize_t i = 0; i < size; i++) {
-        int known = next_of(raw, size, &position, &key, &value);
+        int known = next_of(raw, size, &position, &key, NULL);
         if (known <= 0)
             return known < 0 ? -1 : 1;
         known = PySet_Contains(part->keys, key);
         Py_DECREF(key);
-        Py_DECREF(value);
         if (known <= 0)
             return known;
     }
@@ -596,14 +612,14 @@ table_read(Table *self, PyObject *const *args, Py_ssize_t count)
 static PyObject *
 owned_parts(Table *self, Field *field, PyObject *parts, PyObject *document)
 {
-    PyObject *part, *owned = PyList_New(0);
-    for (Py_ssize_t i = 0; owned != NULL && (part = item_of(parts, i)) != NULL; i++) {
-        if (!Py_IS_TYPE(part, ((Table *)field->link)->model) ||
-            own(self->state, part, document) < 0 || PyList_Append(owned, part) < 0)
-            Py_CLEAR(owned);
+    PyObject *part;
+    int owned = 1;
+    for (Py_ssize_t i = 0; owned && (part = item_of(parts, i)) != NULL; i++) {
+        owned = Py_IS_TYPE(part, ((Table *)field->link)->model) &&
+                own(self->state, part, document) == 0;
         Py_DECREF(part);
     }
-    return owned;
+    return owned ? shallow_copy(parts) : NULL;
 }
 
 /* What becomes of a value that was given. */
@@ -644,15 +660,14 @@ value_for(Table *self, Field *field, PyObject *document, PyObject *values)
 static int
 are_allowed(Table *self, PyObject *values)
 {
-    PyObject *name, *value;
+    PyObject *name;
     Py_ssize_t position = 0, size = PyDict_GET_SIZE(values);
     for (Py_ssize_t i = 0; i < size; i++) {
-        int known = next_of(values, size, &position, &name, &value);
+        int known = next_of(values, size, &position, &name, NULL);
         if (known <= 0)
             return known < 0 ? -1 : 1;
         known = PySet_Contains(self->allowed, name);
         Py_DECREF(name);
-        Py_DECREF(value);
         if (known <= 0)
             return known;
     }
@@ -1527,11 +1542,15 @@ static PyObject *
 copy_of(State *state, PyObject *value, int level)
 {
     PyTypeObject *type = Py_TYPE(value);
-    if (type == &PyUnicode_Type || type == &PyLong_Type || is_among(state->small_types, type))
+    if (type == &PyUnicode_Type || type == &PyLong_Type)
         return Py_NewRef(value);
-    int is_plain = type == &PyDict_Type || type == &PyList_Type ||
-                   is_among(state->tracked_types, type);
-    if (!is_plain || level > MOST_LEVELS)
+    if (type != &PyDict_Type && type != &PyList_Type) {
+        if (is_among(state->small_types, type))
+            return Py_NewRef(value);
+        if (!is_among(state->tracked_types, type))
+            return NULL;
+    }
+    if (level > MOST_LEVELS)
         return NULL;
     return PyDict_Check(value) ? copy_of_dictionary(state, value, level)
                                : copy_of_list(state, value, level);
@@ -1562,13 +1581,7 @@ list_copy(PyObject *module, PyObject *list)
         PyErr_SetString(PyExc_TypeError, "a list is wanted");
         return NULL;
     }
-    PyObject *item, *copy = PyList_New(0);
-    for (Py_ssize_t i = 0; copy != NULL && (item = item_of(list, i)) != NULL; i++) {
-        if (PyList_Append(copy, item) < 0)
-            Py_CLEAR(copy);
-        Py_DECREF(item);
-    }
-    return copy;
+    return shallow_copy(list);
 }
 
 /* The module */
