@@ -7,16 +7,19 @@ under AddressSanitizer, which sees what goes well by chance.
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import mongoengine as me
 import pytest
-from twins import ENGINE
+from mongoengine.base.common import _document_registry
+from twins import ENGINE, registered
 
 from datalayer.documents import Document
 from datalayer.documents.engine import core
@@ -119,6 +122,20 @@ def test_a_document_within_itself_is_an_error_and_no_crash() -> None:
     for look in (document.to_mongo, document._get_changed_fields, document.validate):
         with pytest.raises(RecursionError):
             look()
+
+
+def test_a_class_that_nobody_knows_any_more_goes_with_its_table() -> None:
+    def used() -> weakref.ref[Any]:
+        part = ENGINE.part("Passing", {"inner": me.EmbeddedDocumentField("self")})
+        with registered(part):
+            document = part._from_son({"inner": {"inner": {}}})
+            assert part(inner=document.inner).to_mongo() == {"inner": {"inner": {}}}
+        del _document_registry["Passing"]
+        return weakref.ref(part)
+
+    went = used()
+    gc.collect()
+    assert went() is None
 
 
 class Plain(Document):
