@@ -90,19 +90,33 @@ shallow_copy(PyObject *list)
     return copy;
 }
 
-/* The next key and, where it is wanted, value of a dictionary that had ``size`` of them, as new
-   references. 1: there is one; 0: none is left; -1: an error, as Python has it where a dictionary
-   changes under a loop. */
-static int
-next_of(PyObject *dictionary, Py_ssize_t size, Py_ssize_t *position, PyObject **key,
-        PyObject **value)
+/* How far a loop over a dictionary is. */
+typedef struct {
+    Py_ssize_t size, left, position;
+} Walk;
+
+static Walk
+walk_over(PyObject *dictionary)
 {
-    if (PyDict_GET_SIZE(dictionary) != size) {
+    Py_ssize_t size = PyDict_GET_SIZE(dictionary);
+    return (Walk){size, size, 0};
+}
+
+/* The next key and, where it is wanted, value as new references. 1: there is one; 0: none is left;
+   -1: an error, as Python has it where a dictionary changes under a loop. */
+static int
+next_of(PyObject *dictionary, Walk *walk, PyObject **key, PyObject **value)
+{
+    if (PyDict_GET_SIZE(dictionary) != walk->size) {
         PyErr_SetString(PyExc_RuntimeError, "dictionary changed size during iteration");
         return -1;
     }
-    if (!PyDict_Next(dictionary, position, key, value))
+    if (!PyDict_Next(dictionary, &walk->position, key, value))
         return 0;
+    if (walk->left-- == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "dictionary keys changed during iteration");
+        return -1;
+    }
     Py_INCREF(*key);
     if (value != NULL)
         Py_INCREF(*value);
@@ -430,21 +444,18 @@ table_link(Table *self, PyObject *args)
 static int
 has_known_keys(Table *part, PyObject *raw)
 {
-    PyObject *key;
-    Py_ssize_t position = 0, size;
     if (part->keys == Py_None || !PyDict_CheckExact(raw))
         return 0;
-    size = PyDict_GET_SIZE(raw);
-    for (Py_ssize_t i = 0; i < size; i++) {
-        int known = next_of(raw, size, &position, &key, NULL);
-        if (known <= 0)
-            return known < 0 ? -1 : 1;
+    PyObject *key;
+    Walk walk = walk_over(raw);
+    int known;
+    while ((known = next_of(raw, &walk, &key, NULL)) > 0) {
         known = PySet_Contains(part->keys, key);
         Py_DECREF(key);
         if (known <= 0)
             return known;
     }
-    return 1;
+    return known < 0 ? -1 : 1;
 }
 
 /* 1: taken; 0: out of the ordinary; -1: an error. */
@@ -661,17 +672,15 @@ static int
 are_allowed(Table *self, PyObject *values)
 {
     PyObject *name;
-    Py_ssize_t position = 0, size = PyDict_GET_SIZE(values);
-    for (Py_ssize_t i = 0; i < size; i++) {
-        int known = next_of(values, size, &position, &name, NULL);
-        if (known <= 0)
-            return known < 0 ? -1 : 1;
+    Walk walk = walk_over(values);
+    int known;
+    while ((known = next_of(values, &walk, &name, NULL)) > 0) {
         known = PySet_Contains(self->allowed, name);
         Py_DECREF(name);
         if (known <= 0)
             return known;
     }
-    return 1;
+    return known < 0 ? -1 : 1;
 }
 
 static PyObject *
@@ -1504,21 +1513,18 @@ static PyObject *
 copy_of_dictionary(State *state, PyObject *value, int level)
 {
     PyObject *key, *item, *copy = PyDict_New();
-    Py_ssize_t position = 0, size = PyDict_GET_SIZE(value);
-    for (Py_ssize_t i = 0; copy != NULL && i < size; i++) {
-        int there = next_of(value, size, &position, &key, &item);
-        if (there <= 0) {
-            if (there < 0)
-                Py_CLEAR(copy);
-            break;
-        }
+    Walk walk = walk_over(value);
+    int there = copy != NULL;
+    while (there > 0 && (there = next_of(value, &walk, &key, &item)) > 0) {
         PyObject *made = PyUnicode_CheckExact(key) ? copy_of(state, item, level + 1) : NULL;
         if (made == NULL || PyDict_SetItem(copy, key, made) < 0)
-            Py_CLEAR(copy);
+            there = -1;
         Py_XDECREF(made);
         Py_DECREF(key);
         Py_DECREF(item);
     }
+    if (there < 0)
+        Py_CLEAR(copy);
     return copy;
 }
 
