@@ -92,9 +92,10 @@ def test_memory_that_can_not_be_had_is_a_memory_error(
 )
 @pytest.mark.parametrize("build", BUILDS)
 def test_an_interpreter_leaves_those_beside_it_alone(build: str) -> None:
-    is_compiled = build == "compiled" and core is not None
+    if build == "compiled" and core is None:
+        pytest.skip("of the part in C")
     said, errors = run("interpreters.py", build=build)
-    assert (said, errors) == ([str(is_compiled)] * 3, "")
+    assert (said, errors) == ([str(build == "compiled")] * 3, "")
 
 
 class Unhashable(type):
