@@ -157,7 +157,7 @@ def _remembered(value: Any) -> Restore:
 
 def _remembered_list(value: list[Any]) -> Restore:
     # The plain list's methods: the list's own would tell of a change, and convert.
-    items = list.copy(value)
+    items = [*list.__iter__(value)]
     inner = None if are_single(items) else [_remembered(item) for item in items]
     kept = dict(getattr(value, "__dict__", ()))
 

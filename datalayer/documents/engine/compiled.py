@@ -24,7 +24,7 @@ from datalayer.documents.engine.data import LazyData
 from datalayer.documents.engine.internals import EMPTY, listened_to, stock
 from datalayer.documents.engine.sharing import read_first
 
-__all__ = ["core", "fast_init", "is_compiled", "plain_copy"]
+__all__ = ["core", "fast_init", "is_compiled", "list_copy", "plain_copy"]
 
 _PURE = "DATALAYER_PURE_PYTHON"  # a variable for measuring and testing the Python alone
 
@@ -56,9 +56,8 @@ def _load() -> Any:
         LazyData.__dict__["converters"],
         LazyData.__dict__["document"],
     )
-    module.init = module.set_up(
-        slots, BaseDocument, LazyData, EMPTY, _TRACKED, TRACKED, _SINGLE, _init, read_first
-    )
+    kinds = (tuple(_TRACKED), tuple(TRACKED), tuple(_SINGLE))
+    module.init = module.set_up(slots, BaseDocument, LazyData, EMPTY, *kinds, _init, read_first)
     return module
 
 
@@ -95,6 +94,18 @@ def plain_copy(value: Any) -> Any:
         return _copied(value) if type(value) in _MAPPINGS or type(value) in _LISTS else None
     except (_NotPlainError, RecursionError):
         return None
+
+
+def list_copy(value: Any) -> list[Any]:
+    """A plain list of the same items, past the list's own methods.
+
+    ``list.copy`` makes room first and then copies as many items as there were: on Python 3.11,
+    where making room runs the collector, a list that its callbacks or another thread shorten
+    meanwhile crashes the process.
+    """
+    copied: list[Any]
+    copied = [*list.__iter__(value)] if core is None else core.list_copy(value)
+    return copied
 
 
 class _NotPlainError(Exception):

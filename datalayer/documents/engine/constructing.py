@@ -18,7 +18,7 @@ from mongoengine.fields import (
     ListField,
 )
 
-from datalayer.documents.engine.compiled import plain_copy
+from datalayer.documents.engine.compiled import list_copy, plain_copy
 from datalayer.documents.engine.first_reads import default_of
 from datalayer.documents.engine.internals import EMPTY, slots, stock
 from datalayer.documents.engine.plans import Load, Plan, scalar_types
@@ -212,12 +212,12 @@ def _taker_of_list(field: Any) -> Callable[[Any, Any], Any]:
     def take(document: Any, value: Any) -> Any:
         if type(value) is list:
             if types and types.issuperset(map(type, value)):
-                return value.copy()
+                return list_copy(value)
             if holds_parts and {inner.document_type}.issuperset(map(type, value)):
                 owner = weakref.proxy(document)
                 for part in value:
                     slots.instance(part, owner)
-                return value.copy()
+                return list_copy(value)
         return general(document, value)
 
     return take

@@ -67,7 +67,7 @@ class TrackedList(Tracked, BaseList):
     def copy(self) -> list[Any]:
         """A plain list of the same items."""
         self.settle()
-        return list.copy(self)
+        return [*list.__iter__(self)]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._note()
@@ -130,7 +130,7 @@ class TrackedEmbeddedDocumentList(TrackedList, EmbeddedDocumentList):
         return self._of_the_same(super().exclude(**kwargs))
 
     def _of_the_same(self, found: Any) -> Any:
-        same = TrackedEmbeddedDocumentList(list.copy(found), self._instance)
+        same = TrackedEmbeddedDocumentList(list.__iter__(found), self._instance)
         same._path = self._path
         return same
 

@@ -10,7 +10,7 @@ from mongoengine.base import BaseField
 from mongoengine.base.fields import ComplexBaseField
 from mongoengine.fields import BinaryField, DictField, EmbeddedDocumentField, ListField
 
-from datalayer.documents.engine.compiled import plain_copy
+from datalayer.documents.engine.compiled import list_copy, plain_copy
 from datalayer.documents.engine.data import lacks
 from datalayer.documents.engine.internals import stock
 from datalayer.documents.engine.plans import Plan, scalar_types
@@ -157,7 +157,7 @@ def _writer_of_list(field: Any, program: Program) -> ValueWriter:
         if isinstance(value, list):
             # Past BaseList's own iterator, which is a generator.
             if passed and passed.issuperset(map(type, list.__iter__(value))):
-                return list.copy(value)
+                return list_copy(value)
             if write_part is not None:
                 return [write_part(item, wrap) for item in list.__iter__(value)]
         return field.to_mongo(value, True)
