@@ -35,11 +35,15 @@ def pages_of(place: Place, collection: str, after: Any, size: int) -> Iterator[l
 
     Each page is found by itself, through the index: there is no cursor that could get lost.
     """
+    if isinstance(after, MaxKey):
+        return iter(())  # nothing is behind it, and the server takes no such bound
     return _pages(place, {"find": collection, "limit": size}, after)
 
 
 def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator[Sequence[Any]]:
     """The ids of the same documents."""
+    if isinstance(after, MaxKey):
+        return
     command = {"find": collection, "projection": {"_id": 1}}
     while page := documents_in(_found(place, _behind(command | {"limit": 1}, after))):
         first = id_of(page[0])
