@@ -9,6 +9,7 @@ from time import monotonic
 
 from datalayer.core import registry
 from datalayer.errors import ConfigurationError, TransferError
+from datalayer.terminal import printable
 from datalayer.transactions import current
 from datalayer.transfer import checks
 from datalayer.transfer.entries import Damaged, Entry, entries, entry
@@ -103,7 +104,7 @@ def cut_over(
             found = entry(place, name)
             if found.seconds_left:
                 raise TransferError(
-                    f"{found.holder} has not finished the cut-over of {name!r} in "
+                    f"{printable(found.holder or 'a runner')} has not finished the cut-over of {name!r} in "
                     f"{wait_seconds:g} s; it goes on, and `datalayer transfer show {name}` tells "
                     "how far it is",
                     alias=found.plan.target,

@@ -17,6 +17,7 @@ from pymongo.errors import (
 
 from datalayer.errors import TransferError
 from datalayer.server_codes import AUTHORISATION, NOT_PRIMARY, SHUTTING_DOWN, ServerCode, code_of
+from datalayer.terminal import printable
 from datalayer.traceback_locals import without_locals
 from datalayer.transfer.plan import Part, Plan
 
@@ -64,7 +65,7 @@ def index_in_the_way(plan: Plan, part: Part, error: Mapping[str, Any]) -> Transf
     """What to raise when the server refuses a document for a unique index."""
     return TransferError(
         f"{part.target!r} on {plan.target!r} has a unique index on "
-        f"{', '.join(error.get('keyPattern', {}))}, which documents of the source would break; "
+        f"{printable(', '.join(error.get('keyPattern', {})))}, which documents of the source would break; "
         "remove the duplicates, then resume, or roll back",
         alias=plan.target,
     )

@@ -14,6 +14,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from datalayer.errors import TransferError
 from datalayer.server_codes import ServerCode
+from datalayer.terminal import printable
 from datalayer.transfer.entries import RANGES, TRANSFERS, entry
 from datalayer.transfer.exact import OBJECT_ID_SIZE, key_of
 from datalayer.transfer.places import Place
@@ -108,7 +109,7 @@ class Journal:
         if taken is None:
             held = entry(self.place, self.name)
             raise TransferError(
-                f"{held.holder} is at work on the transfer {self.name!r}; should it have died, "
+                f"{printable(held.holder or 'a runner')} is at work on the transfer {self.name!r}; should it have died, "
                 f"its lease runs out in {held.seconds_left:.0f} s: try again then, or wait with "
                 "--wait",
                 alias=self.place.alias,
