@@ -103,8 +103,9 @@ def cut_over(
             _wait(place, name, wait_seconds)
             found = entry(place, name)
             if found.seconds_left:
+                holder = printable(found.holder or "a runner")
                 raise TransferError(
-                    f"{printable(found.holder or 'a runner')} has not finished the cut-over of {name!r} in "
+                    f"{holder} has not finished the cut-over of {name!r} in "
                     f"{wait_seconds:g} s; it goes on, and `datalayer transfer show {name}` tells "
                     "how far it is",
                     alias=found.plan.target,

@@ -63,9 +63,10 @@ def foreign_documents(plan: Plan) -> TransferError:
 
 def index_in_the_way(plan: Plan, part: Part, error: Mapping[str, Any]) -> TransferError:
     """What to raise when the server refuses a document for a unique index."""
+    fields = printable(", ".join(error.get("keyPattern", {})))
     return TransferError(
         f"{part.target!r} on {plan.target!r} has a unique index on "
-        f"{printable(', '.join(error.get('keyPattern', {})))}, which documents of the source would break; "
+        f"{fields}, which documents of the source would break; "
         "remove the duplicates, then resume, or roll back",
         alias=plan.target,
     )
@@ -110,17 +111,17 @@ class Kept:
         """What there is to say about them."""
         if self.changed:
             yield (
-                f"{self.changed} documents of {self.part.target!r} on {plan.target!r} have "
-                "changed since they were verified, or were put there by others "
+                f"documents of {self.part.target!r} on {plan.target!r} have changed since they "
+                f"were verified, or others have put them there: {self.changed} "
                 f"({shown(self._first['changed'])}); --force takes them back all the same, as "
                 "they are now"
             )
         if self.made_anew:
             yield (
-                f"{self.made_anew} documents that were moved from {self.part.source!r} on "
-                f"{plan.source!r} have been made anew there ({shown(self._first['made_anew'])}), "
-                "and both are left in place: remove one of the two yourself, or take back all "
-                "others by --force"
+                f"documents that were moved from {self.part.source!r} on {plan.source!r} have "
+                f"been made anew there: {self.made_anew} ({shown(self._first['made_anew'])}); "
+                "both are left in place: remove one of the two yourself, or take back all others "
+                "by --force"
             )
 
 

@@ -60,7 +60,7 @@ class Journal:
             )
         try:
             self._transfers.update_one(
-                {"_id": self.name, "token": {"$exists": False}},
+                {"_id": self.name, "token": {"$in": []}},  # no other entry, whatever it holds
                 [
                     {
                         "$set": {
@@ -108,8 +108,9 @@ class Journal:
         )
         if taken is None:
             held = entry(self.place, self.name)
+            holder = printable(held.holder or "a runner")
             raise TransferError(
-                f"{printable(held.holder or 'a runner')} is at work on the transfer {self.name!r}; should it have died, "
+                f"{holder} is at work on the transfer {self.name!r}; should it have died, "
                 f"its lease runs out in {held.seconds_left:.0f} s: try again then, or wait with "
                 "--wait",
                 alias=self.place.alias,

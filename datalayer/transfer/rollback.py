@@ -4,7 +4,7 @@ are there, then removes them from the target. What isn't the transfer's own stay
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import bson
@@ -170,25 +170,33 @@ class Rollback:
         replaced = keys_of(each.replaced)
         ids = [one for one in each.written() if key_of(one) not in replaced]
 
-        def is_own(raw: bytes) -> bool:
-            return key_in(raw) not in stay and self._is_own(raw, found)
+        is_own = self._own_of(found)
+
+        def may_go(raw: bytes) -> bool:
+            return key_in(raw) not in stay and is_own(raw)
 
         return [
             one
             for piece in pieces(ids, AT_ONCE)
-            for one in delete_expected(self.destination, part.target, piece, is_own)
+            for one in delete_expected(self.destination, part.target, piece, may_go)
         ]
 
-    def _is_own(self, raw: bytes, found: Judgement) -> bool:
-        mark = found.own.get(key := key_in(raw))
-        if mark is not None or not self.force:
-            return mark == mark_of(raw)
-        # As it is now, but never one that was written with another type of _id.
-        return any(key_of(one) == key and same_id(raw, _alone(one)) for one in found.changed)
+    def _own_of(self, found: Judgement) -> Callable[[bytes], bool]:
+        """Tells whether a document of the target may go."""
+        changed = {key_of(one): one for one in found.changed} if self.force else {}
+
+        def is_own(raw: bytes) -> bool:
+            key = key_in(raw)
+            if key in changed:  # as it is now, but never one with another type of _id
+                return same_id(raw, _alone(changed[key]))
+            return found.own.get(key) == mark_of(raw)
+
+        return is_own
 
     def _restore(self, judge: Judge, each: Range, found: Judgement) -> list[Any]:
         """Bring back what was replaced; the ids of what can't be."""
         left: list[Any] = []
+        is_own = self._own_of(found)
         side = self.journal.side("originals", judge.number)
         for ids in pieces(each.replaced, AT_ONCE):
             originals = by_asked(self.destination, side, ids)
@@ -196,16 +204,13 @@ class Rollback:
             requests = [
                 _restoring(original, there.get(key))
                 for key, original in originals.items()
-                if self._may_replace(there.get(key), original, found)
+                if (raw := there.get(key)) is None or (raw != original and is_own(raw))
             ]
             if requests:
                 self.destination.raw(judge.part.target).bulk_write(requests, ordered=False)
                 there = by_asked(self.destination, judge.part.target, ids)
             left += [one for one in ids if _differ(originals, there, key_of(one))]
         return left
-
-    def _may_replace(self, raw: bytes | None, original: bytes, found: Judgement) -> bool:
-        return raw is None or (raw != original and self._is_own(raw, found))
 
     def _facts(self, number: int) -> Mapping[str, Any] | None:
         return self.journal.progress().get(str(number))
@@ -239,7 +244,8 @@ class Rollback:
 
 def _each_once(ids: Sequence[Any], others: Sequence[Any]) -> list[Any]:
     found = {key_of(one): one for one in ids}
-    return [one for key, one in found.items() if key not in keys_of(others)]
+    not_wanted = keys_of(others)
+    return [one for key, one in found.items() if key not in not_wanted]
 
 
 def _restoring(original: bytes, raw: bytes | None) -> Any:

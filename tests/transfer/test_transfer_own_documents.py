@@ -114,7 +114,7 @@ def test_what_comes_before_a_range_is_written_again_stays(
         target.delete_one({"_id": each["_id"]})
         target.insert_one(each)
     if not force:
-        with pytest.raises(TransferError, match=f"{len(ids)} documents of 'messages'"):
+        with pytest.raises(TransferError, match=rf"have changed .*: {len(ids)} \("):
             transfer.rollback("t")
     transfer.rollback("t", force=True)
     assert list(target.find().sort("_id")) == strangers
@@ -126,7 +126,7 @@ def test_a_document_of_somebody_else_in_an_unverified_range_stays(databases: Dat
     stranger = {"_id": messages(1, 7)[0]["_id"], "mine": True}
     target = databases["archive"].messages
     target.replace_one({"_id": stranger["_id"]}, stranger)
-    with pytest.raises(TransferError, match=rf"1 documents .*{stranger['_id']}.*--force"):
+    with pytest.raises(TransferError, match=rf": 1 \(.*{stranger['_id']}.*--force"):
         transfer.rollback("t")
     assert target.count_documents({}) == 40
     target.delete_one({"_id": stranger["_id"]})
@@ -141,7 +141,7 @@ def test_verifying_again_does_not_make_another_document_the_transfers_own(
     transfer.run(plan())
     databases["archive"].messages.update_one({"number": 7}, {"$set": {"text": "precious"}})
     assert transfer.verify("t").differing == 1
-    with pytest.raises(TransferError, match="1 documents of 'messages'"):
+    with pytest.raises(TransferError, match=r"'messages' on 'archive' have changed .*: 1 \("):
         transfer.rollback("t")
     assert databases["archive"].messages.count_documents({"text": "precious"}) == 1
 
@@ -157,7 +157,8 @@ def test_documents_that_changed_since_a_move_are_counted_and_named(databases: Da
     ids = [str(each["_id"]) for each in messages(40) if each["number"] in (7, 33)]
     with pytest.raises(TransferError) as caught:
         transfer.rollback("t")
-    assert "2 documents of 'messages' on 'archive' have changed" in str(caught.value)
+    assert "'messages' on 'archive' have changed since they were verified" in str(caught.value)
+    assert ": 2 (" in str(caught.value)
     assert [one in str(caught.value) for one in ids] == [True, True]
     assert databases["default"].messages.count_documents({}) == 0
     transfer.rollback("t", force=True)
@@ -170,7 +171,7 @@ def test_at_most_five_ids_are_named(databases: Databases) -> None:
     databases["archive"].messages.update_many({}, {"$set": {"text": "later"}})
     with pytest.raises(TransferError) as caught:
         transfer.rollback("t")
-    assert "40 documents" in str(caught.value)
+    assert ": 40 (" in str(caught.value)
     assert str(caught.value).count("ObjectId(") == 5
 
 
@@ -192,7 +193,7 @@ def test_a_document_made_anew_in_the_source_and_the_moved_one_both_stay(
     anew = {"_id": messages(1, 7)[0]["_id"], "anew": True}
     source.insert_one(anew)
     moved = target.find_one({"_id": anew["_id"]})
-    with pytest.raises(TransferError, match=rf"1 documents that were moved .*{anew['_id']}"):
+    with pytest.raises(TransferError, match=rf"made anew there: 1 \(.*{anew['_id']}"):
         transfer.rollback("t")
     assert list(source.find()) == [anew]
     assert target.count_documents({}) == 40
@@ -233,7 +234,7 @@ def test_an_equal_id_of_another_type_in_the_source_is_another_document(
     databases["default"].messages.insert_many([{"_id": one, "v": 1} for one in range(10)])
     transfer.run(plan(move=True))
     databases["default"].messages.insert_one({"_id": 3.0, "v": 1})
-    with pytest.raises(TransferError, match=r"1 documents that were moved .*\(3\)"):
+    with pytest.raises(TransferError, match=r"made anew there: 1 \(3\)"):
         transfer.rollback("t")
     assert databases["archive"].messages.count_documents({}) == 10
 
@@ -250,7 +251,7 @@ def test_what_changes_while_a_rollback_is_interrupted_stays(databases: Databases
     changed = messages(1, 38)[0] | {"text": "precious"}
     target = databases["archive"].messages
     target.replace_one({"_id": changed["_id"]}, changed)
-    with pytest.raises(TransferError, match="1 documents of 'messages'"):
+    with pytest.raises(TransferError, match=r"'messages' on 'archive' have changed .*: 1 \("):
         transfer.rollback("t")
     assert list(target.find()) == [changed]
     transfer.rollback("t", force=True)
@@ -266,7 +267,7 @@ def test_what_a_move_skipped_and_then_changed_is_not_put_back_as_the_original(
     transfer.run(plan(move=True, conflicts="skip"))
     assert databases["default"].messages.count_documents({}) == 0
     databases["archive"].messages.update_one({"_id": same["_id"]}, {"$set": {"text": "other"}})
-    with pytest.raises(TransferError, match=f"1 documents .*{same['_id']}"):
+    with pytest.raises(TransferError, match=rf": 1 \(.*{same['_id']}"):
         transfer.rollback("t")
 
 
@@ -277,7 +278,7 @@ def test_what_was_replaced_and_changed_since_stays(databases: Databases) -> None
     target.insert_many(mine)
     transfer.run(plan(conflicts="replace"))
     target.update_one({"_id": mine[1]["_id"]}, {"$set": {"text": "precious"}})
-    with pytest.raises(TransferError, match="1 documents of 'messages'"):
+    with pytest.raises(TransferError, match=r"'messages' on 'archive' have changed .*: 1 \("):
         transfer.rollback("t")
     assert target.count_documents({"text": "precious"}) == 1
     transfer.rollback("t", force=True)
