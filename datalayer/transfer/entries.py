@@ -169,7 +169,12 @@ def _checked(stored: Mapping[str, Any]) -> Entry:
 
 
 def _check_progress(plan: Plan, progress: Mapping[str, Any]) -> None:
-    for name, kind in (("begun_at", Timestamp), ("token", dict), ("followed", int)):
+    for name, kind in (
+        ("begun_at", Timestamp),
+        ("token", dict),
+        ("followed", int),
+        ("left_by_rollback", str),
+    ):
         if not isinstance(progress.get(name), kind | None):
             raise _DamageError(f"its {name!r} was altered")
     for number, part in enumerate(plan.parts):

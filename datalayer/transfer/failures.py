@@ -102,10 +102,13 @@ class Kept:
         """Of documents."""
         return self.changed + self.made_anew
 
-    @property
-    def ids(self) -> list[Any]:
-        """The first ids of all."""
-        return [*self._first["made_anew"], *self._first["changed"]]
+    def left(self, plan: Plan) -> str:
+        """What there is to say where everything else was taken back."""
+        ids = [*self._first["made_anew"], *self._first["changed"]]
+        return (
+            f"{self.count} documents of {self.part.target!r} on {plan.target!r} are left as they "
+            f"are ({shown(ids)})"
+        )
 
     def told(self, plan: Plan) -> Iterator[str]:
         """What there is to say about them."""

@@ -57,7 +57,8 @@ class Report:
     created_at: datetime
     updated_at: datetime
     problem: str | None = None
-    """Why the state is ``damaged``: the journal's entry is not as it was made."""
+    """Why the state is ``damaged``: the journal's entry is not as it was made. Or what a forced
+    rollback has left, as another document was in the way."""
 
     @property
     def complete(self) -> bool:
@@ -112,6 +113,7 @@ def report_of(found: Entry | Damaged) -> Report:
         seconds_left=found.seconds_left,
         created_at=found.created_at,
         updated_at=found.updated_at,
+        problem=found.progress.get("left_by_rollback"),
     )
 
 

@@ -81,7 +81,9 @@ class Rollback:
             with self.lease.time():
                 self._clean_up(judge.number, judge.part, kept[judge.number])
         with self.lease.time():
-            self.journal.write(state="rolled_back")
+            left = [each.left(self.plan) for each in kept.values() if each.count]
+            note = {"left_by_rollback": ". ".join(left)} if left else None
+            self.journal.write(state="rolled_back", progress=note)
             self.journal.forget_ranges()
 
     def _check(self, judges: Sequence[Judge]) -> None:
@@ -229,15 +231,12 @@ class Rollback:
         )
         if kept.count:
             logger.warning(
-                "the transfer %s is taken back but for %s documents of %s that stay (%s), and its "
-                "collections beside",
+                "the transfer %s is taken back, but %s",
                 self.plan.name,
-                kept.count,
-                part.target,
-                shown(kept.ids),
+                kept.left(self.plan),
                 extra={"event": "transfer_left", "transfer": self.plan.name},
             )
-            return
+            return  # what is kept beside the journal may be wanted
         for kind in ("originals", "sources"):
             self.destination.collection(self.journal.side(kind, number)).drop()
 

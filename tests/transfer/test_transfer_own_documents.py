@@ -197,7 +197,11 @@ def test_a_document_made_anew_in_the_source_and_the_moved_one_both_stay(
         transfer.rollback("t")
     assert list(source.find()) == [anew]
     assert target.count_documents({}) == 40
-    assert transfer.rollback("t", force=True).state == "rolled_back"
+    report = transfer.rollback("t", force=True)
+    assert (report.state, report.complete) == ("rolled_back", True)
+    assert f"1 documents of 'messages' on 'archive' are left as they are ({anew['_id']!r})" == (
+        report.problem
+    )
     assert list(target.find()) == [moved]
     assert source.find_one({"_id": anew["_id"]}) == anew
     assert source.count_documents({}) == 40

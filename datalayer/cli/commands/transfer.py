@@ -21,6 +21,7 @@ from datalayer.cli.options import Commands, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Styled, Table
 from datalayer.errors import ConfigurationError
+from datalayer.terminal import printable
 from datalayer.settings import Settings
 from datalayer.transfer import Plan, Report
 from datalayer.transfer.resolving import parse_filter
@@ -128,19 +129,12 @@ def _show(output: Output, options: argparse.Namespace) -> ExitCode:
         settings = _chosen(settings, (options.to,))
     with opened(settings, timeout=options.timeout, required=True):
         report = transfer.show(options.name, target=options.to)
-        damaged = report.problem is not None
+        damaged = report.state == "damaged"
         plan = None if damaged else transfer.find(options.name, options.to).plan
     document = {"transfer": report.as_dict(), "plan": plan.as_dict() if plan else None}
     output.show(document, [_report_table(report), *([_plan_table(plan)] if plan else [])])
     _warn(output, report)
     return _code(report)
-
-
-def _warn(output: Output, report: Report) -> None:
-    if report.problem is not None:
-        output.message(
-            f"the entry of {report.name!r} on {report.target!r} is damaged: {report.problem}"
-        )
 
 
 def _tell(output: Output, report: Report) -> ExitCode:
@@ -151,7 +145,15 @@ def _tell(output: Output, report: Report) -> ExitCode:
             "another name with --conflicts replace, or take it back: "
             f"datalayer transfer rollback {report.name} (--force, where documents differ)"
         )
+    _warn(output, report)
     return _code(report)
+
+
+def _warn(output: Output, report: Report) -> None:
+    if report.problem is not None:
+        output.message(
+            f"{report.name!r} on {report.target!r} is {report.state}: {printable(report.problem)}"
+        )
 
 
 def _code(report: Report) -> ExitCode:
