@@ -21,8 +21,8 @@ from datalayer.cli.options import Commands, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Styled, Table
 from datalayer.errors import ConfigurationError
-from datalayer.terminal import printable
 from datalayer.settings import Settings
+from datalayer.terminal import printable
 from datalayer.transfer import Plan, Report
 from datalayer.transfer.resolving import parse_filter
 
