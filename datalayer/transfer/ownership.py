@@ -51,17 +51,25 @@ class Judge:
     def judge(self, each: Range) -> Judgement:
         """What belongs to this transfer, of the documents of a range that are in the target.
 
-        A range whose digest is still the same holds what was verified. In any other, a document is
-        told by what it was before a move deleted it, or by what the source has.
+        A document is told by the mark that a move has taken of it, or by what the source has; in a
+        range without marks, whose digest is still the same, it is what was verified.
         """
         found: dict[bytes, bytes] = {}
-        vouched = self._is_as_verified(each, found)
         marked = each.marked()
+        vouched = self._is_as_verified(each, found) and not marked
+        not_sure = keys_of(each.ids if each.differing else each.left)
         own: dict[bytes, bytes] = {}
         changed: list[Any] = []
         for ids in pieces(each.written(), AT_ONCE):
             there = {key: found[key] for key in map(key_of, ids) if key in found}
-            unlike = self._unlike(ids, there, marked, vouched=vouched, sure=not each.differing)
+            unsure = [
+                one
+                for one in ids
+                if (mark := there.get(key := key_of(one))) is not None
+                and mark != marked.get(key)
+                and not (vouched and key not in not_sure)
+            ]
+            unlike = self._unlike_the_source(unsure, there, vouched=vouched)
             changed += unlike
             own |= {key: there[key] for key in there.keys() - keys_of(unlike)}
         restored = self._restored(each, changed, found)
@@ -119,27 +127,13 @@ class Judge:
 
         return digest_of(noted()) == each.digest
 
-    def _unlike(
-        self,
-        ids: Sequence[Any],
-        there: Mapping[bytes, bytes],
-        marked: Mapping[bytes, bytes],
-        *,
-        vouched: bool,
-        sure: bool,
+    def _unlike_the_source(
+        self, ids: Sequence[Any], there: Mapping[bytes, bytes], *, vouched: bool
     ) -> list[Any]:
-        """Those of ``ids`` whose documents are neither as verified nor as the source has them."""
-        if vouched and sure:
-            return []
-        unsure = [
-            one
-            for one in ids
-            if (mark := there.get(key := key_of(one))) is not None and mark != marked.get(key)
-        ]
-        here = by_asked(self.origin, self.part.source, unsure) if unsure else {}
+        here = by_asked(self.origin, self.part.source, ids) if ids else {}
         return [
             one
-            for one in unsure
+            for one in ids
             if not self._is_like(here.get(key_of(one)), there[key_of(one)], vouched=vouched)
         ]
 

@@ -146,6 +146,26 @@ def test_verifying_again_does_not_make_another_document_the_transfers_own(
     assert databases["archive"].messages.count_documents({"text": "precious"}) == 1
 
 
+@pytest.mark.parametrize("marks", [True, False], ids=["", "of an earlier version"])
+def test_nor_does_it_where_a_move_has_left_the_document_in_the_source(
+    databases: Databases, marks: bool
+) -> None:
+    databases.fill(40)
+    target = databases["archive"].messages
+
+    def change() -> None:
+        target.update_one({"number": 7}, {"$set": {"text": "precious"}})
+
+    assert transfer.run(plan(move=True), on_progress=when("copy", change, 40)).left == 1
+    if not marks:
+        ranges = databases["archive"].datalayer_transfer_ranges
+        ranges.update_many({}, {"$unset": {"marks": True}})
+    transfer.verify("t")
+    with pytest.raises(TransferError, match=r"have changed .*: 1 \("):
+        transfer.rollback("t")
+    assert target.count_documents({"text": "precious"}) == 1
+
+
 def change_two(collection: Collection[Any]) -> None:
     collection.update_many({"number": {"$in": [7, 33]}}, {"$set": {"text": "later"}})
 
