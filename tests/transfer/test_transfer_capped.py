@@ -25,7 +25,7 @@ def in_order(databases: Databases, target: str) -> list[int]:
 
 
 @TARGETS
-@pytest.mark.parametrize("batch_size", [1, 7, 5000])
+@pytest.mark.parametrize("batch_size", [7, 5000])
 def test_documents_keep_the_order_of_their_insertion(
     databases: Databases, target: str, batch_size: int
 ) -> None:
