@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from datalayer.contents import traceback_without_contents
 from datalayer.settings import redact
+from datalayer.terminal import printable, printable_json, printable_lines
 
 __all__ = ["configure_logging"]
 
@@ -60,13 +61,16 @@ class _Discreet(logging.Formatter):
 
 
 class _PlainLines(_Discreet):
-    """Time, level, logger and message; no credentials."""
+    """Time, level, logger and message, in one line but for tracebacks; no credentials."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return printable_lines(redact(super().format(record)))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(super().formatMessage(record))
 
 
 class _JsonLines(_Discreet):
@@ -84,4 +88,4 @@ class _JsonLines(_Discreet):
         )
         if record.exc_info:
             facts["traceback"] = self.formatException(record.exc_info)
-        return redact(json_module.dumps(facts, default=str))
+        return redact(printable_json(json_module.dumps(facts, default=str)))

@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from time import monotonic
 from typing import IO, Any, TypeVar
 
+from datalayer.terminal import printable
+
 __all__ = ["Advance", "progress", "track"]
 
 Item = TypeVar("Item")
@@ -27,6 +29,7 @@ def progress(label: str, total: int | None, *, stream: IO[str] | None = None) ->
     defaults to standard error.
     """
     stream = stream or sys.stderr
+    label = printable(label)
     bar = _bar if stream.isatty() and find_spec("rich") is not None else _lines
     with bar(label, total, stream) as advance:
         yield advance

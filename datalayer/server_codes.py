@@ -39,9 +39,11 @@ class ServerCode(IntEnum):
     UnsupportedFormat = 12
     Unauthorized = 13
     TypeMismatch = 14
+    Overflow = 15
     ProtocolError = 17
     AuthenticationFailed = 18
     IllegalOperation = 20
+    InvalidBSON = 22
     LockTimeout = 24
     NamespaceNotFound = 26
     CursorNotFound = 43
@@ -127,6 +129,7 @@ class ServerCode(IntEnum):
     SocketException = 9001
     LegacyNotPrimary = 10058
     NotWritablePrimary = 10107
+    BSONObjectTooLarge = 10334
     DuplicateKey = 11000
     DuplicateKeyOnUpdate = 11001
     """An older server's, for an update."""

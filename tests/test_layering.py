@@ -29,6 +29,7 @@ FLOORS = (
         "prepared",
         "replica_lag",
         "server_codes",
+        "terminal",
         "traceback_locals",
         "unsafe_forks",
     ),

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from datalayer.cli.tables import Table, as_plain_text, as_rich
+from datalayer.terminal import printable_json, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +45,7 @@ class Output:
     def show(self, document: Any, tables: Sequence[Table]) -> None:
         """The command's result: ``document`` as JSON, or ``tables``."""
         if self.as_json:
-            self._write(json.dumps(document, indent=2, default=str))
+            self._write(printable_json(json.dumps(document, indent=2, default=str)))
             return
         console = self._console()
         for number, table in enumerate(tables):
@@ -54,12 +55,12 @@ class Output:
                 self._write(("\n" if number else "") + as_plain_text(table))
 
     def text(self, text: str) -> None:
-        """A result that is for another program to read, as it is."""
-        self._write(text.rstrip("\n"))
+        """A result that is for another program to read."""
+        self._write(printable_lines(text.rstrip("\n")))
 
     def message(self, text: str) -> None:
         """Something to know besides the result."""
-        self.stderr.write(f"{text}\n")
+        self.stderr.write(f"{printable_lines(text)}\n")
         self.stderr.flush()
 
     def error(self, text: str) -> None:
@@ -88,7 +89,7 @@ class Output:
 
     def _show_next(self, document: Any, tables: Sequence[Table]) -> None:
         if self.as_json:
-            self._write(json.dumps(document, default=str))
+            self._write(printable_json(json.dumps(document, default=str)))
         else:
             self._write("\n\n".join(map(as_plain_text, tables)) + "\n")
 

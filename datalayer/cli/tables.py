@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from datalayer.terminal import printable
+
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
@@ -32,7 +34,10 @@ Cell: TypeAlias = str | int | float | Styled | None
 
 @dataclass(frozen=True)
 class Table:
-    """Columns, rows and an optional title. A column of numbers only is aligned to the right."""
+    """Columns, rows and an optional title. A column of numbers only is aligned to the right.
+
+    Texts are of any origin: control characters in them are shown, not obeyed.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
@@ -50,10 +55,13 @@ def state_cell(state: str) -> Styled:
 
 def as_plain_text(table: Table) -> str:
     """The table in lines whose columns are as wide as they need to be."""
-    texts = [list(table.columns), *([_text(cell) for cell in row] for row in table.rows)]
+    texts = [
+        list(map(printable, table.columns)),
+        *([_text(cell) for cell in row] for row in table.rows),
+    ]
     widths = [max(len(row[at]) for row in texts) for at in range(len(table.columns))]
     right = [table.numeric(at) for at in range(len(table.columns))]
-    lines = [] if table.title is None else [table.title]
+    lines = [] if table.title is None else [printable(table.title)]
     for row in texts:
         cells = (
             cell.rjust(width) if to_the_right else cell.ljust(width)
@@ -71,10 +79,12 @@ def as_rich(table: Table) -> RichTable:
 
     drawn = RichTable(box=box.SIMPLE, title_justify="left", title_style="bold")
     if table.title is not None:
-        drawn.title = Text(table.title)
+        drawn.title = Text(printable(table.title))
     for at, name in enumerate(table.columns):
         drawn.add_column(
-            Text(name), justify="right" if table.numeric(at) else "left", overflow="fold"
+            Text(printable(name)),
+            justify="right" if table.numeric(at) else "left",
+            overflow="fold",
         )
     for row in table.rows:
         drawn.add_row(*(Text(_text(cell), style=_style(cell)) for cell in row))
@@ -89,7 +99,7 @@ def _text(cell: Cell) -> str:
     if cell is None:
         return "-"
     if isinstance(cell, Styled):
-        return cell.text
+        return printable(cell.text)
     if isinstance(cell, float):
         return f"{cell:,.2f}"
-    return f"{cell:,}" if isinstance(cell, int) else cell
+    return f"{cell:,}" if isinstance(cell, int) else printable(cell)

@@ -8,6 +8,7 @@ from textwrap import fill, indent
 from typing import IO
 
 from datalayer.cli.tables import Cell, Table, as_plain_text
+from datalayer.terminal import printable
 
 __all__ = ["Screen"]
 
@@ -24,11 +25,13 @@ class Screen:
 
     def heading(self, text: str) -> None:
         """Start a chapter."""
-        self._write(f"\n\033[1m{text}\033[0m" if self._bold else f"\n{text}")
+        self._write(f"\n\033[1m{printable(text)}\033[0m" if self._bold else f"\n{printable(text)}")
 
     def say(self, text: str) -> None:
         """A sentence or two, wrapped."""
-        self._write(fill(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT))
+        self._write(
+            fill(printable(text), _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
+        )
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
         """Columns as wide as they need to be."""

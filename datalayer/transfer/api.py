@@ -9,13 +9,14 @@ from time import monotonic
 
 from datalayer.core import registry
 from datalayer.errors import ConfigurationError, TransferError
+from datalayer.terminal import printable
 from datalayer.transactions import current
 from datalayer.transfer import checks
-from datalayer.transfer.entries import Entry, entries, entry
+from datalayer.transfer.entries import Damaged, Entry, entries, entry
 from datalayer.transfer.failures import explained
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease, held
-from datalayer.transfer.places import Place
+from datalayer.transfer.places import Place, same_database
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.reports import Report, report_of
 from datalayer.transfer.rollback import Rollback
@@ -102,8 +103,9 @@ def cut_over(
             _wait(place, name, wait_seconds)
             found = entry(place, name)
             if found.seconds_left:
+                holder = printable(found.holder or "a runner")
                 raise TransferError(
-                    f"{found.holder} has not finished the cut-over of {name!r} in "
+                    f"{holder} has not finished the cut-over of {name!r} in "
                     f"{wait_seconds:g} s; it goes on, and `datalayer transfer show {name}` tells "
                     "how far it is",
                     alias=found.plan.target,
@@ -142,8 +144,11 @@ def rollback(
 ) -> Report:
     """Take back what a transfer wrote, finished or not.
 
-    Documents that a move deleted are put back first. ``force`` takes back documents, too, that
-    have changed in the target since they were verified.
+    Documents that a move deleted are put back first. Where the target has documents that can't be
+    told to be this transfer's, because they have changed or others have put them there, nothing
+    is done, unless with ``force``: it takes them back, too, as they are now. Where the source has
+    another document of an ``_id`` by now, both stay in any case: with ``force``, all the rest is
+    taken back.
 
     Raises:
         ConfigurationError: where no transfer has that name.
@@ -152,10 +157,8 @@ def rollback(
     """
     with _working(name, target, wait_seconds) as (found, journal, lease):
         if found.state != "rolled_back":
-            tell = on_progress or _silent
-            # One that has begun was checked then, and differs by its own doing since.
-            begun = found.state == "rolling_back"
-            Rollback(found.plan, journal, lease, tell, force=force or begun).run()
+            taking_back = Rollback(found.plan, journal, lease, on_progress or _silent, force=force)
+            taking_back.run(begun=found.state == "rolling_back")
     return show(name, target=found.plan.target)
 
 
@@ -166,16 +169,15 @@ def show(name: str, *, target: str | None = None) -> Report:
         ConfigurationError: where no transfer has that name.
     """
     with explained(f"looking for the transfer {name!r}"):
-        return report_of(find(name, target))
+        return report_of(_one(name, target))
 
 
 def transfers() -> list[Report]:
-    """All transfers into the connected databases, the latest first."""
+    """All transfers into the connected databases, the latest first; one whose entry in the journal
+    is not as it was made is ``damaged``."""
     with explained("looking for transfers"):
-        found = [each for alias in _aliases(None) for each in _into(alias)]
-        return [
-            report_of(each) for each in sorted(found, key=lambda e: e.created_at, reverse=True)
-        ]
+        found = sorted(_known(None), key=lambda each: each.created_at, reverse=True)
+        return [report_of(each) for each in found]
 
 
 def find(name: str, target: str | None = None) -> Entry:
@@ -183,8 +185,16 @@ def find(name: str, target: str | None = None) -> Entry:
 
     Raises:
         ConfigurationError: where there is none, or more than one.
+        TransferError: where it is damaged.
     """
-    found = [each for alias in _aliases(target) for each in _named(alias, name)]
+    found = _one(name, target)
+    if isinstance(found, Damaged):
+        raise found.error()
+    return found
+
+
+def _one(name: str, target: str | None) -> Entry | Damaged:
+    found = [each for each in _known(target) if each.name == name]
     if not found:
         raise ConfigurationError(
             f"no connected database knows a transfer {name!r}; `datalayer transfer list` shows all"
@@ -196,13 +206,21 @@ def find(name: str, target: str | None = None) -> Entry:
     return found[0]
 
 
-def _named(alias: str, name: str) -> list[Entry]:
-    return [each for each in _into(alias) if each.plan.name == name]
-
-
-def _into(alias: str) -> list[Entry]:
-    """The transfers into ``alias``: another alias may be the same database."""
-    return [each for each in entries(Place.of(alias)) if each.plan.target == alias]
+def _known(target: str | None) -> list[Entry | Damaged]:
+    """All transfers into ``target``, or any connected database. Two aliases may be the same one:
+    an entry counts for the alias that its plan names, a damaged one for the first."""
+    found: list[Entry | Damaged] = []
+    places: list[Place] = []
+    for alias in _aliases(target):
+        place = Place.of(alias)
+        known = any(same_database(place, other) for other in places)
+        for each in entries(place):
+            if isinstance(each, Damaged):
+                found += [] if known else [each]
+            elif each.plan.target == alias:
+                found.append(each)
+        places.append(place)
+    return found
 
 
 def _aliases(target: str | None) -> list[str]:

@@ -12,7 +12,7 @@ from bson import Timestamp
 from pymongo.change_stream import ChangeStream
 
 from datalayer.errors import TransferError
-from datalayer.transfer.exact import key_of
+from datalayer.transfer.exact import RAW, exactly, key_of
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan
 
@@ -76,7 +76,7 @@ class Changes:
             if event is None:
                 break
             self._check(event)
-            identifier = event["documentKey"]["_id"]
+            identifier = exactly(event["documentKey"]["_id"])
             of_part = ids.setdefault(self._numbers[event["ns"]["coll"]], {})
             # Behind the others: what it gave up, a value of a unique index say, came first.
             of_part.pop(key_of(identifier), None)
@@ -129,7 +129,10 @@ def _stream(origin: Place, plan: Plan, **where: Any) -> ChangeStream[dict[str, A
         {"$project": {"operationType": 1, "ns": 1, "documentKey": 1, "clusterTime": 1}},
     ]
     wait_ms = round(_WAIT_SECONDS * 1000)
-    return origin.database.watch(pipeline, max_await_time_ms=wait_ms, **where)
+    # Undecoded: ids are taken exactly as they are.
+    database = origin.database.with_options(codec_options=RAW)
+    stream = database.watch(pipeline, max_await_time_ms=wait_ms, **where)
+    return cast("ChangeStream[dict[str, Any]]", stream)
 
 
 def _concerns(names: list[str]) -> dict[str, Any]:

@@ -69,6 +69,12 @@ def _check_kind(plan: Plan, part: Part) -> None:
             "copied from a snapshot",
             alias=plan.source,
         )
+    if part.options.get("capped") and plan.method == "merge":
+        raise TransferError(
+            f"{part.source!r} is a capped collection, whose order the server doesn't keep when it "
+            "copies by itself: it can only be copied by the method copy",
+            alias=plan.source,
+        )
     if "timeseries" in part.options and (plan.conflicts != "fail" or plan.method == "merge"):
         raise TransferError(
             f"{part.source!r} is a time-series collection, whose _ids are not unique: it can "
@@ -105,6 +111,12 @@ def _check_target(plan: Plan, part: Part, place: Place) -> None:
         raise TransferError(
             f"{where} holds documents already; empty it, name another target, or say what to do "
             "about documents of the same _id with --conflicts skip or replace",
+            alias=place.alias,
+        )
+    if part.options.get("capped") and place.collection(part.target).find_one({}, {"_id": 1}):
+        raise TransferError(
+            f"{where} is capped and holds documents, of which the oldest would be lost to new "
+            "ones; name another target",
             alias=place.alias,
         )
     if plan.carry_options:

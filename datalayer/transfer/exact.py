@@ -4,16 +4,19 @@ give every value back as it was."""
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import bson
-from bson import CodecOptions, ObjectId
+from bson import CodecOptions, Int64, ObjectId
 from bson.binary import UuidRepresentation
 from bson.codec_options import DatetimeConversion
+from bson.errors import BSONError
 from bson.json_util import CANONICAL_JSON_OPTIONS, JSONMode, JSONOptions
 from bson.raw_bson import RawBSONDocument
+
+from datalayer.errors import TransferError
+from datalayer.transfer.keys import LENGTH, key_of_integer, key_of_text, key_of_value, size_of
 
 __all__ = [
     "CANONICAL",
@@ -24,9 +27,12 @@ __all__ = [
     "OBJECT_ID_SIZE",
     "RAW",
     "digest_of",
+    "exactly",
     "id_of",
+    "key_in",
     "key_of",
     "keys_of",
+    "same_id",
     "split",
 ]
 
@@ -46,46 +52,91 @@ _JSON: dict[str, Any] = {
 CANONICAL = CANONICAL_JSON_OPTIONS.with_options(**_JSON)
 EXTENDED_JSON = JSONOptions(json_mode=JSONMode.RELAXED, **_JSON)
 
-# https://bsonspec.org/spec.html: the bytes that a value of each type takes.
-_FIXED = {0x01: 8, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8, 0x13: 16}
-_STRING, _DOCUMENT, _BINARY, _OBJECT_ID = 0x02, 0x03, 0x05, 0x07
+_DOCUMENT, _OBJECT_ID, _POINTER = 0x03, 0x07, 0x0C
 _ID_NAME = b"_id\x00"
 OBJECT_ID_ELEMENT = bytes([_OBJECT_ID]) + _ID_NAME
 """How a document begins, behind its length, where an ObjectId is its ``_id``."""
-OBJECT_ID_SIZE = _FIXED[_OBJECT_ID]
+OBJECT_ID_SIZE = 12
 _VALUE = 9  # where the value of a leading _id begins: length, type and name come before it
-LENGTH = struct.Struct("<i")
-"""How many bytes a document has, and a text."""
+_END = _VALUE + OBJECT_ID_SIZE
 
 
 def id_of(raw: bytes) -> Any:
     """The ``_id`` of a document, without decoding the rest where it comes first, as it does in
-    all that the server has stored itself."""
+    all that the server has stored itself.
+
+    Raises:
+        TransferError: for a DBPointer, which was given up long ago and which no driver can send.
+    """
     if raw[4:_VALUE] == OBJECT_ID_ELEMENT:
-        return ObjectId(raw[_VALUE:21])
+        return ObjectId(raw[_VALUE:_END])
     if raw[5:_VALUE] != _ID_NAME:
-        return bson.decode(raw, DECODED)["_id"]
+        return exactly(bson.decode(raw, RAW)["_id"])
     kind = raw[4]
-    size = _FIXED.get(kind)
-    if size is None:
-        size = _size_of(kind, raw)
-    if size is None:
-        return bson.decode(raw, DECODED)["_id"]
-    element = raw[4 : _VALUE + size]
+    if kind == _POINTER:
+        raise TransferError(
+            "a document has an _id of the kind DBPointer, which no driver can send any more; give "
+            "it another _id, or leave it out with the filter"
+        )
+    ends = _VALUE + size_of(kind, raw, _VALUE)
+    if kind == _DOCUMENT:
+        return _decoded(raw[_VALUE:ends])
+    element = raw[4:ends]
     return bson.decode(LENGTH.pack(len(element) + 5) + element + b"\x00", DECODED)["_id"]
 
 
-def _size_of(kind: int, raw: bytes) -> int | None:
-    (length,) = LENGTH.unpack_from(raw, _VALUE) if len(raw) >= _VALUE + 4 else (0,)
-    sizes: dict[int, int] = {_STRING: length + 4, _DOCUMENT: length, _BINARY: length + 5}
-    return sizes.get(kind)
+def exactly(identifier: Any) -> Any:
+    """An id that was read with ``RAW``, in the form that ``id_of`` gives it."""
+    if isinstance(identifier, RawBSONDocument):
+        return _decoded(bytes(identifier.raw))
+    return identifier
+
+
+def _decoded(document: bytes) -> Any:
+    """A document that is an id: as a mapping where that gives the same bytes back, or else as the
+    bytes that it is. Symbols, say, or two fields of one name, are lost on the way."""
+    try:
+        found = bson.decode(document, DECODED)
+        same = bson.encode(found, codec_options=DECODED) == document
+    except (BSONError, ValueError, TypeError):
+        same = False
+    return found if same else RawBSONDocument(document, RAW)
 
 
 def key_of(identifier: Any) -> bytes:
-    """An id as something to look up in a dict: an embedded document is no key in Python."""
+    """An id as something to look up: the same for two ids if the server takes them for equal,
+    5 and 5.0 say. Where a collection has a collation, texts may be equal beyond that."""
     if isinstance(identifier, ObjectId):
         return identifier.binary
-    return bson.encode({"": identifier}, codec_options=DECODED)
+    kind = type(identifier)
+    if kind is str:
+        return key_of_text(identifier)
+    if kind is int or kind is Int64:
+        return key_of_integer(identifier)
+    encoded = bson.encode({"": identifier}, codec_options=DECODED)
+    return key_of_value(encoded[4], encoded[6:-1])
+
+
+def key_in(raw: bytes) -> bytes:
+    """The key of a document's ``_id``."""
+    if raw[4:_VALUE] == OBJECT_ID_ELEMENT:
+        return raw[_VALUE:_END]
+    if raw[5:_VALUE] != _ID_NAME:
+        return key_of(id_of(raw))
+    kind = raw[4]
+    return key_of_value(kind, raw[_VALUE : _VALUE + size_of(kind, raw, _VALUE)])
+
+
+def same_id(one: bytes, other: bytes) -> bool:
+    """Whether two documents have the same ``_id`` in the same type. With an equal one of another
+    type, neither is a copy of the other."""
+    return _id_bytes(one) == _id_bytes(other)
+
+
+def _id_bytes(raw: bytes) -> bytes:
+    if raw[5:_VALUE] != _ID_NAME:
+        return bson.encode({"_id": id_of(raw)}, codec_options=DECODED)[4:-1]
+    return raw[4 : _VALUE + size_of(raw[4], raw, _VALUE)]
 
 
 def keys_of(ids: Iterable[Any]) -> set[bytes]:

@@ -16,15 +16,16 @@ from datalayer.errors import TransferError
 from datalayer.server_codes import ServerCode
 from datalayer.transfer.changes import Changes, Some
 from datalayer.transfer.copy import Copier, replacement
-from datalayer.transfer.exact import id_of, key_of, keys_of
-from datalayer.transfer.failures import foreign_documents, index_in_the_way
+from datalayer.transfer.exact import id_of, key_in, key_of, keys_of
+from datalayer.transfer.failures import document_refused, foreign_documents, index_in_the_way
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.lease import Lease
+from datalayer.transfer.lookup import by_id, ids_present
 from datalayer.transfer.pace import Pace
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
-from datalayer.transfer.reading import Batch, by_id, documents_at_once, ids_present
+from datalayer.transfer.reading import Batch, documents_at_once
 from datalayer.transfer.shaping import Shape
 
 __all__ = ["Follower"]
@@ -41,7 +42,7 @@ class Follower:
     plan: Plan
     origin: Place
     destination: Place
-    shape: Shape
+    shapes: Sequence[Shape]
     journal: Journal
     lease: Lease
     pace: Pace
@@ -102,7 +103,7 @@ class Follower:
             return None
         last = self.journal.last(number)
         entered = Copier(
-            self.plan, part, number, origin, self.destination, self.shape, self.journal
+            self.plan, part, number, origin, self.destination, self.shapes[number], self.journal
         ).range_of(Batch(found, None), 0 if last is None else last.number + 1)
         entered = entered.now("copied")
         self.journal.write(new=[entered])
@@ -125,7 +126,7 @@ class _Writing:
         self.part: Part = self.plan.parts[number]
         self.origin = origin
         self.journal = follower.journal
-        self.shape = follower.shape
+        self.shape = follower.shapes[number]
         self.target = follower.destination.raw(self.part.target)
         self.entered = entered
         self.new = entered.written() if entered else []
@@ -136,15 +137,19 @@ class _Writing:
         """Write those of ``ids`` and the new ones."""
         ids = [*ids, *self.new]
         for _ in range(_ATTEMPTS):
+            here = {
+                key_in(raw): raw for raw in by_id(self.origin, self.part.source, ids, self.part)
+            }
+            # First, for those of other ids that the target takes for the same.
+            gone = [DeleteOne({"_id": one}) for one in ids if key_of(one) not in here]
+            if gone:
+                self.target.bulk_write(gone, ordered=False)
+            ids = [one for one in ids if key_of(one) in here]
             if not ids:
                 return
-            here = {
-                key_of(id_of(raw)): raw
-                for raw in by_id(self.origin, self.part.source, ids, self.part)
-            }
             try:
                 self.target.bulk_write(
-                    [self._request(one, here.get(key_of(one))) for one in ids], ordered=False
+                    [self._request(one, here[key_of(one)]) for one in ids], ordered=False
                 )
             except BulkWriteError as exc:
                 ids = self._after(ids, exc)
@@ -156,9 +161,7 @@ class _Writing:
             alias=self.plan.target,
         )
 
-    def _request(self, identifier: Any, raw: bytes | None) -> Any:
-        if raw is None:
-            return DeleteOne({"_id": identifier})
+    def _request(self, identifier: Any, raw: bytes) -> Any:
         if key_of(identifier) in self.absent:
             return InsertOne(RawBSONDocument(self.shape(raw)))
         return replacement(self.shape(raw))
@@ -170,8 +173,11 @@ class _Writing:
         the other: those that hold what another needs are removed, and written again with it.
         """
         errors = exc.details["writeErrors"]
-        others = any(each["code"] != ServerCode.DuplicateKey for each in errors)
-        if others or exc.details.get("writeConcernErrors"):
+        for error in errors:
+            if error["code"] != ServerCode.DuplicateKey:
+                identifier = ids[error["index"]]
+                raise document_refused(self.plan, self.part, identifier, error) from None
+        if exc.details.get("writeConcernErrors"):
             raise exc
         failed = [ids[each["index"]] for each in errors]
         foreign = [
@@ -189,7 +195,7 @@ class _Writing:
         holders: list[Any] = []
         for error in errors:
             query = {name: {"$eq": value} for name, value in error["keyValue"].items()}
-            found = [each["_id"] for each in self.target.find(query, {"_id": True})]
+            found = [id_of(bytes(each.raw)) for each in self.target.find(query, {"_id": True})]
             known, skipped = self.journal.touch(self.number, found)
             if not found or keys_of(found) - (known - skipped):
                 raise index_in_the_way(self.plan, self.part, error)

@@ -10,7 +10,13 @@ from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 
 from datalayer.transfer.arrays import array_of_object_ids, document_of, documents_in, object_ids_in
-from datalayer.transfer.exact import OBJECT_ID_ELEMENT, OBJECT_ID_SIZE, id_of, key_of
+from datalayer.transfer.exact import (
+    OBJECT_ID_ELEMENT,
+    OBJECT_ID_SIZE,
+    id_of,
+    key_in,
+    key_of,
+)
 
 __all__ = [
     "ObjectIds",
@@ -105,7 +111,7 @@ def are_of(documents: Sequence[bytes], ids: Sequence[Any]) -> bool:
     found = ids_of(documents)
     if isinstance(found, ObjectIds):
         return found == packed(ids)
-    return list(map(key_of, found)) == list(map(key_of, ids))
+    return list(map(key_in, documents)) == list(map(key_of, ids))
 
 
 def among(ids: Sequence[Any]) -> Mapping[str, Any]:

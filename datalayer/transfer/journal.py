@@ -8,14 +8,15 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bson.errors import BSONError
 from pymongo import ASCENDING, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from datalayer.errors import TransferError
 from datalayer.server_codes import ServerCode
+from datalayer.terminal import printable
 from datalayer.transfer.entries import RANGES, TRANSFERS, entry
 from datalayer.transfer.exact import OBJECT_ID_SIZE, key_of
-from datalayer.transfer.ids import ObjectIds, packed
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.ranges import Range, RangeState
@@ -45,6 +46,7 @@ class Journal:
         self.token = 0
         self._transfers = place.collection(TRANSFERS)
         self._ranges = place.collection(RANGES)
+        self._stored = place.raw(RANGES)
 
     def create(self, plan: Plan) -> None:
         """Enter ``plan``.
@@ -58,7 +60,7 @@ class Journal:
             )
         try:
             self._transfers.update_one(
-                {"_id": self.name, "token": {"$exists": False}},
+                {"_id": self.name, "token": {"$in": []}},  # no other entry, whatever it holds
                 [
                     {
                         "$set": {
@@ -106,8 +108,9 @@ class Journal:
         )
         if taken is None:
             held = entry(self.place, self.name)
+            holder = printable(held.holder or "a runner")
             raise TransferError(
-                f"{held.holder} is at work on the transfer {self.name!r}; should it have died, "
+                f"{holder} is at work on the transfer {self.name!r}; should it have died, "
                 f"its lease runs out in {held.seconds_left:.0f} s: try again then, or wait with "
                 "--wait",
                 alias=self.place.alias,
@@ -184,8 +187,8 @@ class Journal:
         query = self._within(part)
         if states:
             query["state"] = {"$in": list(states)}
-        for stored in self._ranges.find(query).sort("_id", ASCENDING):
-            yield _range_of(stored)
+        for stored in self._stored.find(query).sort("_id", ASCENDING):
+            yield self._range_of(stored)
 
     def ask_for_cut_over(self) -> None:
         """Let the runner know, whoever it is; nothing happens where it was done before."""
@@ -213,7 +216,7 @@ class Journal:
                 }
             },
         ]
-        found = list(self._ranges.aggregate(pipeline, hint=_IDS_INDEX))
+        found = list(self._stored.aggregate(pipeline, hint=_IDS_INDEX))
         if found:
             self.write()
             self._ranges.update_many(
@@ -225,8 +228,8 @@ class Journal:
 
     def last(self, part: int) -> Range | None:
         """The range that was entered last."""
-        stored = self._ranges.find_one(self._within(part), sort=[("_id", -1)])
-        return None if stored is None else _range_of(stored)
+        stored = self._stored.find_one(self._within(part), sort=[("_id", -1)])
+        return None if stored is None else self._range_of(stored)
 
     def totals(self, part: int | None = None) -> dict[str, int]:
         """Sums over all ranges, or those of one part."""
@@ -255,6 +258,16 @@ class Journal:
         stored = self._transfers.find_one({"_id": self.name}, {"progress": True})
         return {} if stored is None else dict(stored["progress"])
 
+    def forget(self, each: Range) -> None:
+        """Drop a range that was taken back.
+
+        Raises:
+            TransferError: when the lease has run out: this runner has to stop.
+        """
+        self.write()
+        if not self._ranges.delete_one(self._mine(each)).deleted_count:
+            raise self.lost()
+
     def forget_ranges(self) -> None:
         """Drop the ranges of a transfer that was taken back."""
         self._ranges.delete_many({"_id": {"$gte": f"{self.name}/", "$lt": f"{self.name}0"}})
@@ -267,13 +280,22 @@ class Journal:
         """Selects the ranges of a part."""
         return {"_id": {"$gte": f"{self.name}/{part}/", "$lt": f"{self.name}/{part}0"}}
 
+    def _range_of(self, stored: Mapping[str, Any]) -> Range:
+        try:
+            _, part, number = stored["_id"].rsplit("/", 2)
+            return Range.of(int(part), int(number), stored)
+        except (KeyError, TypeError, ValueError, AttributeError, BSONError):
+            raise TransferError(
+                f"the range {stored.get('_id')!r} in {RANGES!r} on {self.place.alias!r} is not as "
+                f"the transfer {self.name!r} has entered it: nothing is done by it. Bring it back "
+                "as it was, from a backup of that database",
+                alias=self.place.alias,
+            ) from None
+
     def _entry(self, each: Range) -> ReplaceOne[dict[str, Any]]:
-        document = {"token": self.token, **each.changing()}
-        ids = packed(each.ids)
+        document = {"token": self.token, **each.settled(), **each.changing()}
         if self.followed:  # where ranges are looked up by each id
-            document |= {"ids": list(ids), "followed": True}
-        else:
-            document["ids"] = ids.joined if isinstance(ids, ObjectIds) else list(ids)
+            document |= {"ids": list(each.ids), "followed": True}
         return ReplaceOne(self._mine(each), document, upsert=True)
 
     def _update(self, each: Range) -> UpdateOne:
@@ -285,8 +307,3 @@ class Journal:
 
 def _from_now(seconds: float) -> dict[str, Any]:
     return {"$add": ["$$NOW", round(seconds * 1000)]}
-
-
-def _range_of(stored: Mapping[str, Any]) -> Range:
-    _, part, number = stored["_id"].rsplit("/", 2)
-    return Range.of(int(part), int(number), stored)

@@ -10,19 +10,19 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, ReplaceOne
 
-from datalayer.transfer.exact import id_of, key_of
+from datalayer.transfer.exact import id_of, key_in
 from datalayer.transfer.ids import pieces
 from datalayer.transfer.journal import Journal
+from datalayer.transfer.lookup import by_asked, by_id, ids_present
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range
-from datalayer.transfer.reading import by_id, ids_present
 from datalayer.transfer.shaping import Shape, unshape_of
 
-__all__ = ["AT_ONCE", "Mover", "delete_expected"]
+__all__ = ["Mover", "delete_expected", "same_as"]
 
-AT_ONCE = 1000
-"""How many documents are deleted, or put back, by one command."""
+_AT_ONCE = 1000
+"""How many documents are deleted by one command."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,13 @@ class Mover:
 
         What has changed since it was copied is left and noted.
         """
-        unshape = unshape_of(self.plan)
+        unshape = unshape_of(self.plan, self.part)
         left: list[Any] = []
-        for ids in pieces(each.ids, AT_ONCE):
-            there = {
-                key_of(id_of(raw)): raw
-                for raw in by_id(self.destination, self.part.target, ids, None)
-            }
+        for ids in pieces(each.ids, _AT_ONCE):
+            there = by_asked(self.destination, self.part.target, ids)
 
             def is_there(raw: bytes, there: dict[bytes, bytes] = there) -> bool:
-                copied = there.get(key_of(id_of(raw)))
+                copied = there.get(key_in(raw))
                 if copied is None or self.shape(raw) != copied:
                     return False
                 return unshape is None or unshape(copied) == raw
@@ -90,11 +87,12 @@ def delete_expected(
         if keep is not None:
             keep(expected)
         place.collection(collection).bulk_write(
-            [_deletion(raw) for raw in expected], ordered=False
+            [DeleteOne(same_as(raw)) for raw in expected], ordered=False
         )
     return ids_present(place, collection, ids, None)
 
 
-def _deletion(raw: bytes) -> DeleteOne:
+def same_as(raw: bytes) -> dict[str, Any]:
+    """Selects a document if it is still the same."""
     same = {"$eq": ["$$ROOT", {"$literal": RawBSONDocument(raw)}]}
-    return DeleteOne({"_id": id_of(raw), "$expr": same})
+    return {"_id": id_of(raw), "$expr": same}

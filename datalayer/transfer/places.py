@@ -19,7 +19,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from datalayer.core import Connection, registry
 from datalayer.transfer.exact import DECODED, RAW
 
-__all__ = ["MAJORITY", "Place", "share_a_cluster"]
+__all__ = ["MAJORITY", "Place", "same_database", "share_a_cluster"]
 
 MAJORITY = WriteConcern("majority")
 """Journal and documents outlive a fail-over: what was noted as done was done."""
@@ -118,6 +118,12 @@ class Place:
 def share_a_cluster(one: Place, other: Place) -> bool:
     """Whether both are on the same servers, by the addresses that the servers give themselves."""
     return one.client is other.client or bool(_members(one) & _members(other))
+
+
+def same_database(one: Place, other: Place) -> bool:
+    """Whether both are one database under two aliases."""
+    names = [place.connection.settings.database for place in (one, other)]
+    return names[0] == names[1] and share_a_cluster(one, other)
 
 
 def _members(place: Place) -> set[tuple[str | None, tuple[str, int | None]]]:

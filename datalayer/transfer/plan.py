@@ -92,12 +92,17 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """The plan that ``to_json`` wrote. Entries of later versions are ignored."""
+        """The plan that ``to_json`` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: where it is none, or says what this version doesn't
+                know: a later one means something by it.
+        """
         stored = json_util.loads(text, json_options=CANONICAL)
-        known = {each.name for each in fields(cls)}
-        values = {name: value for name, value in stored.items() if name in known}
-        values["parts"] = tuple(_part_of(part) for part in stored["parts"])
-        return cls(**values)
+        unknown = set(stored) - {each.name for each in fields(cls)}
+        if unknown:
+            raise ValueError(f"a later version's: {sorted(unknown)}")
+        return cls(**{**stored, "parts": tuple(_part_of(part) for part in stored["parts"])})
 
     def of_recipe(self, recipe: str) -> Plan:
         """The same plan, marked as made by ``recipe``."""

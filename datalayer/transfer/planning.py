@@ -16,6 +16,7 @@ from datalayer.transfer import checks
 from datalayer.transfer.failures import explained
 from datalayer.transfer.places import Place, share_a_cluster
 from datalayer.transfer.plan import Conflicts, Method, Part, Plan
+from datalayer.transfer.reading import keeps_order
 from datalayer.transfer.resolving import Model, both, parse_filter, resolved
 from datalayer.transfer.shaping import function_of
 
@@ -271,7 +272,7 @@ def _average_bytes(origin: Place, name: str) -> int:
 
 
 def _best_method(parts: tuple[Part, ...], *, one_cluster: bool, reshapes: bool) -> Method:
-    special = any("timeseries" in part.options for part in parts)
+    special = any("timeseries" in part.options or keeps_order(part) for part in parts)
     if not one_cluster or reshapes or special:
         return "copy"
     # The server takes as long for a small document as for a larger one.

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bson import MinKey, ObjectId
+from bson import MaxKey, MinKey, ObjectId
 
 from datalayer.transfer.arrays import documents_in
 from datalayer.transfer.exact import LENGTH, RAW, id_of
@@ -35,11 +35,15 @@ def pages_of(place: Place, collection: str, after: Any, size: int) -> Iterator[l
 
     Each page is found by itself, through the index: there is no cursor that could get lost.
     """
+    if isinstance(after, MaxKey):
+        return iter(())  # nothing is behind it, and the server takes no such bound
     return _pages(place, {"find": collection, "limit": size}, after)
 
 
 def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator[Sequence[Any]]:
     """The ids of the same documents."""
+    if isinstance(after, MaxKey):
+        return
     command = {"find": collection, "projection": {"_id": 1}}
     while page := documents_in(_found(place, _behind(command | {"limit": 1}, after))):
         first = id_of(page[0])
@@ -51,6 +55,8 @@ def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator
             ids = ids_in(_found(place, _behind(command | {"limit": size}, after)))
             yield ids
             after = ids[-1]
+    if last := _the_last(place, command | {"limit": 1}, after):
+        yield [id_of(each) for each in last]
 
 
 def _object_ids_from(
@@ -68,6 +74,17 @@ def _pages(place: Place, command: dict[str, Any], after: Any) -> Iterator[list[b
     while page := documents_in(_found(place, _behind(command, after))):
         yield page
         after = id_of(page[-1])
+    if last := _the_last(place, command, after):
+        yield last
+
+
+def _the_last(place: Place, command: dict[str, Any], after: Any) -> list[bytes]:
+    """The document whose id is MaxKey, if that is still to come: where a bound has no end it ends
+    before that one."""
+    if isinstance(after, MaxKey):
+        return []
+    query = {"filter": {"_id": MaxKey()}, "hint": {"_id": 1}}
+    return documents_in(_found(place, _one_batch(command | query)))
 
 
 def _behind(command: dict[str, Any], after: Any) -> dict[str, Any]:

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from queue import Empty, Full, Queue
 from typing import Any, cast
 
 from bson import ObjectId
 
-from datalayer.transfer.exact import OBJECT_ID_SIZE, id_of, key_of, split
-from datalayer.transfer.ids import ObjectIds, among, ids_of, packed
+from datalayer.transfer.exact import OBJECT_ID_SIZE, id_of, key_in, key_of, split
+from datalayer.transfer.ids import ObjectIds, ids_of, packed
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
-from datalayer.transfer.raw_find import BEGINNING, first_batch_of, ids_behind, pages_of
-from datalayer.transfer.resolving import both
+from datalayer.transfer.raw_find import BEGINNING, ids_behind, pages_of
 
 __all__ = [
     "BEGINNING",
     "Batch",
     "batches",
-    "by_id",
     "compared_at_once",
     "documents_at_once",
     "how_many",
-    "ids_present",
     "is_paged",
-    "raw_between",
-    "raw_by_id",
+    "keeps_order",
 ]
 
 _MOST_BYTES = 8 * 2**20
@@ -41,8 +36,7 @@ _MOST_COMPARED_BYTES = 3 * 2**20
 """What is compared at once: for more, the process asks the system for new memory each time."""
 _MOST_ID_BYTES = 2**20
 _AHEAD = 2
-_PAGED_BY_NO_INDEX = frozenset({"timeseries", "clusteredIndex", "collation"})
-_ORDERED = (ObjectId, int, datetime)
+_PAGED_BY_NO_INDEX = frozenset({"timeseries", "clusteredIndex", "collation", "capped"})
 _PATIENCE_SECONDS = 0.1
 
 
@@ -56,10 +50,21 @@ class Batch:
 
 @contextmanager
 def batches(
-    place: Place, part: Part, plan: Plan, after: Any = BEGINNING
+    place: Place,
+    part: Part,
+    plan: Plan,
+    after: Any = BEGINNING,
+    known: Set[bytes] = frozenset(),
 ) -> Iterator[Iterator[Batch]]:
-    """The documents of ``part`` behind the id ``after``, in a ``with`` block, read by a thread."""
-    reader = _Ahead(_read(place, part, plan, after))
+    """The documents of ``part`` behind the id ``after``, in a ``with`` block, read by a thread.
+
+    Those of a capped collection come in the order in which they were inserted, without those whose
+    keys are ``known``.
+    """
+    if keeps_order(part):
+        reader = _Ahead(_in_order(place, part, plan, known))
+    else:
+        reader = _Ahead(_read(place, part, plan, after))
     try:
         yield reader.received()
     finally:
@@ -113,22 +118,6 @@ class _Ahead:
         return False
 
 
-def by_id(place: Place, collection: str, ids: Sequence[Any], part: Part | None) -> list[bytes]:
-    """The documents of ``ids`` that are there, in the order of ``_id``; with ``part``, only
-    those that its filter selects."""
-    return list(split(raw_by_id(place, collection, ids, part)))
-
-
-def raw_by_id(
-    place: Place, collection: str, ids: Sequence[Any], part: Part | None
-) -> Iterator[bytes]:
-    """The same, as the server packs them."""
-    cursor = place.collection(collection).find_raw_batches(
-        _selected(part, {"_id": among(ids)}), sort=[("_id", 1)], batch_size=len(ids) + 1
-    )
-    yield from cast(Iterable[bytes], cursor)
-
-
 def documents_at_once(part: Part, plan: Plan) -> int:
     """How many documents make a batch where their sizes aren't known: of large ones, fewer."""
     return _how_many(part, plan, _MOST_BYTES)
@@ -150,12 +139,6 @@ def _how_many(part: Part, plan: Plan, most_bytes: int) -> int:
     return max(min(plan.batch_size, most_bytes // max(average, 1)), 1)
 
 
-def ids_present(place: Place, collection: str, ids: Sequence[Any], part: Part | None) -> list[Any]:
-    """The ids of the same documents."""
-    query = _selected(part, {"_id": among(ids)})
-    return [each["_id"] for each in place.collection(collection).find(query, {"_id": True})]
-
-
 def how_many(place: Place, part: Part) -> int:
     """How many documents the part's filter selects now; of all, the index on ``_id`` tells it in
     half the time."""
@@ -163,24 +146,21 @@ def how_many(place: Place, part: Part) -> int:
     return place.collection(part.source).count_documents(dict(part.filter), **hint)
 
 
-def _selected(part: Part | None, query: dict[str, Any]) -> dict[str, Any]:
-    """``query``, within the filter of ``part`` where that has one."""
-    return query if part is None else both(query, dict(part.filter))
+def keeps_order(part: Part) -> bool:
+    """Whether the order in which documents were inserted belongs to what is copied."""
+    return bool(part.options.get("capped"))
 
 
-def raw_between(
-    place: Place, collection: str, ids: Sequence[Any], part: Part | None
-) -> bytes | None:
-    """The documents from the first of ``ids`` to the last, as a BSON array, with at most one more
-    than those are.
-
-    ``None`` where the server would not find them all that way (ids of several types, or in the
-    order of a collation).
-    """
-    if type(ids[0]) is not type(ids[-1]) or not isinstance(ids[0], _ORDERED):
-        return None
-    query = _selected(part, {"_id": {"$gte": ids[0], "$lte": ids[-1]}})
-    return first_batch_of(place, collection, query, len(ids) + 1)
+def _in_order(place: Place, part: Part, plan: Plan, known: Set[bytes]) -> Iterator[Batch]:
+    cursor = place.collection(part.source).find_raw_batches(
+        dict(part.filter), sort=[("$natural", 1)], batch_size=plan.batch_size
+    )
+    with cursor:
+        pages = (
+            [raw for raw in split([page]) if key_in(raw) not in known]
+            for page in cast(Iterable[bytes], cursor)
+        )
+        yield from _batches(pages, plan)
 
 
 def _read(place: Place, part: Part, plan: Plan, after: Any) -> Iterator[Batch]:
@@ -217,11 +197,11 @@ def _read_ids(
         for page in ids_behind(place, part.source, after, _merged_at_once(part, plan)):
             yield from [Batch(page, None)] if isinstance(page, ObjectIds) else _pieces(page, most)
         return
-    cursor = place.collection(part.source).find(
+    cursor = place.collection(part.source).find_raw_batches(
         query, {"_id": True}, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
     )
     with cursor:
-        yield from _pieces((document["_id"] for document in cursor), most)
+        yield from _pieces(map(id_of, split(cast(Iterable[bytes], cursor))), most)
 
 
 def _pieces(found: Iterable[Any], most: int) -> Iterator[Batch]:
@@ -271,4 +251,4 @@ def _id_bytes(identifier: Any) -> int:
 
 
 def _usual_size(identifier: Any) -> int:
-    return len(key_of(identifier)) if isinstance(identifier, dict) else 16
+    return len(key_of(identifier)) if isinstance(identifier, Mapping) else 16

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from datalayer.transfer.entries import Entry
+from pymongo.errors import OperationFailure
+
+from datalayer.server_codes import AUTHORISATION, PASSING
+from datalayer.transfer.entries import DAMAGED, RANGES, Damaged, Entry
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place
 
@@ -19,8 +22,8 @@ class Report:
 
     name: str
     state: str
-    """``new``, ``running``, ``following``, ``drifted``, ``done``, ``rolling_back`` or
-    ``rolled_back``."""
+    """``new``, ``running``, ``following``, ``drifted``, ``done``, ``rolling_back``,
+    ``rolled_back`` or ``damaged``."""
     source: str
     target: str
     move: bool
@@ -53,6 +56,9 @@ class Report:
     """How long it keeps others out if it has died."""
     created_at: datetime
     updated_at: datetime
+    problem: str | None = None
+    """Why the state is ``damaged``: the journal's entry is not as it was made. Or what a forced
+    rollback has left, as another document was in the way."""
 
     @property
     def complete(self) -> bool:
@@ -66,11 +72,23 @@ class Report:
         return shown
 
 
-def report_of(found: Entry) -> Report:
+def report_of(found: Entry | Damaged) -> Report:
     """How the transfer of the journal's entry stands."""
+    if isinstance(found, Damaged):
+        return _damaged(found)
     plan = found.plan
-    journal = Journal(Place.of(plan.target), plan.name)
-    totals = journal.totals()
+    place = Place.of(plan.target)
+    try:
+        totals = Journal(place, plan.name).totals()
+    except OperationFailure as exc:
+        if exc.code in AUTHORISATION | PASSING or exc.timeout:
+            raise
+        return _damaged(
+            Damaged(
+                plan.name, place, f"its ranges in {RANGES!r} were altered", plan.recipe,
+                found.created_at, found.updated_at,
+            )
+        )  # fmt: skip
     return Report(
         name=plan.name,
         state=found.state,
@@ -95,4 +113,24 @@ def report_of(found: Entry) -> Report:
         seconds_left=found.seconds_left,
         created_at=found.created_at,
         updated_at=found.updated_at,
+        problem=found.progress.get("left_by_rollback"),
+    )
+
+
+def _damaged(found: Damaged) -> Report:
+    numbers = {each.name: 0 for each in fields(Report) if each.type == "int"}
+    return Report(
+        name=found.name,
+        state=DAMAGED,
+        source="",
+        target=found.place.alias,
+        move=False,
+        method="",
+        **numbers,
+        recipe=found.recipe,
+        holder=None,
+        seconds_left=0.0,
+        created_at=found.created_at,
+        updated_at=found.updated_at,
+        problem=found.problem,
     )

@@ -15,6 +15,7 @@ from datalayer.transfer import carrying
 from datalayer.transfer.changes import Changes
 from datalayer.transfer.copy import Copier
 from datalayer.transfer.entries import Entry
+from datalayer.transfer.exact import key_of
 from datalayer.transfer.failures import PAST_IS_GONE, fail_over
 from datalayer.transfer.following import Follower
 from datalayer.transfer.journal import Journal
@@ -24,10 +25,10 @@ from datalayer.transfer.pace import Pace
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.ranges import Range, RangeState
-from datalayer.transfer.reading import BEGINNING, Batch, batches, how_many
+from datalayer.transfer.reading import BEGINNING, Batch, batches, how_many, keeps_order
 from datalayer.transfer.shaping import shape_of
 from datalayer.transfer.verify import Verifier
-from datalayer.transfer.workers import OnProgress, Progress, Workers
+from datalayer.transfer.workers import Item, OnProgress, Progress, Work, Workers
 
 __all__ = ["Runner"]
 
@@ -47,7 +48,7 @@ class Runner:
         self.tell = tell
         self.origin = Place.of(self.plan.source)
         self.destination = Place.of(self.plan.target)
-        self.shape = shape_of(self.plan)
+        self.shapes = [shape_of(self.plan, part) for part in self.plan.parts]
         self.pace = Pace(self.plan.rate, self.plan.max_lag_seconds, self.destination)
         self.work = Workers(self.plan, journal, lease, tell)
 
@@ -135,25 +136,32 @@ class Runner:
         return self.origin.as_of(begun_at) if self.plan.snapshot else self.origin
 
     def _copy(self, number: int, part: Part, past: Place) -> None:
-        copier = Copier(self.plan, part, number, past, self.destination, self.shape, self.journal)
+        copier = Copier(
+            self.plan, part, number, past, self.destination, self.shapes[number], self.journal
+        )
 
         def write(each: Range, batch: Batch | None) -> Range:
             return copier.write(each, batch)
 
         if unfinished := [(each, None) for each in self.journal.ranges(number, "copying")]:
-            self.work.on("copy", unfinished, write, ahead=True)
+            self._write(part, unfinished, write)
         if self._progress_of(number)["read"]:
             return
         last = self.journal.last(number)
         after = BEGINNING if last is None else last.ids[-1]
         following = 0 if last is None else last.number + 1
-        with batches(past, part, self.plan, after) as read:
-            self.work.on("copy", self._entered(copier, read, following), write, ahead=True)
+        known = self._known(number) if keeps_order(part) else set()
+        with batches(past, part, self.plan, after, known) as read:
+            self._write(part, self._entered(copier, read, following), write)
         self._note(progress={f"{number}.read": True})
 
-    def _entered(
-        self, copier: Copier, read: Iterator[Batch], following: int
-    ) -> Iterator[tuple[Range, Batch | None]]:
+    def _write(self, part: Part, items: Iterable[Item], write: Work) -> None:
+        self.work.on("copy", items, write, ahead=True, in_order=keeps_order(part))
+
+    def _known(self, number: int) -> set[bytes]:
+        return {key_of(one) for each in self.journal.ranges(number) for one in each.ids}
+
+    def _entered(self, copier: Copier, read: Iterator[Batch], following: int) -> Iterator[Item]:
         for number, batch in enumerate(read, following):
             self.pace.wait(len(batch.ids))
             with self.lease.time():
@@ -190,7 +198,7 @@ class Runner:
         self._note(state="following")
         begun_at, token = progress["begun_at"], progress.get("token")
         follower = Follower(
-            self.plan, self.origin, self.destination, self.shape, self.journal, self.lease,
+            self.plan, self.origin, self.destination, self.shapes, self.journal, self.lease,
             self.pace, progress.get("followed", 0),
         )  # fmt: skip
         with Changes.since(self.origin, self.plan, begun_at, token) as changes:
@@ -212,7 +220,7 @@ class Runner:
     def _verify(
         self, number: int, part: Part, origin: Place, states: Iterable[RangeState]
     ) -> None:
-        verifier = Verifier(self.plan, part, origin, self.destination, self.shape)
+        verifier = Verifier(self.plan, part, origin, self.destination, self.shapes[number])
         items = ((each, None) for each in self.journal.ranges(number, *states))
         self.work.on("verify", items, lambda each, _: verifier.verify(each), ahead=False)
         with self.lease.time():
@@ -222,8 +230,9 @@ class Runner:
 
     def _delete(self, number: int, part: Part) -> None:
         mover = Mover(
-            self.plan, part, number, self.origin, self.destination, self.shape, self.journal
-        )
+            self.plan, part, number, self.origin, self.destination, self.shapes[number],
+            self.journal,
+        )  # fmt: skip
         items = (
             (each.now("deleting"), None)
             for each in self.journal.ranges(number, "verified", "deleting")

@@ -10,47 +10,45 @@ import bson
 
 from datalayer.errors import ConfigurationError, TransferError
 from datalayer.named_modules import import_named
-from datalayer.transfer.exact import DECODED, key_of
-from datalayer.transfer.plan import Plan
+from datalayer.transfer.exact import DECODED, id_of
+from datalayer.transfer.failures import shown
+from datalayer.transfer.plan import Part, Plan
 
-__all__ = ["Shape", "Transform", "function_of", "shape_of", "unshape_of"]
+__all__ = ["MOST_BYTES", "Shape", "Transform", "function_of", "shape_of", "unshape_of"]
 
+MOST_BYTES = 16 * 2**20
+"""Of a document: the server's ``maxBsonObjectSize``, the same everywhere."""
+_FIRST = {"_id": None}
 Transform: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 Shape: TypeAlias = Callable[[bytes], bytes]
 """Takes a document's bytes as they are in the source, and gives those for the target."""
 
 
-def shape_of(plan: Plan) -> Shape:
-    """What ``plan`` does to each document. The same document always has the same outcome."""
+def shape_of(plan: Plan, part: Part) -> Shape:
+    """What ``plan`` does to each document of ``part``. The same document always has the same
+    outcome."""
     if not plan.reshapes:
         return _as_it_is
     function = function_of(plan.transform) if plan.transform else None
 
-    def shape(raw: bytes) -> bytes:
-        document = bson.decode(raw, DECODED)
-        identifier = document.get("_id")
+    def shaped(document: dict[str, Any]) -> Any:
         document = _mapped(document, plan.fields)
-        shaped: Any = document if function is None else function(document)
-        if plan.constants and isinstance(shaped, Mapping):
-            shaped = {**shaped, **plan.constants}
-        return _encoded(shaped, identifier)
+        made: Any = document if function is None else function(document)
+        if plan.constants and isinstance(made, Mapping):
+            made = {**made, **plan.constants}
+        return made
 
-    return shape
+    return _checked(shaped, "transform", f"{part.source!r} on {plan.source!r}", plan.source)
 
 
-def unshape_of(plan: Plan) -> Shape | None:
+def unshape_of(plan: Plan, part: Part) -> Shape | None:
     """The way back, from the target's form to the source's; ``None`` where there is none."""
     if not plan.reshapes:
         return _as_it_is
     if plan.inverse is None:
         return None
     function = function_of(plan.inverse)
-
-    def unshape(raw: bytes) -> bytes:
-        document = bson.decode(raw, DECODED)
-        return _encoded(function(document), document.get("_id"))
-
-    return unshape
+    return _checked(function, "inverse", f"{part.target!r} on {plan.target!r}", plan.target)
 
 
 def function_of(name: str) -> Transform:
@@ -92,15 +90,48 @@ def _mapped(document: dict[str, Any], fields: Mapping[str, str | None]) -> dict[
     }
 
 
-def _encoded(document: Any, identifier: Any) -> bytes:
+def _checked(
+    function: Callable[[dict[str, Any]], Any], what: str, where: str, alias: str
+) -> Shape:
+    """``function`` on documents as bytes; what it does wrong is told with the document's id."""
+
+    def shape(raw: bytes) -> bytes:
+        problem: str
+        cause: Exception | None = None
+        try:
+            document = bson.decode(raw, DECODED)
+            before = bson.encode({"_id": document["_id"]}, codec_options=DECODED)
+            return _encoded(function(document), before, id_of(raw))
+        except _UnfitError as exc:
+            problem = str(exc)
+        except Exception as exc:  # noqa: BLE001 - of the application's function
+            problem, cause = f"failed ({type(exc).__name__})", exc
+        raise TransferError(
+            f"the {what} {problem}, for the document {shown([id_of(raw)])} of {where}; correct "
+            "it, or leave the document out with the filter of another transfer",
+            alias=alias,
+        ) from cause
+
+    return shape
+
+
+def _encoded(document: Any, id_before: bytes, identifier: Any) -> bytes:
     if not isinstance(document, Mapping):
-        raise TransferError(
-            f"the transform gave {type(document).__name__} where a document was expected; leave "
-            "documents out with the filter"
+        raise _UnfitError(f"gave {type(document).__name__} where a document was expected")
+    kept = {"_id": document["_id"]} if "_id" in document else {}
+    if bson.encode(kept, codec_options=DECODED) != id_before:
+        raise _UnfitError(
+            "changed an _id (documents keep theirs, so that a transfer can go on after an "
+            "interruption and be taken back)"
         )
-    if "_id" not in document or key_of(document["_id"]) != key_of(identifier):
-        raise TransferError(
-            "the transform changed an _id; documents keep theirs, so that a transfer can go on "
-            "after an interruption and be taken back"
+    # First, where the server puts it; and with what was lost by decoding it.
+    raw = bson.encode({**_FIRST, **document, "_id": identifier}, codec_options=DECODED)
+    if len(raw) > MOST_BYTES:
+        raise _UnfitError(
+            f"gave {len(raw):,} bytes, and the server takes {MOST_BYTES:,} of a document"
         )
-    return bson.encode(document, codec_options=DECODED)
+    return raw
+
+
+class _UnfitError(Exception):
+    """What a function gave is no document for the target."""

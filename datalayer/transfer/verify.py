@@ -13,21 +13,23 @@ from datalayer.transfer.arrays import documents_in
 from datalayer.transfer.exact import (
     DECODED,
     digest_of,
-    id_of,
+    key_in,
     key_of,
     keys_of,
     split,
 )
 from datalayer.transfer.ids import are_of, pieces
+from datalayer.transfer.lookup import by_asked, raw_between, raw_by_id
 from datalayer.transfer.places import Place
 from datalayer.transfer.plan import Part, Plan
-from datalayer.transfer.ranges import Range
-from datalayer.transfer.reading import compared_at_once, raw_between, raw_by_id
+from datalayer.transfer.ranges import MARK_SIZE, Range, mark_of
+from datalayer.transfer.reading import compared_at_once
 from datalayer.transfer.shaping import Shape
 
 __all__ = ["Verifier"]
 
 _COUNTS = ("count", "missing", "differing", "gone", "here")
+_WRONG = ("missing", "differing", "gone")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class _Found:
 
     documents: Iterable[bytes]
     counts: Mapping[str, int]
+    vouched: Iterable[bytes]
+    """The documents that were not seen to be another's."""
 
 
 @dataclass(frozen=True)
@@ -58,29 +62,41 @@ class Verifier:
             return self._verify_deleted(each)
         skipped = keys_of(each.skipped)
         counts: Counter[str] = Counter()
+        marks: dict[bytes, bytes] = {}
 
         def documents() -> Iterator[bytes]:
             for ids in self._pieces(each):
                 found = self._compared(ids, skipped)
                 counts.update(found.counts)
+                if self.plan.move:
+                    marks.update((key_in(raw), mark_of(raw)) for raw in split(found.vouched))
                 yield from found.documents
 
         digest = digest_of(documents())
-        return each.now("verified", digest=digest, **{name: counts[name] for name in _COUNTS})
+        verified = each.now("verified", **{name: counts[name] for name in _COUNTS})
+        if each.state == "verified" and any(counts[name] for name in _WRONG):
+            # Rollback compares with what was found the first time, if all was as it should be.
+            return verified.now("verified", digest=None) if each.differing else verified
+        none = bytes(MARK_SIZE)
+        in_order = b"".join([marks.get(key_of(one), none) for one in each.ids]) if marks else b""
+        return verified.now("verified", digest=digest, marks=in_order)
 
     def _compared(self, ids: Sequence[Any], skipped: Set[bytes]) -> _Found:
         plain = not (self.plan.reshapes or self._unordered or skipped)
         if plain and (documents := self._all_the_same(ids)):
             # At once: that takes the digest less time, in which other threads may run.
             return _found_same([b"".join(documents)], len(documents), gone=0)
-        there = b"".join(raw_by_id(self.destination, self.part.target, ids, None))
-        here = b"".join(raw_by_id(self.origin, self.part.source, ids, self.part))
-        if plain and here == there:
-            count = _count(there)
-            # On both sides, as it should be where changes are followed.
-            return _found_same([there], count, 0 if self.plan.follow else len(ids) - count)
+        if plain:
+            there = b"".join(raw_by_id(self.destination, self.part.target, ids, None))
+            if there == b"".join(raw_by_id(self.origin, self.part.source, ids, self.part)):
+                count = _count(there)
+                # On both sides, as it should be where changes are followed.
+                return _found_same([there], count, 0 if self.plan.follow else len(ids) - count)
         return self._compared_one_by_one(
-            ids, skipped, _by_key(split([here])), _by_key(split([there]))
+            ids,
+            skipped,
+            by_asked(self.origin, self.part.source, ids, self.part),
+            by_asked(self.destination, self.part.target, ids),
         )
 
     def _all_the_same(self, ids: Sequence[Any]) -> list[bytes] | None:
@@ -102,7 +118,8 @@ class Verifier:
         here: Mapping[bytes, bytes],
         there: Mapping[bytes, bytes],
     ) -> _Found:
-        missing = differing = same = gone = 0
+        missing = same = gone = 0
+        others: set[bytes] = set()
         for identifier in ids:
             key = key_of(identifier)
             original, copied = here.get(key), there.get(key)
@@ -110,19 +127,20 @@ class Verifier:
                 gone += not self.plan.follow or (copied is not None and key not in skipped)
             elif copied is None:
                 missing += 1
-            elif self._plain(self.shape(original)) == self._plain(copied):
+            elif self.plain(self.shape(original)) == self.plain(copied):
                 same += 1
             elif key not in skipped:
-                differing += 1
+                others.add(key)
         return _Found(
-            [self._plain(raw) for key, raw in there.items() if key not in skipped],
+            [self.plain(raw) for key, raw in there.items() if key not in skipped],
             {
                 "count": same,
                 "missing": missing,
-                "differing": differing,
+                "differing": len(others),
                 "gone": gone,
                 "here": len(ids) - gone,
             },
+            [raw for key, raw in there.items() if key not in others],
         )
 
     def _verify_deleted(self, each: Range) -> Range:
@@ -135,15 +153,15 @@ class Verifier:
 
     def digest(self, each: Range) -> str:
         """Of what the run wrote of this range, as it is in the target now."""
+        found = self.written(each)
+        return digest_of(map(self.plain, split(found)) if self._unordered else found)
+
+    def written(self, each: Range) -> Iterator[bytes]:
+        """The documents of the digest, as the server packs them."""
         skipped = keys_of(each.skipped)
-
-        def documents() -> Iterator[bytes]:
-            for ids in self._pieces(each):  # as they were verified, whatever the target's order
-                written = [one for one in ids if key_of(one) not in skipped] if skipped else ids
-                yield from raw_by_id(self.destination, self.part.target, written, None)
-
-        found = documents()
-        return digest_of(map(self._plain, split(found)) if self._unordered else found)
+        for ids in self._pieces(each):  # as they were verified, whatever the target's order
+            written = [one for one in ids if key_of(one) not in skipped] if skipped else ids
+            yield from raw_by_id(self.destination, self.part.target, written, None)
 
     def _pieces(self, each: Range) -> Iterator[Sequence[Any]]:
         return pieces(each.ids, compared_at_once(self.part, self.plan))
@@ -153,7 +171,7 @@ class Verifier:
         """Whether the server gives the fields of a document back in an order of its own."""
         return "timeseries" in self.part.options
 
-    def _plain(self, raw: bytes) -> bytes:
+    def plain(self, raw: bytes) -> bytes:
         """The form in which two documents that are the same have the same bytes."""
         if not self._unordered:
             return raw
@@ -162,11 +180,8 @@ class Verifier:
 
 
 def _found_same(documents: Iterable[bytes], count: int, gone: int) -> _Found:
-    return _Found(documents, {"count": count, "gone": gone, "here": count})
-
-
-def _by_key(documents: Any) -> dict[bytes, bytes]:
-    return {key_of(id_of(raw)): raw for raw in documents}
+    found = list(documents)
+    return _Found(found, {"count": count, "gone": gone, "here": count}, found)
 
 
 def _count(documents: bytes) -> int:

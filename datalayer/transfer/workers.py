@@ -15,7 +15,7 @@ from datalayer.transfer.plan import Method, Plan
 from datalayer.transfer.ranges import Range
 from datalayer.transfer.reading import Batch
 
-__all__ = ["OnProgress", "Progress", "Workers"]
+__all__ = ["Item", "OnProgress", "Progress", "Work", "Workers"]
 
 _WRITING = 2
 _COMPARING = 3
@@ -39,6 +39,7 @@ class Progress:
 
 
 OnProgress: TypeAlias = Callable[[Progress], None]
+Item: TypeAlias = "tuple[Range, Batch | None]"
 Work: TypeAlias = Callable[[Range, "Batch | None"], Range]
 
 
@@ -64,14 +65,15 @@ class Workers:
     def on(
         self,
         phase: str,
-        items: Iterable[tuple[Range, Batch | None]],
+        items: Iterable[Item],
         work: Work,
         *,
         ahead: bool,
+        in_order: bool = False,
     ) -> None:
-        """Do ``work`` on each range, several at a time; with ``ahead``, as for all that writes,
-        each is in the journal before its work begins."""
-        threads = _WRITING if ahead else _COMPARING
+        """Do ``work`` on each range, several at a time, or ``in_order`` one after the other; with
+        ``ahead``, as for all that writes, each is in the journal before its work begins."""
+        threads = 1 if in_order else _WRITING if ahead else _COMPARING
         flying: set[Future[Range]] = set()
         landed: list[Range] = []
 

@@ -16,7 +16,7 @@ from datalayer.concurrency import side_by_side
 from datalayer.core import registry
 from datalayer.errors import DataLayerError
 from datalayer.outbox.entries import ASIDE, OUTBOX, collection
-from datalayer.transfer.entries import RANGES, Entry, unfinished
+from datalayer.transfer.entries import DAMAGED, RANGES, Damaged, Entry, unfinished
 from datalayer.transfer.failures import explained
 from datalayer.transfer.places import Place
 
@@ -93,7 +93,11 @@ def _read(alias: str, timeout_seconds: float) -> Work:
     ):
         place = Place.of(alias)
         # Another alias may be the same database.
-        found = [each for each in unfinished(place) if each.plan.target == alias]
+        found = [
+            each
+            for each in unfinished(place)
+            if isinstance(each, Damaged) or each.plan.target == alias
+        ]
         waits = _outbox(alias)
         return Work(
             transfers=tuple(_transfer(place, each) for each in found[:_SHOWN]),
@@ -115,7 +119,21 @@ def _outbox(alias: str) -> outbox.Waiting:
     return outbox.Waiting(entries, None, set_aside=set_aside)
 
 
-def _transfer(place: Place, found: Entry) -> Transfer:
+def _transfer(place: Place, found: Entry | Damaged) -> Transfer:
+    if isinstance(found, Damaged):
+        return Transfer(
+            name=found.name,
+            state=DAMAGED,
+            source="",
+            target=place.alias,
+            move=False,
+            planned=0,
+            begun=0,
+            holder=None,
+            seconds_left=0.0,
+            created_at=found.created_at.isoformat(timespec="seconds"),
+            updated_at=found.updated_at.isoformat(timespec="seconds"),
+        )
     plan = found.plan
     of_plan = {"_id": {"$gte": f"{plan.name}/", "$lt": f"{plan.name}0"}}
     ranges = place.collection(RANGES).count_documents(of_plan)  # answered from the index

@@ -55,6 +55,16 @@ def test_a_move_from_the_plan_to_the_rollback(run: Run, source: Any, target: Any
     assert (source.count_documents({}), target.count_documents({})) == (40, 0)
 
 
+def test_a_forced_rollback_says_what_it_has_left(run: Run, source: Any, target: Any) -> None:
+    assert run(*RUN, "--move", "--yes").code == 0
+    source.insert_one({"_id": 3, "year": "anew"})
+    refused = run("transfer", "rollback", "chat-2025")
+    assert (refused.code, "made anew there: 1 (3)" in refused.stderr) == (1, True)
+    forced = run("transfer", "rollback", "chat-2025", "--force")
+    assert (forced.code, "are left as they are (3)" in forced.stderr) == (0, True)
+    assert (source.count_documents({}), target.count_documents({})) == (40, 1)
+
+
 def test_progress_is_json_lines_where_nobody_looks_on(run: Run, source: Any) -> None:
     lines = [json.loads(line) for line in run(*RUN).stderr.splitlines()]
     assert {line["phase"] for line in lines} == {"copy", "verify"}

@@ -170,3 +170,8 @@ def renumbered(document: dict[str, Any]) -> dict[str, Any]:
 
 def silent(document: dict[str, Any]) -> None:
     """A transform that forgets to return."""
+
+
+def exclaimed(document: dict[str, Any]) -> dict[str, Any]:
+    """A transform for documents of any kind."""
+    return {**document, "exclaimed": True}

@@ -22,6 +22,7 @@ from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Styled, Table
 from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
+from datalayer.terminal import printable
 from datalayer.transfer import Plan, Report
 from datalayer.transfer.resolving import parse_filter
 
@@ -32,6 +33,7 @@ _STATES = {
     "done": "green",
     "rolled_back": "green",
     "drifted": "bold red",
+    "damaged": "bold red",
     "running": "yellow",
     "following": "yellow",
 }
@@ -116,14 +118,22 @@ def _list(output: Output, options: argparse.Namespace) -> ExitCode:
         for each in found
     ]
     output.show({"transfers": [each.as_dict() for each in found]}, [Table(columns, rows)])
+    for each in found:
+        _warn(output, each)
     return ExitCode.OK
 
 
 def _show(output: Output, options: argparse.Namespace) -> ExitCode:
-    with _found(options) as plan:
+    settings = settings_of(options)
+    if options.to:
+        settings = _chosen(settings, (options.to,))
+    with opened(settings, timeout=options.timeout, required=True):
         report = transfer.show(options.name, target=options.to)
-    document = {"transfer": report.as_dict(), "plan": plan.as_dict()}
-    output.show(document, [_report_table(report), _plan_table(plan)])
+        damaged = report.state == "damaged"
+        plan = None if damaged else transfer.find(options.name, options.to).plan
+    document = {"transfer": report.as_dict(), "plan": plan.as_dict() if plan else None}
+    output.show(document, [_report_table(report), *([_plan_table(plan)] if plan else [])])
+    _warn(output, report)
     return _code(report)
 
 
@@ -133,9 +143,17 @@ def _tell(output: Output, report: Report) -> ExitCode:
         output.message(
             "the two sides are not the same; look at the counts, then run it again under "
             "another name with --conflicts replace, or take it back: "
-            f"datalayer transfer rollback {report.name}"
+            f"datalayer transfer rollback {report.name} (--force, where documents differ)"
         )
+    _warn(output, report)
     return _code(report)
+
+
+def _warn(output: Output, report: Report) -> None:
+    if report.problem is not None:
+        output.message(
+            f"{report.name!r} on {report.target!r} is {report.state}: {printable(report.problem)}"
+        )
 
 
 def _code(report: Report) -> ExitCode:

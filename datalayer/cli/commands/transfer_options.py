@@ -58,7 +58,8 @@ def add_commands(commands: Commands, runs: Mapping[str, Runs]) -> None:
     parsers["rollback"].add_argument(
         "--force",
         action="store_true",
-        help="take back also documents that have changed in the target since",
+        help="take back also documents that have changed in the target since; where the source "
+        "has another document of the same _id by now, both stay",
     )
     for name, parser in parsers.items():
         parser.epilog = _EPILOG

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import IO
 
 from datalayer.progress import Advance, progress
+from datalayer.terminal import printable_json
 from datalayer.transfer import Progress
 
 __all__ = ["telling"]
@@ -76,5 +77,5 @@ class _Lines:
             "rate": round(rate),
             "seconds_left": None if left is None else round(left, 1),
         }
-        self._stream.write(json.dumps(line) + "\n")
+        self._stream.write(printable_json(json.dumps(line)) + "\n")
         self._stream.flush()

@@ -23,6 +23,7 @@ from datalayer.contrib.flask.failures import answer_temporary_failures
 from datalayer.core import registry
 from datalayer.errors import AuthenticationError, ConfigurationError, DataLayerError
 from datalayer.settings import Settings
+from datalayer.terminal import printable_lines
 
 __all__ = ["NAME", "Connect", "DataLayer", "needs_no_database"]
 
@@ -208,7 +209,7 @@ class DataLayer:
             try:
                 self.connect_now(app)
             except DataLayerError as exc:
-                click.echo(f"datalayer is not connected: {exc}", err=True)
+                click.echo(printable_lines(f"datalayer is not connected: {exc}"), err=True)
         return {"db": db}
 
     def _application(self, app: Flask | None) -> Flask:

@@ -1,0 +1,37 @@
+"""Texts as a terminal may show them. A name that a server or a file gives can hold characters that
+a terminal obeys: they move the cursor, rewrite lines, or turn the order of letters round."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["printable", "printable_json", "printable_lines"]
+
+_OBEYED = (
+    "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # directions of writing
+    "\u2028\u2029"  # ends of lines and paragraphs
+    "\ufff9-\ufffb\U000e0000-\U000e007f"  # annotations and tags, which can't be seen
+    "\ud800-\udfff"  # halves of characters: no stream takes them
+)
+_IN_A_LINE = re.compile(f"[{_OBEYED}]")
+_IN_LINES = re.compile(f"(?![\n\t])[{_OBEYED}]")
+
+
+def printable(text: str) -> str:
+    """``text`` in one line, its control characters as they are written in Python: ``\\x1b``."""
+    return text if text.isascii() and text.isprintable() else _IN_A_LINE.sub(_escaped, text)
+
+
+def printable_lines(text: str) -> str:
+    """The same, with line breaks and tabs left as they are."""
+    return _IN_LINES.sub(_escaped, text)
+
+
+def printable_json(text: str) -> str:
+    """JSON, of which ``json`` leaves one control character as it is: DEL."""
+    return text.replace("\x7f", "\\u007f")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return repr(found[0])[1:-1]
