@@ -70,5 +70,5 @@ def emptied(settings: Settings) -> None:
 
 def drop(settings: Settings) -> None:
     for alias in settings:
-        with pymongo.MongoClient(settings[alias].uri) as client:
+        with pymongo.MongoClient(settings[alias].secret_uri()) as client:
             client.drop_database(settings[alias].database)

@@ -22,6 +22,7 @@ from places import Place, cleared, up_to_date
 from pymongo import MongoClient, ReadPreference
 
 from datalayer import db
+from datalayer.concurrency import side_by_side
 from datalayer.core import registry
 from datalayer.documents import Document
 from datalayer.errors import NotConnectedError, TransactionError, UnavailableError
@@ -300,6 +301,19 @@ def test_a_thread_delivers_what_comes_in(databases: Settings) -> None:
     until(lambda: arrived("a") == [1])
     db.outbox.stop()
     assert not db.outbox.running()
+
+
+def test_started_by_many_at_once_there_is_one_thread(databases: Settings) -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            side_by_side({str(n): db.outbox.start for n in range(8)})
+            alive = [t for t in threading.enumerate() if t.name == "datalayer-outbox-default"]
+            assert len(alive) == 1
+            db.outbox.stop()
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_disconnecting_ends_the_thread(databases: Settings) -> None:

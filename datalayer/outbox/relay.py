@@ -18,6 +18,7 @@ logger = logging.getLogger("datalayer.outbox")
 
 _LONGEST_PAUSE_SECONDS = 30.0
 _STOP_SECONDS = 5.0
+_starting = threading.Lock()  # guards the beginning of relays: one for an outbox
 
 
 class _Relay:
@@ -92,8 +93,9 @@ def start(source: str = DEFAULT_ALIAS, *, interval_seconds: float = 0.5) -> None
         NotConnectedError: before ``connect``.
     """
     registry.connection(source)
-    if not running(source):
-        registry.relays[source] = _Relay(source, interval_seconds)
+    with _starting:
+        if not running(source):
+            registry.relays[source] = _Relay(source, interval_seconds)
 
 
 def stop(source: str = DEFAULT_ALIAS) -> None:

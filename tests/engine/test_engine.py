@@ -63,6 +63,16 @@ def test_what_nobody_reads_is_never_converted() -> None:
     assert waiting(whole) == {"notes", "prices"}
 
 
+def test_a_value_that_cannot_be_converted_is_not_taken_for_one_that_is_absent() -> None:
+    class Generic(ENGINE.document):  # MongoEngine raises KeyError when it loads such a document
+        part = me.GenericEmbeddedDocumentField()
+
+    for read in (lambda one: one.part, lambda one: one._data.get("part"), Generic.to_mongo):
+        with pytest.raises(KeyError, match="_cls"):
+            read(Generic._from_son(raw(part={"no class": 1})))
+    assert Generic._from_son(raw()).part is None
+
+
 def test_an_unknown_key_in_an_embedded_document_is_refused_when_it_is_loaded() -> None:
     with pytest.raises(me.FieldDoesNotExist):
         Whole._from_son(raw(part={"number": 1, "unknown": 2}))

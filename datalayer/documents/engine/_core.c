@@ -763,15 +763,25 @@ is_partial(State *state, PyObject *data)
     return !PyDict_CheckExact(data) && !Py_IS_TYPE(data, state->lazy_type) && is_lazy(state, data);
 }
 
-/* ``value``, or None for a KeyError. */
+static int waits(State *state, PyObject *data, PyObject *name);
+
+/* ``value``, or None where a KeyError says that there is none; one of its conversion stays. */
 static PyObject *
-or_none(PyObject *value)
+or_none(State *state, PyObject *data, PyObject *name, PyObject *value)
 {
-    if (value == NULL && PyErr_ExceptionMatches(PyExc_KeyError)) {
-        PyErr_Clear();
-        Py_RETURN_NONE;
+    if (value != NULL || !PyErr_ExceptionMatches(PyExc_KeyError))
+        return value;
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    int there = waits(state, data, name);
+    if (there > 0)
+        PyErr_Restore(type, error, traceback);
+    else {
+        Py_XDECREF(type);
+        Py_XDECREF(error);
+        Py_XDECREF(traceback);
     }
-    return value;
+    return there == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
 /* A new reference to the value called so; to None where there is none, or it was not loaded. */
@@ -782,9 +792,11 @@ value_of(State *state, PyObject *data, PyObject *name, PyObject *document)
     if (value != NULL || PyErr_Occurred())
         return value;
     if (Py_IS_TYPE(data, state->lazy_type))
-        return or_none(PyObject_CallMethodObjArgs(data, state->name_load, name, document, NULL));
+        return or_none(
+            state, data, name,
+            PyObject_CallMethodObjArgs(data, state->name_load, name, document, NULL));
     if (is_partial(state, data))
-        return or_none(PyObject_GetItem(data, name));
+        return or_none(state, data, name, PyObject_GetItem(data, name));
     Py_RETURN_NONE;
 }
 
@@ -793,7 +805,9 @@ static PyObject *
 wanted_value_of(State *state, PyObject *data, PyObject *name, PyObject *document)
 {
     if (is_partial(state, data))
-        return or_none(PyObject_CallMethodObjArgs(data, state->name_load, name, document, NULL));
+        return or_none(
+            state, data, name,
+            PyObject_CallMethodObjArgs(data, state->name_load, name, document, NULL));
     return value_of(state, data, name, document);
 }
 

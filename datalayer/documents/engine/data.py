@@ -84,6 +84,8 @@ class LazyData(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
+            if name in self.pending:  # it is there, and can't be converted
+                raise
             return default
 
     def __contains__(self, name: object) -> bool:
