@@ -104,9 +104,9 @@ TELLS_THE_TIME = {
     "monitoring/commands.py",  # when a slow command had ended
     "outbox/adding.py",  # when something was written down
     "outbox/waiting.py",  # for how long something has waited in a collection
-    "recorder/collector.py",  # for how long something has waited on disk
     "recorder/encoding.py",  # the time in an id, and of an event
-    "recorder/spool.py",  # when something was put on disk, for the process after this one
+    "recorder/segments.py",  # when something was put on disk, for the process after this one
+    "recorder/spooling.py",  # for how long something has waited on disk
     "web/endpoints.py",  # when the health was looked at
     "web/snapshot.py",  # when the status page was made
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import socket
 import ssl
@@ -622,7 +623,8 @@ def test_a_long_operation_is_told_without_its_contents(uri: str, database_name: 
     with MongoClient[dict[str, Any]](uri) as client, long_find(client, database_name):
         report = examine(one(uri))
     found = [saw for _, saw in told(report, "operations")]
-    assert any(f"find on {database_name}.canaries has been running for 0." in saw for saw in found)
+    told_of = re.compile(rf"find on {database_name}\.canaries has been running for \d+\.")
+    assert any(told_of.search(saw) for saw in found)
     assert any("reading the whole collection" in saw for saw in found)
     assert CANARY not in json.dumps(report.as_dict())
 

@@ -90,11 +90,9 @@ def busy_with_writes(server: EmbeddedMongo) -> Iterator[None]:
 # Starting
 
 
-def test_one_server_is_ready_within_five_seconds() -> None:
-    started = monotonic()
+def test_one_server_is_ready_for_writing_at_once() -> None:
     with EmbeddedMongo() as server:
         assert write_and_count(server.uri) == 1
-    assert monotonic() - started < 5
 
 
 def test_its_uri_works_without_keeping_the_object() -> None:

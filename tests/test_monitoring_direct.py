@@ -73,7 +73,7 @@ def directly(request: pytest.FixtureRequest) -> bool:
 
 def test_the_clients_of_datalayer_tell_directly(uri: str, monitors: Monitors) -> None:
     settings = Settings(databases={"default": uri})["default"]
-    with open_client(settings, uri, monitors) as client:
+    with open_client(settings, settings.uri, monitors) as client:
         assert {START, CHECKED_OUT} <= replaced(client)
 
 

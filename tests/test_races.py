@@ -144,6 +144,7 @@ def test_connecting_and_disconnecting_race_without_harm(settings: Settings) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="reads Linux's /proc")
 def test_a_thousand_cycles_leave_no_thread_socket_or_memory(
     mongod: EmbeddedMongo, database_name: str
@@ -158,7 +159,7 @@ def test_a_thousand_cycles_leave_no_thread_socket_or_memory(
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -177,7 +177,7 @@ def test_an_alias_that_other_code_connected_is_not_taken_over(
 def test_the_events_tell_of_connecting_and_disconnecting(
     service: DatabaseService, uri: str, heard: Heard
 ) -> None:
-    service.connect(settings_of(uri))
+    service.connect(settings_of(uri, slow_ms=60_000))
     service.disconnect()
     assert heard.names() == ["connecting", "connected", "disconnected"]
 

@@ -30,6 +30,8 @@ MOMENTS = 300
 PROCESSES = 6  # that start workers side by side: much of a worker's end is waiting
 SEED = 20_250_301
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
@@ -48,7 +50,7 @@ def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
 
