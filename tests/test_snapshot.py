@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from canaries import found_in
@@ -245,12 +245,27 @@ def test_a_journal_that_does_not_answer_in_time_is_said_to_be_unknown(databases:
     assert all(entry["connected"] for entry in snapshots[0].databases.values())
 
 
-def test_a_journal_that_makes_no_sense_is_said_to_be_unreadable(databases: Settings) -> None:
+def test_an_entry_of_the_journal_that_makes_no_sense_is_shown_as_damaged(
+    databases: Settings,
+) -> None:
     foreign = registry.connection("default").database.datalayer_transfers
-    foreign.insert_one({"_id": "canary", "state": "canary"})
+    foreign.insert_one({"_id": "nightly", "state": "canary", "source": "canary"})
     snapshot = seen()
-    assert snapshot.work["default"] == Work(error="it could not be read (KeyError)")
+    work = snapshot.work["default"]
+    assert [(each.name, each.state) for each in work.transfers] == [("nightly", "damaged")]
+    assert "canary" not in repr(work)
+    assert work.error is None
     assert snapshot.work["database1"] == Work()
+
+
+def test_a_journal_that_cannot_be_read_is_said_to_be_unreadable(
+    databases: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: object) -> NoReturn:
+        raise KeyError("canary")
+
+    monkeypatch.setattr("datalayer.web.work.unfinished", fails)
+    assert seen().work["default"] == Work(error="it could not be read (KeyError)")
 
 
 def test_mongomock_takes_part_in_nothing() -> None:
