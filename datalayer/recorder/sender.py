@@ -118,6 +118,8 @@ class Sender:
     def _try_later(self, lane: Lane, batch: Batch, why: str) -> None:
         batch.sent_before = True
         lane.line_up(batch)
+        if batch.place is None:  # it was in hand while the spool was opened or tried again
+            self._state.let_spool_take_what_waits()
         if not lane.pause:
             logger.warning(
                 "events for %s of %r wait: %s; it is tried again until they are stored",

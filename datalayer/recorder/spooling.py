@@ -14,7 +14,7 @@ from mongoengine.base.common import _document_registry
 from datalayer.recorder.encoding import target_of
 from datalayer.recorder.lanes import Batch, Lane, Target
 from datalayer.recorder.spool import Spool, SpoolFullError, Stored
-from datalayer.recorder.state import State
+from datalayer.recorder.state import FIRST_PAUSE_SECONDS, State
 
 __all__ = ["Spooling"]
 
@@ -23,7 +23,6 @@ logger = logging.getLogger("datalayer.recorder")
 _ADOPT_SECONDS = 15.0
 _ADOPT_AT_ONCE_SECONDS = 0.1
 """Then what request threads have recorded meanwhile comes first."""
-_FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
 _TELL_SECONDS = 60.0
 _LONGEST_AGE_SECONDS = 10 * 365 * 86_400.0
@@ -106,7 +105,7 @@ class Spooling:
         try:
             path = settings.spool_directory or Path()
             self._state.spool = Spool(path, int(settings.spool_max_bytes))
-            self._state.spool_pause = _FIRST_PAUSE_SECONDS  # what was taken before waits in memory
+            self._state.spool_pause = FIRST_PAUSE_SECONDS  # what was taken before waits in memory
         except OSError as exc:
             self._failed(exc)
 
@@ -151,7 +150,7 @@ class Spooling:
     def _failed(self, exc: Exception) -> None:
         state, now = self._state, monotonic()
         state.spool_is_full = isinstance(exc, SpoolFullError)
-        pause = min(state.spool_pause * 2 or _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+        pause = min(state.spool_pause * 2 or FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         state.spool_pause, state.spool_not_before = pause, now + pause
         if self._is_told or now < self._tell_at:
             return

@@ -10,7 +10,10 @@ from datalayer.recorder.lanes import Lane, Target
 from datalayer.recorder.spool import Spool
 from datalayer.settings.recorder import RecorderSettings
 
-__all__ = ["Prepare", "State"]
+__all__ = ["FIRST_PAUSE_SECONDS", "Prepare", "State"]
+
+FIRST_PAUSE_SECONDS = 0.25
+"""After the first failure of the spool."""
 
 Prepare = Callable[[Any, Any], Mapping[str, Any]]
 """Makes the stored document of what was recorded for a model, in the collector's thread."""
@@ -55,6 +58,13 @@ class State:
         self.retried = 0
         self.threads: set[int] = set()
         """The identities of the recorder's own threads."""
+
+    def let_spool_take_what_waits(self) -> None:
+        """Have the collector write down what waits in memory, where the spool is open; to be
+        called with the lock held."""
+        if self.spool is not None and not self.spool_pause:
+            self.spool_pause, self.spool_not_before = FIRST_PAUSE_SECONDS, 0.0
+            self.work.notify()
 
     def lane_for(self, target: Target) -> Lane | None:
         """The lane whose events are stored at ``target``."""
