@@ -94,7 +94,8 @@ def proxy(auth_mongod: EmbeddedMongo) -> Iterator[FaultyProxy]:
 @pytest.fixture
 def uris(credentials: str, proxy: FaultyProxy) -> dict[str, str]:
     place = f"{credentials}@127.0.0.1:{proxy.port}"
-    options = "authSource=people&directConnection=true"
+    # Often, so that the driver soon finds again a server that refused a password.
+    options = "authSource=people&directConnection=true&heartbeatFrequencyMS=500"
     return {
         "default": f"mongodb://{place}/people?{options}",
         "database1": f"mongodb://{place}/people_1?{options}",
