@@ -116,7 +116,7 @@ def _open_mongomock(options: dict[str, Any]) -> MongoClient[Any]:
         import mongomock
     except ImportError as exc:
         raise ConfigurationError(
-            'a mongomock:// URI needs the extra: pip install "datalayer[mongomock]"'
+            'a mongomock:// URI needs the extra: pip install "mongoengine-datalayer[mongomock]"'
         ) from exc
     logger.warning(
         "%s runs on mongomock: no transactions or sessions, no $merge, no TTL or time-series "

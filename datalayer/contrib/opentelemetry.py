@@ -18,7 +18,7 @@ try:
 except ImportError as exc:
     raise ImportError(
         "datalayer.contrib.opentelemetry needs opentelemetry-api: "
-        'pip install "datalayer[opentelemetry]"'
+        'pip install "mongoengine-datalayer[opentelemetry]"'
     ) from exc
 
 import datalayer

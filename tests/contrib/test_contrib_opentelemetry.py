@@ -377,4 +377,4 @@ def test_without_its_package_the_import_says_what_to_install() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    assert 'pip install "datalayer[opentelemetry]"' in done.stderr
+    assert 'pip install "mongoengine-datalayer[opentelemetry]"' in done.stderr

@@ -324,7 +324,7 @@ def test_without_its_package_the_import_says_what_to_install() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    assert 'pip install "datalayer[prometheus]"' in done.stderr
+    assert 'pip install "mongoengine-datalayer[prometheus]"' in done.stderr
 
 
 def test_the_thread_that_writes_for_several_processes_takes_no_signals() -> None:

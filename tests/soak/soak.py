@@ -86,7 +86,7 @@ def main() -> int:
 def versions() -> dict[str, str | None]:
     """What was tested, on what."""
     return {
-        "datalayer": version("datalayer"),
+        "datalayer": version("mongoengine-datalayer"),
         "commit": commit(),
         "mongoengine": version("mongoengine"),
         "pymongo": version("pymongo"),

@@ -11,7 +11,7 @@ try:
     import django as _django  # noqa: F401 - to say what is missing before anything else does
 except ImportError as exc:
     raise ImportError(
-        'datalayer.contrib.django needs Django: pip install "datalayer[django]"'
+        'datalayer.contrib.django needs Django: pip install "mongoengine-datalayer[django]"'
     ) from exc
 
 from datalayer.contrib.django.configuration import read_settings

@@ -18,7 +18,7 @@ try:
     import flask as _flask  # noqa: F401 - asked for here, to tell what is missing
 except ImportError as exc:
     raise ImportError(
-        'datalayer.contrib.flask needs Flask: pip install "datalayer[flask]"'
+        'datalayer.contrib.flask needs Flask: pip install "mongoengine-datalayer[flask]"'
     ) from exc
 
 from datalayer.contrib.flask.config import settings_from

@@ -16,7 +16,8 @@ try:
     from prometheus_client import REGISTRY, CollectorRegistry
 except ImportError as exc:
     raise ImportError(
-        'datalayer.contrib.prometheus needs prometheus-client: pip install "datalayer[prometheus]"'
+        "datalayer.contrib.prometheus needs prometheus-client: "
+        'pip install "mongoengine-datalayer[prometheus]"'
     ) from exc
 
 from datalayer.contrib.prometheus.families import DataLayerCollector

@@ -106,7 +106,7 @@ def password_hasher() -> PasswordHasher:
         import argon2
     except ImportError as exc:
         raise ConfigurationError(
-            'passwords need argon2-cffi: pip install "datalayer[security]"'
+            'passwords need argon2-cffi: pip install "mongoengine-datalayer[security]"'
         ) from exc
     return argon2.PasswordHasher()
 
