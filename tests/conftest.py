@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import pytest
 from canaries import Guard
 from credentials import APP_USER
+from file_order import begins_before
 from places import CAREFUL, PLAIN, Place
 from pymongo import MongoClient
 
@@ -28,8 +29,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """``-n auto``: one more than there are processors, as many tests wait for servers."""
-    return (os.cpu_count() or 1) + 1
+    """``-n auto``: twice as many as there are processors, as many tests wait for servers; no more
+    than eight, as each worker has servers of its own."""
+    return min(2 * (os.cpu_count() or 1), 8)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: begins_before(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")
