@@ -62,6 +62,17 @@ def no_secret_is_logged(guarded_logs: Guard) -> Iterator[None]:
     assert guarded_logs.taken() == []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def servers_are_looked_at_often() -> Iterator[None]:
+    """After a fault the driver leaves half a second between two looks at a server, and its
+    monitor hears of the fault within another half, whatever the options say; hundreds of tests
+    would wait for it. PyMongo's own tests shorten the former, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pymongo.common.MIN_HEARTBEAT_INTERVAL", 0.1)
+        patch.setattr("pymongo.network_layer._POLL_TIMEOUT", 0.1, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def mongod() -> Iterator[EmbeddedMongo]:
     """One server, which takes ``failCommand`` and the other test commands."""
