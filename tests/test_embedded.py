@@ -28,11 +28,17 @@ from datalayer.errors import EmbeddedError
 Client = MongoClient[dict[str, Any]]
 
 
-@pytest.fixture
-def server() -> Iterator[EmbeddedMongo]:
-    """A server that a test may treat as it likes."""
+@pytest.fixture(scope="module")
+def shared_server() -> Iterator[EmbeddedMongo]:
     with EmbeddedMongo() as server:
         yield server
+
+
+@pytest.fixture
+def server(shared_server: EmbeddedMongo) -> Iterator[EmbeddedMongo]:
+    """A server that a test may kill and pause; it is brought back afterwards."""
+    yield shared_server
+    shared_server.start()
 
 
 def is_alive(pid: int) -> bool:
@@ -198,13 +204,13 @@ def test_its_repr_shows_no_password(auth_mongod: EmbeddedMongo) -> None:
 
 
 def test_a_killed_server_comes_back_with_its_data(server: EmbeddedMongo) -> None:
-    write_and_count(server.uri)
+    before = write_and_count(server.uri)
     uri, pid = server.uri, server.pid(0)
     server.kill(0)
     assert not is_alive(pid)
     server.start(0)
     assert server.uri == uri
-    assert write_and_count(server.uri) == 2
+    assert write_and_count(server.uri) == before + 1
 
 
 def test_killing_twice_does_nothing_more(server: EmbeddedMongo) -> None:
@@ -315,12 +321,14 @@ def test_stop_leaves_no_process_and_no_file() -> None:
     assert wait_until_gone(pids, directory, 0) == []
 
 
-def test_stopping_twice_does_nothing_more(server: EmbeddedMongo) -> None:
+def test_stopping_twice_does_nothing_more() -> None:
+    server = EmbeddedMongo()
     server.stop()
     server.stop()
 
 
-def test_a_stopped_server_says_so(server: EmbeddedMongo) -> None:
+def test_a_stopped_server_says_so() -> None:
+    server = EmbeddedMongo()
     server.stop()
     with pytest.raises(EmbeddedError, match="was stopped"):
         server.start(0)
