@@ -1,0 +1,429 @@
+"""Follows a page of the documentation as a reader does, in the working directory: makes the files
+that it shows, types its commands, and its Python into one session.
+
+``python following.py PAGE SERVER DATABASE``: hosts in ``example.com`` and ``localhost:27017``
+stand for the reader's own server and become SERVER, their databases those whose names begin with
+DATABASE. Modules that the page does not install can't be imported. Everything happens in forks
+of this process, so that nothing is imported a second time.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.metadata
+import json
+import os
+import random
+import re
+import runpy
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pages import (  # noqa: E402
+    OPTIONAL_MODULES,
+    Block,
+    blocks_of,
+    modules_of,
+)
+
+DEADLINE_SECONDS = 100
+PLACEHOLDER = re.compile(
+    r"mongodb(?:\+srv)?://(?:[^\s\"'/]*example\.(?:com|net)[^\s\"'/]*|localhost:27017)"
+    r"/(?P<name>\w*)(?:\?[^\s\"']*)?"
+)
+SERVERS = {  # what serves until it is stopped, with what it takes to choose the port
+    r"flask .*\brun\b": "--port {port}",
+    r"gunicorn ": "--bind 127.0.0.1:{port}",
+    r"python manage.py runserver": "--noreload {port}",
+    r"python -m http": "{port}",
+}
+LASTING = r".*datalayer[ _](top|outbox run)(?!.*--once)|.* --follow|celery .* worker"
+MAY_FIND_SOMETHING = r"datalayer (doctor|indexes diff|shard|schema check)|python manage.py datalayer"
+SHOWN = re.compile(r"(127\.0\.0\.1|localhost):(5000|8000)")
+
+
+class Unfollowable(Exception):
+    """What the page says doesn't work."""
+
+
+HIDDEN = set(OPTIONAL_MODULES)
+"""What the page has not installed so far."""
+
+
+class Installed:
+    """A finder that doesn't find what is hidden."""
+
+    def __init__(self, finder: Any) -> None:
+        self._finder = finder
+
+    def find_spec(self, name: str, *others: Any) -> Any:
+        if any(name == each or name.startswith(f"{each}.") for each in HIDDEN):
+            return None
+        return self._finder.find_spec(name, *others)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._finder, name)
+
+
+class Reader:
+    def __init__(self, page: Path, server: str, database: str) -> None:
+        self.page = page
+        self.server = server
+        self.database = database
+        self.session = Session()
+        self.lasting: list[tuple[int, str]] = []
+        self.port = 0
+        self.answer = ""
+        self.logs = Path.cwd().parent
+
+    def follow(self) -> None:
+        for block in blocks_of(self.page):
+            if block.reason is not None:
+                continue
+            try:
+                self._do(block)
+            except Unfollowable as exc:
+                raise Unfollowable(f"{self.page.name}:{block.line}: {exc}") from None
+        for pid, command in self.lasting:
+            self._end(pid, command)
+        self.session.end()
+
+    def _do(self, block: Block) -> None:
+        if block.file is not None:
+            self._write(block)
+        elif block.language == "python":
+            self.session.type(block, self.page)
+        elif block.language in ("sh", "console"):
+            for command in block.commands:
+                self._type(command)
+        elif block.language in ("text", "json"):
+            if block.text.strip() not in self.answer:
+                raise Unfollowable(f"the answer was another one:\n{self.answer}")
+        else:
+            raise Unfollowable(f"what is to be done with a block of {block.language!r}?")
+
+    def _write(self, block: Block) -> None:
+        path = Path(str(block.file))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if block.is_added and not path.exists():
+            raise Unfollowable(f"{path} isn't there yet")
+        with path.open("a" if block.is_added else "w", encoding="utf-8") as file:
+            file.write(self._placed(block.text))
+
+    def _placed(self, text: str) -> str:
+        """With the reader's own server in the place of the page's."""
+        return PLACEHOLDER.sub(lambda found: self._uri(found["name"]), text)
+
+    def _uri(self, name: str) -> str:
+        return self.server.replace("DATABASE", f"{self.database}_{name}" if name else self.database)
+
+    def _type(self, command: str) -> None:
+        command = self._placed(SHOWN.sub(rf"127.0.0.1:{self.port}", command))
+        if command.startswith("pip install "):
+            install(shlex.split(command, comments=True)[2:])
+            return
+        if command.startswith("export "):
+            said = subprocess.run(
+                ["sh", "-c", f"{command}; env -0"], capture_output=True, text=True, check=True
+            )
+            pairs = (each.partition("=") for each in said.stdout.split("\0") if each)
+            os.environ.update({name: value for name, _, value in pairs})
+            return
+        if command.startswith("cd "):
+            os.chdir(shlex.split(command)[1])
+            return
+        if command.startswith("curl "):
+            self.answer = ask(shlex.split(command)[1:])
+            return
+        for pattern, options in SERVERS.items():
+            if re.match(pattern, command):
+                self._serve(f"{command} {options}")
+                return
+        if command.startswith("python manage.py test"):
+            command += f" --datalayer-uri {self._uri('test')}"
+        if command.startswith("datalayer demo") and "--scale" not in command:
+            command += " --scale 0.02"
+        log = self.logs / f"output-{time.monotonic_ns()}"
+        pid = start(command, log)
+        if re.match(LASTING, command):
+            self.lasting.append((pid, command))
+            wait_for(lambda: log.stat().st_size > 0 or has_ended(pid), command)
+            return
+        code = end_of(pid, command, log)
+        self.answer = log.read_text(encoding="utf-8", errors="replace")
+        if code not in ({0, 3} if re.match(MAY_FIND_SOMETHING, command) else {0}):
+            raise Unfollowable(f"`{command}` ended with {code}:\n{self.answer}")
+
+    def _serve(self, command: str) -> None:
+        for pid, earlier in self.lasting:
+            self._end(pid, earlier)
+        self.lasting.clear()
+        self.port = free_port()
+        command = command.format(port=self.port)
+        log = self.logs / f"output-{time.monotonic_ns()}"
+        pid = start(command, log)
+        self.lasting.append((pid, command))
+        wait_for(lambda: answers(self.port) or has_ended(pid), command)
+        if has_ended(pid):
+            self.lasting.clear()
+            raise Unfollowable(f"`{command}` ended:\n{log.read_text(encoding='utf-8')}")
+
+    def _end(self, pid: int, command: str) -> None:
+        if has_ended(pid):
+            return
+        os.killpg(pid, signal.SIGINT if "runserver" in command else signal.SIGTERM)
+        code = end_of(pid, command, None)
+        if code not in (0, 130, 143, -signal.SIGTERM, -signal.SIGINT):
+            raise Unfollowable(f"`{command}` ended with {code} when it was stopped")
+
+
+class Session:
+    """One Python session, in a child of its own, which begins with the first block."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+
+    def type(self, block: Block, page: Path) -> None:
+        if not self._pid:
+            self._begin(page)
+        self._questions.write(json.dumps([block, sorted(HIDDEN)]) + "\n")
+        self._questions.flush()
+        answer = self._answers.readline()
+        if answer != "done\n":
+            said = json.loads(answer) if answer else "the session has ended"
+            raise Unfollowable(f"Python says:\n{said}")
+
+    def _begin(self, page: Path) -> None:
+        read, write = os.pipe()
+        read_answer, write_answer = os.pipe()
+        sys.stdout.flush()
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(write)
+            os.close(read_answer)
+            in_child(lambda: self._work(os.fdopen(read), os.fdopen(write_answer, "w"), page))
+        os.close(read)
+        os.close(write_answer)
+        self._questions, self._answers = os.fdopen(write, "w"), os.fdopen(read_answer)
+
+    def _work(self, questions: Any, answers: Any, page: Path) -> None:
+        module = type(sys)("__main__")
+        sys.modules["__main__"] = module
+        sys.path[0] = ""
+        for line in questions:
+            asked, hidden = json.loads(line)
+            block = Block(*asked)
+            HIDDEN.intersection_update(hidden)
+            try:
+                # Empty lines in front, so that a traceback tells the line of the page.
+                text = "\n" * block.line + block.text
+                exec(compile(text, str(page), "exec"), module.__dict__)
+            except BaseException:
+                answers.write(json.dumps(traceback.format_exc()) + "\n")
+                answers.flush()
+                raise SystemExit(1) from None
+            answers.write("done\n")
+            answers.flush()
+
+    def end(self) -> None:
+        if self._pid:
+            self._questions.close()
+            code = end_of(self._pid, "the Python session", None)
+            if code != 0:
+                raise Unfollowable(f"the Python session ended with {code}")
+
+
+def start(command: str, log: Path) -> int:
+    """Run ``command`` in a child, with what it says in ``log``."""
+    log.touch()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        in_child(lambda: run(command))
+    return pid
+
+
+def run(command: str) -> None:
+    words = shlex.split(command, comments=True)
+    while re.match(r"[A-Z_0-9]+=", words[0]):
+        name, _, value = words.pop(0).partition("=")
+        os.environ[name] = value
+    program, sys.argv = words[0], words
+    sys.path[0] = ""
+    if re.search(r"[|<>;&$`*]", command.replace("'", "")) and program != "datalayer":
+        os.execvp("sh", ["sh", "-ec", command])  # noqa: S606
+    if program == "python":
+        run_python(words)
+    scripts = importlib.metadata.entry_points(group="console_scripts", name=program)
+    if not scripts:
+        os.execvp(program, words)  # noqa: S606
+    if program != "datalayer":
+        sys.path[0] = os.path.dirname(sys.executable)  # a script's directory, as always
+    sys.exit(next(iter(scripts)).load()())
+
+
+def run_python(words: list[str]) -> None:
+    if words[1] == "-m":
+        sys.argv = words[2:]
+        runpy.run_module(words[2], run_name="__main__", alter_sys=True)
+    elif words[1] == "-c":
+        exec(words[2], {"__name__": "__main__"})
+    else:
+        sys.argv = words[1:]
+        sys.path[0] = os.path.dirname(words[1])
+        runpy.run_path(words[1], run_name="__main__")
+    sys.exit(0)
+
+
+def in_child(work: Callable[[], None]) -> None:
+    """Do ``work``, then end as an interpreter does."""
+    code: Any = 0
+    try:
+        work()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+_ENDED: dict[int, int] = {}
+
+
+def has_ended(pid: int) -> bool:
+    if pid not in _ENDED:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            _ENDED[pid] = os.waitstatus_to_exitcode(status)
+    return pid in _ENDED
+
+
+def end_of(pid: int, command: str, log: Path | None) -> int:
+    """Its exit code; it is killed at the deadline."""
+    try:
+        wait_for(lambda: has_ended(pid), command)
+    except Unfollowable as exc:
+        kill(pid)
+        said = log.read_text(encoding="utf-8", errors="replace") if log else ""
+        raise Unfollowable(f"{exc}\n{said}") from None
+    return _ENDED[pid]
+
+
+def kill(pid: int) -> None:
+    """What was started in a session of its own is killed with its children."""
+    if not has_ended(pid):
+        alone = os.getpgid(pid) == os.getpgid(0)
+        (os.kill if alone else os.killpg)(pid, signal.SIGKILL)
+
+
+def wait_for(happened: Callable[[], object], command: str) -> None:
+    ends = time.monotonic() + DEADLINE_SECONDS
+    while not happened():
+        if time.monotonic() > ends:
+            raise Unfollowable(f"`{command}` takes more than {DEADLINE_SECONDS} s")
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def ask(words: list[str]) -> str:
+    """What ``curl`` would show, of the few options that pages use."""
+    request = urllib.request.Request(words[-1])
+    for word, following in zip(words, words[1:], strict=False):
+        if word in ("-H", "--header"):
+            name, _, value = os.path.expandvars(following).partition(": ")
+            request.add_header(name, value)
+        if word in ("-d", "--data"):
+            request.data = following.encode()
+    try:
+        with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as exc:
+        raise Unfollowable(f"{words[-1]} answered {exc.code}: {exc.read()[:2000]!r}") from None
+
+
+def install(requirements: list[str]) -> None:
+    """All is there already; from now on it can be imported."""
+    for requirement in requirements:
+        HIDDEN.difference_update(modules_of(requirement))
+    if "fiftyone" not in HIDDEN and MONGOD:
+        os.environ["DATALAYER_MONGOD"] = MONGOD
+
+
+MONGOD = os.environ.get("DATALAYER_MONGOD")
+
+
+def prepare(page: Path, server: str, database: str) -> None:
+    """The reader's machine: nothing installed but datalayer, two databases, and no other
+    variables of ours."""
+    sys.meta_path[:] = [Installed(finder) for finder in sys.meta_path]
+    for name in list(os.environ):
+        if name.startswith(("MONGODB_", "DATABASE1_", "DATALAYER_")):
+            del os.environ[name]
+    bin_directory = os.path.dirname(sys.executable)
+    os.environ["PATH"] = os.pathsep.join([bin_directory, os.environ.get("PATH", "")])
+    os.environ["PYTEST_ADDOPTS"] = f"--datalayer-uri={server.replace('DATABASE', database)}"
+    text = page.read_text(encoding="utf-8")
+    if not re.search(r"^(export )?MONGODB_URI=", text, re.MULTILINE):
+        os.environ["MONGODB_URI"] = server.replace("DATABASE", database)
+        os.environ["DATABASE1_URI"] = server.replace("DATABASE", f"{database}_analytics")
+
+
+def main() -> int:
+    page, server, database = Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3]
+    prepare(page, server, database)
+    import datalayer.cli
+    import datalayer.db
+    import datalayer.models  # noqa: F401  # once, for all forks
+
+    reader = Reader(page, server, database)
+    try:
+        reader.follow()
+    except Unfollowable as exc:
+        print(exc)
+        return 1
+    finally:
+        for pid, _ in reader.lasting:
+            kill(pid)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
