@@ -15,13 +15,14 @@ DataLayerError
 ├── IndexBuildError          a collection or an index could not be built
 └── EmbeddedError            the private server could not be found or started
 
-MongoEngine's own query and validation errors pass through unchanged.
+MongoEngine's own query and validation errors pass through unchanged. The text of each error ends
+with the place in the documentation that says more about it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = [
     "AuthenticationError",
@@ -45,11 +46,29 @@ class DataLayerError(Exception):
     """Base of all errors raised by datalayer. Catch it to catch them all.
 
     ``alias`` names the database concerned, or is ``None`` where the error isn't about one.
+    ``str()`` is the ``message`` with a last line or bracket that tells where in the documentation
+    to read on: ``docs/errors.md``, at the name of the class.
     """
+
+    _section: ClassVar[str] = "datalayererror"
+
+    def __init_subclass__(cls) -> None:
+        if cls.__module__ == __name__:  # a class of the application's keeps its base's
+            cls._section = cls.__name__.lower()
 
     def __init__(self, message: str, *, alias: str | None = None) -> None:
         super().__init__(message)
         self.alias = alias
+
+    @property
+    def message(self) -> str:
+        """What happened and what to do, without the place in the documentation."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        text = self.message
+        space = "\n" if "\n" in text else " "
+        return f"{text}{space}(see docs/errors.md#{self._section})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Not by __init__, as exceptions are restored otherwise: each has arguments of its own.

@@ -232,7 +232,7 @@ def prepare(connection: Connection) -> str | None:
             registry.remove(connection.alias)
             raise
         logger.error("%s", exc, extra={"alias": connection.alias, "event": "index_failed"})
-        problem = str(exc)
+        problem = exc.message
     connection.mark_connected()
     connection.monitors.topology.watch(usable=True)
     return problem

@@ -175,7 +175,7 @@ class DatabaseService:
             latency_ms = self.ping(timeout)
             ask_version(registry.connection(self.alias), timeout)
         except DataLayerError as exc:
-            return self.status_unasked(str(exc))
+            return self.status_unasked(exc.message)
         return self.status_unasked(None, latency_ms)
 
     def status_verified(self) -> dict[str, Any]:
@@ -237,7 +237,7 @@ class DatabaseService:
         try:
             establish(connection, self._cancelled)
         except DataLayerError as exc:
-            self._last_error = str(exc)
+            self._last_error = exc.message
             if not stay_unavailable(connection, exc):
                 raise
             logger.error(
@@ -307,7 +307,7 @@ class DatabaseService:
 
     def _note_refused(self, exc: ConnectError, *, late: bool) -> None:
         """A database that was away at start says no: like at start, it is not tried again."""
-        self._last_error = str(exc)
+        self._last_error = exc.message
         logger.error("%s", exc, extra={"alias": self.alias, "event": "refused"})
         if late:
             registry.remove(self.alias)

@@ -1,54 +1,45 @@
-"""The README and the pages of `docs/`: their examples run, their commands are understood, and
-what they refer to is there."""
+"""The README and the pages of `docs/`: whoever types what they show gets what they say, their
+commands are understood, and what they refer to is there."""
 
 from __future__ import annotations
 
-import os
+import ast
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-from fresh_databases import model_registry
+from pages import PAGES, ROOT, blocks_of
 
-from datalayer import db
+from datalayer import db, errors
 from datalayer.cli.parser import build_parser
 from datalayer.contrib.flask.mongodb_settings import FLAT_KEYS, OLDER_KEY
 from datalayer.doctor import CHECKS
 from datalayer.embedded import EmbeddedMongo
-from datalayer.models import AnalyticsEvent
 from datalayer.settings.variables import (
     DATABASE_VARIABLES,
     FOREIGN_VARIABLES,
     GLOBAL_VARIABLES,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(
-    r"(?:<!-- not run: (?P<reason>[^\n]+) -->\n\n?)?^```(?P<language>\w+)\n(?P<text>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
+FOLLOWING = ROOT / "tests" / "programs" / "following.py"
 INLINE = re.compile(r"`(datalayer [^`]+)`")
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#]+)(?:#[^)]*)?\)")
-
-
-class Block(NamedTuple):
-    language: str
-    text: str
-    line: int
-    reason: str | None
-
-
-def blocks_of(page: Path, language: str) -> list[Block]:
-    text = page.read_text(encoding="utf-8")
-    found = [
-        Block(m["language"], m["text"], text.count("\n", 0, m.start("text")), m["reason"])
-        for m in BLOCK.finditer(text)
-    ]
-    return [block for block in found if block.language == language]
+NOT_RUN = {
+    "README.md": 5,
+    "atlas.md": 1,
+    "backups.md": 1,
+    "from-connect.md": 1,
+    "health.md": 3,
+    "performance.md": 1,
+    "routing.md": 1,
+    "testing.md": 8,
+}
+"""How many blocks of a page nobody can run here; each has its reason before it."""
+ERRORS_PAGE = ROOT / "docs" / "errors.md"
 
 
 def name_of(page: Path) -> str:
@@ -56,50 +47,41 @@ def name_of(page: Path) -> str:
 
 
 def commands_of(page: Path) -> Iterator[str]:
-    for language in ("sh", "console"):
-        for block in blocks_of(page, language):
-            for line in block.text.splitlines():
-                words = re.sub(r"^(\$ )?([A-Z0-9_]+=\S+ )*", "", line).partition(" | ")[0]
-                if words.startswith("datalayer "):
-                    yield words
+    for block in blocks_of(page):
+        for line in block.commands:
+            words = re.sub(r"^([A-Z0-9_]+=\S+ )*", "", line).partition(" | ")[0]
+            if words.startswith("datalayer "):
+                yield words
     yield from INLINE.findall(page.read_text(encoding="utf-8"))
 
 
-@pytest.fixture
-def environment(
-    mongod: EmbeddedMongo, database_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    """The two variables of a user's environment, on the test server, and no other of ours."""
-    for name in os.environ:
-        if name.startswith(("MONGODB_", "DATABASE1_", "DATALAYER_")) and name not in (
-            "DATALAYER_MONGOD",
-            "DATALAYER_TEST_DATA",
-        ):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("MONGODB_URI", mongod.uri_for(database_name))
-    monkeypatch.setenv("DATABASE1_URI", mongod.uri_for(f"{database_name}_analytics"))
-    monkeypatch.chdir(tmp_path)
-    # A reader's process registers it where the page imports it.
-    with model_registry(AnalyticsEvent):
-        yield
-        db.disconnect_all()
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks_of(page)], ids=name_of)
+def test_a_page_can_be_followed(
+    page: Path, mongod: EmbeddedMongo, database_name: str, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    followed = subprocess.run(
+        [sys.executable, FOLLOWING, page, mongod.uri_for("DATABASE"), database_name],
+        cwd=project,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert followed.returncode == 0, followed.stdout + followed.stderr
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks_of(p, "python")], ids=name_of)
-def test_the_examples_of_a_page_run_in_order(page: Path, environment: None) -> None:
-    namespace: dict[str, Any] = {"__name__": f"examples_of_{page.stem}"}
-    for block in blocks_of(page, "python"):
-        if block.reason is None:
-            # Empty lines in front, so that a traceback tells the line of the page.
-            exec(compile("\n" * block.line + block.text, str(page), "exec"), namespace)
+def test_few_blocks_are_not_run() -> None:
+    counts = {page.name: sum(b.reason is not None for b in blocks_of(page)) for page in PAGES}
+    assert {name: count for name, count in counts.items() if count} == NOT_RUN
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_an_example_that_does_not_run_is_part_of_a_file_that_is_there(page: Path) -> None:
-    for block in blocks_of(page, "python"):
-        if block.reason is not None:
-            path = re.match(r"part of (\S+),", block.reason)
-            assert path is not None, f"{page.name}:{block.line} says no file: {block.reason}"
+def test_a_part_of_a_file_is_in_that_file(page: Path) -> None:
+    for block in blocks_of(page):
+        path = re.match(r"part of (\S+),", block.reason or "")
+        if path is not None:
             assert block.text in (ROOT / path[1]).read_text(encoding="utf-8")
 
 
@@ -117,7 +99,7 @@ def test_the_files_that_a_page_links_to_are_there(page: Path) -> None:
 
 
 def test_the_readme_begins_with_the_demo_and_the_tests() -> None:
-    blocks = blocks_of(ROOT / "README.md", "sh")
+    blocks = blocks_of(ROOT / "README.md")
     assert [block.text for block in blocks[:2]] == ["./scripts/dev demo\n", "./scripts/dev test\n"]
 
 
@@ -150,3 +132,63 @@ def test_the_status_page_names_every_field() -> None:
     for name, value in db.status()["default"].items():
         fields += [f"{name}.{inner}" for inner in value] if isinstance(value, dict) else [name]
     assert [field for field in fields if f"`{field}`" not in text] == []
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_an_error_ends_with_the_place_that_says_what_to_do(name: str) -> None:
+    error = getattr(errors, name)("it rained")
+    assert str(error) == f"it rained (see docs/errors.md#{name.lower()})"
+    assert error.message == "it rained"
+    assert f"\n## {name}\n" in ERRORS_PAGE.read_text(encoding="utf-8")
+
+
+def test_an_error_of_an_application_ends_with_the_place_of_its_base() -> None:
+    class LampError(errors.UnavailableError):
+        pass
+
+    assert str(LampError("dark")).endswith("(see docs/errors.md#unavailableerror)")
+
+
+def test_a_list_of_problems_ends_with_the_place_on_a_line_of_its_own() -> None:
+    lines = str(errors.ConfigurationError(["one", "two"])).splitlines()
+    assert lines[-2:] == ["  - two", "(see docs/errors.md#configurationerror)"]
+
+
+def test_every_message_of_an_error_has_its_line_on_the_page() -> None:
+    sections = re.split(r"^## ", ERRORS_PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    phrases = {
+        name: [_pattern(each) for each in re.findall(r"`([^`]+)`", rest)]
+        for name, _, rest in (section.partition("\n") for section in sections)
+    }
+    untold = [
+        f"{name}: {message}"
+        for path in sorted((ROOT / "datalayer").rglob("*.py"))
+        for name, message in _messages_of(path)
+        if not any(phrase.search(message) for phrase in phrases[name])
+    ]
+    assert untold == []
+
+
+def _pattern(phrase: str) -> re.Pattern[str]:
+    return re.compile(".+?".join(map(re.escape, phrase.split("…"))))
+
+
+def _messages_of(path: Path) -> Iterator[tuple[str, str]]:
+    """The errors that a module raises with a text of its own, with `…` for what varies in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+            text = "".join(_texts(node.args[0]))
+            if node.func.id in errors.__all__ and text.strip("….: "):
+                yield node.func.id, text
+
+
+def _texts(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.JoinedStr):
+        for part in node.values:
+            yield part.value if isinstance(part, ast.Constant) else "…"
+    elif isinstance(node, ast.BinOp):
+        yield from (*_texts(node.left), *_texts(node.right))
+    elif isinstance(node, ast.IfExp):
+        yield from (*_texts(node.body), *_texts(node.orelse))
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value

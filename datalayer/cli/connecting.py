@@ -52,7 +52,7 @@ class Databases:
         """Why a database can't be asked, or ``None``."""
         service = db.get(alias)
         if alias in self.refused:
-            return str(self.refused[alias])
+            return self.refused[alias].message
         if service.is_connected:
             return None
         reason: str | None = service.status_unasked(None)["last_error"]
@@ -67,7 +67,7 @@ class Databases:
                 database=settings.database,
                 hosts=list(settings.hosts),
                 uri=settings.redacted_uri,
-                last_error=str(self.refused[alias]),
+                last_error=self.refused[alias].message,
             )
             entry["pool"].update(max_size=settings.max_pool_size, min_size=settings.min_pool_size)
         return entry

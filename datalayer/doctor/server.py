@@ -156,7 +156,7 @@ class _Interview:
         except PyMongoError as exc:
             return Unknown(_TOO_LATE if exc.timeout else "the connection failed")
         except DataLayerError as exc:
-            return Unknown(str(exc))
+            return Unknown(exc.message)
 
     def _command(
         self, privilege: str, database: Database[Any], name: str, value: Any = 1, **options: Any

@@ -49,7 +49,7 @@ SERVERS = {  # what serves until it is stopped, with what it takes to choose the
     r"flask .*\brun\b": "--port {port}",
     r"gunicorn ": "--bind 127.0.0.1:{port}",
     r"python manage.py runserver": "--noreload {port}",
-    r"python -m http": "{port}",
+    r"uwsgi ": "",  # its line names the address
 }
 LASTING = r".*datalayer[ _](top|outbox run)(?!.*--once)|.* --follow|celery .* worker"
 MAY_FIND_SOMETHING = r"datalayer (doctor|indexes diff|shard|schema check)|python manage.py datalayer"
@@ -132,7 +132,11 @@ class Reader:
         return self.server.replace("DATABASE", f"{self.database}_{name}" if name else self.database)
 
     def _type(self, command: str) -> None:
-        command = self._placed(SHOWN.sub(rf"127.0.0.1:{self.port}", command))
+        server = next((pattern for pattern in SERVERS if re.match(pattern, command)), None)
+        if server is not None:
+            self._serve(command, SERVERS[server])
+            return
+        command = self._placed(SHOWN.sub(f"127.0.0.1:{self.port}", command))
         if command.startswith("pip install "):
             install(shlex.split(command, comments=True)[2:])
             return
@@ -149,10 +153,6 @@ class Reader:
         if command.startswith("curl "):
             self.answer = ask(shlex.split(command)[1:])
             return
-        for pattern, options in SERVERS.items():
-            if re.match(pattern, command):
-                self._serve(f"{command} {options}")
-                return
         if command.startswith("python manage.py test"):
             command += f" --datalayer-uri {self._uri('test')}"
         if command.startswith("datalayer demo") and "--scale" not in command:
@@ -168,12 +168,13 @@ class Reader:
         if code not in ({0, 3} if re.match(MAY_FIND_SOMETHING, command) else {0}):
             raise Unfollowable(f"`{command}` ended with {code}:\n{self.answer}")
 
-    def _serve(self, command: str) -> None:
+    def _serve(self, command: str, options: str) -> None:
         for pid, earlier in self.lasting:
             self._end(pid, earlier)
         self.lasting.clear()
         self.port = free_port()
-        command = command.format(port=self.port)
+        command = SHOWN.sub(f"127.0.0.1:{self.port}", command)
+        command = f"{command} {options.format(port=self.port)}".strip()
         log = self.logs / f"output-{time.monotonic_ns()}"
         pid = start(command, log)
         self.lasting.append((pid, command))
@@ -269,12 +270,12 @@ def run(command: str) -> None:
         os.environ[name] = value
     program, sys.argv = words[0], words
     sys.path[0] = ""
-    if re.search(r"[|<>;&$`*]", command.replace("'", "")) and program != "datalayer":
+    if re.search(r"[|<>;&$`*]", re.sub(r"'[^']*'", "", command)):
         os.execvp("sh", ["sh", "-ec", command])  # noqa: S606
     if program == "python":
         run_python(words)
     scripts = importlib.metadata.entry_points(group="console_scripts", name=program)
-    if not scripts:
+    if not scripts or program in ("gunicorn", "celery"):  # these may patch before all imports
         os.execvp(program, words)  # noqa: S606
     if program != "datalayer":
         sys.path[0] = os.path.dirname(sys.executable)  # a script's directory, as always

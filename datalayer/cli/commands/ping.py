@@ -60,7 +60,7 @@ def _report(databases: Databases, alias: str, times: int, timeout: float) -> dic
             while len(milliseconds) < times:
                 milliseconds.append(db.get(alias).ping(timeout))
         except DataLayerError as exc:
-            error = str(exc)
+            error = exc.message
     return {
         "sent": len(milliseconds) + (error is not None),
         "answered": len(milliseconds),
