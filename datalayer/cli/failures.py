@@ -64,10 +64,16 @@ def message_of(error: Exception) -> str:
     return f"unexpected {_kind_of(error)}; --verbose shows where it happened"
 
 
+def _without_place(error: DataLayerError) -> str:
+    """For programs, which read no documentation."""
+    return error.message if isinstance(error, ConfigurationError) else redact(error.message)
+
+
 def document_of(error: Exception) -> dict[str, Any]:
     """The error as the JSON document that takes the place of the result."""
     facts: dict[str, Any] = {"type": type(error).__name__, "message": message_of(error)}
     if isinstance(error, DataLayerError):
+        facts["message"] = _without_place(error)
         facts["alias"] = error.alias
     if isinstance(error, ConfigurationError):
         facts["problems"] = list(error.problems)

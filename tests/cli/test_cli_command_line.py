@@ -105,7 +105,7 @@ def test_an_error_has_one_message_and_no_traceback(run: Run, fails: Any) -> None
     fails(ConnectError("the server is away", alias="default"))
     outcome = run("status")
     assert (outcome.code, outcome.stdout) == (1, "")
-    assert outcome.stderr == "datalayer: the server is away\n"
+    assert outcome.stderr == ("datalayer: the server is away (see docs/errors.md#connecterror)\n")
 
 
 def test_an_error_is_a_document_with_json(run: Run, fails: Any) -> None:
@@ -119,7 +119,9 @@ def test_verbose_adds_the_traceback(run: Run, fails: Any) -> None:
     fails(ConnectError("the server is away"))
     outcome = run("status", "--verbose")
     assert "in raise_it" in outcome.stderr
-    assert outcome.stderr.endswith("datalayer: the server is away\n")
+    assert outcome.stderr.endswith(
+        "\ndatalayer: the server is away (see docs/errors.md#connecterror)\n"
+    )
 
 
 def test_an_unexpected_error_is_told_without_its_text(run: Run, fails: Any) -> None:

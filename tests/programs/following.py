@@ -1,48 +1,49 @@
 """Follows a page of the documentation as a reader does, in the working directory: makes the files
 that it shows, types its commands, and its Python into one session.
 
-``python following.py PAGE SERVER DATABASE``: hosts in ``example.com`` and ``localhost:27017``
-stand for the reader's own server and become SERVER, their databases those whose names begin with
-DATABASE. Modules that the page does not install can't be imported. Everything happens in forks
-of this process, so that nothing is imported a second time.
+``python following.py PAGE SERVER DATABASE``: hosts in ``example.com`` or ``mongodb.net``, and
+``localhost:27017``, stand for the reader's own server and become SERVER, their databases those
+whose names begin with DATABASE. What the page has not installed can't be imported. Everything
+happens in forks of this process, so that nothing is imported a second time.
 """
 
 from __future__ import annotations
 
-import atexit
-import importlib.metadata
+import importlib
+import itertools
 import json
 import os
 import random
 import re
-import runpy
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import traceback
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pages import (  # noqa: E402
-    OPTIONAL_MODULES,
-    Block,
-    blocks_of,
-    modules_of,
+from children import (
+    DEADLINE_SECONDS,
+    Unfollowable,
+    end_of,
+    has_ended,
+    in_child,
+    kill,
+    start,
+    wait_for,
 )
+from pages import OPTIONAL_MODULES, Block, blocks_of, modules_of
 
-DEADLINE_SECONDS = 100
+del sys.path[:2]  # the tests' own modules are none of the reader's
 PLACEHOLDER = re.compile(
-    r"mongodb(?:\+srv)?://(?:[^\s\"'/]*example\.(?:com|net)[^\s\"'/]*|localhost:27017)"
+    r"mongodb(?:\+srv)?://(?:[^\s\"'/]*(?:example\.com|mongodb\.net)[^\s\"'/]*|localhost:27017)"
     r"/(?P<name>\w*)(?:\?[^\s\"']*)?"
 )
 SERVERS = {  # what serves until it is stopped, with what it takes to choose the port
@@ -52,12 +53,10 @@ SERVERS = {  # what serves until it is stopped, with what it takes to choose the
     r"uwsgi ": "",  # its line names the address
 }
 LASTING = r".*datalayer[ _](top|outbox run)(?!.*--once)|.* --follow|celery .* worker"
-MAY_FIND_SOMETHING = r"datalayer (doctor|indexes diff|shard|schema check)|python manage.py datalayer"
+MAY_FIND_SOMETHING = (
+    r"datalayer (doctor|indexes diff|shard|schema check)|python manage.py datalayer"
+)
 SHOWN = re.compile(r"(127\.0\.0\.1|localhost):(5000|8000)")
-
-
-class Unfollowable(Exception):
-    """What the page says doesn't work."""
 
 
 HIDDEN = set(OPTIONAL_MODULES)
@@ -129,7 +128,9 @@ class Reader:
         return PLACEHOLDER.sub(lambda found: self._uri(found["name"]), text)
 
     def _uri(self, name: str) -> str:
-        return self.server.replace("DATABASE", f"{self.database}_{name}" if name else self.database)
+        return self.server.replace(
+            "DATABASE", f"{self.database}_{name}" if name else self.database
+        )
 
     def _type(self, command: str) -> None:
         server = next((pattern for pattern in SERVERS if re.match(pattern, command)), None)
@@ -161,7 +162,9 @@ class Reader:
         pid = start(command, log)
         if re.match(LASTING, command):
             self.lasting.append((pid, command))
-            wait_for(lambda: log.stat().st_size > 0 or has_ended(pid), command)
+            soon = time.monotonic() + 3  # some have nothing to say
+            while not (log.stat().st_size or has_ended(pid) or time.monotonic() > soon):
+                time.sleep(0.01)
             return
         code = end_of(pid, command, log)
         self.answer = log.read_text(encoding="utf-8", errors="replace")
@@ -224,7 +227,7 @@ class Session:
     def _work(self, questions: Any, answers: Any, page: Path) -> None:
         module = type(sys)("__main__")
         sys.modules["__main__"] = module
-        sys.path[0] = ""
+        sys.path.insert(0, "")
         for line in questions:
             asked, hidden = json.loads(line)
             block = Block(*asked)
@@ -248,109 +251,6 @@ class Session:
                 raise Unfollowable(f"the Python session ended with {code}")
 
 
-def start(command: str, log: Path) -> int:
-    """Run ``command`` in a child, with what it says in ``log``."""
-    log.touch()
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid == 0:
-        os.setsid()
-        with log.open("ab") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        in_child(lambda: run(command))
-    return pid
-
-
-def run(command: str) -> None:
-    words = shlex.split(command, comments=True)
-    while re.match(r"[A-Z_0-9]+=", words[0]):
-        name, _, value = words.pop(0).partition("=")
-        os.environ[name] = value
-    program, sys.argv = words[0], words
-    sys.path[0] = ""
-    if re.search(r"[|<>;&$`*]", re.sub(r"'[^']*'", "", command)):
-        os.execvp("sh", ["sh", "-ec", command])  # noqa: S606
-    if program == "python":
-        run_python(words)
-    scripts = importlib.metadata.entry_points(group="console_scripts", name=program)
-    if not scripts or program in ("gunicorn", "celery"):  # these may patch before all imports
-        os.execvp(program, words)  # noqa: S606
-    if program != "datalayer":
-        sys.path[0] = os.path.dirname(sys.executable)  # a script's directory, as always
-    sys.exit(next(iter(scripts)).load()())
-
-
-def run_python(words: list[str]) -> None:
-    if words[1] == "-m":
-        sys.argv = words[2:]
-        runpy.run_module(words[2], run_name="__main__", alter_sys=True)
-    elif words[1] == "-c":
-        exec(words[2], {"__name__": "__main__"})
-    else:
-        sys.argv = words[1:]
-        sys.path[0] = os.path.dirname(words[1])
-        runpy.run_path(words[1], run_name="__main__")
-    sys.exit(0)
-
-
-def in_child(work: Callable[[], None]) -> None:
-    """Do ``work``, then end as an interpreter does."""
-    code: Any = 0
-    try:
-        work()
-    except SystemExit as end:
-        code = end.code
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    if isinstance(code, str):
-        print(code, file=sys.stderr)
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else int(code is not None))
-
-
-_ENDED: dict[int, int] = {}
-
-
-def has_ended(pid: int) -> bool:
-    if pid not in _ENDED:
-        found, status = os.waitpid(pid, os.WNOHANG)
-        if found:
-            _ENDED[pid] = os.waitstatus_to_exitcode(status)
-    return pid in _ENDED
-
-
-def end_of(pid: int, command: str, log: Path | None) -> int:
-    """Its exit code; it is killed at the deadline."""
-    try:
-        wait_for(lambda: has_ended(pid), command)
-    except Unfollowable as exc:
-        kill(pid)
-        said = log.read_text(encoding="utf-8", errors="replace") if log else ""
-        raise Unfollowable(f"{exc}\n{said}") from None
-    return _ENDED[pid]
-
-
-def kill(pid: int) -> None:
-    """What was started in a session of its own is killed with its children."""
-    if not has_ended(pid):
-        alone = os.getpgid(pid) == os.getpgid(0)
-        (os.kill if alone else os.killpg)(pid, signal.SIGKILL)
-
-
-def wait_for(happened: Callable[[], object], command: str) -> None:
-    ends = time.monotonic() + DEADLINE_SECONDS
-    while not happened():
-        if time.monotonic() > ends:
-            raise Unfollowable(f"`{command}` takes more than {DEADLINE_SECONDS} s")
-        time.sleep(0.01)
-
-
 def free_port() -> int:
     while True:
         port = random.randrange(20_000, 32_000)
@@ -367,7 +267,7 @@ def answers(port: int) -> bool:
 def ask(words: list[str]) -> str:
     """What ``curl`` would show, of the few options that pages use."""
     request = urllib.request.Request(words[-1])
-    for word, following in zip(words, words[1:], strict=False):
+    for word, following in itertools.pairwise(words):
         if word in ("-H", "--header"):
             name, _, value = os.path.expandvars(following).partition(": ")
             request.add_header(name, value)
@@ -386,6 +286,9 @@ def install(requirements: list[str]) -> None:
         HIDDEN.difference_update(modules_of(requirement))
     if "fiftyone" not in HIDDEN and MONGOD:
         os.environ["DATALAYER_MONGOD"] = MONGOD
+    if "django" not in HIDDEN:
+        for module in ("core.management", "db.models", "http", "test", "urls"):
+            importlib.import_module(f"django.{module}")  # once, for all forks
 
 
 MONGOD = os.environ.get("DATALAYER_MONGOD")

@@ -95,4 +95,6 @@ def _try_to_connect() -> None:
 
 def _like(error: AuthenticationError) -> AuthenticationError:
     """The same error without what it was raised from and where."""
-    return type(error)(error.message, alias=error.alias, reason=error.reason, elapsed=error.elapsed)
+    return type(error)(
+        error.message, alias=error.alias, reason=error.reason, elapsed=error.elapsed
+    )

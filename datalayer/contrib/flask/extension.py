@@ -245,7 +245,9 @@ def _end_session(_: BaseException | None) -> None:
 
 def _like(error: AuthenticationError) -> AuthenticationError:
     """The same error without what it was raised from and where."""
-    return type(error)(error.message, alias=error.alias, reason=error.reason, elapsed=error.elapsed)
+    return type(error)(
+        error.message, alias=error.alias, reason=error.reason, elapsed=error.elapsed
+    )
 
 
 def _refusal(app: Flask, present: Settings, wanted: Settings) -> ConfigurationError:
