@@ -140,24 +140,22 @@ class Reader:
         command = self._placed(SHOWN.sub(f"127.0.0.1:{self.port}", command))
         if command.startswith("pip install "):
             install(shlex.split(command, comments=True)[2:])
-            return
-        if command.startswith("export "):
-            said = subprocess.run(
-                ["sh", "-c", f"{command}; env -0"], capture_output=True, text=True, check=True
-            )
-            pairs = (each.partition("=") for each in said.stdout.split("\0") if each)
-            os.environ.update({name: value for name, _, value in pairs})
-            return
-        if command.startswith("cd "):
-            os.chdir(shlex.split(command)[1])
-            return
-        if command.startswith("curl "):
+        elif command.startswith("export "):
+            export(command)
+        elif command.startswith("curl "):
             self.answer = ask(shlex.split(command)[1:])
-            return
+        else:
+            self._run(self._cheaper(command))
+
+    def _cheaper(self, command: str) -> str:
+        """With the server that is there, and a small demonstration."""
         if command.startswith("python manage.py test"):
-            command += f" --datalayer-uri {self._uri('test')}"
+            return f"{command} --datalayer-uri {self._uri('test')}"
         if command.startswith("datalayer demo") and "--scale" not in command:
-            command += " --scale 0.02"
+            return f"{command} --scale 0.02"
+        return command
+
+    def _run(self, command: str) -> None:
         log = self.logs / f"output-{time.monotonic_ns()}"
         pid = start(command, log)
         if re.match(LASTING, command):
@@ -278,6 +276,14 @@ def ask(words: list[str]) -> str:
             return str(answer.read().decode())
     except urllib.error.HTTPError as exc:
         raise Unfollowable(f"{words[-1]} answered {exc.code}: {exc.read()[:2000]!r}") from None
+
+
+def export(command: str) -> None:
+    """What a shell makes of ``export NAME=value``, for all that follows."""
+    shell = ["sh", "-ec", f"{command}; env -0"]
+    said = subprocess.run(shell, capture_output=True, text=True, check=True)
+    pairs = (each.partition("=") for each in said.stdout.split("\0") if each)
+    os.environ.update({name: value for name, _, value in pairs})
 
 
 def install(requirements: list[str]) -> None:
