@@ -4,6 +4,7 @@ commands are understood, and what they refer to is there."""
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import subprocess
@@ -58,23 +59,34 @@ def commands_of(page: Path) -> Iterator[str]:
     yield from INLINE.findall(page.read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="module")
+def reader() -> Iterator[subprocess.Popen[str]]:
+    """A process that follows one page after the other."""
+    with subprocess.Popen(
+        [sys.executable, FOLLOWING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", [page for page in PAGES if to_follow(page)], ids=name_of)
 def test_a_page_can_be_followed(
-    page: Path, mongod: EmbeddedMongo, database_name: str, tmp_path: Path
+    page: Path,
+    reader: subprocess.Popen[str],
+    mongod: EmbeddedMongo,
+    database_name: str,
+    tmp_path: Path,
 ) -> None:
     project = tmp_path / "project"
     project.mkdir()
-    followed = subprocess.run(
-        [sys.executable, FOLLOWING, page, mongod.uri_for("DATABASE"), database_name],
-        cwd=project,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert followed.returncode == 0, followed.stdout + followed.stderr
+    assert reader.stdin is not None
+    assert reader.stdout is not None
+    question = [str(page), str(project), mongod.uri_for("DATABASE"), database_name]
+    reader.stdin.write(json.dumps(question) + "\n")
+    reader.stdin.flush()
+    code, said = json.loads(reader.stdout.readline())
+    assert code == 0, said
 
 
 def test_few_blocks_are_not_run() -> None:

@@ -25,8 +25,8 @@ class Unfollowable(Exception):
     """What the page says doesn't work."""
 
 
-def start(command: str, log: Path) -> int:
-    """Run ``command`` in a child, with what it says in ``log``."""
+def start(work: Callable[[], None], log: Path) -> int:
+    """Do ``work`` in a child, with what it says in ``log``."""
     log.touch()
     sys.stdout.flush()
     pid = os.fork()
@@ -36,7 +36,7 @@ def start(command: str, log: Path) -> int:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        in_child(lambda: run(command))
+        in_child(work)
     return pid
 
 

@@ -1,10 +1,12 @@
-"""Follows a page of the documentation as a reader does, in the working directory: makes the files
-that it shows, types its commands, and its Python into one session.
+"""Follows pages of the documentation as a reader does: makes the files that a page shows, types
+its commands, and its Python into one session.
 
-``python following.py PAGE SERVER DATABASE``: hosts in ``example.com`` or ``mongodb.net``, and
-``localhost:27017``, stand for the reader's own server and become SERVER, their databases those
-whose names begin with DATABASE. What the page has not installed can't be imported. Everything
-happens in forks of this process, so that nothing is imported a second time.
+Each line of standard input is a JSON list of the page, an empty folder, a server and a name; the
+answer is one of the exit code and what was said. Hosts in ``example.com`` or ``mongodb.net``, and
+``localhost:27017``, stand for the reader's own server: they become the server given, whose URI has
+``DATABASE`` in it, and their databases those whose names begin with the name given. What the page
+has not installed can't be imported. Everything happens in forks of this process, so that nothing
+is imported twice.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import time
 import traceback
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,7 @@ from children import (
     has_ended,
     in_child,
     kill,
+    run,
     start,
     wait_for,
 )
@@ -157,7 +161,7 @@ class Reader:
 
     def _run(self, command: str) -> None:
         log = self.logs / f"output-{time.monotonic_ns()}"
-        pid = start(command, log)
+        pid = start(partial(run, command), log)
         if re.match(LASTING, command):
             self.lasting.append((pid, command))
             soon = time.monotonic() + 3  # some have nothing to say
@@ -177,7 +181,7 @@ class Reader:
         command = SHOWN.sub(f"127.0.0.1:{self.port}", command)
         command = f"{command} {options.format(port=self.port)}".strip()
         log = self.logs / f"output-{time.monotonic_ns()}"
-        pid = start(command, log)
+        pid = start(partial(run, command), log)
         self.lasting.append((pid, command))
         wait_for(lambda: answers(self.port) or has_ended(pid), command)
         if has_ended(pid):
@@ -303,7 +307,6 @@ MONGOD = os.environ.get("DATALAYER_MONGOD")
 def prepare(page: Path, server: str, database: str) -> None:
     """The reader's machine: nothing installed but datalayer, two databases, and no other
     variables of ours."""
-    sys.meta_path[:] = [Installed(finder) for finder in sys.meta_path]
     for name in list(os.environ):
         if name.startswith(("MONGODB_", "DATABASE1_", "DATALAYER_")):
             del os.environ[name]
@@ -316,24 +319,31 @@ def prepare(page: Path, server: str, database: str) -> None:
         os.environ["DATABASE1_URI"] = server.replace("DATABASE", f"{database}_analytics")
 
 
-def main() -> int:
-    page, server, database = Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3]
+def follow(page: Path, folder: Path, server: str, database: str) -> None:
+    os.chdir(folder)
     prepare(page, server, database)
-    import datalayer.cli
-    import datalayer.db
-    import datalayer.models  # noqa: F401  # once, for all forks
-
     reader = Reader(page, server, database)
     try:
         reader.follow()
     except Unfollowable as exc:
-        print(exc)
-        return 1
+        raise SystemExit(str(exc)) from None
     finally:
         for pid, _ in reader.lasting:
             kill(pid)
-    return 0
+
+
+def main() -> None:
+    sys.meta_path[:] = [Installed(finder) for finder in sys.meta_path]
+    for module in ("datalayer.cli", "datalayer.db", "datalayer.models"):
+        importlib.import_module(module)
+    for line in sys.stdin:
+        page, folder, server, database = json.loads(line)
+        log = Path(folder).with_name("said")
+        pid = start(partial(follow, Path(page), Path(folder), server, database), log)
+        _, status = os.waitpid(pid, 0)
+        said = log.read_text(encoding="utf-8", errors="replace")
+        print(json.dumps([os.waitstatus_to_exitcode(status), said]), flush=True)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()
