@@ -174,7 +174,7 @@ def test_a_list_of_problems_ends_with_the_place_on_a_line_of_its_own() -> None:
 def test_every_message_of_an_error_has_its_line_on_the_page() -> None:
     sections = re.split(r"^## ", ERRORS_PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     phrases = {
-        name: [_pattern(each) for each in re.findall(r"`([^`]+)`", rest)]
+        name: [_pattern(each) for each in _first_cells(rest) if " " in each]
         for name, _, rest in (section.partition("\n") for section in sections)
     }
     untold = [
@@ -184,6 +184,12 @@ def test_every_message_of_an_error_has_its_line_on_the_page() -> None:
         if not any(phrase.search(message) for phrase in phrases[name])
     ]
     assert untold == []
+
+
+def _first_cells(section: str) -> Iterator[str]:
+    """What the tables of a section quote in their first column."""
+    for cell in re.findall(r"^\| (.*?) \|", section, re.MULTILINE):
+        yield from re.findall(r"`([^`]+)`", cell)
 
 
 def _pattern(phrase: str) -> re.Pattern[str]:
