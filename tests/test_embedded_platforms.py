@@ -3,6 +3,7 @@ platform: they are asked here for each, and run on the one that the tests are on
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -180,3 +181,54 @@ def test_the_spool_is_refused_where_its_locks_are_missing(
     monkeypatch.setattr("datalayer.settings.recorder.sys.platform", "win32")
     with pytest.raises(ConfigurationError, match="which Windows lacks; take block"):
         RecorderSettings(policy="spool", spool_directory=tmp_path)
+
+
+WITHOUT_POSIX = """
+import os, signal, sys
+sys.modules.update(dict.fromkeys(["fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"]))
+for module, names in {
+    os: ["O_NOFOLLOW", "fork", "geteuid", "getuid", "killpg", "pread", "register_at_fork"],
+    signal: ["SIGKILL", "SIGSTOP", "SIGCONT", "SIGHUP", "pthread_kill", "pthread_sigmask"],
+}.items():
+    for name in names:
+        delattr(module, name)
+import datalayer.cli, datalayer.demo, datalayer.models, datalayer.web, datalayer.pytest_plugin
+import datalayer.contrib.django, datalayer.contrib.flask, datalayer.contrib.prometheus
+from datalayer import db
+from datalayer.models import AnalyticsEvent
+with db.connected():
+    AnalyticsEvent(name="started").save()
+    print(AnalyticsEvent.objects.count())
+"""
+
+
+def test_the_package_works_without_what_windows_lacks() -> None:
+    """Of types, `mypy --config-file setup.cfg` says the same of each call."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_POSIX],
+        env={**os.environ, "MONGODB_URI": "mongomock://shop"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+# What continuous integration does on the platforms
+
+
+def test_the_quickstart_is_run_on_each_platform_that_has_a_server() -> None:
+    tested = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    _, _, job = tested.partition("\n  platforms:\n")
+    for machine in ("ubuntu-22.04-arm", "macos-14", "macos-15-intel", "windows-2022"):
+        assert machine in job
+    assert "- run: python tests/platforms/quickstart.py\n" in job
+
+
+def test_releases_have_wheels_for_musl_and_windows() -> None:
+    release = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+    assert "musllinux" not in release  # cibuildwheel builds them unless it is told not to
+    assert "machine: [ubuntu-22.04, ubuntu-22.04-arm, macos-14, macos-15-intel, windows-2022]" in (
+        release
+    )
