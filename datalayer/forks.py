@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 from typing import Protocol
 
 __all__ = ["Mark", "fork_mark"]
@@ -21,6 +22,8 @@ class Mark(Protocol):
 
 def fork_mark() -> Mark:
     """A mark of the present process: a page of memory that is empty in a child."""
+    if sys.platform == "win32":  # where no process forks
+        return _ByPid()
     try:
         page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         page.madvise(_MADV_WIPEONFORK)

@@ -3,6 +3,7 @@ stored before the databases are closed."""
 
 from __future__ import annotations
 
+import _thread
 import logging
 import os
 import signal
@@ -161,11 +162,11 @@ class _Request:
             self._raised = True
             self._gevent.kill(self._greenlet, _ending(number))
             return self._ends_within(_LAST_SECONDS)
-        signal.pthread_kill(self._main, number)
+        _signal_thread(self._main, number)
         if self._ends_within(_PATIENCE_SECONDS):
             return True
         self._anywhere = True
-        signal.pthread_kill(self._main, number)
+        _signal_thread(self._main, number)
         return self._ends_within(_LAST_SECONDS)
 
     def _raise_soon(self, number: int, application: FrameType | None) -> None:
@@ -209,6 +210,14 @@ def _end_process(code: int) -> None:
     last.start()
     last.join(_LAST_SECONDS)
     os._exit(code)
+
+
+def _signal_thread(thread: int, number: int) -> None:
+    """Have the main thread handle a signal, out of what it waits in where that can be done."""
+    if sys.platform == "win32":
+        _thread.interrupt_main(signal.Signals(number))
+    else:
+        signal.pthread_kill(thread, number)
 
 
 def flush() -> None:

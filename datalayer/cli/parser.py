@@ -37,7 +37,9 @@ def build_parser(program: str = "datalayer") -> Parser:
         parents=[common_options()],
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=datalayer.__version__)
+    # Where another project's package has taken the place of ours, `doctor` still has to run.
+    version = getattr(datalayer, "__version__", "unknown")
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in (demo, status, ping, doctor, config, indexes, shard, outbox, transfer, top):
         command.add_to(commands)

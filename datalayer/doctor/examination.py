@@ -15,6 +15,7 @@ from datalayer.doctor.gathering import facts_without_probing, gather
 from datalayer.doctor.judgements import (
     JUDGEMENTS,
     judge_budgets,
+    judge_installation,
     judge_problems,
     judge_settings,
     judge_warnings,
@@ -51,6 +52,7 @@ def examine(
         findings = _without_settings(exc)
     else:
         findings = _examine(known, timeout, processes)
+    findings += _of("settings", ((None, remark) for remark in judge_installation()))
     order = list(CHECKS)
     findings.sort(key=lambda finding: order.index(finding.check))
     return Report(tuple(map(_cleaned, findings)), monotonic() - started)

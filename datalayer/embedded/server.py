@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import base64
 import secrets
-import signal
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import quote_plus
 
 from datalayer.embedded.binary import find_mongod
 from datalayer.embedded.member import Member, wait_until
+from datalayer.embedded.platforms import server_options
 from datalayer.embedded.processes import Processes
 from datalayer.embedded.wire import LOOPBACK, command
 from datalayer.errors import EmbeddedError
@@ -35,15 +35,15 @@ class EmbeddedMongo:
     The servers start with the object, listen on 127.0.0.1 only, and take transactions. They and
     their files are gone after ``stop()``, at the end of a ``with`` block, when the interpreter
     ends, and a second after the process was killed. A forked child can connect to them; it
-    can't manage or stop them.
+    can't manage or stop them. On Windows nothing can be paused.
 
     Arguments:
         members: the number of servers. With three, an election takes one to three seconds.
         parameters: server parameters, as ``--setParameter`` takes them.
         test_commands: allow ``failCommand`` and the other test commands of MongoDB.
         auth: user name and password of a ``root`` user; switches access control on.
-        in_memory: keep the files in ``/dev/shm`` where that has 512 MB to spare; otherwise,
-            and without it, they are in the temporary directory (``TMPDIR``).
+        in_memory: keep the files in ``/dev/shm`` where there is one (Linux) that has 512 MB to
+            spare; otherwise, and without it, they are in the temporary directory (``TMPDIR``).
         mongod: the program to run, instead of the one that is found through
             ``DATALAYER_MONGOD``, ``PATH`` or the wheel of the extra ``[embedded]``.
         timeout: the seconds that starting, restarting and electing may each take.
@@ -75,7 +75,7 @@ class EmbeddedMongo:
         self._processes = Processes(in_memory=in_memory)
         atexit.register(self.stop)
         try:
-            options = [str(program), "--bind_ip", LOOPBACK, "--nounixsocket", *_SMALL]
+            options = [str(program), "--bind_ip", LOOPBACK, *server_options(), *_SMALL]
             options += ["--replSet", self._name, *self._key_file_option()]
             options += _parameter_options(parameters or {}, test_commands)
             self._members = [Member(each, self._processes, options) for each in range(members)]
@@ -135,19 +135,22 @@ class EmbeddedMongo:
         self._processes.close()
 
     def kill(self, member: int) -> None:
-        """SIGKILL a member, as a crash would. Its data stay; ``start`` brings it back."""
-        self._members[member].send_signal(signal.SIGKILL)
+        """End a member as a crash would (SIGKILL). Its data stay; ``start`` brings it back."""
+        self._members[member].kill()
 
     def pause(self, member: int) -> None:
-        """SIGSTOP a member: it hangs, its connections stay open and nothing answers.
+        """Let a member hang (SIGSTOP): its connections stay open and nothing answers.
 
         Returns when it stands still.
+
+        Raises:
+            EmbeddedError: on Windows, which can't.
         """
-        self._members[member].send_signal(signal.SIGSTOP)
+        self._members[member].pause()
 
     def resume(self, member: int) -> None:
         """Let a paused member go on. Returns at once; does nothing to one that runs."""
-        self._members[member].send_signal(signal.SIGCONT)
+        self._members[member].resume()
 
     def start(self, member: int | None = None) -> None:
         """Bring back a killed or paused member, or all of them, with their ports and data.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import bisect
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bson
 
-from datalayer.recorder.spool import Place
+if TYPE_CHECKING:
+    from datalayer.recorder.spool import Place
 
 __all__ = ["Batch", "Lane", "Target"]
 

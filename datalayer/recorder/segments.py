@@ -7,13 +7,22 @@ import fcntl
 import os
 import re
 import secrets
+import sys
 from dataclasses import dataclass, field
 from time import time
 
 from datalayer.recorder.directory import UntrustedError, open_file
 from datalayer.recorder.frames import BATCH, SETTLED, Damage, Frame, Layout, layout_of, preamble
 
-__all__ = ["SUFFIX", "Segment", "new_segment", "offset_bytes", "read_back", "taken_over"]
+__all__ = [
+    "SUFFIX",
+    "Segment",
+    "force_to_disk",
+    "new_segment",
+    "offset_bytes",
+    "read_back",
+    "taken_over",
+]
 
 SUFFIX = ".spool"
 _OWN_NAME = re.compile(r"\d+-[0-9a-f]{12}\.spool")
@@ -136,6 +145,14 @@ def _holds_documents(frame: Frame) -> bool:
     except ValueError:
         return False
     return True
+
+
+def force_to_disk(descriptor: int) -> None:
+    """Have what was written survive the death of the machine. ``OSError`` where it fails."""
+    if sys.platform == "darwin":
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync() leaves it in the disk's own cache
+    else:
+        os.fdatasync(descriptor)
 
 
 def offset_bytes(offset: int) -> bytes:

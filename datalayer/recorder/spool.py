@@ -24,6 +24,7 @@ from datalayer.recorder.frames import BATCH, SETTLED
 from datalayer.recorder.segments import (
     SUFFIX,
     Segment,
+    force_to_disk,
     new_segment,
     offset_bytes,
     read_back,
@@ -162,7 +163,7 @@ class Spool:
                     os.fsync(self._directory)
         for segment in unsynced:
             try:
-                os.fdatasync(segment.descriptor)
+                force_to_disk(segment.descriptor)
             except OSError:
                 if not segment.closed:  # else nothing in it waits any more
                     raise

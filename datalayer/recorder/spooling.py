@@ -7,14 +7,16 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mongoengine.base.common import _document_registry
 
 from datalayer.recorder.encoding import target_of
 from datalayer.recorder.lanes import Batch, Lane, Target
-from datalayer.recorder.spool import Spool, SpoolFullError, Stored
 from datalayer.recorder.state import FIRST_PAUSE_SECONDS, State
+
+if TYPE_CHECKING:
+    from datalayer.recorder.spool import Spool, Stored
 
 __all__ = ["Spooling"]
 
@@ -101,6 +103,9 @@ class Spooling:
         return True
 
     def _open(self) -> None:
+        # Not before it is wanted: Windows has none of the locks that it needs.
+        from datalayer.recorder.spool import Spool
+
         settings = self._state.settings
         try:
             path = settings.spool_directory or Path()
@@ -148,6 +153,8 @@ class Spooling:
         return None
 
     def _failed(self, exc: Exception) -> None:
+        from datalayer.recorder.spool import SpoolFullError
+
         state, now = self._state, monotonic()
         state.spool_is_full = isinstance(exc, SpoolFullError)
         pause = min(state.spool_pause * 2 or FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datalayer.recorder.lanes import Lane, Target
-from datalayer.recorder.spool import Spool
 from datalayer.settings.recorder import RecorderSettings
+
+if TYPE_CHECKING:
+    from datalayer.recorder.spool import Spool
 
 __all__ = ["FIRST_PAUSE_SECONDS", "Prepare", "State"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,11 @@ from datalayer.errors import ConfigurationError
 from datalayer.settings.variables import RECORDER_POLICIES, RECORDER_PREFIX, Value
 
 __all__ = ["RecorderSettings", "recorder_settings"]
+
+_NO_SPOOL = (
+    "the policy spool needs locks of files and descriptors of directories, which Windows lacks; "
+    "take block"
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class RecorderSettings:
             problems.append(f"policy must be one of {', '.join(RECORDER_POLICIES)}")
         if self.policy == "spool" and self.spool_directory is None:
             problems.append("spool_directory must be set for the policy spool")
+        if self.policy == "spool" and sys.platform == "win32":
+            problems.append(_NO_SPOOL)
         if self.block_ms < 0:
             problems.append("block_ms must not be negative")
         if problems:
@@ -95,6 +103,9 @@ def recorder_settings(
             "DATALAYER_RECORDER_SPOOL_DIRECTORY is not set, and DATALAYER_RECORDER_POLICY=spool "
             "needs it; for example DATALAYER_RECORDER_SPOOL_DIRECTORY=/var/lib/app/spool"
         )
+        return None
+    if fields["policy"] == "spool" and sys.platform == "win32":
+        problems.append(f"DATALAYER_RECORDER_POLICY: {_NO_SPOOL}")
         return None
     directory = fields.pop("spool_directory", None)
     path = None if directory is None else Path(str(directory))

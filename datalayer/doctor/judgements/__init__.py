@@ -9,6 +9,7 @@ from datalayer.doctor.facts import AliasFacts
 from datalayer.doctor.findings import Remark
 from datalayer.doctor.judgements.authentication import judge_authentication
 from datalayer.doctor.judgements.indexes import judge_indexes
+from datalayer.doctor.judgements.installation import judge_installation
 from datalayer.doctor.judgements.network import judge_network
 from datalayer.doctor.judgements.operations import judge_operations
 from datalayer.doctor.judgements.options import judge_options
@@ -21,6 +22,7 @@ from datalayer.doctor.judgements.usage import judge_usage
 __all__ = [
     "JUDGEMENTS",
     "judge_budgets",
+    "judge_installation",
     "judge_problems",
     "judge_settings",
     "judge_warnings",
