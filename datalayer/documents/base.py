@@ -36,6 +36,7 @@ from datalayer.documents.paths import items_of_lists, tell_of_whole_lists, with_
 from datalayer.documents.places import SWITCHED
 from datalayer.documents.query_translation import query, query_of
 from datalayer.documents.queryset import QuerySet
+from datalayer.documents.queryset_classes import keep_own_querysets
 from datalayer.documents.queryset_deletes import own_delete
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.storable import check_path_to_change
@@ -139,6 +140,10 @@ class Document(
         "queryset_class": QuerySet,
         "timestamps": True,
     }
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        keep_own_querysets(cls)
 
     @classmethod
     def _get_db(cls) -> Database[Any]:
