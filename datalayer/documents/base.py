@@ -65,7 +65,8 @@ class _Exchange:
         think of. A mapping or a list for a field that takes a single value is refused, so that
         an operator (``{"$ne": None}``) never stands for a value; so is what the database can't
         store, and a key ``_cls``, which would name a class to load. ``"address.city"`` allows
-        one field of an embedded document. Nothing is saved or validated beyond that.
+        one field of an embedded document. A dynamic class takes single values for names that
+        it doesn't declare. Nothing is saved or validated beyond that.
 
         Raises:
             ValidationError: with all fields that don't fit in ``errors``.
