@@ -31,6 +31,7 @@ from datalayer.monitoring.topology import Reach, reach_of
 from datalayer.prepared import Prepared
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.settings.secret_uri import SecretUri
+from datalayer.settings.variables import prefix_of
 from datalayer.shutdown import flush
 
 if TYPE_CHECKING:
@@ -333,7 +334,7 @@ def how_to_configure(alias: str, configured: Iterable[str]) -> str:
     """Which databases there are, and which variables would add ``alias``."""
     return (
         f"there are {', '.join(configured)}; add {alias!r} to DATALAYER_ALIASES and set "
-        f"{alias.upper()}_URI, or name one of those"
+        f"{prefix_of(alias)}URI, or name one of those"
     )
 
 
