@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import mongoengine as me
 import pytest
@@ -176,10 +175,14 @@ def test_routing_reaches_them() -> None:
 
 @pytest.mark.usefixtures("settings")
 def test_transactions_take_them() -> None:
-    with pytest.raises(ZeroDivisionError), db.transaction(DASH, DOT):
-        Kept(name="a").save()
-        Happened(name="b").save()
-        raise ZeroDivisionError
+    def fail() -> None:
+        with db.transaction(DASH, DOT):
+            Kept(name="a").save()
+            Happened(name="b").save()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert (Kept.objects.count(), Happened.objects.count()) == (0, 0)
 
 
