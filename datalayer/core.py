@@ -236,16 +236,27 @@ class Registry:
                 atexit.unregister(self._close_at_exit)
                 atexit.register(self._close_at_exit)
 
+    def is_published(self, connection: Connection) -> bool:
+        """Whether MongoEngine still has ``connection``: older code may have called its
+        ``disconnect()``, which closes the client."""
+        known = mongoengine_connection._connection_settings.get(connection.alias, {})
+        if known.get("mongo_client_class") == connection.client_for_mongoengine:
+            return True
+        opened = mongoengine_connection._connections.get(connection.alias)
+        return opened is not None and opened is connection._client
+
     def remove(self, alias: str) -> None:
         """Close the connection of ``alias`` and take it out. Nothing happens if there is none."""
         with self._lock:
             connection = self._connections.pop(alias, None)
             if connection is None:
                 return
+            is_published = self.is_published(connection)
             connection.close()
             for call in tuple(self.on_close):
                 call(connection)
-            mongoengine.disconnect(alias)  # detaches the documents' collections
+            if is_published:  # or the alias is other code's by now
+                mongoengine.disconnect(alias)  # detaches the documents' collections
             self._release_embedded()
 
     def _forget_dropped(self, database: str | None, collection: str | None) -> None:

@@ -85,6 +85,9 @@ class DatabaseService:
     def open(self, settings: DatabaseSettings) -> bool:
         """``connect`` for given settings; says whether this call was the one that opened it."""
         present = registry.find(self.alias)
+        if present is not None and not registry.is_published(present):
+            registry.remove(self.alias)  # by mongoengine.disconnect(), without our knowing
+            present = None
         if present is not None and present.settings == settings:
             return False
         if present is not None:
