@@ -334,8 +334,11 @@ class Registry:
 
 
 def _not_connected(alias: str) -> NotConnectedError:
+    # In tests of older code, say: documents of datalayer's don't use what it has opened.
+    by_others = alias in mongoengine_connection._connection_settings
+    instead = ", in the place of mongoengine.connect()," if by_others else ""
     return NotConnectedError(
-        f"the database {alias!r} is not connected; call db.connect_all() at start-up "
+        f"the database {alias!r} is not connected; call db.connect_all() at start-up{instead} "
         "and db.disconnect_all() only at the end",
         alias=alias,
     )

@@ -87,6 +87,15 @@ def test_a_registration_before_connecting_does_not_matter(mongod: EmbeddedMongo)
     drop(made)
 
 
+def test_a_connection_by_mongoengine_alone_is_told_apart(mongod: EmbeddedMongo) -> None:
+    me.connect("app", host=mongod.uri, connect=False, uuidRepresentation="standard")
+    try:
+        with pytest.raises(NotConnectedError, match=r"in the place of mongoengine\.connect\(\)"):
+            Order.objects.count()
+    finally:
+        me.disconnect()
+
+
 def test_disconnecting_what_is_not_connected_does_nothing() -> None:
     me.disconnect()
     me.disconnect_all()

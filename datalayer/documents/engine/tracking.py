@@ -18,6 +18,9 @@ from datalayer.transactions import current
 __all__ = ["Tracked", "changing", "proxy_of", "stands_in_a_document", "tracking"]
 
 
+_ABSENT: Any = object()
+
+
 class Tracked:
     """Whose it is and where in it: ``_path`` begins with the field's name, then come keys.
 
@@ -90,7 +93,8 @@ class Tracked:
             made = tracking(value, self._instance, path)
             return made if made is value else exchange(self, key, value, made)
         # Not by its attributes: asked for one, a lazy reference may fetch its document.
-        if isinstance(value, EmbeddedDocument) and value._instance is None:
+        is_part = isinstance(value, EmbeddedDocument)
+        if is_part and getattr(value, "_instance", _ABSENT) is None:
             slots.instance(value, self._instance)
         return value
 
