@@ -17,7 +17,7 @@ from datalayer.core import registry
 from datalayer.errors import ConfigurationError
 
 flask_session = pytest.importorskip("flask_session")
-mongodb = pytest.importorskip("flask_session.mongodb")
+MongoDBSessionInterface: Any = pytest.importorskip("flask_session.mongodb").MongoDBSessionInterface
 
 __all__ = ["clean_environment"]
 
@@ -36,15 +36,15 @@ def counting(uri: str | None, **config: Any) -> Flask:
     return app
 
 
-def interface(app: Flask) -> Any:
-    return mongodb.MongoDBSessionInterface(
+def sessions(app: Flask) -> Any:
+    return MongoDBSessionInterface(
         app, client=db.database.client, db=db.database.name, collection="sessions"
     )
 
 
 def lazily(app: Flask) -> None:
     DataLayer(app)
-    app.session_interface = LazySessionInterface(interface)
+    app.session_interface = LazySessionInterface(sessions)
 
 
 def at_once(app: Flask) -> None:
@@ -130,7 +130,7 @@ def test_what_the_interface_has_besides_is_there(uri: str) -> None:
 def test_without_the_extension_the_error_says_what_is_missing() -> None:
     app = counting(NOWHERE)
     app.testing = True
-    app.session_interface = LazySessionInterface(interface)
+    app.session_interface = LazySessionInterface(sessions)
     with pytest.raises(ConfigurationError, match=r"has no DataLayer; call init_app\(app\)"):
         app.test_client().get("/visits")
 
