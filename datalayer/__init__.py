@@ -32,7 +32,12 @@ from datalayer.errors import (
 
 if TYPE_CHECKING:
     from datalayer import db
-    from datalayer.documents import AnalyticsDocument, BusinessDocument
+    from datalayer.documents import (
+        AnalyticsDocument,
+        BusinessDocument,
+        DynamicAnalyticsDocument,
+        DynamicBusinessDocument,
+    )
     from datalayer.logs import configure_logging
     from datalayer.settings import DatabaseSettings, Settings
 
@@ -46,6 +51,8 @@ __all__ = [
     "DataLayerError",
     "DatabaseSettings",
     "DeadlineExceededError",
+    "DynamicAnalyticsDocument",
+    "DynamicBusinessDocument",
     "EmbeddedError",
     "IndexBuildError",
     "NotConnectedError",
@@ -69,6 +76,8 @@ _HOMES = {
     "AnalyticsDocument": "datalayer.documents",
     "BusinessDocument": "datalayer.documents",
     "DatabaseSettings": "datalayer.settings",
+    "DynamicAnalyticsDocument": "datalayer.documents",
+    "DynamicBusinessDocument": "datalayer.documents",
     "Settings": "datalayer.settings",
     "configure_logging": "datalayer.logs",
 }

@@ -31,6 +31,7 @@ from datalayer.monitoring.topology import Reach, reach_of
 from datalayer.prepared import Prepared
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.settings.secret_uri import SecretUri
+from datalayer.settings.variables import prefix_of
 from datalayer.shutdown import flush
 
 if TYPE_CHECKING:
@@ -235,16 +236,27 @@ class Registry:
                 atexit.unregister(self._close_at_exit)
                 atexit.register(self._close_at_exit)
 
+    def is_published(self, connection: Connection) -> bool:
+        """Whether MongoEngine still has ``connection``: older code may have called its
+        ``disconnect()``, which closes the client."""
+        known = mongoengine_connection._connection_settings.get(connection.alias, {})
+        if known.get("mongo_client_class") == connection.client_for_mongoengine:
+            return True
+        opened = mongoengine_connection._connections.get(connection.alias)
+        return opened is not None and opened is connection._client
+
     def remove(self, alias: str) -> None:
         """Close the connection of ``alias`` and take it out. Nothing happens if there is none."""
         with self._lock:
             connection = self._connections.pop(alias, None)
             if connection is None:
                 return
+            is_published = self.is_published(connection)
             connection.close()
             for call in tuple(self.on_close):
                 call(connection)
-            mongoengine.disconnect(alias)  # detaches the documents' collections
+            if is_published:  # or the alias is other code's by now
+                mongoengine.disconnect(alias)  # detaches the documents' collections
             self._release_embedded()
 
     def _forget_dropped(self, database: str | None, collection: str | None) -> None:
@@ -322,8 +334,11 @@ class Registry:
 
 
 def _not_connected(alias: str) -> NotConnectedError:
+    # In tests of older code, say: documents of datalayer's don't use what it has opened.
+    by_others = alias in mongoengine_connection._connection_settings
+    instead = ", in the place of mongoengine.connect()," if by_others else ""
     return NotConnectedError(
-        f"the database {alias!r} is not connected; call db.connect_all() at start-up "
+        f"the database {alias!r} is not connected; call db.connect_all() at start-up{instead} "
         "and db.disconnect_all() only at the end",
         alias=alias,
     )
@@ -333,7 +348,7 @@ def how_to_configure(alias: str, configured: Iterable[str]) -> str:
     """Which databases there are, and which variables would add ``alias``."""
     return (
         f"there are {', '.join(configured)}; add {alias!r} to DATALAYER_ALIASES and set "
-        f"{alias.upper()}_URI, or name one of those"
+        f"{prefix_of(alias)}URI, or name one of those"
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer import evidence
-from datalayer.core import Connection
+from datalayer.core import Connection, registry
 from datalayer.deadlines import settle
 from datalayer.errors import DataLayerError
 from datalayer.monitoring.commands import Traffic
@@ -67,7 +67,7 @@ def failed(
         effect=effect,
         sent=now.sent - before.sent,
         unanswered=now.unanswered - before.unanswered,
-        closed=connection.closed,
+        closed=connection.closed or not registry.is_published(connection),
     )
     return operation_error(exc, operation)
 

@@ -115,7 +115,8 @@ def datalayer_mongomock(datalayer_aliases: Iterable[str]) -> Iterator[ModuleType
 
 def _new_names(aliases: Iterable[str]) -> dict[str, str]:
     token = secrets.token_hex(6)
-    return {alias: f"datalayer_test_{token}_{alias}" for alias in aliases}
+    # A dot ends the name of a database.
+    return {each: f"datalayer_test_{token}_{each.replace('.', '-')}" for each in aliases}
 
 
 def _on_server(uri: str) -> Callable[[str], str]:

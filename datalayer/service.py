@@ -33,6 +33,7 @@ from datalayer.opening import (
 )
 from datalayer.server_codes import is_refusal
 from datalayer.settings import DatabaseSettings, Settings
+from datalayer.settings.variables import prefix_of
 from datalayer.status import disconnected_status, status_of
 from datalayer.traceback_locals import takes_secrets, without_locals
 
@@ -84,6 +85,9 @@ class DatabaseService:
     def open(self, settings: DatabaseSettings) -> bool:
         """``connect`` for given settings; says whether this call was the one that opened it."""
         present = registry.find(self.alias)
+        if present is not None and not registry.is_published(present):
+            registry.remove(self.alias)  # by mongoengine.disconnect(), without our knowing
+            present = None
         if present is not None and present.settings == settings:
             return False
         if present is not None:
@@ -219,7 +223,7 @@ class DatabaseService:
         if self.alias not in settings:
             raise ConfigurationError(
                 f"there are no settings for the alias {self.alias!r}; "
-                f"name it in DATALAYER_ALIASES and set {self.alias.upper()}_URI",
+                f"name it in DATALAYER_ALIASES and set {prefix_of(self.alias)}URI",
                 alias=self.alias,
             )
         return settings[self.alias]

@@ -286,8 +286,8 @@ def test_problems_in_code_name_the_alias_and_the_field() -> None:
         "mongodb://user:password@db.example.com:27017/app?authSource=admin",
         "database1.retry_attempts must be a whole number of attempts from 1 to 1000, in plain "
         "digits and without a unit; for example database1.retry_attempts=5",
-        "databases has an alias that is not made of letters, digits and '_'; for example "
-        "databases={'default': 'mongodb://localhost:27017/app'}",
+        "databases has an alias that is not made of letters, digits, '_', '-' and '.'; "
+        "for example databases={'default': 'mongodb://localhost:27017/app'}",
         "number must be a URI, a dict or a DatabaseSettings",
     )
 
@@ -399,9 +399,15 @@ def test_the_minimum_may_not_be_above_the_maximum() -> None:
 @pytest.mark.parametrize(
     ("names", "why"),
     [
-        ("my-archive", "is not made of letters, digits and '_', beginning with a letter"),
-        ("1st", "is not made of letters, digits and '_', beginning with a letter"),
-        ("archive,Archive", "is given twice, or differs from another in capitals only"),
+        (
+            "my archive",
+            "is not made of letters, digits, '_', '-' and '.', beginning with a letter",
+        ),
+        ("1st", "is not made of letters, digits, '_', '-' and '.', beginning with a letter"),
+        (
+            "archive,Archive",
+            "is given twice, or differs from another in capitals, '-', '.' and '_'",
+        ),
         ("database1", "is there without being listed"),
         ("mongodb", "would share the variables of another database"),
         ("datalayer", "would share the variables of another database"),

@@ -10,6 +10,12 @@ from datalayer.documents.base import (
     Document,
     EmbeddedDocument,
 )
+from datalayer.documents.dynamic_documents import (
+    DynamicAnalyticsDocument,
+    DynamicBusinessDocument,
+    DynamicDocument,
+    DynamicEmbeddedDocument,
+)
 from datalayer.documents.engine import accelerate, invalidate
 from datalayer.documents.fields import (
     CurrencyField,
@@ -32,6 +38,10 @@ __all__ = [
     "BusinessDocument",
     "CurrencyField",
     "Document",
+    "DynamicAnalyticsDocument",
+    "DynamicBusinessDocument",
+    "DynamicDocument",
+    "DynamicEmbeddedDocument",
     "EmbeddedDocument",
     "Lifecycle",
     "MoneyField",

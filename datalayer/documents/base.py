@@ -36,6 +36,7 @@ from datalayer.documents.paths import items_of_lists, tell_of_whole_lists, with_
 from datalayer.documents.places import SWITCHED
 from datalayer.documents.query_translation import query, query_of
 from datalayer.documents.queryset import QuerySet
+from datalayer.documents.queryset_classes import keep_own_querysets
 from datalayer.documents.queryset_deletes import own_delete
 from datalayer.documents.showing import JSON_OPTIONS, without_secrets
 from datalayer.documents.storable import check_path_to_change
@@ -64,7 +65,8 @@ class _Exchange:
         think of. A mapping or a list for a field that takes a single value is refused, so that
         an operator (``{"$ne": None}``) never stands for a value; so is what the database can't
         store, and a key ``_cls``, which would name a class to load. ``"address.city"`` allows
-        one field of an embedded document. Nothing is saved or validated beyond that.
+        one field of an embedded document. A dynamic class takes single values for names that
+        it doesn't declare. Nothing is saved or validated beyond that.
 
         Raises:
             ValidationError: with all fields that don't fit in ``errors``.
@@ -139,6 +141,10 @@ class Document(
         "queryset_class": QuerySet,
         "timestamps": True,
     }
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        keep_own_querysets(cls)
 
     @classmethod
     def _get_db(cls) -> Database[Any]:

@@ -53,9 +53,7 @@ def accepted(model: Any, data: Mapping[str, Any], allow: Iterable[str]) -> dict[
     values: dict[str, Any] = {}
     errors: dict[str, ValidationError] = {}
     for name, inner in _nested(allow).items():
-        field = model._fields.get(name)
-        if field is None:
-            raise FieldDoesNotExist(f"{model.__name__} has no field {name!r} to allow")
+        field = model._fields.get(name) or _undeclared(model, name, inner)
         if name in data:
             try:
                 values[name] = _value(field, _given(field, data, name), inner)
@@ -64,6 +62,17 @@ def accepted(model: Any, data: Mapping[str, Any], allow: Iterable[str]) -> dict[
     if errors:
         raise ValidationError(f"the input does not fit {model.__name__}", errors=errors)
     return values
+
+
+def _undeclared(model: Any, name: str, inner: list[str] | None) -> BaseField:
+    """What stands for a field that a dynamic class doesn't name: it takes single values."""
+    if not model._dynamic or inner is not None or name.startswith(("_", "$")) or not name:
+        raise FieldDoesNotExist(f"{model.__name__} has no field {name!r} to allow")
+    if hasattr(model, name):
+        raise FieldDoesNotExist(f"{model.__name__} has {name!r}, which is no field to allow")
+    field = BaseField()
+    field.name = name
+    return field
 
 
 def assign(document: Any, data: Mapping[str, Any], allow: Iterable[str]) -> None:

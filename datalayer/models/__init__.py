@@ -6,7 +6,16 @@ An application that has models of its own uses only the base classes, from
 
 from __future__ import annotations
 
-from datalayer.documents import AnalyticsDocument, BusinessDocument, Document, EmbeddedDocument
+from datalayer.documents import (
+    AnalyticsDocument,
+    BusinessDocument,
+    Document,
+    DynamicAnalyticsDocument,
+    DynamicBusinessDocument,
+    DynamicDocument,
+    DynamicEmbeddedDocument,
+    EmbeddedDocument,
+)
 from datalayer.models.analytics import (
     AnalyticsEvent,
     HistoryRecord,
@@ -34,6 +43,10 @@ __all__ = [
     "ChatMessage",
     "Conversation",
     "Document",
+    "DynamicAnalyticsDocument",
+    "DynamicBusinessDocument",
+    "DynamicDocument",
+    "DynamicEmbeddedDocument",
     "EmbeddedDocument",
     "HistoryRecord",
     "LogEntry",

@@ -43,7 +43,7 @@ from datalayer.traceback_locals import takes_secrets
 __all__ = ["Settings"]
 
 _FIELDS = tuple(variable.field for variable in DATABASE_VARIABLES)
-_ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -239,7 +239,7 @@ def _from_code(
 ) -> DatabaseSettings | None:
     if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
         findings.problems.append(
-            "databases has an alias that is not made of letters, digits and '_'; "
+            "databases has an alias that is not made of letters, digits, '_', '-' and '.'; "
             "for example databases={'default': 'mongodb://localhost:27017/app'}"
         )
         return None

@@ -11,12 +11,13 @@ from typing import Any
 from datalayer.settings.builder import Findings, Given
 from datalayer.settings.dot_env import read_dot_env
 from datalayer.settings.unread import known_variables
+from datalayer.settings.variables import prefix_of
 
 __all__ = ["BUILT_IN", "gather", "read_aliases"]
 
-_ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+_ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
 BUILT_IN = ("default", "database1")
-_RESERVED_PREFIXES = ("DATALAYER", "DATABASE1", "DEFAULT", "MONGODB")
+_RESERVED_PREFIXES = ("DATALAYER_", "DATABASE1_", "DEFAULT_", "MONGODB_")
 
 
 def gather(
@@ -68,11 +69,12 @@ def read_aliases(text: str, problems: list[str]) -> tuple[str, ...]:
 
 def _why_unusable(name: str, others: list[str]) -> str:
     if not _ALIAS.fullmatch(name):
-        return "is not made of letters, digits and '_', beginning with a letter"
+        return "is not made of letters, digits, '_', '-' and '.', beginning with a letter"
     if name in BUILT_IN:
         return "is there without being listed"
-    if name.upper() in _RESERVED_PREFIXES:
+    prefix = prefix_of(name)
+    if prefix in _RESERVED_PREFIXES:
         return "would share the variables of another database"
-    if name.upper() in (other.upper() for other in others):
-        return "is given twice, or differs from another in capitals only"
+    if prefix in map(prefix_of, others):
+        return "is given twice, or differs from another in capitals, '-', '.' and '_' only"
     return ""

@@ -13,6 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from datalayer.settings.builder import Given
+from datalayer.settings.flat_keys import FLAT_KEYS, unheeded
 from datalayer.settings.variables import (
     DATABASE_VARIABLES,
     FOREIGN_VARIABLES,
@@ -28,6 +29,7 @@ _NAMES_ADDRESS = re.compile(
     r"URLS?|DSN|HOSTS?|HOSTNAME|SERVERS?|ADDRESS|CONNECTION_STRING|PORT|USER(NAME)?|PASSWORD"
     r"|DB|NAME|DB_?NAME|DATABASE|DATABASE_?NAME"
 )
+_PARTS = ("HOST", "HOSTNAME", "PASSWORD", "PORT", "USERNAME", "DATABASE")
 _OTHERS = frozenset({"DATABASE", "DB", "MONGO"})
 """What the names of variables of many other tools begin with, as in DATABASE_URL."""
 
@@ -79,6 +81,7 @@ def stand_in(variable: str, found: Mapping[str, Given], aliases: tuple[str, ...]
 def unread(found: Mapping[str, Given], aliases: tuple[str, ...]) -> Iterator[str]:
     """A warning for each variable that is not read and seems to be meant for datalayer."""
     known = known_variables(aliases)
+    yield from unheeded(found)
     uris = {variables_of(alias)["uri"] for alias in aliases}
     used = {found[name].text.strip() for name in uris if name in found}
     endings = _endings(aliases)
@@ -92,10 +95,22 @@ def unread(found: Mapping[str, Given], aliases: tuple[str, ...]) -> Iterator[str
         elif (uri := _address_of(name, uris)) is not None:
             if uri not in found and "://" not in text:  # Kubernetes sets NAME_PORT=tcp://...
                 yield f"{name} is not read: where the database is, {uri} alone says"
-        elif meant := _with_other_prefix(name, endings) or _without_a_word(name, aliases):
-            yield f"{name} is not read; did you mean {meant}?"
-        elif name.startswith("DATALAYER_"):
-            yield f"{name} is not a variable of datalayer"
+        elif name not in FLAT_KEYS and (told := _slip(name, uris, endings, aliases)):
+            yield told
+
+
+def _slip(
+    name: str, uris: set[str], endings: Mapping[str, list[str]], aliases: tuple[str, ...]
+) -> str | None:
+    """What to tell of a variable that nearly is one, of ours or of those that others had."""
+    if part := _slip_in_address(name, uris):
+        return (
+            f"{name} is not read; did you mean {part}? That is not read either: where the "
+            f"database is, and who asks, {_address_of(part, uris)} alone says"
+        )
+    if meant := _with_other_prefix(name, endings) or _without_a_word(name, aliases):
+        return f"{name} is not read; did you mean {meant}?"
+    return f"{name} is not a variable of datalayer" if name.startswith("DATALAYER_") else None
 
 
 def looks_like(name: str, known: Iterable[str], skip: int = 0) -> str | None:
@@ -150,6 +165,14 @@ def _address_of(name: str, uris: Iterable[str]) -> str | None:
         prefix = uri.removesuffix("URI")
         if name.startswith(prefix) and _NAMES_ADDRESS.fullmatch(name[len(prefix) :]):
             return uri
+    return None
+
+
+def _slip_in_address(name: str, uris: Iterable[str]) -> str | None:
+    """The name of a part of the address that ``name`` is but for a slip."""
+    for prefix in (uri.removesuffix("URI") for uri in uris):
+        if name.startswith(prefix):
+            return looks_like(name, [prefix + part for part in _PARTS], len(prefix))
     return None
 
 

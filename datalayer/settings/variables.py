@@ -426,5 +426,5 @@ _PREFIXES = {"default": "MONGODB_"}
 
 
 def prefix_of(alias: str) -> str:
-    """What the names of an alias's variables begin with."""
-    return _PREFIXES.get(alias, f"{alias.upper()}_")
+    """What the names of an alias's variables begin with: ``EU_ARCHIVE_`` for ``eu-archive``."""
+    return _PREFIXES.get(alias, re.sub(r"[^A-Z0-9]", "_", f"{alias.upper()}_"))

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar, overload
 
+from bson import DBRef
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
@@ -165,7 +166,9 @@ def transactional(
             def attempt() -> Result:
                 with transaction(*names, timeout=max(ends - monotonic(), 0.001)) as begun:
                     for argument in (*args, *kwargs.values()):
-                        if hasattr(argument, "_snapshot"):
+                        # Asked for an attribute, a lazy reference may fetch its document.
+                        is_reference = isinstance(argument, DBRef)
+                        if not is_reference and hasattr(argument, "_snapshot"):
                             begun.remember(argument)
                     return _done(function(*args, **kwargs), name)
 

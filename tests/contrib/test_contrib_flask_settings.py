@@ -236,7 +236,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "no database in a URI": ({"host": "mongodb://db"}, "names no database"),
     "a list of texts": (["shop"], "must be a dict or a list of dicts"),
     "an alias twice": ([{"db": "a"}, {"db": "b"}], "has the alias 'default' twice"),
-    "an alias that can't be a variable": ([{"db": "a", "alias": "my-db"}], "DATALAYER_ALIASES"),
+    "an alias that can't be a variable": ([{"db": "a", "alias": "my db"}], "DATALAYER_ALIASES"),
     "an option nobody knows": ({"db": "a", "colour": "red"}, "colour can't be carried over"),
     "an object": ({"db": "a", "document_class": dict}, "document_class can't be carried over"),
     "a read preference with limits": (

@@ -10,10 +10,13 @@ from django.conf import settings as django_settings
 from datalayer.contrib.django.concealing import concealed
 from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
+from datalayer.settings.connect_arguments import variables_of_connects, with_plain_keys
 from datalayer.traceback_locals import takes_secrets
 
 __all__ = ["conceal_secrets", "given_in_django", "read_settings", "status_token"]
 
+_ALIASES = "DATALAYER_ALIASES"
+_OLDER_KEY = "MONGODB_DATABASES"
 _STATUS_TOKEN = "DATALAYER_STATUS_TOKEN"  # noqa: S105 - a variable's name
 
 
@@ -38,10 +41,11 @@ def read_settings(*, only: str | None = None, **overrides: Any) -> Settings:
 
 
 def given_in_django() -> dict[Any, Any]:
-    """What the dict ``DATALAYER`` holds, with lists of names as the variables have them.
+    """What the dict ``DATALAYER`` holds, with lists of names as the variables have them; beside
+    it, what Django-MongoEngine's ``MONGODB_DATABASES`` says of other databases.
 
     Raises:
-        ConfigurationError: where it is no dict.
+        ConfigurationError: where one of them is no dict, and for what can't be carried over.
     """
     given = getattr(django_settings, "DATALAYER", {})
     if not isinstance(given, Mapping):
@@ -49,10 +53,27 @@ def given_in_django() -> dict[Any, Any]:
             "DATALAYER must be a dict of variables with their values; for example "
             'DATALAYER = {"MONGODB_URI": "mongodb://localhost:27017/app"}'
         )
-    return {
+    own = {
         name: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value
         for name, value in given.items()
     }
+    older = _older_setting()
+    aliases = [str(each[_ALIASES]) for each in (older, own) if each.get(_ALIASES)]
+    return {**older, **own, **({_ALIASES: ",".join(aliases)} if aliases else {})}
+
+
+def _older_setting() -> dict[str, str]:
+    databases = getattr(django_settings, _OLDER_KEY, None) or {}
+    if not isinstance(databases, Mapping) or not all(
+        isinstance(each, Mapping) for each in databases.values()
+    ):
+        raise ConfigurationError(f"{_OLDER_KEY} must be a dict of aliases with a dict for each")
+    problems: list[str] = []
+    connects = ((str(alias), with_plain_keys(each)) for alias, each in databases.items())
+    variables = variables_of_connects(connects, _OLDER_KEY, problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return variables
 
 
 def conceal_secrets() -> None:

@@ -164,9 +164,9 @@ def _uris(base: str, worker: int) -> dict[str, str]:
     given = gather(None, given_in_django())
     further = given.get("DATALAYER_ALIASES")
     aliases = ("default", "database1", *(read_aliases(further.text, []) if further else ()))
+    names = {each: f"{parsed.database}_{worker}_{each.replace('.', '-')}" for each in aliases}
     return {
-        f"{prefix_of(alias)}URI": with_database(parsed, f"{parsed.database}_{worker}_{alias}").text
-        for alias in aliases
+        f"{prefix_of(each)}URI": with_database(parsed, name).text for each, name in names.items()
     }
 
 

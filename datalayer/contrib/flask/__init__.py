@@ -24,5 +24,12 @@ except ImportError as exc:
 from datalayer.contrib.flask.config import settings_from
 from datalayer.contrib.flask.extension import DataLayer, needs_no_database
 from datalayer.contrib.flask.health import health_blueprint
+from datalayer.contrib.flask.sessions import LazySessionInterface
 
-__all__ = ["DataLayer", "health_blueprint", "needs_no_database", "settings_from"]
+__all__ = [
+    "DataLayer",
+    "LazySessionInterface",
+    "health_blueprint",
+    "needs_no_database",
+    "settings_from",
+]

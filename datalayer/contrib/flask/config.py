@@ -8,6 +8,7 @@ from typing import Any
 from datalayer.contrib.flask.mongodb_settings import (
     FLAT_KEYS,
     OLDER_KEY,
+    problems_of_flat_keys,
     variables_of_mongodb_settings,
 )
 from datalayer.errors import ConfigurationError
@@ -99,13 +100,12 @@ def _names_nobody_knows(
         near = stand_in(variable, keys, every)
         if near and near not in FLAT_KEYS and variable not in {*given, *outside}:
             yield f"app.config: {near} is not read; did you mean {variable}?"
-    flat = sorted(FLAT_KEYS & set(keys))
     uri = f"{prefix_of('default')}URI"
-    if flat and uri not in given and uri not in outside:
-        yield (
-            f"app.config has {', '.join(flat)}, flask-mongoengine's flat settings; write them as "
-            f"one URI: {uri}=mongodb://user:password@host:27017/name?authSource=admin"
-        )
+    named = {name: config[name] for name in keys if config[name] is not None}
+    uri_of_all = given.get(uri) or (outside[uri].text if uri in outside else None)
+    known = _known_variables(aliases)
+    with_uri = named if uri_of_all is None else {**named, uri: uri_of_all}
+    yield from problems_of_flat_keys(with_uri, known, has_uri=uri_of_all is not None)
 
 
 def _said_twice(older: Mapping[str, str], config: Mapping[str, Any]) -> Iterator[str]:

@@ -168,6 +168,14 @@ class DataLayer:
             self._refused[app] = (settings, _like(exc))
             raise
 
+    def connect_on_request(self, app: Flask) -> None:
+        """What each request does that may ask a database; for what goes before all of it.
+
+        Raises what ``connect_now`` raises.
+        """
+        if self._connect != "never" and not self._is_connected(app):
+            self.connect_now(app)
+
     def connect_within(self, seconds: float, app: Flask | None = None) -> None:
         """Begin to connect where nobody has, and wait for ``seconds`` at most; raise nothing.
 
@@ -197,8 +205,7 @@ class DataLayer:
         # database; what is raised here comes to the application's error handlers all the same.
         if not _asks_a_database(app):
             return
-        if self._connect != "never" and not self._is_connected(app):
-            self.connect_now(app)
+        self.connect_on_request(app)
         if self._session:
             stack = ExitStack()
             stack.enter_context(db.session())

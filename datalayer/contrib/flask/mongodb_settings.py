@@ -1,39 +1,20 @@
-"""``MONGODB_SETTINGS``, as flask-mongoengine took it, in datalayer's variables.
-
-It held keyword arguments of ``mongoengine.connect``, one mapping for each alias. All that a URI
-can say is carried over; the rest is a problem that names the key, never its value.
-"""
+"""Flask-MongoEngine's settings in datalayer's variables: ``MONGODB_SETTINGS``, which held keyword
+arguments of ``mongoengine.connect``, one mapping for each alias, and keys for one database."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
 
-from datalayer.settings.options import OPTIONS
-from datalayer.settings.variables import prefix_of
+from datalayer.settings.builder import Given
+from datalayer.settings.connect_arguments import variables_of_connects, with_plain_keys
+from datalayer.settings.flat_keys import FLAT_KEYS, unheeded
+from datalayer.settings.unread import looks_like
 
-__all__ = ["FLAT_KEYS", "OLDER_KEY", "variables_of_mongodb_settings"]
+__all__ = ["FLAT_KEYS", "OLDER_KEY", "problems_of_flat_keys", "variables_of_mongodb_settings"]
 
 OLDER_KEY = "MONGODB_SETTINGS"
-FLAT_KEYS = frozenset(
-    f"MONGODB_{name}" for name in ("ALIAS", "DB", "HOST", "NAME", "PASSWORD", "PORT", "USERNAME")
-)
-"""The keys of one database that flask-mongoengine took from ``app.config`` directly."""
-
-_PLACE = frozenset(
-    {"alias", "connect", "db", "host", "is_mock", "mongo_client_class", "name"}
-    | {"password", "port", "username"}
-)
-_RENAMED = {
-    "authentication_mechanism": "authMechanism",
-    "authentication_source": "authSource",
-    "read_preference": "readPreference",
-    "uuid_representation": "uuidRepresentation",
-}
-_PROPER_NAMES = {name.lower(): name for name in OPTIONS}
-_LOOKED_UP_IN_A_DATABASE = ("DEFAULT", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256")
-_Problem = Callable[[str], None]
+_EXAMPLE = "MONGODB_URI=mongodb://user:password@host:27017/name?authSource=admin"
 
 
 def variables_of_mongodb_settings(value: Any, problems: list[str]) -> dict[str, str]:
@@ -49,151 +30,28 @@ def variables_of_mongodb_settings(value: Any, problems: list[str]) -> dict[str, 
     ):
         problems.append(f"{OLDER_KEY} must be a dict or a list of dicts, one for each database")
         return {}
-    variables: dict[str, str] = {}
-    further: list[str] = []
-    for entry in entries:
-        settings = {_plain(name): each for name, each in entry.items() if each is not None}
-        alias = str(settings.get("alias", "default"))
-        name = f"{prefix_of(alias)}URI"
-        if name in variables:
-            problems.append(f"{OLDER_KEY} has the alias {alias!r} twice; keep one")
-            continue
-        found: list[str] = []
-        variables[name] = _uri(settings, found.append)
-        problems.extend(f"{OLDER_KEY}, alias {alias!r}: {problem}" for problem in found)
-        if alias not in ("default", "database1"):
-            further.append(alias)
-    if further:
-        variables["DATALAYER_ALIASES"] = ",".join(further)
-    return variables
+    connects = [with_plain_keys(entry) for entry in entries]
+    return variables_of_connects(
+        ((str(each.get("alias", "default")), each) for each in connects), OLDER_KEY, problems
+    )
 
 
-def _plain(name: Any) -> str:
-    return str(name).lower().removeprefix("mongodb_")
-
-
-def _uri(settings: Mapping[str, Any], problem: _Problem) -> str:
-    database = settings.get("name") or settings.get("db") or ""
-    options = dict(_options(settings, problem))
-    host = settings.get("host") or "localhost"
-    hosts = [host] if isinstance(host, str) else list(host)
-    if _is_mock(settings, hosts, problem):
-        return f"mongomock://{quote(str(database) or _database_in(hosts[0]), safe='')}"
-    if any("://" in each for each in hosts):
-        if len(hosts) > 1:
-            problem("has several hosts and one of them is a URI; write all into one URI")
-        return _completed(hosts[0], str(database), settings, options, problem)
-    if not database:
-        problem("names no database; write db (MongoEngine took 'test' without a word)")
-    place = ",".join(_with_port(each, settings.get("port", 27017)) for each in hosts)
-    credentials = _credentials(settings)
-    if credentials and _is_looked_up(options):
-        options["authSource"] = "admin"
-    return _joined("mongodb", credentials, place, quote(str(database), safe=""), options)
-
-
-def _completed(
-    text: str,
-    database: str,
-    settings: Mapping[str, Any],
-    options: Mapping[str, str],
-    problem: _Problem,
-) -> str:
-    """A URI given as the host. What it says goes before what stands beside it."""
-    scheme, _, rest = text.partition("://")
-    credentials, _, tail = rest.rpartition("@")
-    address, _, query = tail.partition("?")
-    place, _, name = address.partition("/")
-    if not name and not database:
-        problem("names no database; write its name into the URI, or db beside it")
-    said = {pair.partition("=")[0].lower() for pair in query.split("&")}
-    beside = {key: value for key, value in options.items() if key.lower() not in said}
-    credentials = credentials or _credentials(settings)
-    looked_up = _is_looked_up(beside) and not said & {"authsource", "authmechanism"}
-    if credentials and looked_up and not name and scheme == "mongodb":
-        beside["authSource"] = "admin"
-    return _joined(scheme, credentials, place, name or quote(database, safe=""), beside, query)
-
-
-def _is_looked_up(options: Mapping[str, str]) -> bool:
-    """Whether the driver looks the user up in ``admin`` where no database is told: a URI that
-    names one has it look there."""
-    mechanism = options.get("authMechanism", "DEFAULT")
-    return "authSource" not in options and mechanism in _LOOKED_UP_IN_A_DATABASE
-
-
-def _joined(
-    scheme: str,
-    credentials: str,
-    place: str,
-    database: str,
-    options: Mapping[str, str],
-    query: str = "",
-) -> str:
-    at = f"{credentials}@" if credentials else ""
-    pairs = [query] if query else []
-    pairs += [f"{name}={quote_plus(value)}" for name, value in options.items()]
-    asked = f"?{'&'.join(pairs)}" if pairs else ""
-    return f"{scheme}://{at}{place}/{database}{asked}"
-
-
-def _options(settings: Mapping[str, Any], problem: _Problem) -> Iterator[tuple[str, str]]:
-    """The options of the URI, by their proper names."""
-    for key, value in settings.items():
-        if key in _PLACE:
-            continue
-        name = _RENAMED.get(key) or _PROPER_NAMES.get(key)
-        text = _mode_of(value) if name == "readPreference" else _text(value)
-        if name is None or text is None:
-            problem(
-                f"{key} can't be carried over: what MONGODB_URI can't say goes into "
-                "Settings(databases=...), given to DataLayer(settings=...), or has no counterpart"
-            )
-        else:
-            yield name, text
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, (str, int)) else None
-
-
-def _mode_of(preference: Any) -> str | None:
-    """The name of a read preference; ``None`` where it holds more than that."""
-    if isinstance(preference, str):
-        return preference
-    tags, staleness = (getattr(preference, name, None) for name in ("tag_sets", "max_staleness"))
-    if tags not in (None, [{}], ({},)) or staleness not in (None, -1):
-        return None
-    mode: str | None = getattr(preference, "mongos_mode", None)
-    return mode
-
-
-def _is_mock(settings: Mapping[str, Any], hosts: Iterable[str], problem: _Problem) -> bool:
-    client = settings.get("mongo_client_class")
-    if client is not None and not str(getattr(client, "__module__", "")).startswith("mongomock"):
-        problem("mongo_client_class can't be carried over: datalayer has a client of its own")
-    asked = settings.get("is_mock") or any(each.startswith("mongomock://") for each in hosts)
-    return bool(asked or client is not None)
-
-
-def _database_in(host: str) -> str:
-    return host.partition("://")[2].rpartition("/")[2] or "test"
-
-
-def _credentials(settings: Mapping[str, Any]) -> str:
-    user, password = settings.get("username"), settings.get("password")
-    if not user:
-        return ""
-    secret = f":{quote_plus(str(password))}" if password else ""
-    return f"{quote_plus(str(user))}{secret}"
-
-
-def _with_port(host: str, port: Any) -> str:
-    if host.startswith("/"):  # a socket
-        return quote(host, safe="")
-    if host.count(":") > 1 and not host.startswith("["):
-        host = f"[{host}]"
-    has_port = ":" in host.rpartition("]")[2]
-    return host if has_port else f"{host}:{port}"
+def problems_of_flat_keys(
+    config: Mapping[str, Any], known: set[str], *, has_uri: bool
+) -> Iterator[str]:
+    """A problem for keys of one database in ``config`` that say something and are not read."""
+    flat = sorted(FLAT_KEYS & set(config))
+    if flat and not has_uri:
+        yield (
+            f"app.config has {', '.join(flat)}, flask-mongoengine's flat settings; write them as "
+            f"one URI: {_EXAMPLE}"
+        )
+        return
+    texts = {n: Given(str(config[n]), "app.config") for n in (*flat, "MONGODB_URI") if n in config}
+    for problem in unheeded(texts):
+        yield f"app.config: {problem}"
+    for name in sorted(set(config) - known - FLAT_KEYS):
+        near = looks_like(name, [*FLAT_KEYS, OLDER_KEY], len("MONGODB_"))
+        if name.startswith("MONGODB_") and near is not None and name != OLDER_KEY:
+            also = "" if near == OLDER_KEY else f"; that is not read either: write {_EXAMPLE}"
+            yield f"app.config: {name} is not read; did you mean {near}?{also}"

@@ -57,10 +57,8 @@ def judge_warnings(settings: Settings) -> Iterator[tuple[str | None, Remark]]:
 
 def _alias_of(text: str, settings: Settings) -> str | None:
     """The texts begin with the variable, or with the alias and the field."""
-    for alias in settings:
-        if text.startswith((prefix_of(alias), f"{alias}.")):
-            return alias
-    return None
+    named = [each for each in settings if text.startswith((prefix_of(each), f"{each}."))]
+    return max(named, key=len, default=None)  # of eu and eu-archive, the longer one
 
 
 def _place(database: DatabaseSettings) -> str:

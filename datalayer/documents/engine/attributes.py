@@ -118,7 +118,10 @@ class ComplexAttribute(FieldAttribute):
         if type(value) not in _WATCHED or not value._dereferenced:
             return False
         build = getattr(self.engine_field.field, "build_lazyref", None)
-        return build is None or all(build(item) is item for item in list.__iter__(value))
+        if build is None:
+            return True
+        items = dict.values(value) if isinstance(value, dict) else list.__iter__(value)
+        return all(build(item) is item for item in items)
 
 
 class TrackedAttribute(ComplexAttribute):

@@ -216,7 +216,7 @@ def _found(written: Any, parts: list[str]) -> tuple[str, Any]:
             break
         if isinstance(value, list) and part.isdigit():
             value = value[int(part)]
-        elif hasattr(value, "get"):
+        elif isinstance(value, dict):
             value = value.get(part, _ABSENT)
         path.append(part)
     return ".".join(path), value

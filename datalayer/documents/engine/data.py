@@ -100,8 +100,8 @@ class LazyData(dict[str, Any]):
         return dict.__reversed__(self)
 
     def __len__(self) -> int:
-        self.load_all()
-        return dict.__len__(self)
+        # MongoEngine asks for it to tell whether a document is true: nothing is read by that.
+        return dict.__len__(self) + len(self.pending.keys() - dict.keys(self))
 
     def __delitem__(self, name: str) -> None:
         self.load_all()

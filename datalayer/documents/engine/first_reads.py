@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from mongoengine import EmbeddedDocument
 from mongoengine.base import BaseList, EmbeddedDocumentList, get_document
 from mongoengine.base.fields import ComplexBaseField
 from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField, ListField
@@ -63,7 +64,7 @@ def _converter(program: Program, plan: Plan) -> Converter:
         if is_untyped and (copied := plain_copy(raw)) is not None:
             return copied
         value = to_python(raw)
-        if hasattr(value, "_instance") and document is not None:
+        if isinstance(value, EmbeddedDocument) and document is not None:
             value._instance = weakref.proxy(document)
         return value
 
@@ -116,7 +117,7 @@ class _ListConverter:
         items = self.field.to_python(raw)
         if document is not None:
             for item in items:
-                if hasattr(item, "_instance"):
+                if isinstance(item, EmbeddedDocument):
                     item._instance = weakref.proxy(document)
         return items
 

@@ -7,6 +7,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from mongoengine import EmbeddedDocument
+
 from datalayer.documents.engine.internals import slots
 from datalayer.documents.engine.locations import Path, at, path_of, path_to_mark, values_of
 from datalayer.documents.engine.sharing import exchange
@@ -14,6 +16,7 @@ from datalayer.documents.engine.values import is_single, plain
 from datalayer.transactions import current
 
 __all__ = ["Tracked", "changing", "proxy_of", "stands_in_a_document", "tracking"]
+
 
 _ABSENT: Any = object()
 
@@ -89,7 +92,9 @@ class Tracked:
                 return value
             made = tracking(value, self._instance, path)
             return made if made is value else exchange(self, key, value, made)
-        if getattr(value, "_instance", _ABSENT) is None:
+        # Not by its attributes: asked for one, a lazy reference may fetch its document.
+        is_part = isinstance(value, EmbeddedDocument)
+        if is_part and getattr(value, "_instance", _ABSENT) is None:
             slots.instance(value, self._instance)
         return value
 
