@@ -244,7 +244,8 @@ class Registry:
             connection.close()
             for call in tuple(self.on_close):
                 call(connection)
-            mongoengine.disconnect(alias)  # detaches the documents' collections
+            _forget_client(alias)
+            mongoengine.disconnect(alias)
             self._release_embedded()
 
     def _forget_dropped(self, database: str | None, collection: str | None) -> None:
@@ -338,7 +339,8 @@ def how_to_configure(alias: str, configured: Iterable[str]) -> str:
 
 
 def _forget_client(alias: str) -> None:
-    """Make MongoEngine ask for the client of ``alias`` again, without closing the present one.
+    """Make MongoEngine ask for the client of ``alias`` again, without closing the present one,
+    and let go of the documents' collections, which hold it.
 
     Its settings stay registered, with our function in the place of the client's class.
     """

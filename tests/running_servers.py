@@ -39,7 +39,9 @@ def installed(name: str) -> Path:
     return Path(sys.executable).with_name(name)
 
 
-def report_of(program: str, environment: Mapping[str, str], *words: str) -> Any:
+def report_of(
+    program: str, environment: Mapping[str, str], *words: str, seconds: float = 110
+) -> Any:
     """What a program prints. It has to end well, without a warning."""
     done = subprocess.run(
         [sys.executable, program, *words],
@@ -47,7 +49,7 @@ def report_of(program: str, environment: Mapping[str, str], *words: str) -> Any:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=seconds,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
