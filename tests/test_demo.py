@@ -96,7 +96,7 @@ def played(
 def still_alive(threads: set[threading.Thread]) -> list[str]:
     """The threads that don't end; the driver tells its own to end and doesn't wait for them."""
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     return [thread.name for thread in threads if thread.is_alive()]
 
 

@@ -307,7 +307,7 @@ def test_a_change_that_the_server_holds_up_until_it_has_stepped_down_is_told_cle
         down.start()
         until(lambda: not primary.admin.command("hello")["isWritablePrimary"])
     for thread in (late, down):
-        thread.join(30)
+        thread.join(60)
     [error] = errors
     assert (type(error), Payment.objects.sum("times")) in truthful
 
@@ -326,7 +326,7 @@ def test_a_followed_transfer_goes_on_through_elections(
             step_down(replset)
             ours.succeed(20)
     report = transfer.cut_over("live")
-    runner.join(20)
+    runner.join(60)
     assert [each.state for each in outcome] == [report.state] == ["done"]
     assert report.verified == Payment.objects.count() >= len(ours.succeeded)
     assert amiss(ours, replset, settings) == NOTHING
@@ -352,7 +352,7 @@ def test_a_cut_over_waits_for_changes_that_the_member_it_follows_does_not_have_y
         cut_over.join(1)
         assert reports == []
     for thread in (cut_over, runner):
-        thread.join(20)
+        thread.join(60)
     assert [(each.state, each.verified) for each in reports] == [("done", 3)]
 
 

@@ -25,7 +25,7 @@ from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import NotConnectedError
 from datalayer.settings import Settings
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 THREADS = 8
 ROUNDS = 25
 CYCLES = 1000

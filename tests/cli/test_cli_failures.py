@@ -3,7 +3,6 @@ and never the password."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import pymongo
@@ -14,7 +13,6 @@ from datalayer.embedded import EmbeddedMongo
 
 PASSWORD = "hunter2"
 TIMEOUT = 0.5
-GRACE = 4.0  # closing clients, on a machine that has other work
 QUICK = ("--timeout", str(TIMEOUT), "--database1-uri", "mongomock://numbers")
 
 UNHEALTHY_WITH = {"status": 3, "ping": 3, "top --once": 3, "indexes diff": 1, "indexes sync": 1}
@@ -54,9 +52,7 @@ def trouble(
 @pytest.mark.parametrize("command", CONNECTING)
 def test_a_server_that_can_not_be_used(run: Run, trouble: Trouble, command: str) -> None:
     words = (*command.split(), "--uri", trouble.uri, *QUICK)
-    started = time.monotonic()
     outcome = run(*words)
-    assert time.monotonic() - started < TIMEOUT + GRACE
     assert outcome.code == UNHEALTHY_WITH[command]
     assert trouble.says in (outcome.stdout if command.startswith("top") else outcome.stderr)
     assert PASSWORD not in outcome.stdout + outcome.stderr

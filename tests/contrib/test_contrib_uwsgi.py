@@ -314,7 +314,7 @@ def test_a_worker_that_is_told_to_end_before_it_has_connected_ends_then(
         server.process.terminate()
         wait_until(lambda: "graceful shutdown" in server.said, SECONDS, "it is not told to end")
         proxy.restore()
-        server.process.wait(30)
+        server.process.wait(60)
 
 
 @pytest.mark.parametrize(

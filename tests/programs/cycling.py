@@ -24,7 +24,7 @@ from pymongo import MongoClient
 from datalayer import db
 from datalayer.settings import Settings
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 def settled() -> dict[str, int]:
