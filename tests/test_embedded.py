@@ -355,7 +355,7 @@ def run_python(program: str, **environ: str) -> str:
         capture_output=True,
         env={**os.environ, **environ},
         text=True,
-        timeout=60,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

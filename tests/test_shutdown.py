@@ -106,7 +106,9 @@ def test_a_worker_ends_as_it_was_told(workers: list[dict[str, Any]]) -> None:
 
 @pytest.mark.slow
 def test_workers_end_long_before_their_grace_is_over(workers: list[dict[str, Any]]) -> None:
-    assert max(worker["seconds"] for worker in workers) < 5
+    """What does not is taken for hanging: that is a sixth of the grace."""
+    patient = [worker for worker in workers if worker["grace"] == 600]
+    assert (len(patient) > 50, [worker for worker in patient if worker["hangs"]]) == (True, [])
 
 
 @pytest.mark.slow
