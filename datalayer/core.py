@@ -47,6 +47,11 @@ _CLOSE_SECONDS = 0.5
 """Closing ends the server's sessions first, and would wait for a server that is away."""
 
 
+_inherited: list[MongoClient[Any]] = []
+"""Clients of this process's parents, kept until it ends: sockets that the parent also holds would
+be closed with them, and the driver would warn of each."""
+
+
 class Connection:
     """One alias's client, with its settings, its monitors and what was prepared on it.
 
@@ -73,7 +78,6 @@ class Connection:
         self._uri = SecretUri(uri)
         self._lock = threading.Lock()  # guards _client
         self._client: MongoClient[Any] | None = None
-        self._inherited: list[MongoClient[Any]] = []
 
     @property
     def client(self) -> MongoClient[Any]:
@@ -135,8 +139,7 @@ class Connection:
         if self._client is not None:
             if self.settings.kind != "mongomock":
                 abandon_client(self._client)
-            # Kept, so that the collector can't close sockets that the parent also holds.
-            self._inherited.append(self._client)
+            _inherited.append(self._client)
             self._client = None
 
 

@@ -210,11 +210,11 @@ def test_an_unknown_host_is_told_apart() -> None:
 
 def test_a_server_that_accepts_and_never_answers_is_told_apart() -> None:
     with listener() as port, limits_given() as limits:
-        report = examine(one(f"mongodb://127.0.0.1:{port}/app"), timeout=2)
+        report = examine(one(f"mongodb://127.0.0.1:{port}/app"), timeout=10)
     assert told(report, "network") == [
         ("error", f"127.0.0.1:{port} accepts connections and never answers")
     ]
-    assert max(limits) <= 2
+    assert max(limits) <= 10
 
 
 def test_a_server_of_another_kind_is_told_apart() -> None:
@@ -374,9 +374,9 @@ def test_a_plain_server_behind_a_tls_uri_is_told(mongod: EmbeddedMongo) -> None:
 
 def test_a_silent_server_behind_a_tls_uri_is_told_within_the_deadline() -> None:
     with listener() as port, limits_given() as limits:
-        report = examine(one(tls_uri(port)), timeout=2)
+        report = examine(one(tls_uri(port)), timeout=10)
     assert "never answers" in told(report, "network")[0][1]
-    assert max(limits) <= 2
+    assert max(limits) <= 10
 
 
 def test_a_server_that_wants_a_client_certificate_is_told(certificate: Path) -> None:
@@ -400,7 +400,7 @@ def test_a_server_that_wants_a_client_certificate_is_told(certificate: Path) -> 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         port = server.getsockname()[1]
-        report = examine(one(tls_uri(port, tlsCAFile=certificate)), timeout=4)
+        report = examine(one(tls_uri(port, tlsCAFile=certificate)), timeout=30)
         told_the_client.set()
         thread.join(60)
     assert told(report, "network") == [
@@ -464,12 +464,12 @@ def test_a_direct_connection_to_one_of_three_is_a_warning(replset: EmbeddedMongo
 
 def test_the_wrong_replica_set_is_an_error(mongod: EmbeddedMongo) -> None:
     with limits_given() as limits:
-        report = examine(one(f"mongodb://{mongod.hosts[0]}/app?replicaSet=other"), timeout=3)
+        report = examine(one(f"mongodb://{mongod.hosts[0]}/app?replicaSet=other"), timeout=15)
     assert any(
         severity == "error" and "asks for the replica set other" in saw
         for severity, saw in told(report, "options")
     )
-    assert max(limits) <= 3
+    assert max(limits) <= 15
 
 
 # 5 Authentication and privileges

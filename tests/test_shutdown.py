@@ -31,7 +31,7 @@ MOMENTS = 300
 PROCESSES = 6  # that start workers side by side: much of a worker's end is waiting
 SEED = 20_250_301
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(1000)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=900,
         check=False,
     )
 
