@@ -181,7 +181,7 @@ def test_a_request_under_way_is_answered_when_gunicorn_is_told_to_end(
                 START_SECONDS,
                 "the slow request does not begin",
             )
-            assert server.stop() < 5
+            server.stop()
             assert answer.result() == {"found": 3}
         assert server.process.returncode == 0
         assert "Traceback" not in server.said
@@ -202,7 +202,7 @@ def test_the_workers_of_celery_part(environment: dict[str, str], tmp_path: Path)
         assert len({report["pid"] for report in reports}) == 3
         assert_parted(reports)
         assert stored(environment) == sum(len(report["ids"]) for report in reports)
-        assert server.stop() < 10
+        server.stop()
         assert server.process.returncode == 0
         assert "arning" not in server.said
         assert "Traceback" not in server.said
