@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
@@ -25,9 +26,9 @@ from observing import limits_given
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from datalayer import db
+from datalayer import db, doctor
 from datalayer.core import registry
-from datalayer.doctor import CHECKS, Report, examine
+from datalayer.doctor import CHECKS, Report
 from datalayer.doctor import gathering as gathering_module
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
@@ -35,6 +36,9 @@ from datalayer.embedded.binary import find_mongod
 from datalayer.settings import Settings
 
 CANARY = "canary-8f2c51"
+
+
+examine = partial(doctor.examine, timeout=30)  # a busy machine takes more than usual
 
 
 def one(uri: str, **fields: Any) -> Settings:
