@@ -136,7 +136,8 @@ def test_slow_commands_are_counted(mongod: EmbeddedMongo, exposed: Exposed) -> N
         before = exposed.value("slow_commands_total") or 0
         things().insert_one({})
         things().find_one({"$where": "sleep(300) || true"})
-        assert exposed.value("slow_commands_total") == before + 1
+        # A busy machine makes others slow, too.
+        assert (exposed.value("slow_commands_total") or 0) >= before + 1
 
 
 def test_heartbeats_are_counted(settings: Settings, exposed: Exposed) -> None:
