@@ -731,7 +731,7 @@ def test_a_cache_full_of_changes_is_a_warning() -> None:
             size = client.admin.command("serverStatus")["wiredTiger"]["cache"]
             blob = os.urandom(8 * 2**20)
             with session.start_transaction():
-                for _ in range(int(size["maximum bytes configured"] * 0.25 / len(blob)) + 1):
+                for _ in range(int(size["maximum bytes configured"] * 0.21 / len(blob)) + 1):
                     client.app.blobs.insert_one({"blob": blob}, session=session)
                 report = examine(one(uri))
                 session.abort_transaction()
