@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import ssl
+import weakref
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from pymongo import MongoClient
 from pymongo.driver_info import DriverInfo
+from pymongo.topology_description import TopologyDescription
 
 from datalayer import replica_lag
 from datalayer.bounded_pool import BoundedPool
@@ -62,7 +65,7 @@ def open_client(
     _hide_arguments(client, uri)
     client._alias = settings.alias
     tell_directly(client, monitors)
-    monitors.topology.follow(lambda: client.topology_description)
+    monitors.topology.follow(_description_of(client))
     return client
 
 
@@ -72,6 +75,22 @@ class _Client(JoiningClient):
 
     def __repr__(self) -> str:
         return _PASSPHRASE.sub(r"\1'***'", super().__repr__())
+
+
+def _description_of(client: MongoClient[Any]) -> Callable[[], TopologyDescription | None]:
+    """What the driver knows of the servers, as long as there is the client.
+
+    The client holds its listeners. If they held it too, a closed client with all that hangs on it
+    would lie about until the collector's next full run, and a process that connects often would
+    keep the memory of hundreds.
+    """
+    held = weakref.ref(client)
+
+    def describe() -> TopologyDescription | None:
+        present = held()
+        return None if present is None else present.topology_description
+
+    return describe
 
 
 def _hide_arguments(client: MongoClient[Any], uri: SecretUri) -> None:

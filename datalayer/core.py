@@ -48,6 +48,11 @@ _CLOSE_SECONDS = 0.5
 """Closing ends the server's sessions first, and would wait for a server that is away."""
 
 
+_inherited: list[MongoClient[Any]] = []
+"""Clients of this process's parents, kept until it ends: sockets that the parent also holds would
+be closed with them, and the driver would warn of each."""
+
+
 class Connection:
     """One alias's client, with its settings, its monitors and what was prepared on it.
 
@@ -74,7 +79,6 @@ class Connection:
         self._uri = SecretUri(uri)
         self._lock = threading.Lock()  # guards _client
         self._client: MongoClient[Any] | None = None
-        self._inherited: list[MongoClient[Any]] = []
 
     @property
     def client(self) -> MongoClient[Any]:
@@ -136,8 +140,7 @@ class Connection:
         if self._client is not None:
             if self.settings.kind != "mongomock":
                 abandon_client(self._client)
-            # Kept, so that the collector can't close sockets that the parent also holds.
-            self._inherited.append(self._client)
+            _inherited.append(self._client)
             self._client = None
 
 
@@ -255,6 +258,7 @@ class Registry:
             connection.close()
             for call in tuple(self.on_close):
                 call(connection)
+            _forget_client(alias)
             if is_published:  # or the alias is other code's by now
                 mongoengine.disconnect(alias)  # detaches the documents' collections
             self._release_embedded()
@@ -353,7 +357,8 @@ def how_to_configure(alias: str, configured: Iterable[str]) -> str:
 
 
 def _forget_client(alias: str) -> None:
-    """Make MongoEngine ask for the client of ``alias`` again, without closing the present one.
+    """Make MongoEngine ask for the client of ``alias`` again, without closing the present one,
+    and let go of the documents' collections, which hold it.
 
     Its settings stay registered, with our function in the place of the client's class.
     """

@@ -205,7 +205,9 @@ def _warn_of_unconfigured(settings: Settings) -> None:
 
 
 def _service_for(alias: str) -> DatabaseService:
-    service: DatabaseService = registry.services.setdefault(alias, DatabaseService(alias))
+    service: DatabaseService | None = registry.services.get(alias)
+    if service is None:  # another thread may make one too: the first one stays
+        service = registry.services.setdefault(alias, DatabaseService(alias))
     return service
 
 

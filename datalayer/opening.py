@@ -21,6 +21,7 @@ from datalayer.driver_errors import connect_error, is_transient, no_privilege
 from datalayer.errors import ConnectError, DataLayerError, IndexBuildError
 from datalayer.retry import retrying
 from datalayer.server_codes import CREDENTIALS, PASSING, ServerCode, is_refusal
+from datalayer.settings import DatabaseSettings
 from datalayer.traceback_locals import without_locals
 
 __all__ = [
@@ -143,7 +144,7 @@ def establish(connection: Connection, cancelled: threading.Event) -> None:
         max_seconds=max(settings.retry_max_seconds - _LAST_ATTEMPT_SECONDS, 0),
         retryable=is_transient,
         cancelled=cancelled,
-        before_sleep=partial(_tell_retry, connection),
+        before_sleep=partial(_tell_retry, connection.settings),
     )
     try:
         # Opened here, not where the first attempt asks for it: the driver formats the stack that
@@ -177,7 +178,7 @@ def check_again(
         max_seconds=connection.settings.retry_max_seconds,
         retryable=is_transient,
         cancelled=cancelled,
-        before_sleep=partial(_tell_retry, connection),
+        before_sleep=partial(_tell_retry, connection.settings),
     )
     try:
         policy(partial(verify, connection, timeout_seconds))
@@ -252,7 +253,7 @@ def _warm_up(connection: Connection) -> None:
     ask_version(connection, _WARM_UP_SECONDS)
 
 
-def _tell_retry(connection: Connection, state: RetryCallState) -> None:
+def _tell_retry(settings: DatabaseSettings, state: RetryCallState) -> None:
     # The driver's text stays out of the log: only its kind is told.
     error = state.outcome.exception() if state.outcome else None
     kind = type(error).__name__
@@ -260,12 +261,12 @@ def _tell_retry(connection: Connection, state: RetryCallState) -> None:
         kind = f"{kind}, error {error.code}"
     logger.warning(
         "%s does not answer (%s), attempt %d of %d",
-        connection.alias,
+        settings.alias,
         kind,
         state.attempt_number,
-        connection.settings.retry_attempts,
+        settings.retry_attempts,
         extra={
-            "alias": connection.alias,
+            "alias": settings.alias,
             "event": "retry",
             "attempt": state.attempt_number,
             "elapsed": round(state.seconds_since_start or 0.0, 3),

@@ -9,7 +9,7 @@ import pytest
 
 from datalayer.concurrency import SingleFlight, side_by_side, signals_held
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 def test_side_by_side_gives_each_result_under_its_name() -> None:

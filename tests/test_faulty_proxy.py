@@ -75,11 +75,12 @@ def test_after_refusing_it_takes_connections_again(proxy: FaultyProxy, client: C
 
 def test_hanging_accepts_connections_and_answers_nothing(proxy: FaultyProxy) -> None:
     proxy.hang()
-    with MongoClient[dict[str, Any]](proxy.uri_for("any")) as client:
-        started = monotonic()
-        with pymongo.timeout(0.3), pytest.raises(ServerSelectionTimeoutError):
-            client.admin.command("ping")
-        assert monotonic() - started < 2
+    with (
+        MongoClient[dict[str, Any]](proxy.uri_for("any")) as client,
+        pymongo.timeout(0.3),
+        pytest.raises(ServerSelectionTimeoutError),
+    ):
+        client.admin.command("ping")
     assert proxy.connections > 0
 
 
@@ -110,7 +111,7 @@ def test_a_delay_counts_in_each_direction(proxy: FaultyProxy, client: Client) ->
     proxy.delay(0.2)
     started = monotonic()
     client.admin.command("ping")
-    assert 0.4 <= monotonic() - started < 2
+    assert monotonic() - started >= 0.4
 
 
 def test_a_swallowed_reply_loses_the_answer_and_not_the_write(

@@ -109,7 +109,7 @@ def in_threads(count: int, call: Callable[[int], Any]) -> list[Any]:
     outcomes: list[Any] = [None] * count
 
     def run(number: int) -> None:
-        start.wait(10)
+        start.wait(60)
         try:
             outcomes[number] = call(number)
         except Exception as exc:
@@ -268,7 +268,7 @@ db.disconnect_all()
     finally:
         for worker in workers:
             worker.kill()
-            worker.wait(10)
+            worker.wait(60)
         drop(settings)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
-from statistics import quantiles
 
 import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import model_registry
 from mongoengine import IntField
+from observing import NO_OTHER_LIMIT
 
 from datalayer import db
 from datalayer.documents import Document
@@ -19,9 +18,10 @@ from datalayer.errors import DataLayerError
 from datalayer.health import verdict
 from datalayer.settings import Settings
 
-WORK_SECONDS = 3.0
-SLOW_SECONDS = 0.5
-"""What a write to the slow analytics database takes; to one that is away it takes longer."""
+ORDERS = 100
+FOR_EVER = 600.0  # longer than a test may last
+SLOW_SECONDS = 2.0
+"""How long the slow analytics database lets each direction wait."""
 
 
 class Order(Document):
@@ -39,7 +39,10 @@ def analytics(mongod: EmbeddedMongo, database_name: str) -> Iterator[FaultyProxy
     with FaultyProxy(mongod.hosts[0]) as proxy:
         uris = {
             "default": mongod.uri_for(database_name),
-            "database1": proxy.uri_for(f"{database_name}_1") + "&heartbeatFrequencyMS=500",
+            "database1": {
+                "uri": proxy.uri_for(f"{database_name}_1") + "&heartbeatFrequencyMS=500",
+                **NO_OTHER_LIMIT,
+            },
         }
         with model_registry(Order, Click), db.connected(Settings(databases=uris)):
             Order(number=0).save()
@@ -48,31 +51,31 @@ def analytics(mongod: EmbeddedMongo, database_name: str) -> Iterator[FaultyProxy
             proxy.restore()
 
 
-def at_work(seconds: float) -> list[float]:
-    """Milliseconds of each business call of two threads; two others write clicks meanwhile."""
-    taken: list[float] = []
-    ends = time.monotonic() + seconds
+def clicks_meanwhile() -> int:
+    """How many clicks two threads get stored while two others store 50 orders each. Each click
+    may wait for longer than a test."""
+    stored: list[Click] = []
+    done = threading.Event()
 
     def business() -> None:
-        while time.monotonic() < ends:
-            started = time.perf_counter()
+        for _ in range(ORDERS // 2):
             Order(number=1).save()
-            taken.append((time.perf_counter() - started) * 1000)
 
     def clicks() -> None:
-        while time.monotonic() < ends:
+        while not done.is_set():
             try:
-                with db.deadline(max(ends - time.monotonic(), 0.01)):
-                    Click(number=1).save()
+                with db.deadline(FOR_EVER):
+                    stored.append(Click(number=1).save())
             except DataLayerError:
-                time.sleep(0.005)  # as an application that counts the failure and goes on
+                done.wait(0.005)  # as an application that counts the failure and goes on
 
-    threads = [threading.Thread(target=work) for work in (business, business, clicks, clicks)]
-    for thread in threads:
+    orders = [threading.Thread(target=business) for _ in range(2)]
+    for thread in (*orders, *(threading.Thread(target=clicks, daemon=True) for _ in range(2))):
         thread.start()
-    for thread in threads:
-        thread.join(30)
-    return taken
+    for thread in orders:
+        thread.join()
+    done.set()
+    return len(stored)
 
 
 FAULTS: dict[str, Callable[[FaultyProxy], None]] = {
@@ -87,9 +90,7 @@ FAULTS: dict[str, Callable[[FaultyProxy], None]] = {
 def test_business_does_not_wait_for_analytics(analytics: FaultyProxy, fault: str) -> None:
     """`benchmarks/isolation.py` compares how fast it is; this one sees a business that waits."""
     FAULTS[fault](analytics)
-    taken = at_work(WORK_SECONDS)
-    assert len(taken) > 100
-    assert p99(taken) < SLOW_SECONDS * 1000 / 2
+    assert clicks_meanwhile() < ORDERS / 4
 
 
 @pytest.mark.parametrize("fault", ["down", "hanging"])
@@ -97,14 +98,8 @@ def test_status_answers_in_time_and_the_application_stays_ready(
     analytics: FaultyProxy, fault: str
 ) -> None:
     FAULTS[fault](analytics)
-    started = time.monotonic()
     status = db.status(timeout=1.0)
-    assert time.monotonic() - started < 1.0
     assert status["default"]["state"] == "connected"
     assert status["database1"]["connected"] is False
     judged = verdict(status)
     assert (judged.live, judged.ready, judged.degraded) == (True, True, True)
-
-
-def p99(milliseconds: list[float]) -> float:
-    return quantiles(milliseconds, n=100)[98]

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import IntField, ListField, ReferenceField, StringField
-from observing import error_of, seconds_of, until
+from observing import NO_OTHER_LIMIT, error_of, until
 from pymongo import MongoClient
 from pymongo.cursor import CursorType
+from pymongo.synchronous.topology import Topology
 
 from datalayer import db
 from datalayer.core import registry
@@ -179,10 +180,8 @@ def test_repeatable_work_is_done_again_after_an_unknown_outcome(
 
 def test_retry_ends_within_its_total_time(through: Settings, proxy: FaultyProxy) -> None:
     proxy.refuse()
-    started = time.monotonic()
-    with pytest.raises(UnavailableError):
-        db.retry(max_seconds=1.0)(Account.objects.count)()
-    assert time.monotonic() - started < 1.6
+    with pytest.raises(UnavailableError):  # a thousand attempts would take an hour
+        db.retry(attempts=1000, max_seconds=1.0)(Account.objects.count)()
 
 
 # A server that is away
@@ -223,13 +222,17 @@ def test_writing_to_a_server_that_is_away_had_no_effect(
     assert [each["owner"] for each in on_the_server(mongod, through)] == ["first"]
 
 
-def test_a_read_that_hangs_ends_at_its_deadline(through: Settings, proxy: FaultyProxy) -> None:
-    Account(owner="a").save()
-    proxy.hang()
-    started = time.monotonic()
-    with pytest.raises((DeadlineExceededError, UnavailableError)), db.deadline(0.5):
-        Account.objects.first()
-    assert time.monotonic() - started < 1.0
+def test_a_read_that_hangs_ends_at_its_deadline(proxy: FaultyProxy, database_name: str) -> None:
+    databases = {
+        alias: {"uri": proxy.uri_for(f"{database_name}_{alias}"), **NO_OTHER_LIMIT}
+        for alias in ("default", "database1")
+    }
+    with db.connected(Settings(databases=databases)):
+        Account(owner="a").save()
+        proxy.hang()
+        with pytest.raises((DeadlineExceededError, UnavailableError)), db.deadline(0.5):
+            Account.objects.first()
+        proxy.restore()
 
 
 def test_a_later_batch_of_a_cursor_raises_our_errors_too(
@@ -321,7 +324,7 @@ def the_only_connection_held(settings: Settings) -> Iterator[None]:
 @pytest.fixture
 def one_connection(mongod: EmbeddedMongo) -> Iterator[Settings]:
     options = {"max_pool_size": 1, "min_pool_size": 1, "wait_queue_timeout_ms": 300}
-    with connected(settings_for(mongod, **options)) as settings:
+    with connected(settings_for(mongod, **{**NO_OTHER_LIMIT, **options})) as settings:
         Account.objects.insert([Account(owner=str(number)) for number in range(300)])
         yield settings
 
@@ -338,24 +341,24 @@ def one_connection(mongod: EmbeddedMongo) -> Iterator[Settings]:
 def test_an_exhausted_pool_ends_the_wait_at_its_limit(
     one_connection: Settings, call: Callable[[], object]
 ) -> None:
-    with the_only_connection_held(one_connection):
-        started = time.monotonic()
-        with pytest.raises(PoolExhaustedError) as caught:
-            call()
-        waited = time.monotonic() - started
-    assert waited == pytest.approx(0.3, abs=0.1)
+    with the_only_connection_held(one_connection), pytest.raises(PoolExhaustedError) as caught:
+        call()
     text = str(caught.value)
     assert "'default'" in text
     assert "all 1 are in use and 1 operations wait" in text
     assert db.status()["default"]["pool"]["timeouts"] == 1
 
 
-def test_the_operations_own_deadline_ends_the_wait_sooner(one_connection: Settings) -> None:
-    with the_only_connection_held(one_connection):
-        started = time.monotonic()
-        with pytest.raises(PoolExhaustedError), db.deadline(0.1):
+def test_the_operations_own_deadline_ends_the_wait_sooner(mongod: EmbeddedMongo) -> None:
+    options = {"max_pool_size": 1, "min_pool_size": 1, **NO_OTHER_LIMIT}
+    with connected(settings_for(mongod, **options)) as settings:
+        Account.objects.insert([Account(owner=str(number)) for number in range(300)])
+        with (
+            the_only_connection_held(settings),
+            pytest.raises(PoolExhaustedError),
+            db.deadline(0.1),
+        ):
             Account.objects.first()
-    assert time.monotonic() - started == pytest.approx(0.1, abs=0.1)
 
 
 def test_waiters_of_an_exhausted_pool_go_on_when_a_connection_comes_back(
@@ -366,7 +369,7 @@ def test_waiters_of_an_exhausted_pool_go_on_when_a_connection_comes_back(
     with the_only_connection_held(one_connection):
         waiter.start()
         until(lambda: db.database.status_unasked(None)["pool"]["waiting"] == 1)
-    waiter.join(5)
+    waiter.join(60)
     assert found == [1]
 
 
@@ -410,6 +413,21 @@ def test_leaks_are_not_looked_for_unless_asked(mongod: EmbeddedMongo) -> None:
 # The circuit breaker
 
 
+@contextmanager
+def servers_looked_for() -> Iterator[list[object]]:
+    """Notes each time that an operation asks the driver for a server, which takes its time where
+    there is none."""
+    seen: list[object] = []
+    original = Topology.select_servers
+
+    def select_servers(topology: Topology, *args: Any, **options: Any) -> Any:
+        seen.append(topology)
+        return original(topology, *args, **options)
+
+    with patch.object(Topology, "select_servers", select_servers):
+        yield seen
+
+
 def test_calls_to_an_optional_database_that_is_away_fail_at_once(
     mongod: EmbeddedMongo, database_name: str, proxy: FaultyProxy
 ) -> None:
@@ -418,9 +436,10 @@ def test_calls_to_an_optional_database_that_is_away_fail_at_once(
         Visit(page="/").save()
         proxy.refuse()
         until(lambda: db.database1.status_unasked(None)["circuit_breaker"] == "open")
-        took = sorted(seconds_of(lambda: error_of(Visit(page="/").save)) for _ in range(101))
-        assert isinstance(error_of(Visit(page="/").save), UnavailableError)
-        assert took[50] < 0.001
+        with servers_looked_for() as looked_for:
+            errors = [error_of(Visit(page="/").save) for _ in range(101)]
+        assert {type(error) for error in errors} == {UnavailableError}
+        assert len(looked_for) < 10  # one is let through now and then, to see
         assert Account(owner="a").save().pk  # business goes on
 
 
@@ -453,7 +472,9 @@ def test_a_database_that_was_away_at_start_is_refused_at_once_until_it_joins(
         },
     }
     with db.connected(Settings(databases=uris)):
-        assert seconds_of(lambda: error_of(Visit(page="/").save)) < 0.01
+        with servers_looked_for() as looked_for:
+            assert isinstance(error_of(Visit(page="/").save), UnavailableError)
+        assert looked_for == []
         proxy.restore()
         until(lambda: db.database1.state == "connected" and not error_of(Visit(page="/").save))
 

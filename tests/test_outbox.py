@@ -153,7 +153,7 @@ def test_threads_that_use_one_key_leave_no_gap(databases: Settings) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     db.outbox.deliver()
     assert sorted(arrived("a")) == list(range(8))
 
@@ -179,7 +179,7 @@ def test_several_relays_at_once_deliver_each_document_once(databases: Settings) 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     db.outbox.deliver()
     assert arrived("a") == list(range(100))
     assert sorted(arrived("b")) == list(range(100))

@@ -6,7 +6,6 @@ import json
 import logging
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import mongoengine
 import pytest
 from faulty_proxy import FaultyProxy
 from mongoengine import connection as mongoengine_connection
+from observing import NO_OTHER_LIMIT, until
 from pymongo import MongoClient
 
 from datalayer import db
@@ -32,7 +32,7 @@ from datalayer.events import Event
 from datalayer.service import DatabaseService
 from datalayer.settings import DatabaseSettings, Settings
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 def settings_of(uri: str, alias: str = "default", **options: object) -> DatabaseSettings:
@@ -197,10 +197,8 @@ def test_the_log_line_of_connecting_has_its_facts_as_fields(
 def test_a_refused_port_fails_within_the_total_deadline(
     service: DatabaseService, refused_port: int
 ) -> None:
-    started = time.monotonic()
-    with pytest.raises(ConnectError) as caught:
-        service.connect(impatient(f"mongodb://127.0.0.1:{refused_port}/shop"))
-    assert time.monotonic() - started < 1.5
+    with pytest.raises(ConnectError) as caught:  # a hundred attempts would take minutes
+        service.connect(impatient(f"mongodb://127.0.0.1:{refused_port}/shop", retry_attempts=100))
     assert caught.value.reason == "refused"
     assert f"127.0.0.1:{refused_port}" in str(caught.value)
     assert "check that mongod runs there" in str(caught.value)
@@ -216,10 +214,9 @@ def test_an_unknown_host_is_told_apart(service: DatabaseService) -> None:
 def test_a_server_that_accepts_and_never_answers_is_told_apart(
     service: DatabaseService, silent_port: int
 ) -> None:
-    started = time.monotonic()
+    uri = f"mongodb://127.0.0.1:{silent_port}/shop"
     with pytest.raises(ConnectError, match="does not answer") as caught:
-        service.connect(impatient(f"mongodb://127.0.0.1:{silent_port}/shop"))
-    assert time.monotonic() - started < 1.5
+        service.connect(impatient(uri, **NO_OTHER_LIMIT))
     assert caught.value.reason == "timeout"
 
 
@@ -245,13 +242,11 @@ def test_a_wrong_password_is_refused_at_once_and_not_retried(
     service: DatabaseService, auth_mongod: EmbeddedMongo, caplog: pytest.LogCaptureFixture
 ) -> None:
     uri = f"mongodb://app:canary-wrong@{auth_mongod.hosts[0]}/shop?authSource=admin"
-    started = time.monotonic()
     with (
         caplog.at_level(logging.DEBUG, logger="datalayer"),
         pytest.raises(AuthenticationError, match="refused the credentials") as caught,
     ):
         service.connect(settings_of(uri))
-    assert time.monotonic() - started < 1.0
     assert [r for r in caplog.records if vars(r).get("event") == "retry"] == []
     assert "canary-wrong" not in caplog.text + repr(caught.value) + str(caught.value.__cause__)
 
@@ -273,7 +268,7 @@ def test_a_failed_connect_leaves_no_client_and_no_registered_alias(
         service.connect(impatient(f"mongodb://127.0.0.1:{refused_port}/shop"))
     assert "default" not in mongoengine_connection._connections
     assert "default" not in mongoengine_connection._connection_settings
-    assert threading.active_count() <= before
+    until(lambda: threading.active_count() <= before)
 
 
 def test_each_retry_is_logged_with_its_number(
@@ -421,13 +416,11 @@ def test_before_connecting_there_is_no_client(service: DatabaseService) -> None:
 def test_a_ping_to_a_hung_server_ends_in_time(
     service: DatabaseService, mongod: EmbeddedMongo, uri: str
 ) -> None:
-    service.connect(settings_of(uri))
+    service.connect(settings_of(uri, **NO_OTHER_LIMIT))
     mongod.pause(0)
     try:
-        started = time.monotonic()
         with pytest.raises(UnavailableError, match=r"did not answer a ping within 0\.3 s"):
             service.ping(0.3)
-        assert time.monotonic() - started < 0.8
         assert service.status(0.3)["state"] == "unavailable"
     finally:
         mongod.resume(0)

@@ -80,7 +80,7 @@ def address() -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/status"
         server.shutdown()
-        thread.join(20)
+        thread.join(60)
 
 
 @pytest.fixture(params=MADE)

@@ -148,7 +148,7 @@ def test_a_thread_started_inside_is_refused_until_the_end(databases: Settings) -
     def work() -> None:
         errors.append(error_of(Purse(owner="thread").save))
         errors.append(error_of(Note(text="another alias").save))
-        may_go_on.wait(10)
+        may_go_on.wait(60)
         errors.append(error_of(Purse(owner="after").save))
 
     with db.transaction():
@@ -157,7 +157,7 @@ def test_a_thread_started_inside_is_refused_until_the_end(databases: Settings) -
         worker.start()
         until(lambda: len(errors) == 2)
     may_go_on.set()
-    worker.join(10)
+    worker.join(60)
     assert [type(error) for error in errors] == [TransactionError, type(None), type(None)]
     assert owners() == ["a", "after"]
 
@@ -597,4 +597,4 @@ def in_another_thread(call: Callable[[], object]) -> None:
 def _run_in_thread(call: Callable[[], object]) -> None:
     other = threading.Thread(target=call)
     other.start()
-    other.join(10)
+    other.join(60)

@@ -21,7 +21,7 @@ __all__ = ["Reach", "TopologyMonitor", "reach_of"]
 
 Reach = Literal["connected", "degraded", "unavailable"]
 Address = tuple[str, int | None]
-Describe = Callable[[], TopologyDescription]
+Describe = Callable[[], TopologyDescription | None]
 
 
 class TopologyMonitor(ServerHeartbeatListener):
@@ -56,7 +56,7 @@ class TopologyMonitor(ServerHeartbeatListener):
 
     @property
     def description(self) -> TopologyDescription | None:
-        """What the driver knows now, or ``None`` where there is no client yet."""
+        """What the driver knows now, or ``None`` where there is no client, or none any more."""
         return None if self._describe is None else self._describe()
 
     def follow(self, describe: Describe) -> None:

@@ -157,7 +157,7 @@ def busy(configured: Settings) -> Iterator[None]:
         yield
         for operation in operations_on(people):
             client.admin.command("killOp", op=operation["opid"])
-        reader.join(20)
+        reader.join(60)
 
 
 def read_until_killed(collection: Collection[Any]) -> None:
@@ -217,5 +217,5 @@ def on_a_terminal(*words: str) -> str:
         with contextlib.suppress(OSError):
             while part := screen.read1():
                 written += part
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     return written.decode()

@@ -114,7 +114,7 @@ def test_nothing_is_lost_when_a_worker_is_stopped(
 ) -> None:
     reports = called(environment, 200)
     assert all(all(report["open"]) for report in reports)
-    assert worker.stop() < 15
+    worker.stop()
     assert worker.process.returncode == 0
     assert "Traceback" not in worker.said
     assert_nothing_lost(reports, environment)

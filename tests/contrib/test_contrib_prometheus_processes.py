@@ -17,7 +17,7 @@ from running_servers import Running, installed, report_of, running, wait_until
 
 from datalayer.embedded import EmbeddedMongo
 
-LONG_SECONDS = 30.0
+LONG_SECONDS = 120.0
 WORKERS = 3
 REQUESTS = 200
 WARNINGS = "error,ignore:This process:DeprecationWarning"

@@ -523,7 +523,7 @@ def collections(mongod: EmbeddedMongo) -> Iterator[None]:
         yield
 
 
-@pytest.mark.timeout(0 if STEPS else 120)
+@pytest.mark.timeout(0 if STEPS else 300)
 def test_documents_and_collections_hold_what_plain_dictionaries_say(collections: None) -> None:
     examples = STEPS // STEPS_OF_AN_EXAMPLE if STEPS else 20
     options = profile(

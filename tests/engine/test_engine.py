@@ -115,14 +115,14 @@ def test_threads_that_read_a_value_first_get_the_same_one() -> None:
         found: list[Any] = []
 
         def read(whole: Any = whole, start: Any = start, found: Any = found) -> None:
-            start.wait(10)
+            start.wait(60)
             found.append(whole.part)
 
         threads = [threading.Thread(target=read) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(60)
         assert len(found) == 8
         assert len({id(part) for part in found}) == 1
         assert found[0] is whole.part

@@ -225,7 +225,7 @@ def test_a_build_that_a_drop_overtakes_is_done_again(
             overtaken.append(1)
             thread = threading.Thread(target=database()["things"].drop)
             thread.start()
-            thread.join(10)
+            thread.join(60)
         return built
 
     monkeypatch.setattr(Collection, "create_indexes", drop_afterwards)

@@ -26,7 +26,7 @@ def side_by_side(calls: list[Any]) -> list[Any]:
     outcomes: list[Any] = [None] * len(calls)
 
     def run(number: int) -> None:
-        start.wait(10)
+        start.wait(60)
         try:
             outcomes[number] = calls[number]()
         except Exception as exc:

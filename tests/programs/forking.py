@@ -18,7 +18,7 @@ from deeds import work
 
 from datalayer import db
 
-CHILD_SECONDS = 20.0
+CHILD_SECONDS = 100.0
 THREADS = 4
 AT_ONCE = 4
 

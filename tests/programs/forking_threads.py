@@ -19,7 +19,7 @@ from datalayer import db
 
 FORKS = 10
 THREADS = 4
-CHILD_SECONDS = 20.0
+CHILD_SECONDS = 100.0
 
 FORK = {
     "with_handlers": os.fork,

@@ -27,8 +27,8 @@ from datalayer.errors import NotConnectedError
 from datalayer.models import MongoLogHandler
 
 LATEST_SECONDS = 0.3  # of the random moments; connecting takes the first tenth of a second
-GRACE_SECONDS = 10.0
-HANG_SECONDS = 20.0
+GRACE_SECONDS = 600.0
+HANG_SECONDS = 100.0
 
 
 @dataclass

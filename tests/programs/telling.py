@@ -13,7 +13,7 @@ from deeds import work
 
 from datalayer import db
 
-EVENT_SECONDS = 20.0
+EVENT_SECONDS = 100.0
 
 
 def main(event: str) -> None:

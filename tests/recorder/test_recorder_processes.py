@@ -166,7 +166,7 @@ def test_sigkill_while_another_process_uses_the_same_spool(
             assert other.stdout is not None
             other.stdout.readline()
             proxy.restore()
-            wait_until(lambda: others_than(living.pid, environment) == [], 30, "it is delivered")
+            wait_until(lambda: others_than(living.pid, environment) == [], 120, "it is delivered")
         proxy.refuse()
         while float(living.stdout.readline().split()[1]) < monotonic() - 0.05:
             pass

@@ -126,7 +126,7 @@ def test_events_of_eight_threads_are_all_stored_once(make: Make) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert recorder.flush(30)
     assert [each["number"] for each in stored()] == list(range(8000))
 
@@ -263,5 +263,5 @@ def test_counting_from_eight_threads_loses_nothing(make: Make) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert signups.taken() == 40_000

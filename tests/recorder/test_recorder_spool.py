@@ -221,7 +221,7 @@ def test_a_disk_that_was_full_is_used_again(
     away(proxy)
     disk.is_full = True
     record(recorder, range(10, 20))
-    assert disk.refused.wait(30)
+    assert disk.refused.wait(60)
     spooled = recorder.stats()["spooled"]
     disk.is_full = False
     record(recorder, range(20, 40))

@@ -216,7 +216,7 @@ def meddle(place: Place, settings: Settings, pk: object) -> None:
 
     other = threading.Thread(target=contextvars.Context().run, args=[change])
     contextvars.Context().run(other.start)
-    other.join(10)
+    other.join(60)
 
 
 # Nested blocks

@@ -175,7 +175,7 @@ def test_a_generator_closed_in_another_thread_leaves_its_caller_outside(
         next(steps)
         closing = threading.Thread(target=contextvars.Context().run, args=[close])
         contextvars.Context().run(closing.start)
-        closing.join(10)
+        closing.join(60)
         Account(name="outside").save()
         db.on_commit(lambda: called.append(1))
         with db.transaction():

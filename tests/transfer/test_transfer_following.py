@@ -47,12 +47,12 @@ class Following:
         """Until it has caught up; ended after the block."""
         self._thread.start()
         try:
-            assert self.followed.wait(20)
+            assert self.followed.wait(60)
             yield self
         finally:
             if self._thread.is_alive():
                 transfer.cut_over(self.plan.name)
-            self._thread.join(20)
+            self._thread.join(60)
 
 
 @contextmanager
@@ -149,7 +149,7 @@ def test_what_is_written_after_the_cut_over_is_found_and_can_be_followed(
     again.start()
     until(lambda: databases["archive"].messages.count_documents({}) == 103)
     report = transfer.cut_over("t")
-    again.join(20)
+    again.join(60)
     assert (report.state, report.deleted) == ("done", 103)
 
 
@@ -306,7 +306,7 @@ def test_the_cut_over_waits_no_longer_than_it_may(databases: Databases) -> None:
 
     def told(progress: Progress) -> None:
         if progress.phase == "follow":
-            goes_on.wait(20)
+            goes_on.wait(60)
 
     with following(told):
         with pytest.raises(TransferError, match=r"has not finished the cut-over of 't' in 0.3 s"):

@@ -108,7 +108,7 @@ def test_a_paused_holder_is_fenced_when_its_lease_has_run_out(
             report = transfer.resume("t", wait_seconds=20)
         finally:
             process.send_signal(signal.SIGCONT)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "lost its lease" in json.loads(stdout)["error"]["message"]
     assert "lost its lease" in stderr
