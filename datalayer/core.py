@@ -258,9 +258,9 @@ class Registry:
             connection.close()
             for call in tuple(self.on_close):
                 call(connection)
-            _forget_client(alias)
             if is_published:  # or the alias is other code's by now
-                mongoengine.disconnect(alias)  # detaches the documents' collections
+                _forget_client(alias)
+                mongoengine.disconnect(alias)
             self._release_embedded()
 
     def _forget_dropped(self, database: str | None, collection: str | None) -> None:
