@@ -15,6 +15,7 @@ from tests.cases import PASSWORD, NeighboursTestCase, text_of
 
 PAGES = ("/", "/advertisements/new", "/nearby", "/profile", "/chat", "/payments", "/numbers")
 FOR_STRANGERS = ("/login", "/sign-up")
+TOKEN = "for Prometheus"  # noqa: S105 - of the tests
 
 
 def title_of(page: str) -> str:
@@ -35,7 +36,9 @@ class EachPage(NeighboursTestCase):
 
     def test_can_be_read_aloud_and_used_without_a_mouse(self) -> None:
         for page in self.pages().values():
-            assert page.count("<h1") == page.count('<main id="main"') == page.count("<header>") == 1
+            assert (
+                page.count("<h1") == page.count('<main id="main"') == page.count("<header>") == 1
+            )
             assert '<a class="skip" href="#main">' in page
             for each in re.findall(r'<(?:input|textarea)(?![^>]*type="hidden")[^>]*>', page):
                 assert " autocomplete=" in each
@@ -192,8 +195,8 @@ class Metrics(NeighboursTestCase):
 
 
 class MetricsWithoutADatabase(SimpleTestCase):
-    @override_settings(METRICS_TOKEN="for Prometheus")
+    @override_settings(METRICS_TOKEN=TOKEN)
     def test_are_there_for_those_who_bring_the_token(self) -> None:
-        given = {"authorization": "Bearer for Prometheus"}
+        given = {"authorization": f"Bearer {TOKEN}"}
         codes = [self.client.get("/metrics", headers=each).status_code for each in ({}, given)]
         assert codes == [401, 200]

@@ -121,9 +121,7 @@ def sign_in() -> ResponseReturnValue:
     # Hashes in any case: the time that it takes does not tell which addresses have an account.
     fits = (user or _nobody()).verify_password(secret("password"))
     if user is None or not fits or not user.is_active:
-        return again(
-            "sign_in.html", {"password": "The address or the password is wrong."}, 401
-        )
+        return again("sign_in.html", {"password": "The address or the password is wrong."}, 401)
     _remember(user)
     return done(next_page("offers.home"), id=str(user.pk))
 

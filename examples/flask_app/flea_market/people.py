@@ -32,7 +32,9 @@ def nearby(user: User) -> ResponseReturnValue:
     if request.accept_mimetypes.best == "application/json":
         people = page["items"] if page else []
         return {
-            "people": [{"display_name": each.display_name, "about": each.about or ""} for each in people]
+            "people": [
+                {"display_name": each.display_name, "about": each.about or ""} for each in people
+            ]
         }
     return render_template("people.html", values=asked, page=page)
 

@@ -25,7 +25,12 @@ PEOPLE = (
         (-9.1393, 38.7223),
         (
             ("Desk lamp", "Green glass, brass foot.\nThe bulb is new.", "light", "32.00"),
-            ("Portable typewriter", "From 1958, every key works.\nNew ribbon.", "writing", "85.00"),
+            (
+                "Portable typewriter",
+                "From 1958. Every key works.",
+                "writing",
+                "85.00",
+            ),
         ),
     ),
     Person(
@@ -35,7 +40,12 @@ PEOPLE = (
         (-9.1427, 38.7369),
         (
             ("Track pump", "Fits every valve there is.", "bicycles", "9.50"),
-            ("City bicycle, 3 gears", "Blue, with a basket.\nServiced in May.", "bicycles", "120.00"),
+            (
+                "City bicycle, 3 gears",
+                "Blue, with a basket.",
+                "bicycles",
+                "120.00",
+            ),
         ),
     ),
     Person(

@@ -8,7 +8,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bson import ObjectId
-from flask import Flask, Response, abort, flash, jsonify, redirect, render_template, request, session
+from flask import (
+    Flask,
+    Response,
+    abort,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    session,
+)
 from flask.typing import ResponseReturnValue
 from mongoengine.errors import ValidationError
 from werkzeug.exceptions import HTTPException

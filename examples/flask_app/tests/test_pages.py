@@ -25,7 +25,13 @@ from datalayer.models import (
 )
 
 Visitor = Callable[[str], FlaskClient]
-OFFER = {"title": "Lamp", "body": "Green.", "category": "light", "price": "12.5", "currency": "EUR"}
+OFFER = {
+    "title": "Lamp",
+    "body": "Green.",
+    "category": "light",
+    "price": "12.5",
+    "currency": "EUR",
+}
 PAGES = ("/", "/offers/new", "/people", "/profile", "/chats", "/payments", "/visits")
 FOR_STRANGERS = ("/sign-in", "/sign-up")
 
