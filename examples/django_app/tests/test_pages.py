@@ -166,6 +166,7 @@ class Errors(NeighboursTestCase):
             for page in (f"/advertisements/{key}", f"/chat/{key}", f"/advertisements/{key}/pay"):
                 assert browser.get(page).status_code == 404, page
 
+    @override_settings(DEBUG=False)  # or Django shows what went wrong to those who develop
     def test_have_pages_that_look_like_the_others(self) -> None:
         _, browser = self.neighbour("ada")
         browser.raise_request_exception = False
