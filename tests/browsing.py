@@ -38,6 +38,15 @@ class Browser:
         self, url: str, token: str, *, width: int = 1440, dark: bool = False, paper: bool = False
     ) -> None:
         """Load ``url`` anew, in a window of ``width`` CSS pixels."""
+        self.show(width=width, dark=dark, paper=paper)
+        self._tell("Network.enable", {})
+        headers = {"headers": {"Authorization": f"Bearer {token}"}}
+        self._tell("Network.setExtraHTTPHeaders", headers)
+        self.requests(), self.complaints()  # of the page before
+        self._driver.get(url)
+
+    def show(self, *, width: int, dark: bool, paper: bool = False) -> None:
+        """The page that is loaded, and those to come, in a window of ``width`` CSS pixels."""
         media = {
             "media": "print" if paper else "",
             "features": [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
@@ -45,11 +54,13 @@ class Browser:
         size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
         self._tell("Emulation.setEmulatedMedia", media)
         self._tell("Emulation.setDeviceMetricsOverride", size)
-        self._tell("Network.enable", {})
-        headers = {"headers": {"Authorization": f"Bearer {token}"}}
-        self._tell("Network.setExtraHTTPHeaders", headers)
-        self.requests(), self.complaints()  # of the page before
-        self._driver.get(url)
+
+    def press(self, key: str) -> str:
+        """Press a key of the keyboard; what has the focus then, as HTML."""
+        from selenium.webdriver import ActionChains, Keys
+
+        ActionChains(self._driver).send_keys(getattr(Keys, key)).perform()
+        return str(self.run("return document.activeElement.outerHTML"))
 
     def run(self, script: str) -> Any:
         """What a function of this body returns in the page."""

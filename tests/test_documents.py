@@ -534,6 +534,14 @@ def test_an_amount_is_never_rounded(amount: str, currency: str) -> None:
         exact_amount(Decimal(amount), currency)
 
 
+def test_an_amount_has_at_most_34_digits() -> None:
+    longest = Decimal("1" * 32)
+    assert str(exact_amount(longest, "EUR")) == f"{longest}.00"
+    for amount in (longest * 10, Decimal("1e40")):
+        with pytest.raises(ValidationError, match="34 digits"):
+            exact_amount(amount, "EUR")
+
+
 @pytest.mark.parametrize("code", ["eur", "EURO", "XXQ", ""])
 def test_what_is_no_currency_is_refused(code: str) -> None:
     with pytest.raises(ValidationError, match="currency"):

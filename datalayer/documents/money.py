@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, InvalidOperation
 
 from mongoengine.errors import ValidationError
 
@@ -26,6 +26,7 @@ _OTHER_MINOR_UNITS = {
 _MINOR_UNITS = {
     code: units for units, codes in _OTHER_MINOR_UNITS.items() for code in codes.split()
 }
+_DECIMAL128 = Context(prec=34)
 
 
 def minor_units(currency: str) -> int:
@@ -37,10 +38,14 @@ def exact_amount(amount: Decimal, currency: str) -> Decimal:
     """``amount`` with exactly the places of ``currency``: 12.5 EUR becomes 12.50.
 
     Raises:
-        ValidationError: when that would take rounding.
+        ValidationError: when that would take rounding, or more than the 34 digits of
+            ``Decimal128``.
     """
     places = minor_units(currency)
-    exact = amount.quantize(Decimal(1).scaleb(-places))
+    try:
+        exact = amount.quantize(Decimal(1).scaleb(-places), context=_DECIMAL128)
+    except InvalidOperation:
+        raise ValidationError("an amount of money has at most 34 digits") from None
     if exact != amount:
         raise ValidationError(f"an amount in {currency} has at most {places} decimal places")
     return exact

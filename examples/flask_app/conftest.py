@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
+from unittest.mock import patch
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from flea_market import create_app
 
 Visitor = Callable[[str], FlaskClient]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Hashing is slow on purpose. Here nobody has to be kept from guessing."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with patch("datalayer.models.business.user.password_hasher", return_value=cheap):
+        yield
 
 
 @pytest.fixture

@@ -6,11 +6,15 @@ import secrets
 from collections.abc import Callable, Iterable
 from functools import cache, wraps
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from bson import ObjectId
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import rotate_token
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.cache import add_never_cache_headers
+from django.utils.http import url_has_allowed_host_and_scheme
 from mongoengine.errors import NotUniqueError
 
 from datalayer import db
@@ -68,16 +72,36 @@ def signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     def guarded(request: HttpRequest, *arguments: Any, **more: Any) -> HttpResponse:
         user = user_of(request)
         if user is None:
-            return redirect("login")
-        return view(request, user, *arguments, **more)
+            request.session.flush()  # of somebody who was suspended
+            words = urlencode({"next": _asked_for(request)}, safe="/")
+            return redirect(f"{reverse('login')}?{words}")
+        answer = view(request, user, *arguments, **more)
+        add_never_cache_headers(answer)  # after logging out, the back button shows nothing of it
+        return answer
 
     return guarded
+
+
+def next_page(request: HttpRequest, otherwise: str) -> str:
+    """The page of ours that somebody had asked for before logging in."""
+    page = request.GET.get("next", "")
+    ours = url_has_allowed_host_and_scheme(
+        page, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return page if ours else reverse(otherwise)
 
 
 def names_of(users: Iterable[ObjectId]) -> dict[ObjectId, str]:
     """The display names of users, by id, in one query however many there are."""
     profiles = Profile.objects(user__in=set(users)).no_dereference()
     return {profile.user.id: profile.display_name for profile in profiles}
+
+
+def _asked_for(request: HttpRequest) -> str:
+    """The page to come back to: the one asked for, or the one with the form that was sent."""
+    if request.method == "GET":
+        return request.get_full_path()
+    return urlsplit(request.headers.get("Referer", "")).path or "/"
 
 
 @cache

@@ -1,10 +1,12 @@
-"""The application: registers the path converter for MongoDB's ids."""
+"""The application: registers the path converter for MongoDB's ids, and the metrics."""
 
 from __future__ import annotations
 
 from bson import ObjectId
 from django.apps import AppConfig
 from django.urls import register_converter
+
+from datalayer.contrib import prometheus
 
 
 class ObjectIdConverter:
@@ -24,3 +26,4 @@ class NeighboursConfig(AppConfig):
 
     def ready(self) -> None:
         register_converter(ObjectIdConverter, "oid")
+        prometheus.register()

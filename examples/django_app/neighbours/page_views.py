@@ -22,7 +22,8 @@ class PageViewMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         match = request.resolver_match
-        if request.method == "GET" and match is not None and not match.namespace:
+        page = response.headers.get("Content-Type", "").startswith("text/html")
+        if request.method == "GET" and page and match is not None and not match.namespace:
             user = request.session.get(SESSION_KEY)
             event = {
                 "name": "page.viewed",

@@ -64,7 +64,9 @@ TEMPLATES = [
 ]
 
 USE_TZ = True
-TIME_ZONE = "UTC"
+TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")  # where the neighbours live
+USE_THOUSAND_SEPARATOR = True
+METRICS_TOKEN = os.environ.get("METRICS_TOKEN")  # what Prometheus has to bring to see /metrics
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 LOGGING = {
     "version": 1,

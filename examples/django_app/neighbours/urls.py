@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from neighbours.views import advertisements, chat, numbers, payments, people, profiles
+from neighbours.views import advertisements, chat, metrics, numbers, payments, people, profiles
 
 urlpatterns = [
     path("", advertisements.overview, name="home"),
@@ -21,6 +21,7 @@ urlpatterns = [
     path("chat", chat.overview, name="chats"),
     path("chat/with/<oid:key>", chat.begin, name="begin-chat"),
     path("chat/<oid:key>", chat.show, name="chat"),
+    path("metrics", metrics.show, name="metrics"),
     path("numbers", numbers.overview, name="numbers"),
     path("", include("datalayer.contrib.django.urls")),  # /livez, /readyz, /status
 ]

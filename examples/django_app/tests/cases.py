@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
+from argon2 import PasswordHasher
 from django.http import HttpResponse
 from django.test import Client, TestCase
 from neighbours.accounts import sign_up
@@ -14,6 +17,14 @@ PASSWORD = "a good password"  # noqa: S105 - of the tests
 
 class NeighboursTestCase(EmptyDatabasesMixin, TestCase):
     """Each test begins with empty databases: MongoDB's, and Django's own."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        # Hashing is slow on purpose. Here nobody has to be kept from guessing.
+        cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        hasher = patch("datalayer.models.business.user.password_hasher", return_value=cheap)
+        cls.enterClassContext(hasher)
+        super().setUpClass()
 
     def neighbour(self, name: str) -> tuple[User, Client]:
         """A user, and a browser in which it is signed in."""

@@ -63,12 +63,12 @@ class LoggingIn(NeighboursTestCase):
         user, browser = self.neighbour("ada")
         user.status = "suspended"
         user.save()
-        assert browser.get("/profile").headers["Location"] == "/login"
+        assert browser.get("/profile").headers["Location"] == "/login?next=/profile"
 
     def test_logging_out_ends_the_session(self) -> None:
         _, browser = self.neighbour("ada")
         browser.post("/logout")
-        assert browser.get("/profile").headers["Location"] == "/login"
+        assert browser.get("/profile").headers["Location"] == "/login?next=/profile"
         assert Session.objects.count() == 0
 
 

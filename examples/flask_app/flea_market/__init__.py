@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 
 from datalayer.contrib.flask import DataLayer, health_blueprint
-from flea_market import accounts, chats, offers, payments, people, visits, web
+from flea_market import accounts, chats, metrics, offers, payments, people, visits, web
 
 __all__ = ["create_app", "datalayer"]
 
@@ -24,6 +24,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app = Flask(__name__)
     app.config.from_mapping(
         ADMINS=[],  # the addresses of those who see the status page
+        METRICS_TOKEN=None,  # what Prometheus has to bring to see /metrics
         MAX_CONTENT_LENGTH=64 * 1024,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=False,  # FLEA_MARKET_SESSION_COOKIE_SECURE=true behind HTTPS
@@ -36,7 +37,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     datalayer.init_app(app)
     web.prepare(app)
     visits.prepare(app)
-    for module in (accounts, people, offers, chats, payments, visits):
+    for module in (accounts, people, offers, chats, payments, visits, metrics):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(health_blueprint(authorise=accounts.is_admin))
     return app

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from bson import ObjectId
 from flask import (
@@ -24,9 +26,13 @@ from mongoengine.errors import NotUniqueError
 
 from datalayer import db
 from datalayer.models import Profile, User
-from flea_market.web import done, given, text
+from flea_market.forms import again, errors_of, secret, taking, text
+from flea_market.web import done
 
 blueprint = Blueprint("accounts", __name__)
+
+# Browsers read "//", "/\" and a "/" before a tab as the beginning of another site's address.
+_OUR_PAGE = re.compile(r"/(?:[^/\\\s].*)?")
 
 
 def current_user() -> User | None:
@@ -48,9 +54,16 @@ def signed_in(view: Callable[..., ResponseReturnValue]) -> Callable[..., Respons
             return view(user, **arguments)
         if request.is_json:
             abort(401, "Sign in first.")
-        return redirect(url_for("accounts.show_sign_in"))
+        session.clear()  # of somebody who was suspended
+        return redirect(url_for("accounts.show_sign_in", next=_asked_for()))
 
     return guarded
+
+
+def next_page(otherwise: str) -> str:
+    """The page of ours that somebody had asked for before signing in."""
+    page = request.args.get("next", "")
+    return page if _OUR_PAGE.fullmatch(page) else url_for(otherwise)
 
 
 def is_admin() -> bool:
@@ -67,8 +80,8 @@ def for_templates() -> dict[str, Any]:
 @db.transactional
 def create_account(user: User, profile: Profile) -> None:
     """Both or none; done again by itself when the primary changes meanwhile."""
-    user.save()
-    profile.save()
+    user.save(force_insert=True)
+    profile.save(force_insert=True)
 
 
 @blueprint.get("/sign-up")
@@ -78,16 +91,23 @@ def show_sign_up() -> str:
 
 @blueprint.post("/sign-up")
 def sign_up() -> ResponseReturnValue:
-    user = User.from_input(given(), allow=["email"])  # nobody sets a status by adding a field
-    user.set_password(text("password"))
-    profile = Profile.from_input(given(), allow=["display_name"])
-    profile.user = user
+    user = User(id=ObjectId())
+    profile = Profile(user=user)
+    errors = errors_of(
+        *taking(profile, "display_name"),
+        profile.validate,
+        *taking(user, "email"),  # nobody sets a status by adding a field
+        user.validate,
+        lambda: user.set_password(secret("password")),
+    )
+    if errors:
+        return again("sign_up.html", errors)
     try:
         create_account(user, profile)
     except NotUniqueError:
-        abort(409, "There is an account with this address.")
+        return again("sign_up.html", {"email": "There is an account with this address."}, 409)
     _remember(user)
-    return done(url_for("people.edit"), id=str(user.pk))
+    return done(next_page("people.edit"), f"Welcome, {profile.display_name}!", id=str(user.pk))
 
 
 @blueprint.get("/sign-in")
@@ -99,22 +119,29 @@ def show_sign_in() -> str:
 def sign_in() -> ResponseReturnValue:
     user = User.by_email(text("email"))
     # Hashes in any case: the time that it takes does not tell which addresses have an account.
-    fits = (user or _nobody()).verify_password(text("password"))
+    fits = (user or _nobody()).verify_password(secret("password"))
     if user is None or not fits or not user.is_active:
-        abort(401, "The address or the password is wrong.")
+        return again("sign_in.html", {"password": "The address or the password is wrong."}, 401)
     _remember(user)
-    return done(url_for("offers.home"), id=str(user.pk))
+    return done(next_page("offers.home"), id=str(user.pk))
 
 
 @blueprint.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
     session.clear()
-    return done(url_for("offers.home"))
+    return done(url_for("offers.home"), "You are signed out.")
 
 
 def _remember(user: User) -> None:
     session.clear()  # whatever a visitor before had, ends here
     session["user_id"] = str(user.pk)
+
+
+def _asked_for() -> str:
+    """The page to come back to: the one asked for, or the one with the form that was sent."""
+    if request.method == "GET":
+        return request.full_path.removesuffix("?")
+    return urlsplit(request.referrer or "").path or "/"
 
 
 @cache

@@ -7,65 +7,94 @@ from datetime import timedelta
 from bson import ObjectId
 from flask import Blueprint, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from mongoengine.errors import NotUniqueError
 
 from datalayer.documents import utc_now
 from datalayer.models import Advertisement, User
 from flea_market.accounts import signed_in
-from flea_market.payments import new_key
-from flea_market.web import done, given
+from flea_market.forms import again, amount, errors_of, form_id, taking
+from flea_market.people import names_of
+from flea_market.web import done, page_of
 
 blueprint = Blueprint("offers", __name__)
 
+CURRENCIES = ("EUR", "GBP", "USD")
 _SHOWN = timedelta(days=30)
+_LONGEST_SEARCH = 200
 
 
 @blueprint.get("/")
 def home() -> str:
     """The newest offers, or those with some words."""
-    words = request.args.get("words", "").strip()
+    words = request.args.get("words", "").strip()[:_LONGEST_SEARCH]
     found = (
         Advertisement.search(words)
         if words
         else Advertisement.objects(status="active").order_by("-created_at")
     )
-    return render_template("home.html", offers=found.limit(50), words=words)
+    page = page_of(found.no_dereference())
+    names = names_of(each.owner.id for each in page["items"])
+    return render_template("home.html", page=page, names=names, words=words)
 
 
 @blueprint.get("/offers/new")
 @signed_in
 def new(user: User) -> ResponseReturnValue:
-    return render_template("new_offer.html")
+    values = {"form_id": ObjectId(), "currency": CURRENCIES[0]}
+    return render_template("new_offer.html", values=values, currencies=CURRENCIES)
 
 
 @blueprint.post("/offers")
 @signed_in
 def publish(user: User) -> ResponseReturnValue:
-    fields = ["title", "body", "category", "price", "currency"]
-    offer = Advertisement.from_input(given(), allow=fields)
-    offer.owner = user
-    offer.save()
-    offer.publish(expires_at=utc_now() + _SHOWN)
-    return done(url_for("offers.show", key=offer.pk), id=str(offer.pk))
+    offer = Advertisement(id=form_id(), owner=user)
+
+    def set_price() -> None:
+        offer.price = amount("price")
+        if offer.price is not None:
+            for check in taking(offer, "currency"):
+                check()
+
+    errors = errors_of(*taking(offer, "title", "body", "category"), set_price, offer.validate)
+    if errors:
+        return again("new_offer.html", errors, currencies=CURRENCIES)
+    try:
+        offer.save(force_insert=True)
+    except NotUniqueError:  # the same form, sent a second time
+        offer = _own(user, offer.pk)
+    if offer.status == "draft":
+        offer.publish(expires_at=utc_now() + _SHOWN)
+    return done(url_for("offers.show", key=offer.pk), "Your offer is there.", id=str(offer.pk))
 
 
 @blueprint.get("/offers/<id:key>")
 def show(key: ObjectId) -> str:
-    return render_template("offer.html", offer=offer_or_404(key), payment_key=new_key())
+    offer = offer_or_404(key)
+    name = names_of([offer.owner.id]).get(offer.owner.id, "somebody")
+    return render_template("offer.html", offer=offer, owner_name=name)
 
 
 @blueprint.post("/offers/<id:key>/remove")
 @signed_in
 def remove(user: User, key: ObjectId) -> ResponseReturnValue:
-    offer = offer_or_404(key)
-    if offer.owner != user:
-        abort(403, "This is somebody else's offer.")
+    offer_or_404(key)
+    offer = _own(user, key)
     offer.remove()
-    return done(url_for("offers.home"), id=str(offer.pk))
+    return done(url_for("offers.home"), "Your offer is removed.", id=str(offer.pk))
 
 
 def offer_or_404(key: ObjectId) -> Advertisement:
-    """The offer, as long as it can be seen."""
-    offer: Advertisement | None = Advertisement.objects(pk=key, status="active").first()
+    """The offer, as long as it can be seen; its owner as a reference, which is not loaded."""
+    offer: Advertisement | None = (
+        Advertisement.objects(pk=key, status="active").no_dereference().first()
+    )
     if offer is None:
         abort(404, "This offer is not there (any more).")
+    return offer
+
+
+def _own(user: User, key: ObjectId) -> Advertisement:
+    offer: Advertisement | None = Advertisement.objects(pk=key, owner=user).first()
+    if offer is None:
+        abort(403, "This is somebody else's offer.")
     return offer

@@ -14,7 +14,7 @@ class Person(NamedTuple):
     name: str
     about: str
     place: tuple[float, float]
-    offer: tuple[str, str, str, str]
+    offers: tuple[tuple[str, str, str, str], ...]
 
 
 PEOPLE = (
@@ -23,7 +23,15 @@ PEOPLE = (
         "Ada",
         "Repairs typewriters.",
         (-9.1393, 38.7223),
-        ("Portable typewriter", "From 1958, every key works. New ribbon.", "writing", "85.00"),
+        (
+            ("Desk lamp", "Green glass, brass foot.\nThe bulb is new.", "light", "32.00"),
+            (
+                "Portable typewriter",
+                "From 1958. Every key works.",
+                "writing",
+                "85.00",
+            ),
+        ),
     ),
     Person(
         "bruno@example.org",
@@ -31,10 +39,13 @@ PEOPLE = (
         "Too many bicycles for one flat.",
         (-9.1427, 38.7369),
         (
-            "City bicycle, 3 gears",
-            "Blue, with a basket. Serviced in May.",
-            "bicycles",
-            "120.00",
+            ("Track pump", "Fits every valve there is.", "bicycles", "9.50"),
+            (
+                "City bicycle, 3 gears",
+                "Blue, with a basket.",
+                "bicycles",
+                "120.00",
+            ),
         ),
     ),
     Person(
@@ -42,7 +53,10 @@ PEOPLE = (
         "Clara",
         "Plants and pots.",
         (-9.2302, 38.7057),
-        ("Lemon tree", "Two years old, in a clay pot, to be collected.", "garden", "25.00"),
+        (
+            ("Grand piano, tuned", "On the second floor: bring friends.", "music", "2400.00"),
+            ("Lemon tree", "Two years old, in a clay pot, to be collected.", "garden", "25.00"),
+        ),
     ),
 )
 
@@ -63,9 +77,9 @@ def _make(person: Person) -> User:
     user.save()
     place = list(person.place)
     Profile(user=user, display_name=person.name, about=person.about, location=place).save()
-    title, body, category, price = person.offer
-    offer = Advertisement(owner=user, title=title, body=body, category=category)
-    offer.price, offer.currency = price, "EUR"
-    offer.save()
-    offer.publish()
+    for title, body, category, price in person.offers:
+        offer = Advertisement(owner=user, title=title, body=body, category=category)
+        offer.price, offer.currency = price, "EUR"
+        offer.save()
+        offer.publish()
     return user

@@ -22,7 +22,8 @@ def prepare(app: Flask) -> None:
 
 def _record(response: Response) -> Response:
     shown = request.method == "GET" and response.status_code == 200
-    if shown and request.url_rule and request.blueprint != "datalayer_health":
+    page = response.mimetype == "text/html" and request.blueprint != "datalayer_health"
+    if shown and page and request.url_rule:
         key = session.get("user_id")
         recorder.record(
             {

@@ -1,21 +1,37 @@
-"""What all pages share: forms or JSON, errors, and protection against other sites' forms."""
+"""What all pages share: ids in addresses, pages of a list, errors, and headers that protect."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
 from bson import ObjectId
-from flask import Flask, Response, abort, jsonify, redirect, render_template, request
+from flask import (
+    Flask,
+    Response,
+    abort,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    session,
+)
 from flask.typing import ResponseReturnValue
 from mongoengine.errors import ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
+from datalayer.documents import QuerySet
+from flea_market.forms import errors_of
+
+_PAGE = 24
+_LAST_PAGE = 50
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
-    "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
@@ -37,37 +53,47 @@ def prepare(app: Flask) -> None:
     app.after_request(_protect)
     app.register_error_handler(HTTPException, _show_error)
     app.register_error_handler(ValidationError, _show_invalid)
+    app.add_template_filter(money)
+    app.add_template_filter(when)
 
 
-def given() -> Mapping[str, Any]:
-    """What the request brings: a form's fields, or a JSON object's."""
-    if not request.is_json:
-        return request.form
-    document = request.get_json()
-    if not isinstance(document, dict):
-        abort(400, "Send a JSON object.")
-    return document
+def done(page: str, said: str | None = None, **document: Any) -> ResponseReturnValue:
+    """After something was made: a JSON document for those who sent one, else the next page,
+    which says so."""
+    if request.is_json:
+        return document, 201
+    if said:
+        flash(said)
+    return redirect(page, 303)
 
 
-def text(name: str) -> str:
-    """One text that the request brings; never a mapping, which a query could take for more."""
-    value = given().get(name, "")
-    if not isinstance(value, str):
-        abort(400, f"{name} must be a text.")
-    return value
+def page_of(found: QuerySet) -> dict[str, Any]:
+    """The page of ``found`` that ``?page=`` asks for, and the numbers of those beside it.
+
+    Skipping costs the server what it skips, so it ends after some pages. What grows for ever
+    goes by cursor: see the messages of a chat.
+    """
+    page = request.args.get("page", 1, type=int)
+    if not 1 <= page <= _LAST_PAGE:
+        abort(404)
+    shown = list(found.skip((page - 1) * _PAGE).limit(_PAGE + 1))
+    return {
+        "items": shown[:_PAGE],
+        "number": page,
+        "previous": page - 1 or None,
+        "next": page + 1 if len(shown) > _PAGE and page < _LAST_PAGE else None,
+    }
 
 
-def done(page: str, **document: Any) -> ResponseReturnValue:
-    """After something was made: a JSON document for those who sent one, else the next page."""
-    return (document, 201) if request.is_json else redirect(page, 303)
+def money(amount: Decimal) -> str:
+    """As 1,234.50; the places are those of the currency already."""
+    return f"{amount:,}"
 
 
-def number(name: str, default: float | None = None) -> float:
-    """A number from the query string or the form."""
-    value = request.values.get(name, default, type=float)
-    if value is None or value != value:
-        abort(400, f"{name} must be a number.")
-    return value
+def when(moment: datetime) -> str:
+    """As 5 May 2026, 14:05 CEST: in the time zone of the machine (``TZ``), by its name."""
+    local = moment.astimezone()
+    return f"{local.day} {local:%B %Y, %H:%M %Z}"
 
 
 def refuse_other_sites() -> None:
@@ -91,26 +117,33 @@ def refuse_other_sites() -> None:
 def _protect(response: Response) -> Response:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+    if session and request.endpoint != "static":
+        # After signing out, the back button shows nobody what was there.
+        response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def _show_error(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None and error.code != 503:
         return error
-    code = error.code or 500
-    message = (
-        "The database is busy changing over. Please try again in a moment."
-        if code == 503
-        else str(error.description)
-    )
+    code, name = error.code or 500, error.name
+    message = str(error.description)
+    if code == 503:
+        name = "One moment, please"
+        message = "The database is busy changing over. Please try again in a moment."
     if request.is_json:
         return jsonify(error=message), code
-    return render_template("error.html", code=code, message=message), code
+    return render_template("error.html", name=name, message=message), code
 
 
 def _show_invalid(error: ValidationError) -> ResponseReturnValue:
-    problems = error.to_dict() or {error.field_name or "input": error.message}
+    """What no form has shown beside a field: a cursor that somebody made up, say."""
+
+    def raise_again() -> None:
+        raise error
+
+    problems = errors_of(raise_again)
     if request.is_json:
         return jsonify(error=problems), 400
-    message = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
-    return render_template("error.html", code=400, message=message), 400
+    message = " ".join(problems.values())
+    return render_template("error.html", name="Bad request", message=message), 400

@@ -84,7 +84,7 @@ def test_an_operator_is_no_address(app: Flask, visitor: Visitor) -> None:
 def test_signing_out(visitor: Visitor) -> None:
     client = visitor("ada")
     client.post("/sign-out")
-    assert client.get("/payments").location == "/sign-in"
+    assert client.get("/payments").location == "/sign-in?next=/payments"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from neighbours.accounts import signed_in
 from neighbours.forms import EditProfile, Nearby
 from neighbours.models import Profile, User
+from neighbours.pages import page_of
 
 
 @signed_in
@@ -38,11 +39,11 @@ def nearby(request: HttpRequest, user: User) -> HttpResponse:
     longitude, latitude = _coordinates(Profile.of(user))
     here = {"longitude": longitude, "latitude": latitude, "kilometres": 5}
     form = Nearby(request.GET or None, initial=here)
-    found = []
+    page = None
     if form.is_valid():
         near = Profile.near(**form.cleaned_data).filter(user__ne=user.pk)
-        found = list(near.no_dereference().limit(50))
-    return render(request, "nearby.html", {"form": form, "found": found})
+        page = page_of(request, near.no_dereference())
+    return render(request, "nearby.html", {"form": form, "page": page})
 
 
 def _coordinates(profile: Profile) -> tuple[float | None, float | None]:

@@ -1,0 +1,40 @@
+"""``/metrics``, for Prometheus: how the databases are, while they are away, too."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+from flask import Blueprint, Response, abort, current_app, request
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from datalayer.contrib import prometheus
+from datalayer.contrib.flask import needs_no_database
+
+blueprint = Blueprint("metrics", __name__)
+
+
+@blueprint.record_once
+def register(_: object) -> None:
+    prometheus.register()
+
+
+@blueprint.get("/metrics")
+@needs_no_database
+def show() -> Response:
+    """The figures. Where METRICS_TOKEN is set, for those who bring it as ``Bearer``."""
+    token = current_app.config["METRICS_TOKEN"]
+    brought = request.headers.get("Authorization", "")
+    if token and not secrets.compare_digest(brought.encode(), f"Bearer {token}".encode()):
+        abort(401, "The token is missing or wrong.")
+    return Response(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+
+
+def _registry() -> CollectorRegistry:
+    """That of this process; or of all workers, where they share a directory for it."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return registry
