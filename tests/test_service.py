@@ -418,6 +418,7 @@ def test_before_connecting_there_is_no_client(service: DatabaseService) -> None:
         service.ping()
 
 
+@pytest.mark.stops_processes
 def test_a_ping_to_a_hung_server_ends_in_time(
     service: DatabaseService, mongod: EmbeddedMongo, uri: str
 ) -> None:
