@@ -1,6 +1,6 @@
 """Runs the test suite on MongoDB 7.0.
 
-    python tests/mongodb7/run.py [PYTEST-ARGUMENT ...]
+    python tests/mongodb7/on_mongodb7.py [PYTEST-ARGUMENT ...]
 
 No package brings a mongod 7.0 for Linux, but one brings it for Windows, and Wine runs that. The
 tests that stop processes are left out: a server under Wine doesn't go on after SIGSTOP. The
