@@ -35,7 +35,10 @@ Wine is missing, which runs the Windows build of MongoDB 7.0. On Debian and Ubun
     apt-get install --no-install-recommends wine wine64
 """
 # Servers start in 3 seconds, and sets of three in 8, instead of 1 and 3.
-OPTIONS = ("-m", "not stops_processes", "--timeout=300", "-n", "2", "--dist", "loadfile")
+OPTIONS = (
+    *("-m", "not stops_processes", "--timeout=300", "-p", "patience"),
+    *("-n", "2", "--dist", "loadfile"),
+)
 
 
 def main(words: list[str]) -> int:
@@ -52,7 +55,11 @@ def main(words: list[str]) -> int:
         shutil.copy(HERE / "mongod", place / "mongod")
         (place / "where_wine_is").write_text(f"wine='{wine}'\n")
         with running_wine(place, wine, keeper):
-            environment = {**os.environ, "DATALAYER_MONGOD": str(place / "mongod")}
+            environment = {
+                **os.environ,
+                "DATALAYER_MONGOD": str(place / "mongod"),
+                "PYTHONPATH": os.pathsep.join([str(HERE), *paths(os.environ)]),
+            }
             command = [sys.executable, "-m", "pytest", *OPTIONS, *words]
             return subprocess.run(command, check=False, env=environment, cwd=ROOT).returncode
 
@@ -67,6 +74,11 @@ def cache(environ: Mapping[str, str]) -> Path:
     named = environ.get("DATALAYER_MONGODB7_CACHE")
     home = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(named).absolute() if named else home / "datalayer-mongodb7"
+
+
+def paths(environ: Mapping[str, str]) -> list[str]:
+    """Where Python looks for modules by the caller's wish."""
+    return [environ["PYTHONPATH"]] if environ.get("PYTHONPATH") else []
 
 
 @contextmanager
