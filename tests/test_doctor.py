@@ -327,6 +327,7 @@ def tls_uri(port: int, host: str = "localhost", **options: object) -> str:
     return f"mongodb://{host}:{port}/app?{query}"
 
 
+@pytest.mark.linux_server
 def test_a_verified_certificate_is_told_before_it_expires(
     tls_port: int, certificate: Path
 ) -> None:
@@ -338,6 +339,7 @@ def test_a_verified_certificate_is_told_before_it_expires(
     assert severities(report, "resources") <= {"ok", "skipped"}
 
 
+@pytest.mark.linux_server
 @pytest.mark.parametrize(
     ("host", "trusted", "why"),
     [
@@ -353,6 +355,7 @@ def test_a_certificate_that_cannot_be_verified_is_an_error(
     assert told(report, "network") == [("error", f"{host}:{tls_port} can't be trusted: {why}")]
 
 
+@pytest.mark.linux_server
 @pytest.mark.parametrize(
     ("host", "option"),
     [("localhost", "tlsAllowInvalidCertificates"), ("127.0.0.1", "tlsInsecure")],
@@ -363,6 +366,7 @@ def test_a_check_that_is_turned_off_is_told(tls_port: int, host: str, option: st
     assert "warning" in severities(report, "options")
 
 
+@pytest.mark.linux_server
 def test_a_tls_server_behind_a_plain_uri_is_told(tls_port: int) -> None:
     report = examine(one(f"mongodb://localhost:{tls_port}/app"))
     (error,) = report.of("network")
