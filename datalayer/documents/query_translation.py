@@ -232,8 +232,9 @@ def _pattern(field: Any, operator: str, value: Any) -> Any:
             prepared = prepares.prepare_query_value(operator, value)
         except (OverflowError, re.error, TypeError):
             raise refusal(field, f"takes a regular expression for {operator!r}") from None
-        is_text = isinstance(value, str) and not operator.endswith("regex")
-        return within_the_limit(prepared, value) if is_text else prepared
+        if isinstance(value, str) and not operator.endswith("regex"):
+            return within_the_limit(prepared, value)
+        return prepared
     if operator not in ("exact", "iexact"):
         raise InvalidQueryError(f"{field.name or field.db_field} holds no text for {operator!r}")
     return _sought(field, value)
