@@ -291,6 +291,7 @@ def test_status_before_connecting_tells_of_both() -> None:
     assert (status["default"]["required"], status["database1"]["required"]) == (True, False)
 
 
+@pytest.mark.stops_processes
 def test_status_ends_within_its_time_when_a_server_hangs(
     settings: Settings, mongod: EmbeddedMongo
 ) -> None:

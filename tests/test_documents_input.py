@@ -381,6 +381,15 @@ def test_text_is_looked_for_up_to_what_every_server_takes(operator: str, sign: s
             Lamp.objects(**{key: beyond}).first()
 
 
+def test_a_long_text_full_of_signs_is_found_as_it_is() -> None:
+    """Escaped sign by sign, its pattern would be longer than MongoDB 7.0 takes."""
+    text = "a.$" * 3_000 + r"\E.*\Q(" * 100
+    sought = Lamp(name=text).save()
+    Lamp(name=text.replace(".", "x")).save()
+    for operator in ("contains", "icontains", "istartswith", "endswith", "iexact", "exact"):
+        assert [each.pk for each in Lamp.objects(**{f"name__{operator}": text})] == [sought.pk]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("notes", "a"), ("notes", 1.5), ("by_name__k", 1), ("place", "a"), ("raw", True)],

@@ -228,6 +228,7 @@ def test_starting_a_server_that_runs_leaves_it_alone(server: EmbeddedMongo) -> N
     assert server.pid(0) == pid
 
 
+@pytest.mark.stops_processes
 def test_a_paused_server_goes_on_when_resumed(server: EmbeddedMongo) -> None:
     server.pause(0)
     with pytest.raises(EmbeddedError, match=r"no primary was elected within 0\.1 s"):
@@ -236,6 +237,7 @@ def test_a_paused_server_goes_on_when_resumed(server: EmbeddedMongo) -> None:
     assert server.primary == 0
 
 
+@pytest.mark.stops_processes
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_paused_server_stands_still_at_once(server: EmbeddedMongo) -> None:
     tasks = Path(f"/proc/{server.pid(0)}/task")
@@ -247,6 +249,7 @@ def test_a_paused_server_stands_still_at_once(server: EmbeddedMongo) -> None:
             assert states == {"T"}
 
 
+@pytest.mark.stops_processes
 def test_pausing_a_server_twice_is_pausing_it(server: EmbeddedMongo) -> None:
     server.pause(0)
     server.pause(0)
@@ -254,6 +257,7 @@ def test_pausing_a_server_twice_is_pausing_it(server: EmbeddedMongo) -> None:
     assert server.primary == 0
 
 
+@pytest.mark.stops_processes
 def test_pausing_a_server_that_was_killed_does_nothing(server: EmbeddedMongo) -> None:
     server.kill(0)
     server.pause(0)
@@ -261,6 +265,7 @@ def test_pausing_a_server_that_was_killed_does_nothing(server: EmbeddedMongo) ->
     assert server.primary == 0
 
 
+@pytest.mark.stops_processes
 def test_a_paused_server_can_be_stopped() -> None:
     server = EmbeddedMongo()
     pid, directory = server.pid(0), server.directory
@@ -292,6 +297,7 @@ def test_another_member_is_elected_when_the_primary_is_killed(replset: EmbeddedM
     assert hello["secondary"] or hello["isWritablePrimary"]
 
 
+@pytest.mark.stops_processes
 def test_another_member_is_elected_when_the_primary_hangs(replset: EmbeddedMongo) -> None:
     first = replset.primary
     replset.pause(first)
@@ -369,7 +375,10 @@ def as_told(line: str) -> tuple[list[int], Path]:
     return [int(pid) for pid in pids], Path(directory)
 
 
-@pytest.mark.parametrize("end", ["", "sys.exit(0)", "server.pause(0)"])
+@pytest.mark.parametrize(
+    "end",
+    ["", "sys.exit(0)", pytest.param("server.pause(0)", marks=pytest.mark.stops_processes)],
+)
 def test_the_end_of_the_interpreter_stops_it(end: str) -> None:
     told = run_python(TELL.format(members=1) + end)
     assert wait_until_gone(*as_told(told), 0) == []

@@ -342,6 +342,7 @@ def test_a_cut_over_waits_for_changes_that_the_member_it_follows_does_not_have_y
     assert [(each.state, each.verified) for each in reports] == [("done", 3)]
 
 
+@pytest.mark.stops_processes
 @pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "resumed in time"])
 def test_a_hanging_primary_lets_no_call_outlast_its_deadline_and_no_error_lie(
     replset: EmbeddedMongo, patient: Settings, replaced: bool

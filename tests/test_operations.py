@@ -291,6 +291,7 @@ def test_a_write_that_too_few_members_confirm_may_exist(mongod: EmbeddedMongo) -
     assert owners == {"a", "b"}
 
 
+@pytest.mark.stops_processes
 @pytest.mark.slow
 def test_a_write_without_a_majority_may_exist(replset: EmbeddedMongo) -> None:
     with connected(settings_for(replset)):

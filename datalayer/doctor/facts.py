@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from time import monotonic
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -142,6 +143,8 @@ class Refusal:
 class Session:
     """What a client with the configured credentials could read."""
 
+    build: Answer[Document]
+    """``buildInfo``"""
     connection_status: Answer[Document]
     collections: Answer[tuple[Document, ...]]
     """Of the alias's database, as ``listCollections`` tells them."""
@@ -179,6 +182,8 @@ class AliasFacts:
     server: ServerFacts
     own_pool: Document | None = None
     """The figures of this process's own pool, where the alias is connected in it."""
+    today: date = field(default_factory=lambda: datetime.now(UTC).date())
+    """When they were gathered."""
 
     @property
     def alias(self) -> str:

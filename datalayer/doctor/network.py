@@ -23,6 +23,8 @@ __all__ = ["ask_host", "probe_hosts"]
 # Resolve, connect, converse as the URI says, converse the other way: each gets this share.
 _STEPS = 4
 _SHORTEST_SECONDS = 0.05
+# The server answers with those of the compressors that it takes.
+_OFFER = {"compression": ["zlib"]}
 
 
 def probe_hosts(names: Iterable[str], tls: TlsOptions | None, seconds: float) -> tuple[Host, ...]:
@@ -152,7 +154,7 @@ def _listen(
 ) -> Host:
     try:
         with closing(_open(host, address, tls, seconds, verify=verify)) as connection:
-            hello = say_hello(connection, {})
+            hello = say_hello(connection, _OFFER)
             days = days_left(connection)
     except ssl.SSLCertVerificationError as exc:
         return replace(host, voice="untrusted", detail=explain(exc))

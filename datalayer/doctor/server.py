@@ -122,6 +122,7 @@ class _Interview:
         only_own_user, operations = self._operations()
         collections = self._collections()
         return Session(
+            build=self._command("buildInfo", self._admin, "buildInfo"),
             connection_status=self._command(
                 "connectionStatus", self._admin, "connectionStatus", showPrivileges=True
             ),

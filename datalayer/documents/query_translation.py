@@ -36,6 +36,7 @@ from datalayer.documents.conversion import (
     refusal,
 )
 from datalayer.documents.lookups import Place, place_of
+from datalayer.documents.patterns import LONGEST_TEXT, is_too_long, within_the_limit
 from datalayer.documents.single_values import holds_text
 
 __all__ = ["as_documents_have", "condition_on", "named", "query", "query_of", "raw_condition"]
@@ -45,10 +46,6 @@ _TEXT = frozenset(transform.STRING_OPERATORS)
 _WITH_LIST = frozenset({"all", "in", "nin"})
 _OPERATORS = frozenset({*transform.MATCH_OPERATORS})
 _LIMITS = frozenset({"$maxDistance", "$minDistance"})
-_LONGEST_TEXT = 16_000
-"""Bytes that may be looked for inside of texts. What the server compiles of a regular expression
-has at most 64 KiB, of a letter it makes up to three bytes; older ones take 32,764 of the pattern,
-in which every sign but letters and digits is escaped."""
 
 
 def query_of(model: Any, node: Any) -> dict[str, Any]:
@@ -228,20 +225,19 @@ def _pattern(field: Any, operator: str, value: Any) -> Any:
         wanted: tuple[type, ...] = (str, *PATTERNS) if operator.endswith("regex") else (str,)
         if not isinstance(value, wanted):
             raise refusal(field, f"takes text for {operator!r}")
-        if isinstance(value, str) and _is_too_long(value):
-            raise refusal(field, f"takes at most {_LONGEST_TEXT} bytes of text for {operator!r}")
+        if isinstance(value, str) and is_too_long(value):
+            raise refusal(field, f"takes at most {LONGEST_TEXT} bytes of text for {operator!r}")
         prepares = member if _prepares_text(member) else StringField()
         try:
-            return prepares.prepare_query_value(operator, value)
+            prepared = prepares.prepare_query_value(operator, value)
         except (OverflowError, re.error, TypeError):
             raise refusal(field, f"takes a regular expression for {operator!r}") from None
+        if isinstance(value, str) and not operator.endswith("regex"):
+            return within_the_limit(prepared, value)
+        return prepared
     if operator not in ("exact", "iexact"):
         raise InvalidQueryError(f"{field.name or field.db_field} holds no text for {operator!r}")
     return _sought(field, value)
-
-
-def _is_too_long(text: str) -> bool:
-    return len(text) * 4 > _LONGEST_TEXT and len(text.encode(errors="replace")) > _LONGEST_TEXT
 
 
 def _prepares_text(field: Any) -> bool:

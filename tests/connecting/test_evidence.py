@@ -181,7 +181,9 @@ def test_calls_without_an_answer_in_the_configured_time_shut_it(
         assert isinstance(error_of(Glance.objects.first), UnavailableError)
 
 
-@pytest.mark.parametrize("what", ["network", "server"])
+@pytest.mark.parametrize(
+    "what", ["network", pytest.param("server", marks=pytest.mark.stops_processes)]
+)
 def test_a_server_that_hangs_is_found_out_by_callers_with_short_deadlines(
     mongod: EmbeddedMongo, database_name: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from datalayer.doctor.facts import Address, AliasFacts, Host, Network, ServerFacts, Session
@@ -22,7 +23,7 @@ HELLO: dict[str, Any] = {
     "maxWireVersion": 17,
 }
 STATUS: dict[str, Any] = {
-    "version": "6.0.5",
+    "version": "8.0.17",
     "uptime": 3600.0,
     "connections": {"current": 20, "available": 980, "active": 3, "totalCreated": 200},
     "mem": {"resident": 400},
@@ -37,6 +38,7 @@ STATUS: dict[str, Any] = {
     },
 }
 SESSION = Session(
+    build={"version": "8.0.17"},
     connection_status={
         "authInfo": {
             "authenticatedUsers": [{"user": "app", "db": "admin"}],
@@ -95,12 +97,13 @@ def facts(
     network: Network | None = None,
     server: ServerFacts = SESSION,
     own_pool: dict[str, Any] | None = None,
+    today: date = date(2026, 1, 1),
     **fields: Any,
 ) -> AliasFacts:
     parsed, _ = parse(uri)
     assert parsed is not None
     return AliasFacts(
-        settings(uri, **fields), parsed, network or Network((host(),)), server, own_pool
+        settings(uri, **fields), parsed, network or Network((host(),)), server, own_pool, today
     )
 
 

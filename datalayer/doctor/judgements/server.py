@@ -8,6 +8,7 @@ from typing import Any
 
 from datalayer.doctor.facts import AliasFacts, Answer, Document, Session, Unknown
 from datalayer.doctor.findings import Remark, error, note, ok, skipped, warning
+from datalayer.doctor.judgements.release import judge_release
 from datalayer.driver_errors import Diagnosis
 
 __all__ = ["judge_server"]
@@ -18,7 +19,7 @@ _HEALTHY_STATES = ("PRIMARY", "SECONDARY", "ARBITER")
 
 
 def judge_server(facts: AliasFacts) -> Iterator[Remark]:
-    """The state of the replica set, the warnings of the server's start, failed heartbeats."""
+    """The state of the replica set, its release, the warnings of its start, failed heartbeats."""
     hellos = facts.hellos
     if isinstance(facts.server, Diagnosis):
         yield error(f"the driver finds no server to use: {facts.server.saw}", facts.server.check)
@@ -26,6 +27,7 @@ def judge_server(facts: AliasFacts) -> Iterator[Remark]:
         yield skipped("no server answers")
         return
     yield from _topology(hellos, facts)
+    yield from judge_release(facts)
     if not isinstance(facts.server, Session):
         yield skipped("the server's log and its members' states: no session could be opened")
         return
@@ -61,10 +63,10 @@ def _topology(hellos: tuple[Document, ...], facts: AliasFacts) -> Iterator[Remar
 
 
 def _version(facts: AliasFacts) -> str:
-    status = facts.server.status if isinstance(facts.server, Session) else None
-    if status is None or isinstance(status, Unknown):
+    build = facts.server.build if isinstance(facts.server, Session) else None
+    if build is None or isinstance(build, Unknown):
         return ""
-    return f"; MongoDB {status['version']}"
+    return f"; MongoDB {build['version']}"
 
 
 def _members(answer: Answer[Document]) -> Iterator[Remark]:
