@@ -24,5 +24,6 @@ except ImportError as exc:
 from datalayer.contrib.flask.config import settings_from
 from datalayer.contrib.flask.extension import DataLayer, needs_no_database
 from datalayer.contrib.flask.health import health_blueprint
+from datalayer.contrib.flask.remembering import remembered
 
-__all__ = ["DataLayer", "health_blueprint", "needs_no_database", "settings_from"]
+__all__ = ["DataLayer", "health_blueprint", "needs_no_database", "remembered", "settings_from"]

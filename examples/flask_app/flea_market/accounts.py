@@ -23,6 +23,7 @@ from flask.typing import ResponseReturnValue
 from mongoengine.errors import NotUniqueError
 
 from datalayer import db
+from datalayer.contrib.flask import remembered
 from datalayer.models import Profile, User
 from flea_market.web import done, given, text
 
@@ -53,8 +54,10 @@ def signed_in(view: Callable[..., ResponseReturnValue]) -> Callable[..., Respons
     return guarded
 
 
+@remembered(lambda: session.get("user_id"))
 def is_admin() -> bool:
-    """Whether somebody is signed in who may see the status page."""
+    """Whether somebody is signed in who may see the status page; for an hour also while the
+    database is away, which is when they need it."""
     user = current_user()
     return user is not None and user.email in current_app.config["ADMINS"]
 
