@@ -97,6 +97,8 @@ class Connection:
                 raise _not_connected(self.alias)
             if self._client is None:
                 self._client = open_client(self.settings, self._uri, self.monitors)
+                for call in tuple(registry.on_open):
+                    call(self)
             return self._client
 
     @property
@@ -163,6 +165,8 @@ class Registry:
         that holds the application's settings puts its own function here."""
         self.observers: Callable[[DatabaseSettings], Observer] | None = None
         """Makes who is told of each command of a database, for each that is connected."""
+        self.on_open: list[Callable[[Connection], object]] = []
+        """Called with each connection whose client this process opens; must return at once."""
         self.on_close: list[Callable[[Connection], object]] = []
         """Called with each connection that was closed, as long as its figures can be read."""
         self.router: Callable[[Any], str | None] | None = None

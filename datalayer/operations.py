@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from datalayer import evidence
 from datalayer.core import Connection, registry
@@ -69,6 +69,8 @@ def failed(
         unanswered=now.unanswered - before.unanswered,
         closed=connection.closed or not registry.is_published(connection),
     )
+    if isinstance(exc, ServerSelectionTimeoutError):  # no command was sent, so none has failed
+        connection.monitors.failures.note(type(exc).__name__, f"{name} {collection}", None)
     return operation_error(exc, operation)
 
 

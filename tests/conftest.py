@@ -26,6 +26,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # tests that interrupt a child need the usual way.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Tests don't see each other as workers of one application. Those that want workers name a place.
+os.environ["DATALAYER_WORKERS_DIRECTORY"] = "off"
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:

@@ -5,11 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from datalayer.monitoring import Bucket, SlowCommand
+from datalayer.monitoring import Bucket, Failure, SlowCommand
 from datalayer.web.snapshot import Figures, Snapshot
 from datalayer.web.work import Transfer, Work
+from datalayer.web.workers import Workers
+from datalayer.web.workers.report import COUNTED, Database, Report
+from datalayer.web.workers.sums import Ended, Unreadable
 
-__all__ = ["changed", "database", "hostile", "member", "transfer", "trouble", "well"]
+__all__ = [
+    "changed",
+    "database",
+    "failure",
+    "hostile",
+    "member",
+    "several",
+    "transfer",
+    "trouble",
+    "well",
+    "worker",
+    "workers",
+]  # fmt: skip
 
 HOSTILE = "</td><script>alert('canary')</script><b x=\"y\" & \u2028"
 
@@ -86,6 +101,51 @@ def database(alias: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def failure(kind: str = "MaxTimeMSExpired (50)", **changes: Any) -> Failure:
+    """One that happened three times."""
+    made = Failure(
+        alias="default",
+        kind=kind,
+        operation="find advertisement",
+        host="db-a:27017",
+        count=3,
+        first_at="2026-01-02T03:00:00+00:00",
+        last_at="2026-01-02T03:04:00+00:00",
+    )
+    return replace(made, **changes)
+
+
+def worker(process: int, **changes: Any) -> Report:
+    """One that is well, with both databases."""
+    gauges = {"open": 5, "in_use": 3, "idle": 2, "waiting": 0, "max_size": 10, "min_size": 2}
+    seen = Database(
+        "connected", dict.fromkeys(COUNTED, 7), gauges, *(_FIGURES.commands, _FIGURES.checkouts)
+    )
+    made = Report(
+        process=process,
+        since="2026-01-02T01:00:00+00:00",
+        at="2026-01-02T03:04:04+00:00",
+        databases=dict.fromkeys(("default", "database1"), seen),
+    )
+    return replace(made, **changes)
+
+
+def workers() -> Workers:
+    """Three that live, one of them in trouble and one silent; some have ended; one can't be
+    read."""
+    failures = (failure(), failure("NetworkTimeout", operation="heartbeat", host="db-b:27017"))
+    away = replace(worker(4712).databases["default"], state="unavailable", failures=failures)
+    return Workers(
+        living=(
+            worker(4711),
+            worker(4712, databases={**worker(4712).databases, "default": away}),
+            worker(4713, at="2026-01-02T03:00:00+00:00"),
+        ),
+        ended=Ended(workers=2),
+        unreadable=(Unreadable("77-abcdefabcdef.worker", "other users may write it"),),
+    )
+
+
 def transfer(name: str = "nightly", **changes: Any) -> Transfer:
     """One that is under way."""
     running = Transfer(
@@ -147,6 +207,11 @@ def trouble() -> Snapshot:
     return replace(snapshot, databases=databases, work=work, recorder=recorder)
 
 
+def several() -> Snapshot:
+    """Three workers, and some that have ended; and what failed in them."""
+    return replace(well(), workers=workers())
+
+
 def hostile() -> Snapshot:
     """Whatever somebody else can name or say is meant to break the page."""
     entry = database(
@@ -161,6 +226,13 @@ def hostile() -> Snapshot:
         members=[member(HOSTILE, HOSTILE), member(HOSTILE, HOSTILE, None)],
     )
     slow = SlowCommand("2026-01-02T03:04:05+00:00", HOSTILE, HOSTILE, HOSTILE, 1.0, None)
+    failed = failure(HOSTILE, alias=HOSTILE, operation=HOSTILE, host=HOSTILE)
+    seen = replace(
+        worker(4711).databases["default"],
+        state=HOSTILE,
+        failures=(failed,),
+        slow_commands=(slow,),
+    )
     made = transfer(HOSTILE, state=HOSTILE, source=HOSTILE, target=HOSTILE, holder=HOSTILE)
     return replace(
         well(),
@@ -170,4 +242,9 @@ def hostile() -> Snapshot:
         figures={HOSTILE: Figures(slow_commands=(slow,))},
         work={HOSTILE: Work((made, replace(made, seconds_left=0.0)), error=HOSTILE)},
         recorder={**well().recorder, "policy": HOSTILE},
+        workers=Workers(
+            living=(worker(4711, databases={HOSTILE: seen}),),
+            unreadable=(Unreadable(HOSTILE, HOSTILE),),
+            trouble=HOSTILE,
+        ),
     )

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from fresh_databases import connected, model_registry, settings_for
-from snapshots import changed, hostile, member, transfer, trouble, well
+from snapshots import changed, failure, hostile, member, several, transfer, trouble, well, worker
 
 from datalayer import db
 from datalayer.embedded import EmbeddedMongo
-from datalayer.monitoring import Bucket, SlowCommand
+from datalayer.monitoring import Bucket, Failure, SlowCommand
 from datalayer.web.page import page
 from datalayer.web.page.markup import Markup, element, joined
 from datalayer.web.page.plots import bar, distribution, pool_bar
@@ -24,6 +24,7 @@ from datalayer.web.page.style import STYLE
 from datalayer.web.page.wording import compact, duration, moment, plural, size
 from datalayer.web.snapshot import Figures, Snapshot, take_snapshot
 from datalayer.web.work import Work
+from datalayer.web.workers import Workers
 
 _WITHOUT_END = {"meta", "link", "br"}
 
@@ -206,6 +207,69 @@ def test_many_slow_commands_are_folded_but_the_latest() -> None:
     assert folded.startswith("12 earlier ones")
     assert [f"find c{at:02}" in folded for at in range(20)] == [False] * 8 + [True] * 12
     assert "find c07" in shown.text("table")
+
+
+def failed(*failures: Failure, snapshot: Snapshot | None = None) -> Snapshot:
+    return replace(snapshot or well(), figures={"default": Figures(failures=failures)})
+
+
+def test_what_failed_is_shown_with_where_and_how_often() -> None:
+    text = read(failed(failure())).text()
+    shown = "Failures, the latest first last at (UTC) what in times"
+    assert f"{shown} 03:04:00 MaxTimeMSExpired (50) find advertisement at db-a:27017 3" in text
+
+
+def test_many_kinds_of_failures_are_folded_but_the_latest() -> None:
+    text = read(failed(*(failure(f"Kind{n}") for n in range(11)))).text()
+    assert "3 earlier ones" in text
+
+
+def test_what_failed_last_stands_in_the_verdict_of_a_database_that_is_away() -> None:
+    away = changed("default", connected=False, state="unavailable", last_error="no answer")
+    text = read(failed(failure("NetworkTimeout"), snapshot=away)).text("main")
+    last = "find advertisement at db-a:27017: NetworkTimeout, 3 times"
+    assert f"default: what failed last was {last}" in text
+
+
+def test_a_failure_in_a_database_that_answers_is_no_alarm() -> None:
+    assert read(failed(failure())).text("h1").strip() == "All is well"
+
+
+# Several workers
+
+
+def test_each_worker_has_a_row() -> None:
+    text = read(several()).text()
+    assert "process 4711 of 3 workers" in text
+    assert "3 live on this machine, 2 have ended: their counts are in the sums" in text
+    heads = "process state in use commands failed"
+    assert f"{heads} 4711, this one, since 01:00:00 connected 6 of 20 14 14" in text
+    assert "4712, since 01:00:00 default unavailable" in text
+    assert "4713, since 01:00:00 silent for 4.1 min" in text
+
+
+def test_the_figures_of_several_workers_are_their_sums() -> None:
+    text = read(several()).text()
+    assert "pool in use 9 of 30" in text
+    assert "Connections: 15 open, at most 30 to each server" in text
+    assert "the sums of 3 workers on this machine" in text
+
+
+def test_what_failed_in_any_worker_is_shown() -> None:
+    text = read(several()).text()
+    assert "NetworkTimeout heartbeat at db-b:27017 3" in text
+
+
+def test_a_worker_in_trouble_is_worth_a_look() -> None:
+    text = read(several()).text("section")
+    assert "process 4712: default is unavailable there" in text
+    assert "process 4713: it lives, and has told nothing for 4.1 min" in text
+    assert "77-abcdefabcdef.worker can't be read (other users may write it)" in text
+
+
+def test_workers_that_are_not_known_are_said_to_be_so() -> None:
+    snapshot = replace(well(), workers=Workers((worker(4711),), trouble="Permission denied"))
+    assert "Other workers are not known: Permission denied." in read(snapshot).text()
 
 
 def test_a_database_that_was_never_connected_is_said_to_be_so() -> None:

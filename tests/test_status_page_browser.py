@@ -14,16 +14,16 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import pytest
 from browsing import Browser, browsing
 from faulty_proxy import FaultyProxy
-from fresh_databases import connected, model_registry
+from fresh_databases import connected, model_registry, settings_for
 from observing import until
 from running_servers import free_port
-from snapshots import database, hostile, member, transfer, trouble, well
+from snapshots import changed, database, hostile, member, several, transfer, trouble, well
 
 from datalayer import Settings, db
 from datalayer.contrib.wsgi import HealthApp
 from datalayer.core import registry
 from datalayer.embedded import EmbeddedMongo
-from datalayer.monitoring import SlowCommand
+from datalayer.monitoring import Bucket, SlowCommand
 from datalayer.web.snapshot import Figures, Snapshot
 from datalayer.web.work import Work
 
@@ -51,7 +51,13 @@ def unbreakable() -> Snapshot:
     )
 
 
-MADE = {"well": well, "trouble": trouble, "hostile": hostile, "unbreakable": unbreakable}
+MADE = {
+    "well": well,
+    "trouble": trouble,
+    "several": several,
+    "hostile": hostile,
+    "unbreakable": unbreakable,
+}
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -127,26 +133,76 @@ def test_nobody_has_to_scroll_sideways(
     assert outside == []
 
 
-@pytest.mark.parametrize("width", [PHONE, TABLET, DESK])
-def test_no_label_of_a_plot_covers_another(browser: Browser, served: str, width: int) -> None:
-    browser.open(served, TOKEN, width=width)
-    covered = browser.run(
+def crossings(browser: Browser) -> list[list[str]]:
+    """Labels of plots that lie over each other, or over the line of a percentile."""
+    found: list[list[str]] = browser.run(
         """
+        const box = each => each.getBoundingClientRect();
+        // Half a pixel is what rounding may do.
+        const cross = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 0.5
+          && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 0.5;
+        const line = each => {
+          const {left, top, bottom} = box(each);
+          return {left: left - 1, right: left + 1, top, bottom};
+        };
         const pairs = [];
         for (const plot of document.querySelectorAll("svg.distribution")) {
           const labels = [...plot.querySelectorAll("text")];
           labels.forEach((one, at) => labels.slice(at + 1).forEach(other => {
-            const a = one.getBoundingClientRect(), b = other.getBoundingClientRect();
-            // The box of a text is higher than its letters.
-            const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-            const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-            if (across > 0 && down > 4) pairs.push([one.textContent, other.textContent]);
+            if (cross(box(one), box(other))) pairs.push([one.textContent, other.textContent]);
           }));
+          for (const each of plot.querySelectorAll(".percentile"))
+            for (const label of labels)
+              if (cross(box(label), line(each))) pairs.push([label.textContent, "a line"]);
         }
         return pairs;
         """
     )
-    assert covered == []
+    return found
+
+
+@pytest.mark.parametrize("width", [PHONE, TABLET, DESK])
+def test_no_label_of_a_plot_covers_another(browser: Browser, served: str, width: int) -> None:
+    browser.open(served, TOKEN, width=width)
+    assert crossings(browser) == []
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [(0.001, 0.002, 0.003), (12.0, 55.0, 86.0), (999.0, 999.0, 999.0), (0.004, 9.99, 9990.0)],
+    ids=["at the left", "in the middle", "at the right", "far apart"],
+)
+def test_no_label_is_covered_wherever_the_percentiles_are(
+    browser: Browser, address: str, monkeypatch: pytest.MonkeyPatch, shares: tuple[float, ...]
+) -> None:
+    p50, p95, p99 = shares
+    buckets = (Bucket(0.0005, 0.001, 4), Bucket(12.0, 13.0, 90_000), Bucket(9000.0, 9990.0, 3))
+    snapshot = changed(
+        "default",
+        commands={"p50_ms": p50, "p95_ms": p95, "p99_ms": p99},
+        pool={"checkout_p50_ms": p50, "checkout_p99_ms": p99},
+    )
+    figures = {"default": Figures(commands=buckets, checkouts=buckets[:2])}
+    made = replace(snapshot, figures=figures)
+    monkeypatch.setattr("datalayer.web.endpoints.take_snapshot", lambda *_: made)
+    for width in (390, DESK):
+        browser.open(address, TOKEN, width=width)
+        assert crossings(browser) == []
+
+
+@pytest.mark.parametrize("width", [390, DESK])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_no_label_is_covered_where_the_figures_are_real(
+    browser: Browser, address: str, mongod: EmbeddedMongo, width: int, dark: bool
+) -> None:
+    with model_registry(), connected(settings_for(mongod)):
+        things = registry.connection("default").database.things
+        things.insert_many([{"n": n} for n in range(2000)])
+        for n in range(200):
+            things.find_one({"n": n * 10})
+        browser.open(address, TOKEN, width=width, dark=dark)
+        assert browser.run("return document.querySelectorAll('.percentile').length") >= 3
+        assert crossings(browser) == []
 
 
 def test_letters_in_plots_keep_their_size_on_a_phone(browser: Browser, address: str) -> None:

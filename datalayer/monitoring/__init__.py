@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datalayer.monitoring.commands import CommandMonitor, SlowCommand
 from datalayer.monitoring.emit import Emit
-from datalayer.monitoring.histogram import Bucket, Histogram
+from datalayer.monitoring.failures import Failure, FailureLog
+from datalayer.monitoring.histogram import Bucket, Histogram, percentile_ms
 from datalayer.monitoring.leaks import LeakMonitor
 from datalayer.monitoring.monitors import Monitors
 from datalayer.monitoring.pool import PoolMonitor
@@ -18,10 +19,13 @@ __all__ = [
     "Bucket",
     "CommandMonitor",
     "Emit",
+    "Failure",
+    "FailureLog",
     "Histogram",
     "LeakMonitor",
     "Monitors",
     "PoolMonitor",
     "SlowCommand",
     "TopologyMonitor",
+    "percentile_ms",
 ]

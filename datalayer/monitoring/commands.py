@@ -21,6 +21,7 @@ from pymongo.monitoring import (
 
 from datalayer.monitoring.durations import Distribution, Durations
 from datalayer.monitoring.emit import Emit
+from datalayer.monitoring.failures import FailureLog, address_of, kind_of
 from datalayer.monitoring.histogram import Bucket, Histogram
 from datalayer.monitoring.observer import Observer
 
@@ -95,9 +96,15 @@ class CommandMonitor(CommandListener):
     """
 
     def __init__(
-        self, alias: str, slow_ms: int, emit: Emit, clock: Callable[[], float] = monotonic
+        self,
+        alias: str,
+        slow_ms: int,
+        emit: Emit,
+        clock: Callable[[], float] = monotonic,
+        failures: FailureLog | None = None,
     ) -> None:
         self._clock = clock
+        self._failures = failures or FailureLog(alias)
         self._alias = alias
         self._slow_microseconds = slow_ms * 1000
         self._emit = emit
@@ -171,7 +178,7 @@ class CommandMonitor(CommandListener):
 
     def failed(self, event: CommandFailedEvent) -> None:
         """A command got an error for an answer, or none."""
-        self.fail(event.command_name, event.failure, event.request_id)
+        self.fail(event.command_name, event.failure, event.request_id, event.connection_id)
 
     def begin(self, name: str, command: Mapping[str, Any], request: int) -> None:
         """``started``, without an event."""
@@ -203,7 +210,9 @@ class CommandMonitor(CommandListener):
             with self._lock:
                 self._count()
 
-    def fail(self, name: str, failure: Mapping[str, Any], request: int) -> None:
+    def fail(
+        self, name: str, failure: Mapping[str, Any], request: int, address: object = None
+    ) -> None:
         """``failed``, without an event."""
         thread = self._threads.present
         microseconds = self._since(thread.began)
@@ -214,6 +223,9 @@ class CommandMonitor(CommandListener):
         with self._lock:
             self._failed += 1
             self._count()
+        collection = _collection_of(name, self._command_of(request))
+        operation = f"{name} {collection}" if collection else name
+        self._failures.note(kind_of(failure), operation, address_of(address))
         if microseconds >= self._slow_microseconds:
             self._report_slow(name, self._command_of(request), microseconds, None)
         if name in _DROPPING:  # it may have been done all the same

@@ -97,7 +97,7 @@ def _calls_of_commands(monitor: CommandMonitor) -> Calls:
         database_name: object = "",
     ) -> None:
         try:
-            fail(command_name, failure, request_id)
+            fail(command_name, failure, request_id, connection_id)
         except Exception as exc:  # noqa: BLE001 - as above
             _tell(exc)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Bucket", "Histogram"]
+__all__ = ["Bucket", "Histogram", "percentile_ms"]
 
 _STEPS = 8  # buckets per power of two: a percentile is at most 1/16 away from the true value
 _LARGEST_MICROSECONDS = (1 << 36) - 1  # 19 hours; anything longer counts as this
@@ -89,6 +89,13 @@ class Histogram:
         self._previous = {} if idle else self._current
         self._current = {}
         self._window_ends = now + _WINDOW_SECONDS
+
+
+def percentile_ms(buckets: Sequence[Bucket], share: float) -> float | None:
+    """The duration below which ``share`` of the durations in ``buckets`` lies; they may be those
+    of several histograms. ``None`` where there are none."""
+    counts = [(_bucket_of(round(each.from_ms * 1000)), each.count) for each in buckets]
+    return _percentile_ms(sorted(counts), share)
 
 
 def _bucket_of(microseconds: int) -> int:

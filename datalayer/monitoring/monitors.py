@@ -6,6 +6,7 @@ from typing import Any
 
 from datalayer.monitoring.commands import CommandMonitor
 from datalayer.monitoring.emit import Emit
+from datalayer.monitoring.failures import FailureLog
 from datalayer.monitoring.leaks import LeakMonitor
 from datalayer.monitoring.observer import Observer
 from datalayer.monitoring.pool import PoolMonitor
@@ -18,9 +19,11 @@ class Monitors:
     """Pool, command and topology listeners of one connection, with their figures."""
 
     def __init__(self, alias: str, slow_ms: int, emit: Emit, leak_warning_ms: int = 0) -> None:
-        self.pool = PoolMonitor(emit)
-        self.commands = CommandMonitor(alias, slow_ms, emit)
-        self.topology = TopologyMonitor(emit)
+        self.failures = FailureLog(alias)
+        """What failed lately, whoever of the others noticed it."""
+        self.pool = PoolMonitor(emit, self.failures)
+        self.commands = CommandMonitor(alias, slow_ms, emit, failures=self.failures)
+        self.topology = TopologyMonitor(emit, self.failures)
         self.leaks = LeakMonitor(alias, leak_warning_ms / 1000) if leak_warning_ms else None
 
     def listeners(self) -> list[Any]:
@@ -35,6 +38,7 @@ class Monitors:
 
     def reset(self) -> None:
         """Start from zero in a forked child."""
+        self.failures.reset()
         self.pool.reset()
         self.commands.reset()
         self.topology.reset()

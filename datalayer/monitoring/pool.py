@@ -24,6 +24,7 @@ from pymongo.monitoring import (
 
 from datalayer.monitoring.durations import Distribution, Durations
 from datalayer.monitoring.emit import Emit
+from datalayer.monitoring.failures import FailureLog, address_of
 from datalayer.monitoring.histogram import Bucket, Histogram
 from datalayer.monitoring.observer import Observer
 
@@ -40,8 +41,9 @@ class PoolMonitor(ConnectionPoolListener):
     pool is cleared or closed. So the gauges are differences of counters and can't drift.
     """
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, failures: FailureLog | None = None) -> None:
         self._emit = emit
+        self._failures = failures or FailureLog("")
         self._observer: Observer | None = None
         self.reset()
 
@@ -149,6 +151,7 @@ class PoolMonitor(ConnectionPoolListener):
             self._failed += 1
             self._timeouts += exhausted
         if exhausted:
+            self._failures.note("no connection was free", "check-out", address_of(event.address))
             self._emit("pool_exhausted", {"waited_ms": round((event.duration or 0.0) * 1000, 1)})
 
     def connection_created(self, event: ConnectionCreatedEvent) -> None:

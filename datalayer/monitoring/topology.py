@@ -16,6 +16,7 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.topology_description import TopologyDescription
 
 from datalayer.monitoring.emit import Emit
+from datalayer.monitoring.failures import FailureLog, address_of
 
 __all__ = ["Reach", "TopologyMonitor", "reach_of"]
 
@@ -36,8 +37,9 @@ class TopologyMonitor(ServerHeartbeatListener):
     topology itself is read from the client, where it is always the present one.
     """
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, failures: FailureLog | None = None) -> None:
         self._emit = emit
+        self._failures = failures or FailureLog("")
         self._watching = False
         self._was_usable = False
         self.reset()
@@ -127,6 +129,8 @@ class TopologyMonitor(ServerHeartbeatListener):
             self._heartbeats_failed += 1
             self._last_error = event.reply
             self._answering[event.connection_id] = False
+        kind = type(event.reply).__name__
+        self._failures.note(kind, "heartbeat", address_of(event.connection_id))
         self._compare()
 
     def _compare(self) -> None:

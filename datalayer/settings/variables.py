@@ -413,6 +413,8 @@ FOREIGN_VARIABLES: Mapping[str, str] = MappingProxyType(
     {
         "DATALAYER_MONGOD": "The mongod that the embedded server starts.",
         "DATALAYER_STATUS_TOKEN": "Who sends it sees the status page and the health's details.",
+        "DATALAYER_WORKERS_DIRECTORY": "Where workers tell each other of themselves, for the "
+        "status page; off for nowhere.",
         "DATALAYER_PURE_PYTHON": "Set to anything, the documents do without their part in C.",
         "DATALAYER_TEST_DATA": "Where the package's own tests find the benchmarks' documents.",
         "DATALAYER_TEST_EXAMPLES": "How many examples the package's own property tests try.",

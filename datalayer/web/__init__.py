@@ -7,7 +7,7 @@ The integrations in ``datalayer.contrib`` are thin: they take the request apart,
 from __future__ import annotations
 
 from datalayer.web.answer import Answer
-from datalayer.web.authorisation import Guard
+from datalayer.web.authorisation import REMEMBERED_SECONDS, Guard
 from datalayer.web.endpoints import Endpoints, alive
 from datalayer.web.failures import (
     RETRY_AFTER_SECONDS,
@@ -17,6 +17,7 @@ from datalayer.web.failures import (
 )
 
 __all__ = [
+    "REMEMBERED_SECONDS",
     "RETRY_AFTER_SECONDS",
     "TEMPORARY_ERRORS",
     "Answer",

@@ -10,9 +10,12 @@ import re
 from datalayer.errors import ConfigurationError
 from datalayer.settings.environment import gather
 
-__all__ = ["Guard"]
+__all__ = ["REMEMBERED_SECONDS", "Guard"]
 
 VARIABLE = "DATALAYER_STATUS_TOKEN"
+REMEMBERED_SECONDS = 3600.0
+"""How long an application's yes holds while it can't be asked again, since a database is away:
+so long may somebody see the status whose right was taken meanwhile."""
 _SHORTEST = 16
 _PRINTABLE = re.compile("[!-~]+")
 

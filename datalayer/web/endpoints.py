@@ -18,6 +18,7 @@ from datalayer.web.authorisation import Guard
 from datalayer.web.health_json import CONTENT_TYPE, health_document
 from datalayer.web.page import STYLE, page
 from datalayer.web.snapshot import Snapshot, take_snapshot
+from datalayer.web.workers import publisher
 
 __all__ = ["Endpoints", "alive"]
 
@@ -53,6 +54,7 @@ class Endpoints:
         # One that is empty, from a variable that isn't set say, is none.
         self._guard = Guard(token) if token and token.strip() else Guard.from_env()
         self._timeout = timeout_seconds
+        publisher.offer()
         # By process: a child must not wait for a run that its parent had under way.
         self._flights: dict[int, SingleFlight[dict[str, Any]]] = {}
         self._pages: dict[str, Callable[[bool], Answer]] = {

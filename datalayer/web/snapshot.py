@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import datalayer
 from datalayer import recorder
 from datalayer.core import registry
-from datalayer.monitoring import Bucket, SlowCommand
+from datalayer.monitoring import Bucket, Failure, SlowCommand
 from datalayer.web.work import Work, work_in
+from datalayer.web.workers import Together, Workers, publisher
 
 __all__ = ["Figures", "Snapshot", "take_snapshot"]
 
@@ -30,6 +31,8 @@ class Figures:
     """How long operations waited for a connection in that time."""
     slow_commands: tuple[SlowCommand, ...] = ()
     """The last ones, the latest first."""
+    failures: tuple[Failure, ...] = ()
+    """What failed, by kind, the latest first."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,28 @@ class Snapshot:
     figures: Mapping[str, Figures] = field(default_factory=dict)
     work: Mapping[str, Work] = field(default_factory=dict)
     recorder: Mapping[str, Any] = field(default_factory=dict)
+    workers: Workers = field(default_factory=Workers)
+    """All workers of the application on this machine, this process included."""
 
     def as_json(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
+        """JSON-ready: this process's view, each worker's, and in ``together`` their sums."""
+        together = {alias: asdict(self.workers.together(alias)) for alias in self.databases}
+        return asdict(self) | {"together": together}
+
+    def of_all_workers(self) -> Snapshot:
+        """The same with the sums of all workers in the place of this process's figures."""
+        if not self.workers.are_several:
+            return self
+        sums = {alias: self.workers.together(alias) for alias in self.databases}
+        return replace(
+            self,
+            databases={alias: _with(self.databases[alias], sums[alias]) for alias in sums},
+            figures={
+                alias: Figures(each.commands, each.checkouts, each.slow_commands, each.failures)
+                for alias, each in sums.items()
+            },
+            recorder={**self.recorder, **self.workers.recorder()} if self.recorder else {},
+        )
 
 
 def take_snapshot(status: Mapping[str, Mapping[str, Any]], timeout_seconds: float) -> Snapshot:
@@ -69,7 +90,23 @@ def take_snapshot(status: Mapping[str, Mapping[str, Any]], timeout_seconds: floa
         figures={alias: _figures_of(alias) for alias in status},
         work=work_in(answering, timeout_seconds * _SHARE_OF_WORK),
         recorder=recorder.stats(),
+        workers=publisher.workers(),
     )
+
+
+def _with(entry: Mapping[str, Any], sums: Together) -> dict[str, Any]:
+    p50, p95, p99 = sums.percentiles_ms(0.5, 0.95, 0.99)
+    wait_p50, wait_p99 = sums.checkout_percentiles_ms(0.5, 0.99)
+    numbers = {**sums.counts, **sums.gauges}
+    pool = {name: numbers.get(name, value) for name, value in entry["pool"].items()}
+    commands = {name: numbers.get(name, value) for name, value in entry["commands"].items()}
+    beats = {name: numbers.get(name, entry[name]) for name in ("heartbeats", "heartbeats_failed")}
+    return {
+        **entry,
+        **beats,
+        "pool": {**pool, "checkout_p50_ms": wait_p50, "checkout_p99_ms": wait_p99},
+        "commands": {**commands, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99},
+    }
 
 
 def _figures_of(alias: str) -> Figures:
@@ -81,4 +118,5 @@ def _figures_of(alias: str) -> Figures:
         commands=monitors.commands.latencies(),
         checkouts=monitors.pool.checkouts(),
         slow_commands=monitors.commands.slow_commands(),
+        failures=monitors.failures.latest(),
     )

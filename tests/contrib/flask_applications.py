@@ -30,6 +30,7 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     for name in os.environ:
         if name.startswith(("MONGODB_", "DATABASE1_", "DATALAYER_", "FLASK_")) and name not in (
             "DATALAYER_MONGOD",
+            "DATALAYER_WORKERS_DIRECTORY",
         ):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -347,6 +349,89 @@ def test_a_user_that_mongodb_cannot_load_sees_no_details(site: Client) -> None:
     request.user = Away()
     answer = view_of("/readyz")(request)
     assert (answer.status_code, json.loads(answer.content)) == (200, {"status": "pass"})
+
+
+# While the users' database is away
+
+
+class _Users:
+    """A project's users, in a database that may be away."""
+
+    def __init__(self) -> None:
+        self.is_staff = True
+        self.is_away = False
+
+    @property
+    def is_active(self) -> bool:
+        if self.is_away:
+            raise UnavailableError("the server is away")
+        return True
+
+
+def seen(users: _Users, cookies: dict[str, str]) -> int:
+    """The code of the answer; the browser keeps its cookies."""
+    request = RequestFactory().get("/status.json")
+    request.COOKIES.update(cookies)
+    request.user = users
+    answer = view_of("/status.json")(request)
+    cookies.update({name: morsel.value for name, morsel in answer.cookies.items()})
+    return answer.status_code
+
+
+@pytest.fixture
+def browser(site: Client) -> dict[str, str]:
+    return {"sessionid": "of-ada"}
+
+
+def test_staff_who_have_seen_the_status_still_do(browser: dict[str, str]) -> None:
+    users = _Users()
+    assert seen(users, browser) == 200
+    users.is_away = True
+    assert seen(users, browser) == 200
+
+
+def test_others_never_see_it(browser: dict[str, str]) -> None:
+    users = _Users()
+    users.is_staff = False
+    assert seen(users, browser) == 401
+    users.is_away = True
+    assert seen(users, browser) == 401
+
+
+def test_staff_that_were_removed_lose_it_at_once(browser: dict[str, str]) -> None:
+    users = _Users()
+    seen(users, browser)
+    users.is_staff = False
+    assert (seen(users, browser), browser["datalayer_status"]) == (401, "")
+    users.is_away = True
+    assert seen(users, browser) == 401
+
+
+def test_staff_lose_it_after_an_hour(
+    browser: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = _Users()
+    seen(users, browser)
+    users.is_away = True
+    later = time.time() + 3602
+    monkeypatch.setattr("django.core.signing.time.time", lambda: later)
+    assert seen(users, browser) == 401
+
+
+def test_another_session_inherits_nothing(browser: dict[str, str]) -> None:
+    users = _Users()
+    seen(users, browser)
+    users.is_away = True
+    assert seen(users, {**browser, "sessionid": "of-eve"}) == 401
+    del browser["sessionid"]  # logged out
+    assert seen(users, browser) == 401
+
+
+def test_a_cookie_that_others_have_made_counts_for_nothing(browser: dict[str, str]) -> None:
+    users = _Users()
+    users.is_away = True
+    browser["datalayer_status"] = hashlib.sha256(b"of-ada").hexdigest()
+    assert seen(users, browser) == 401
 
 
 def test_a_user_has_as_long_to_be_loaded_as_the_databases_for_their_pings(site: Client) -> None:

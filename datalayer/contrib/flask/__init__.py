@@ -24,6 +24,7 @@ except ImportError as exc:
 from datalayer.contrib.flask.config import settings_from
 from datalayer.contrib.flask.extension import DataLayer, needs_no_database
 from datalayer.contrib.flask.health import health_blueprint
+from datalayer.contrib.flask.remembering import remembered
 from datalayer.contrib.flask.sessions import LazySessionInterface
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "LazySessionInterface",
     "health_blueprint",
     "needs_no_database",
+    "remembered",
     "settings_from",
 ]

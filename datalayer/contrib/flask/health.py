@@ -29,8 +29,8 @@ def health_blueprint(
     Details and the status page are for those who bring ``token`` (default:
     ``DATALAYER_STATUS_TOKEN`` from ``app.config`` or the environment), and for those of whom
     ``authorise()`` says yes: it is called in the request, and asks the application's own login.
-    Where it can't because a database is away, the answer is no; what it asks of a database has
-    ``timeout_seconds`` in all.
+    Where it can't because a database is away, the answer is no, unless it is ``remembered``;
+    what it asks of a database has ``timeout_seconds`` in all.
 
     ``/readyz`` and the status have the application's ``DataLayer`` begin to connect, and wait
     for it ``timeout_seconds`` at most; the pings have as long.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from datalayer.monitoring import Bucket, SlowCommand
+from datalayer.monitoring import Bucket, Failure, SlowCommand
 from datalayer.web.page.markup import Content, Markup, element, joined
 from datalayer.web.page.parts import card, facts, state, table
 from datalayer.web.page.plots import bar, distribution, pool_bar
@@ -15,6 +15,7 @@ from datalayer.web.snapshot import Figures
 __all__ = ["section", "tile"]
 
 Entry = Mapping[str, Any]
+Row = TypeVar("Row")
 
 _SHOWN = 8  # slow commands; a reader unfolds the others
 
@@ -81,6 +82,7 @@ def section(key: str, alias: str, entry: Entry, figures: Figures) -> Markup:
             _checkouts(entry["pool"], figures.checkouts),
             class_="parts",
         ),
+        _failed(figures.failures),
         _slow(figures.slow_commands),
     )
 
@@ -207,18 +209,42 @@ def _plot(
 
 
 def _slow(commands: Sequence[SlowCommand]) -> Markup | None:
-    if not commands:
+    return _latest_first("Slow commands", commands, _slow_table)
+
+
+def _failed(failures: Sequence[Failure]) -> Markup | None:
+    return _latest_first("Failures", failures, _failed_table)
+
+
+def _latest_first(
+    title: str, rows: Sequence[Row], table_of: Callable[[str, Sequence[Row]], Markup]
+) -> Markup | None:
+    if not rows:
         return None
-    latest, earlier = commands[:_SHOWN], commands[_SHOWN:]
+    latest, earlier = rows[:_SHOWN], rows[_SHOWN:]
     summary = element("summary", plural(len(earlier), "earlier one", "earlier ones"))
     return element(
         "div",
-        _slow_table("Slow commands, the latest first", latest),
-        element("details", summary, _slow_table("Earlier slow commands", earlier))
+        table_of(f"{title}, the latest first", latest),
+        element("details", summary, table_of(f"Earlier {title.lower()}", earlier))
         if earlier
         else None,
         class_="slow",
     )
+
+
+def _failed_table(caption: str, failures: Sequence[Failure]) -> Markup:
+    rows = [
+        (
+            moment(each.last_at, "%H:%M:%S"),
+            each.kind,
+            f"{each.operation} at {each.host}" if each.host else each.operation,
+            number(each.count),
+        )
+        for each in failures
+    ]
+    heads = ("last at (UTC)", "what", "in", "times")
+    return table(caption, heads, rows, ("still", None, None, "right"))
 
 
 def _slow_table(caption: str, commands: Sequence[SlowCommand]) -> Markup:

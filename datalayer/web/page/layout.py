@@ -13,7 +13,8 @@ from datalayer.web.page.markup import Markup, element, joined
 from datalayer.web.page.notes import notes
 from datalayer.web.page.plots import icon
 from datalayer.web.page.style import STYLE
-from datalayer.web.page.wording import Tone, moment
+from datalayer.web.page.wording import Tone, moment, plural
+from datalayer.web.page.workers import scope, workers
 from datalayer.web.snapshot import Figures, Snapshot
 
 __all__ = ["page"]
@@ -33,6 +34,7 @@ _MARKS: Mapping[Tone, str] = {
 
 def page(snapshot: Snapshot) -> str:
     """The status page as one HTML document that needs nothing else, nor JavaScript."""
+    snapshot = snapshot.of_all_workers()
     judged, worth_a_look = verdict(snapshot.databases), notes(snapshot)
     headline = _headline(judged, worth_a_look)
     keys = {alias: f"database-{at}" for at, alias in enumerate(snapshot.databases)}
@@ -48,6 +50,7 @@ def page(snapshot: Snapshot) -> str:
                 *(tile(keys[alias], alias, entry) for alias, entry in databases),
                 class_="tiles",
             ),
+            workers(snapshot),
             *(
                 section(keys[alias], alias, entry, snapshot.figures.get(alias, Figures()))
                 for alias, entry in databases
@@ -103,7 +106,9 @@ def _top(snapshot: Snapshot) -> Markup:
         element(
             "p",
             element("strong", "datalayer"),
-            f" {snapshot.version} · {snapshot.host} · process {snapshot.process} · ",
+            f" {snapshot.version} · {snapshot.host} · process {snapshot.process}",
+            _among(snapshot),
+            " · ",
             moment(snapshot.taken_at),
         ),
         element(
@@ -114,6 +119,11 @@ def _top(snapshot: Snapshot) -> Markup:
         ),
         class_="top",
     )
+
+
+def _among(snapshot: Snapshot) -> str:
+    living = len(snapshot.workers.living)
+    return f" of {plural(living, 'worker', 'workers')}" if living > 1 else ""
 
 
 def _verdict(headline: _Headline, judged: Verdict, worth_a_look: tuple[str, ...]) -> Markup:
@@ -150,8 +160,7 @@ def _foot(snapshot: Snapshot) -> Markup:
         "footer",
         element(
             "p",
-            f"Counts and connections are those of process {snapshot.process} alone, since its "
-            "start; other workers of the application have their own. Percentiles and plots cover "
-            "its last five to ten minutes. All times are UTC.",
+            scope(snapshot),
+            " Percentiles and plots cover the last five to ten minutes. All times are UTC.",
         ),
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from datalayer.web.page.wording import number, plural, seconds
+from datalayer.web.page.workers import silent_seconds
 from datalayer.web.snapshot import Snapshot
 from datalayer.web.work import Transfer, Work
 
@@ -16,7 +17,13 @@ _LONG_SECONDS = 60.0
 
 def notes(snapshot: Snapshot) -> tuple[str, ...]:
     """One sentence for each such thing, which begins with what it is about."""
-    return (*_of_databases(snapshot), *_of_work(snapshot.work), *_of_recorder(snapshot.recorder))
+    return (
+        *_of_databases(snapshot),
+        *_of_failures(snapshot),
+        *_of_workers(snapshot),
+        *_of_work(snapshot.work),
+        *_of_recorder(snapshot.recorder),
+    )
 
 
 def _of_databases(snapshot: Snapshot) -> Iterator[str]:
@@ -30,6 +37,32 @@ def _of_databases(snapshot: Snapshot) -> Iterator[str]:
             yield f"{alias}: {timeouts} got no connection in time since the start"
         if entry["circuit_breaker"] == "open":
             yield f"{alias}: calls fail at once until it is back (the circuit breaker is open)"
+
+
+def _of_failures(snapshot: Snapshot) -> Iterator[str]:
+    """What failed last in a database that is away."""
+    for alias, entry in snapshot.databases.items():
+        figures = snapshot.figures.get(alias)
+        if entry["connected"] or figures is None or not figures.failures:
+            continue
+        last = figures.failures[0]
+        where = f" at {last.host}" if last.host else ""
+        times = plural(last.count, "time", "times")
+        yield f"{alias}: what failed last was {last.operation}{where}: {last.kind}, {times}"
+
+
+def _of_workers(snapshot: Snapshot) -> Iterator[str]:
+    for each in snapshot.workers.living[1:]:
+        silent = silent_seconds(each, snapshot)
+        if silent:
+            yield f"process {each.process}: it lives, and has told nothing for {seconds(silent)}"
+            continue
+        for alias, database in each.databases.items():
+            here = snapshot.databases.get(alias)
+            if database.state != "connected" and here is not None and here["connected"]:
+                yield f"process {each.process}: {alias} is {database.state} there"
+    for file in snapshot.workers.unreadable:
+        yield f"a worker is not counted: {file.file} can't be read ({file.why})"
 
 
 def _of_work(work: Mapping[str, Work]) -> Iterator[str]:

@@ -15,10 +15,11 @@ from datalayer.web.page.wording import Tone, compact, duration, number, plural
 
 __all__ = ["bar", "distribution", "icon", "pool_bar"]
 
-_TOP = 46  # above are three lines for the names of percentiles
-_BASE = 150
-_HEIGHT = 188
-_LINES = (12, 25, 38)
+_UNIT = 58  # above it are three lines for the names of percentiles
+_TOP = _UNIT + 12
+_BASE = _TOP + 104
+_HEIGHT = _BASE + 38
+_LINES = (41, 26, 11)
 
 
 def distribution(
@@ -68,7 +69,7 @@ def _column(column: Column, scale: LogScale, top: int, unit: str) -> Markup:
 
 
 def _counts_axis(top: int, unit: str) -> list[Markup]:
-    made = [element("text", unit, class_="axis end", x="-6", y=_TOP - 12)]
+    made = [element("text", unit, class_="axis end", x="-6", y=_UNIT)]
     for count in (0, top // 2, top):
         y = _y(count, top)
         kind = "grid" if count else "base"
@@ -88,16 +89,15 @@ def _durations_axis(scale: LogScale) -> list[Markup]:
 
 
 def _percentiles(known: Mapping[str, float], scale: LogScale) -> list[Markup]:
-    """The lines, and then their names, which stay readable where they cross a line."""
-    lines, names = [], []
+    """The lines and their names. Each name is left of its line and above those of shorter
+    durations, where none of their lines is."""
+    made = []
     for (name, value), y in zip(known.items(), _LINES, strict=False):
-        at = scale.percent(value)
-        x = f"{at:.2f}%"
-        side, away = (" end", -5) if at > 60 else ("", 5)
+        x = f"{scale.percent(value):.2f}%"
         text = f"{name} {duration(value)}"
-        lines.append(element("line", class_="percentile", x1=x, x2=x, y1=y - 9, y2=_BASE))
-        names.append(element("text", text, class_=f"mark{side}", x=x, y=y, dx=away))
-    return [*lines, *names]
+        made.append(element("line", class_="percentile", x1=x, x2=x, y1=y - 9, y2=_BASE))
+        made.append(element("text", text, class_="mark end", x=x, y=y, dx=-5))
+    return made
 
 
 def pool_bar(in_use: int, idle: int, most: int | None) -> Markup:

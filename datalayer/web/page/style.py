@@ -128,10 +128,7 @@ svg text { fill: var(--soft); font-size: 11px; }
 .distribution { width: 100%; margin-top: auto; padding: 0 20px 0 3.9rem; }
 .distribution .middle { text-anchor: middle; }
 .distribution .end { text-anchor: end; }
-.distribution .mark {
-  fill: var(--ink); font-weight: 600; stroke: var(--card); stroke-width: 4px;
-  paint-order: stroke; stroke-linejoin: round;
-}
+.distribution .mark { fill: var(--ink); font-weight: 600; }
 .column { fill: var(--plot); stroke: var(--card); stroke-width: 1px; }
 .column:hover { opacity: .75; }
 .grid { stroke: var(--line); }
@@ -157,6 +154,7 @@ svg text { fill: var(--soft); font-size: 11px; }
 .transfer .bar { margin: .5rem 0 .35rem; }
 @media (max-width: 68rem) { .bars { display: none; } }
 @media (max-width: 32rem) {
+  .wide { display: none; }
   body { padding: 1rem .75rem 2rem; }
   .card, .verdict, .tiles a { padding: 1rem; }
   .verdict > .icon { width: 2rem; height: 2rem; }

@@ -25,6 +25,7 @@ from flask.typing import ResponseReturnValue
 from mongoengine.errors import NotUniqueError
 
 from datalayer import db
+from datalayer.contrib.flask import remembered
 from datalayer.models import Profile, User
 from flea_market.forms import again, errors_of, secret, taking, text
 from flea_market.web import done
@@ -66,8 +67,10 @@ def next_page(otherwise: str) -> str:
     return page if _OUR_PAGE.fullmatch(page) else url_for(otherwise)
 
 
+@remembered(lambda: session.get("user_id"))
 def is_admin() -> bool:
-    """Whether somebody is signed in who may see the status page."""
+    """Whether somebody is signed in who may see the status page; for an hour also while the
+    database is away, which is when they need it."""
     user = current_user()
     return user is not None and user.email in current_app.config["ADMINS"]
 

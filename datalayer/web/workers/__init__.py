@@ -1,0 +1,13 @@
+"""All workers of an application on this machine: what each has written down last, and their sums.
+
+Each process that answers with ``Endpoints`` writes a small file every few seconds, in a thread of
+its own. Whichever worker is asked for the status page reads the others' files.
+"""
+
+from __future__ import annotations
+
+from datalayer.web.workers.publishing import publisher
+from datalayer.web.workers.report import Report
+from datalayer.web.workers.sums import Together, Workers
+
+__all__ = ["Report", "Together", "Workers", "publisher"]
