@@ -1,0 +1,103 @@
+"""What is said while a database is being reached, so that nobody looks at a silent terminal."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from time import monotonic
+
+from pymongo.errors import AutoReconnect, OperationFailure
+from pymongo.topology_description import TopologyDescription
+from tenacity import RetryCallState
+
+from datalayer.concurrency import signals_held
+from datalayer.core import Connection
+from datalayer.driver_errors import diagnose
+
+__all__ = ["tell_retry", "told_while_waiting"]
+
+logger = logging.getLogger("datalayer.opening")
+
+_FIRST_WORD_SECONDS = 1.0
+"""A server that is well has let us in long before. The driver itself says nothing until the
+attempt has ended, which takes ten seconds by default."""
+
+
+@contextmanager
+def told_while_waiting(connection: Connection) -> Iterator[Callable[[RetryCallState], None]]:
+    """Log a warning when the ``with`` block that reaches ``connection`` takes long.
+
+    It gives what is to be called before each further attempt, as a retry's ``before_sleep``.
+    """
+    started = monotonic()
+    first_word = threading.Timer(_FIRST_WORD_SECONDS, partial(_tell_waiting, connection, started))
+    first_word.name, first_word.daemon = f"datalayer-waiting-{connection.alias}", True
+    with signals_held():
+        first_word.start()
+
+    def again(state: RetryCallState) -> None:
+        first_word.cancel()  # this tells the same, and more
+        tell_retry(connection, started, state)
+
+    try:
+        yield again
+    finally:
+        first_word.cancel()
+
+
+def tell_retry(connection: Connection, started: float, state: RetryCallState) -> None:
+    """Log that an attempt has failed and that there will be another one."""
+    error = state.outcome.exception() if state.outcome else None
+    # The driver's text stays out of the log: only what we make of it is told.
+    code = f", error {error.code}" if isinstance(error, OperationFailure) else ""
+    _warn(
+        connection,
+        started,
+        f"does not answer ({_seen(connection, error)}{code}), attempt "
+        f"{state.attempt_number} of {connection.settings.retry_attempts}",
+        event="retry",
+        attempt=state.attempt_number,
+    )
+
+
+def _tell_waiting(connection: Connection, started: float) -> None:
+    what = f"is not connected yet ({_seen(connection, None)})"
+    _warn(connection, started, what, event="waiting", attempt=1)
+
+
+def _warn(
+    connection: Connection, started: float, what: str, *, event: str, attempt: int
+) -> None:
+    elapsed = monotonic() - started
+    left = max(connection.settings.retry_max_seconds - elapsed, 0.0)
+    logger.warning(
+        "%r at %s %s; trying for up to %.0f s more",
+        connection.alias,
+        ", ".join(connection.settings.hosts),
+        what,
+        left,
+        extra={
+            "alias": connection.alias,
+            "event": event,
+            "attempt": attempt,
+            "elapsed": round(elapsed, 3),
+        },
+    )
+
+
+def _seen(connection: Connection, error: BaseException | None) -> str:
+    description = connection.monitors.topology.description
+    error = error or connection.monitors.topology.last_error
+    if error is None and (description is None or _is_silent(description)):
+        return "no answer yet"
+    if error is None and description is not None and description.has_writable_server():
+        return "it was found, and has not let us in yet"
+    return diagnose(error or AutoReconnect("no server can be used"), description).saw
+
+
+def _is_silent(description: TopologyDescription) -> bool:
+    servers = description.server_descriptions().values()
+    return bool(servers) and not any(server.is_server_type_known for server in servers)
