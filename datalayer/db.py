@@ -77,8 +77,8 @@ def connect_all(settings: Settings | None = None) -> dict[str, Any]:
     try:
         return registry.connecting.run(partial(_connect_all, settings))
     except DataLayerError as exc:
-        # How it came here, through threads and retries, is the same each time.
-        raise exc.with_traceback(None)
+        exc.__traceback__ = None  # the way through threads and retries is always the same
+        raise
 
 
 def disconnect_all() -> None:

@@ -27,7 +27,7 @@ from datalayer.server_codes import (
     code_of,
     is_refusal,
 )
-from datalayer.short_tracebacks import shortened
+from datalayer.short_tracebacks import as_cause, is_internal
 
 __all__ = [
     "Diagnosis",
@@ -155,7 +155,7 @@ def _diagnose_answer(exc: OperationFailure) -> Diagnosis:
 
 def kind_of(exc: BaseException) -> str:
     """The name of an error's class; of classes within the driver, that of their public base."""
-    return next(kind.__name__ for kind in type(exc).__mro__ if not kind.__name__.startswith("_"))
+    return next(kind.__name__ for kind in type(exc).__mro__ if not is_internal(kind))
 
 
 def is_transient(exc: BaseException) -> bool:
@@ -205,7 +205,7 @@ def cause_of(error: DataLayerError, exc: BaseException) -> BaseException | None:
     says_all = isinstance(error, AuthenticationError) or (
         isinstance(error, ConnectError) and error.reason in _SAY_ALL
     )
-    return None if says_all else shortened(exc)
+    return None if says_all else as_cause(exc)
 
 
 def no_privilege(
@@ -245,7 +245,7 @@ def _errors_of(description: TopologyDescription | None) -> Iterator[BaseExceptio
     if description is not None:
         for server in description.server_descriptions().values():
             # One that the driver itself broke off says nothing about the server.
-            if server.error is not None and not type(server.error).__name__.startswith("_"):
+            if server.error is not None and not is_internal(type(server.error)):
                 yield server.error
 
 

@@ -21,7 +21,7 @@ from datalayer.errors import ConnectError, DataLayerError, IndexBuildError
 from datalayer.retry import retrying
 from datalayer.server_codes import CREDENTIALS, PASSING, ServerCode, is_refusal
 from datalayer.traceback_locals import without_locals
-from datalayer.waiting import tell_retry, told_while_waiting
+from datalayer.waiting import retry_teller, told_while_waiting
 
 __all__ = [
     "ask_version",
@@ -189,7 +189,7 @@ def check_again(
         max_seconds=connection.settings.retry_max_seconds,
         retryable=is_transient,
         cancelled=cancelled,
-        before_sleep=partial(tell_retry, connection, started),
+        before_sleep=retry_teller(connection, started),
     )
     try:
         policy(partial(verify, connection, timeout_seconds))

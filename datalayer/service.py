@@ -36,8 +36,8 @@ from datalayer.opening import (
 from datalayer.server_codes import is_refusal
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.settings.variables import prefix_of
+from datalayer.short_tracebacks import as_cause
 from datalayer.status import disconnected_status, status_of
-from datalayer.short_tracebacks import shortened
 from datalayer.traceback_locals import takes_secrets, without_locals
 
 __all__ = ["DatabaseService"]
@@ -84,7 +84,8 @@ class DatabaseService:
         try:
             self.open(self._resolve(settings))
         except DataLayerError as exc:
-            raise exc.with_traceback(None)  # how it came here is the same each time
+            exc.__traceback__ = None  # how it came here is the same each time
+            raise
         return self
 
     @takes_secrets
@@ -173,7 +174,7 @@ class DatabaseService:
                 f"{self.alias!r} at {', '.join(connection.settings.hosts)} did not answer a ping "
                 f"within {timeout:g} s",
                 alias=self.alias,
-            ) from shortened(without_locals(exc))
+            ) from as_cause(without_locals(exc))
 
     def status(self, timeout: float = 2.0) -> dict[str, Any]:
         """How the database is doing, JSON-ready. Never raises, never connects.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-__all__ = ["shortened"]
-
-Error = TypeVar("Error", bound=BaseException)
+__all__ = ["as_cause", "is_internal"]
 
 
-def shortened(exc: Error) -> Error:
-    """The driver's ``exc`` as the cause of one of our errors: what it says, in one line.
+def as_cause(exc: BaseException) -> BaseException | None:
+    """What to raise an error of ours from, which stands for the driver's ``exc``.
 
-    The way through the driver, and what led to it there, are not shown any more. The latter stays
-    its ``__context__``.
+    A traceback shows it in one line, without the way through the driver, which is always the
+    same, and without what led to it there, which stays its ``__context__``. An error that the
+    driver keeps to itself is not shown at all.
     """
+    if is_internal(type(exc)):
+        return None
     exc.__cause__ = None
     exc.__suppress_context__ = True
     return exc.with_traceback(None)
+
+
+def is_internal(kind: type[BaseException]) -> bool:
+    """Whether a class of errors is one that the driver keeps to itself."""
+    return kind.__name__.startswith("_") and kind.__module__.partition(".")[0] == "pymongo"

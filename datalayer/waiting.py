@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -38,14 +39,28 @@ def told_while_waiting(connection: Connection) -> Iterator[Callable[[RetryCallSt
     with signals_held():
         first_word.start()
 
+    cancel, tell = first_word.finished.set, retry_teller(connection, started)
+
     def again(state: RetryCallState) -> None:
-        first_word.cancel()  # this tells the same, and more
-        tell_retry(connection, started, state)
+        cancel()  # this tells the same, and more
+        tell(state)
 
     try:
         yield again
     finally:
         first_word.cancel()
+
+
+def retry_teller(connection: Connection, started: float) -> Callable[[RetryCallState], None]:
+    """``tell_retry`` for a retry policy, which may outlive the connection and mustn't hold it."""
+    held = weakref.ref(connection)
+
+    def tell(state: RetryCallState) -> None:
+        present = held()
+        if present is not None:
+            tell_retry(present, started, state)
+
+    return tell
 
 
 def tell_retry(connection: Connection, started: float, state: RetryCallState) -> None:
@@ -68,9 +83,7 @@ def _tell_waiting(connection: Connection, started: float) -> None:
     _warn(connection, started, what, event="waiting", attempt=1)
 
 
-def _warn(
-    connection: Connection, started: float, what: str, *, event: str, attempt: int
-) -> None:
+def _warn(connection: Connection, started: float, what: str, *, event: str, attempt: int) -> None:
     elapsed = monotonic() - started
     left = max(connection.settings.retry_max_seconds - elapsed, 0.0)
     logger.warning(

@@ -18,14 +18,13 @@ from datalayer.cli.failures import (
     message_of,
     traceback_of,
 )
+from datalayer.cli.logged import quiet_log
 from datalayer.cli.output import Output
 from datalayer.cli.parser import build_parser
 from datalayer.logs import configure_logging
 from datalayer.settings import Settings
 
 __all__ = ["main"]
-
-_SILENT = logging.NullHandler()
 
 
 def main(
@@ -78,11 +77,10 @@ def _parse(words: Sequence[str], program: str) -> argparse.Namespace:
 
 
 def _run(output: Output, options: argparse.Namespace, *, verbose: bool) -> int:
-    # Python prints warnings of loggers without a handler; the driver's hold tracebacks.
-    logging.getLogger("pymongo").addHandler(_SILENT)
     if verbose:
         configure_logging(level=logging.INFO)
-    code: int = options.run(output, options)
+    with quiet_log(output):
+        code: int = options.run(output, options)
     return code
 
 

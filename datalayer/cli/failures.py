@@ -10,6 +10,7 @@ from typing import Any
 from mongoengine.errors import MongoEngineException
 from pymongo.errors import OperationFailure, PyMongoError
 
+from datalayer.driver_errors import kind_of
 from datalayer.errors import ConfigurationError, DataLayerError
 from datalayer.settings import redact
 
@@ -97,7 +98,7 @@ def _traceback_lines(error: BaseException) -> Iterator[str]:
 
 
 def _kind_of(error: BaseException) -> str:
-    name = type(error).__name__
+    name = kind_of(error)
     if isinstance(error, OperationFailure) and error.code is not None:
         details = error.details or {}
         return f"{name} (error {error.code}, {details.get('codeName', 'no name')})"
