@@ -20,7 +20,7 @@ from datalayer.cli.connecting import Databases, opened
 from datalayer.cli.failures import ExitCode
 from datalayer.cli.options import Commands, connection_options, count, seconds, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.tables import Table
+from datalayer.cli.tables import Name, Prose, Table
 from datalayer.core import Connection, registry
 from datalayer.server_codes import AUTHORISATION, code_of
 from datalayer.settings import Settings
@@ -193,7 +193,7 @@ def _tables(report: Mapping[str, Any]) -> list[Table]:
     tables = [replace(status_table(databases), title=f"databases at {report['time']}")]
     tables.append(
         Table(
-            ("alias", "current", "active", "available", "operations/s", "problem"),
+            (Name("alias"), "current", "active", "available", "operations/s", Prose("problem")),
             [
                 (
                     alias,
@@ -212,6 +212,10 @@ def _tables(report: Mapping[str, Any]) -> list[Table]:
         for operation in server["running"]
     ]
     tables.append(
-        Table(("alias", "operation", "collection", "seconds"), rows, title="running operations")
+        Table(
+            (Name("alias"), "operation", Name("collection"), "seconds"),
+            rows,
+            title="running operations",
+        )
     )
     return tables
