@@ -18,7 +18,7 @@ from datalayer.concurrency import signals_held
 from datalayer.core import Connection
 from datalayer.driver_errors import diagnose
 
-__all__ = ["tell_retry", "told_while_waiting"]
+__all__ = ["seen", "tell_retry", "told_while_waiting"]
 
 logger = logging.getLogger("datalayer.opening")
 
@@ -71,7 +71,7 @@ def tell_retry(connection: Connection, started: float, state: RetryCallState) ->
     _warn(
         connection,
         started,
-        f"does not answer ({_seen(connection, error)}{code}), attempt "
+        f"does not answer ({seen(connection, error)}{code}), attempt "
         f"{state.attempt_number} of {connection.settings.retry_attempts}",
         event="retry",
         attempt=state.attempt_number,
@@ -79,7 +79,7 @@ def tell_retry(connection: Connection, started: float, state: RetryCallState) ->
 
 
 def _tell_waiting(connection: Connection, started: float) -> None:
-    what = f"is not connected yet ({_seen(connection, None)})"
+    what = f"is not connected yet ({seen(connection)})"
     _warn(connection, started, what, event="waiting", attempt=1)
 
 
@@ -101,7 +101,8 @@ def _warn(connection: Connection, started: float, what: str, *, event: str, atte
     )
 
 
-def _seen(connection: Connection, error: BaseException | None) -> str:
+def seen(connection: Connection, error: BaseException | None = None) -> str:
+    """Why a database can't be used now, in a few words, as the driver sees it."""
     description = connection.monitors.topology.description
     error = error or connection.monitors.topology.last_error
     if error is None and (description is None or _is_silent(description)):

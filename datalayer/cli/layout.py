@@ -20,7 +20,7 @@ __all__ = [
 
 _PORT = re.compile(r":\d+$")
 _WORD = re.compile(r"\S+\s*|\s+")
-_SEAMS = re.compile(r"(?<=[/?&,;=])")  # of URIs and lists without blanks
+_SEAMS = re.compile(r"(?<=[/?&,;=.@_])")  # of URIs, hosts and long names
 
 
 def width_of(text: str) -> int:

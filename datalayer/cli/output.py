@@ -74,15 +74,15 @@ class Output:
         self.message(f"datalayer: {text}")
 
     @contextmanager
-    def frames(self) -> Iterator[Show]:
-        """Show one result after the other: in place on a terminal, where the last one stays, and
-        below each other elsewhere.
+    def frames(self, *, in_place: bool = True) -> Iterator[Show]:
+        """Show one result after the other: ``in_place`` on a terminal, where the last one stays,
+        and below each other elsewhere.
 
         As JSON, each result is a document in a line of its own.
         """
-        console = None if self.as_json else self._console()
+        console = None if self.as_json or not in_place else self._console()
         if console is None:
-            yield self._show_next
+            yield self.show if not (in_place or self.as_json) else self._show_next
             return
         from rich.live import Live
 

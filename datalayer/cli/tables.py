@@ -53,7 +53,7 @@ class Name(str):
     """Heads a column of names: where there is no room for one, its end is left out."""
 
     __slots__ = ()
-    least = 12
+    least, enough = 12, 16
 
 
 class Hosts(str):
@@ -61,14 +61,14 @@ class Hosts(str):
     own, and the middle of a long one is left out."""
 
     __slots__ = ()
-    least = 24
+    least, enough = 24, 60
 
 
 class Prose(str):
     """Heads a column of sentences, values and lists: they are wrapped, and nothing left out."""
 
     __slots__ = ()
-    least = 20
+    least, enough = 20, 48
 
 
 Cell: TypeAlias = str | int | float | Styled | None
@@ -136,6 +136,9 @@ class _Column:
     cells: Sequence[Styled]
     right: bool
     wanted: int
+    enough: int
+    """What it gets before another gets more: of headings that could do with two lines, the
+    longest word."""
     least: int
     ellipsis: str
 
@@ -145,13 +148,16 @@ class _Column:
         heading = printable(name)
         cells = [Styled(_text(row[at]), _style(row[at])) for row in table.rows]
         content = max((width_of(cell.text) for cell in cells), default=0)
-        least = min(content, name.least) if isinstance(name, Name | Hosts | Prose) else content
+        least = enough = content
+        if isinstance(name, Name | Hosts | Prose):
+            least, enough = min(content, name.least), min(content, name.enough)
         longest_word = max(map(width_of, heading.split()), default=0)
         return cls(
             heading=name if heading == name else heading,
             cells=cells,
             right=table.numeric(at),
             wanted=max(content, width_of(heading)),
+            enough=max(enough, longest_word),
             least=max(least, longest_word),
             ellipsis=ellipsis,
         )
@@ -192,13 +198,9 @@ def _widths(columns: Sequence[_Column], width: int | None) -> list[int]:
     if width is None or sum(wanted) <= _room(columns, width):
         return wanted
     least = [column.least for column in columns]
-    # Headings that could do without a second line come last.
-    first = [
-        column.wanted if isinstance(column.heading, Name | Hosts | Prose) else column.least
-        for column in columns
-    ]
+    enough = [column.enough for column in columns]
     room = _room(columns, width)
-    return shared_out(shared_out(least, first, room), wanted, room)
+    return shared_out(shared_out(least, enough, room), wanted, room)
 
 
 def _block_lines(columns: Sequence[_Column], widths: Sequence[int], rule: str) -> Iterator[Line]:
