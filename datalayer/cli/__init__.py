@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from datalayer.cli.failures import (
     ExitCode,
@@ -44,6 +45,7 @@ def main(
     work pending. What ends a command otherwise is told on standard error in one message.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _show_what_there_is_no_letter_for(sys.stdout)
     # Looked for by hand, so that a command line that can't be read is answered in JSON too.
     output = Output(as_json="--json" in words)
     verbose = not {"-v", "--verbose"}.isdisjoint(words)
@@ -92,6 +94,14 @@ def _tell(error: Exception, output: Output, *, verbose: bool) -> None:
     output.error(message_of(error))
     if output.as_json:
         output.show(document_of(error), [])
+
+
+def _show_what_there_is_no_letter_for(stream: Any) -> None:
+    """Have standard output escape letters that its character set lacks, as standard error does,
+    rather than end the command in the middle of its result."""
+    loses = getattr(stream, "errors", "") in ("strict", "surrogateescape")
+    if loses and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _let_go_of_stdout() -> None:

@@ -20,7 +20,7 @@ __all__ = [
 
 _PORT = re.compile(r":\d+$")
 _WORD = re.compile(r"\S+\s*|\s+")
-_SEAMS = re.compile(r"(?<=[/?&,;=.@_])")  # of URIs, hosts and long names
+_SEAMS = re.compile(r"(?<=[/?&,;=@_])|(?<=\.)(?=[A-Za-z])")  # of URIs, hosts and long names
 
 
 def width_of(text: str) -> int:
