@@ -26,6 +26,8 @@ _FIRST_WORD_SECONDS = 1.0
 """A server that is well has let us in long before. The driver itself says nothing until the
 attempt has ended, which takes ten seconds by default."""
 
+_JOIN_SECONDS = 1.0
+
 
 @contextmanager
 def told_while_waiting(connection: Connection) -> Iterator[Callable[[RetryCallState], None]]:
@@ -49,6 +51,7 @@ def told_while_waiting(connection: Connection) -> Iterator[Callable[[RetryCallSt
         yield again
     finally:
         first_word.cancel()
+        first_word.join(_JOIN_SECONDS)  # less only where a log handler hangs
 
 
 def retry_teller(connection: Connection, started: float) -> Callable[[RetryCallState], None]:

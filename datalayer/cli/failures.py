@@ -87,9 +87,7 @@ def traceback_of(error: BaseException) -> str:
 
 
 def _traceback_lines(error: BaseException) -> Iterator[str]:
-    cause = error.__cause__
-    if cause is None and not error.__suppress_context__:
-        cause = error.__context__
+    cause = error.__cause__ or error.__context__  # one that was left out as well
     if cause is not None:
         yield from _traceback_lines(cause)
         yield "\nwhich led to:\n"
