@@ -75,8 +75,8 @@ class Output:
 
     @contextmanager
     def frames(self, *, in_place: bool = True) -> Iterator[Show]:
-        """Show one result after the other: ``in_place`` on a terminal, where the last one stays,
-        and below each other elsewhere.
+        """Show one result after the other: ``in_place`` on a terminal, which gets its contents
+        back at the end, and below each other elsewhere.
 
         As JSON, each result is a document in a line of its own.
         """
@@ -86,16 +86,12 @@ class Output:
             return
         from rich.live import Live
 
-        last: Sequence[Table] = ()
         with Live(console=console, screen=True, auto_refresh=False) as live:
 
             def show(document: Any, tables: Sequence[Table]) -> None:
-                nonlocal last
-                last = tables
                 live.update(self._together(tables), refresh=True)
 
             yield show
-        self.show(None, last)
 
     def _show_next(self, document: Any, tables: Sequence[Table]) -> None:
         if self.as_json:
