@@ -37,7 +37,11 @@ def add_to(commands: Commands) -> None:
     runs.add_argument("--once", action="store_true", help="deliver what waits now, and end")
     runs.set_defaults(
         run=lambda output, options: run(
-            output, settings_of(options), source=options.source, once=options.once
+            output,
+            settings_of(options),
+            source=options.source,
+            once=options.once,
+            timeout=options.timeout,
         )
     )
     shows = actions.add_parser(
@@ -46,17 +50,26 @@ def add_to(commands: Commands) -> None:
         parents=parents,
     )
     shows.set_defaults(
-        run=lambda output, options: show(output, settings_of(options), source=options.source)
+        run=lambda output, options: show(
+            output, settings_of(options), source=options.source, timeout=options.timeout
+        )
     )
     outbox_entries.add_commands(actions, parents)
 
 
-def run(output: Output, settings: Settings, *, source: str, once: bool = False) -> ExitCode:
+def run(
+    output: Output,
+    settings: Settings,
+    *,
+    source: str,
+    once: bool = False,
+    timeout: float = 20.0,
+) -> ExitCode:
     """Deliver once, or until the process is told to end. Exit code 3 when something is refused.
 
     Until then nothing ends it: what fails rests for a while, and is told in the log.
     """
-    with db.graceful_shutdown() as stopping, opened(settings, timeout=20.0, required=True):
+    with db.graceful_shutdown() as stopping, opened(settings, timeout=timeout, required=True):
         if once:
             done = db.outbox.deliver(source)
             delivered, failed = done.delivered, done.failed
@@ -70,9 +83,9 @@ def run(output: Output, settings: Settings, *, source: str, once: bool = False) 
     return ExitCode.PENDING if failed else ExitCode.OK
 
 
-def show(output: Output, settings: Settings, *, source: str) -> ExitCode:
+def show(output: Output, settings: Settings, *, source: str, timeout: float = 20.0) -> ExitCode:
     """Tell how many documents wait and how old the oldest is."""
-    with opened(settings, timeout=20.0, required=True):
+    with opened(settings, timeout=timeout, required=True):
         found = db.outbox.waiting(source)
     report = {
         "waiting": found.entries,
