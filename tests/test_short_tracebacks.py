@@ -140,14 +140,6 @@ def test_a_cause_keeps_what_led_to_it_as_its_context() -> None:
 # Without logging configured
 
 
-def test_the_package_adds_no_handler() -> None:
-    script = "import logging, datalayer.db; print(logging.getLogger('datalayer').handlers)"
-    run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert run.stdout == "[]\n"
-
-
 def test_a_script_with_a_wrong_port_tells_so_and_ends_in_one_short_traceback(
     tmp_path: Path,
 ) -> None:
