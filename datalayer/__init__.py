@@ -9,7 +9,6 @@ Importing connects to nothing, starts no thread and imports no framework and no 
 
 from __future__ import annotations
 
-import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +66,9 @@ __all__ = [
     "db",
 ]
 
-logging.getLogger("datalayer").addHandler(logging.NullHandler())
-
+# No NullHandler on the logger "datalayer", against the custom of libraries: where an application
+# has not configured logging, Python then writes warnings to standard error. "Trying again" is
+# what who has mistyped a port waits to read. Handlers of the application get each record as ever.
 
 # Found at the first use, so that pytest and other tools that load an entry point of this
 # package don't pay for the driver.

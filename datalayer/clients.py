@@ -133,10 +133,10 @@ def abandon_client(client: MongoClient[Any]) -> None:
 def _open_mongomock(options: dict[str, Any]) -> MongoClient[Any]:
     try:
         import mongomock
-    except ImportError as exc:
+    except ImportError:
         raise ConfigurationError(
             'a mongomock:// URI needs the extra: pip install "mongoengine-datalayer[mongomock]"'
-        ) from exc
+        ) from None
     logger.warning(
         "%s runs on mongomock: no transactions or sessions, no $merge, no TTL or time-series "
         "collections, and no commands but ping; use it for simple tests only",

@@ -13,6 +13,9 @@ from typing import Any
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, WriteError
 
+from datalayer.driver_errors import kind_of
+from datalayer.short_tracebacks import is_internal
+
 __all__ = ["traceback_without_contents", "without_contents", "without_values"]
 
 _HIDDEN = "***"
@@ -86,7 +89,8 @@ def _stand_in(exc: BaseException, made: dict[int, BaseException]) -> BaseExcepti
     if _may_hold_contents(exc):
         code = getattr(exc, "code", None)
         text = "its text may hold values of documents" + (f" (error {code})" if code else "")
-    own = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    name = kind_of(exc) if is_internal(kind) else kind.__qualname__
+    own = {"__module__": kind.__module__, "__qualname__": name}
     stand_in: BaseException = type(kind.__name__, (Exception,), own)(text)
     made[id(exc)] = stand_in
     cause, context = exc.__cause__, exc.__context__

@@ -21,7 +21,7 @@ from datalayer.database import database
 from datalayer.database1 import database1
 from datalayer.decorating import with_block
 from datalayer.documents.filters import safe_filter
-from datalayer.errors import ConfigurationError
+from datalayer.errors import ConfigurationError, DataLayerError
 from datalayer.monkey_patching import refuse_unsafe_patching
 from datalayer.retry import retry
 from datalayer.routing import read_from, router, using
@@ -74,7 +74,11 @@ def connect_all(settings: Settings | None = None) -> dict[str, Any]:
             refused credentials, of optional databases too.
         IndexBuildError: when a required database's collections or indexes can't be built.
     """
-    return registry.connecting.run(partial(_connect_all, settings))
+    try:
+        return registry.connecting.run(partial(_connect_all, settings))
+    except DataLayerError as exc:
+        exc.__traceback__ = None  # the way through threads and retries is always the same
+        raise
 
 
 def disconnect_all() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pymongo.errors import (
     ConfigurationError as DriverConfigurationError,
@@ -27,12 +27,15 @@ from datalayer.server_codes import (
     code_of,
     is_refusal,
 )
+from datalayer.short_tracebacks import as_cause, is_internal
 
 __all__ = [
     "Diagnosis",
+    "cause_of",
     "connect_error",
     "diagnose",
     "is_transient",
+    "kind_of",
     "no_privilege",
 ]
 
@@ -117,8 +120,9 @@ def diagnose(exc: BaseException, description: TopologyDescription | None) -> Dia
         return _DIAGNOSES["no_reader"]
     errors = list(_errors_of(description)) or [exc]
     for reason, matches in _SIGNS:
-        if any(matches(error) for error in errors):
-            return _DIAGNOSES[reason]
+        found = next(filter(matches, errors), None)
+        if found is not None:
+            return _with_words_of_openssl(_DIAGNOSES[reason], found)
     if description is not None:
         servers = description.server_descriptions().values()
         if not servers:
@@ -131,6 +135,12 @@ def diagnose(exc: BaseException, description: TopologyDescription | None) -> Dia
     return _DIAGNOSES["unreachable"]
 
 
+def _with_words_of_openssl(diagnosis: Diagnosis, error: BaseException) -> Diagnosis:
+    """What OpenSSL of this machine says of a certificate is nowhere else."""
+    words = _OPENSSL.search(str(error)) if diagnosis.reason == "tls" else None
+    return diagnosis if words is None else replace(diagnosis, saw=f"{diagnosis.saw} ({words[1]})")
+
+
 def _has_primary(description: TopologyDescription | None) -> bool:
     return description is not None and description.has_writable_server()
 
@@ -141,6 +151,11 @@ def _diagnose_answer(exc: OperationFailure) -> Diagnosis:
     if code in TIME_LIMIT:
         return _DIAGNOSES["slow"]
     return _DIAGNOSES["no_primary" if code in NOT_PRIMARY else "not_ready"]
+
+
+def kind_of(exc: BaseException) -> str:
+    """The name of an error's class; of classes within the driver, that of their public base."""
+    return next(kind.__name__ for kind in type(exc).__mro__ if not is_internal(kind))
 
 
 def is_transient(exc: BaseException) -> bool:
@@ -160,7 +175,7 @@ def connect_error(
 ) -> DataLayerError:
     """The error that ``connect`` raises for what the driver raised after ``elapsed`` seconds.
 
-    None of the texts comes from the driver: a server's answer could repeat what it was sent.
+    None of the texts comes from the driver or a server: an answer could repeat what it was sent.
     """
     where = f"{alias!r} at {', '.join(hosts)}"
     if isinstance(exc, OperationFailure) and is_refusal(exc):
@@ -180,6 +195,17 @@ def connect_error(
         reason=diagnosis.reason,
         elapsed=elapsed,
     )
+
+
+def cause_of(error: DataLayerError, exc: BaseException) -> BaseException | None:
+    """What to raise ``error`` from, which ``connect_error`` has made of ``exc``.
+
+    ``None`` where it says already all that can be known: ``exc`` is its context then.
+    """
+    says_all = isinstance(error, AuthenticationError) or (
+        isinstance(error, ConnectError) and error.reason in _SAY_ALL
+    )
+    return None if says_all else as_cause(exc)
 
 
 def no_privilege(
@@ -218,7 +244,8 @@ def _rejected(exc: OperationFailure, alias: str, where: str, elapsed: float) -> 
 def _errors_of(description: TopologyDescription | None) -> Iterator[BaseException]:
     if description is not None:
         for server in description.server_descriptions().values():
-            if server.error is not None:
+            # One that the driver itself broke off says nothing about the server.
+            if server.error is not None and not is_internal(type(server.error)):
                 yield server.error
 
 
@@ -253,6 +280,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 # The driver keeps only the text of what the operating system said, so the text is all there is
 # to read. Errors of getaddrinfo are the ones with negative numbers.
 _ADDRESS_ERROR = re.compile(r"\[Errno -\d+\]")
+_OPENSSL = re.compile(r"\[SSL[^\]]*\] (.+?) \(_ssl")
+_SAY_ALL = frozenset(
+    {"unknown_host", "refused", "timeout", "tls", "replica_set", "no_primary", "no_reader"}
+)
 _SIGNS = (
     ("unknown_host", _is_name_resolution),
     ("tls", _is_tls),

@@ -12,20 +12,20 @@ from typing import Any
 import pymongo
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_preferences import ReadPreference
-from tenacity import RetryCallState
 
 from datalayer import indexes
 from datalayer.clients import fill_pools
 from datalayer.core import Connection, registry
-from datalayer.driver_errors import connect_error, is_transient, no_privilege
+from datalayer.driver_errors import cause_of, connect_error, is_transient, no_privilege
 from datalayer.errors import ConnectError, DataLayerError, IndexBuildError
 from datalayer.retry import retrying
 from datalayer.server_codes import CREDENTIALS, PASSING, ServerCode, is_refusal
-from datalayer.settings import DatabaseSettings
 from datalayer.traceback_locals import without_locals
+from datalayer.waiting import retry_teller, told_while_waiting
 
 __all__ = [
     "ask_version",
+    "can_wait",
     "check_again",
     "establish",
     "ping",
@@ -111,12 +111,13 @@ def _check_privileges(connection: Connection, refused: OperationFailure) -> None
     logged_in = connection.database.command("connectionStatus", showPrivileges=True)
     info = logged_in["authInfo"]
     if not _may_do_something(info, settings.database):
+        without_locals(refused)
         raise no_privilege(
             alias=connection.alias,
             hosts=settings.hosts,
             database=settings.database,
             logged_in=bool(info["authenticatedUsers"]),
-        ) from without_locals(refused)
+        ) from None
 
 
 def _may_do_something(info: Mapping[str, Any], database: str) -> bool:
@@ -135,25 +136,35 @@ def establish(connection: Connection, cancelled: threading.Event) -> None:
     started = monotonic()
 
     def attempt() -> None:
+        connection.client  # noqa: B018 - where DNS has not named the hosts of mongodb+srv yet
         remaining = settings.retry_max_seconds - (monotonic() - started)
         timeout = min(settings.server_selection_timeout_ms / 1000, remaining)
         connection.verified_ms = verify(connection, max(timeout, 0.05))
 
-    policy = retrying(
-        attempts=settings.retry_attempts,
-        max_seconds=max(settings.retry_max_seconds - _LAST_ATTEMPT_SECONDS, 0),
-        retryable=is_transient,
-        cancelled=cancelled,
-        before_sleep=partial(_tell_retry, connection.settings),
-    )
     try:
-        # Opened here, not where the first attempt asks for it: the driver formats the stack that
-        # it is opened from, at the price of a look at each file in it.
-        connection.client  # noqa: B018
-        policy(attempt)
+        with told_while_waiting(connection) as tell_attempt:
+            # Opened here, not where the first attempt asks for it: the driver formats the stack
+            # that it is opened from, at the price of a look at each file in it.
+            _open(connection)
+            retrying(
+                attempts=settings.retry_attempts,
+                max_seconds=max(settings.retry_max_seconds - _LAST_ATTEMPT_SECONDS, 0),
+                retryable=is_transient,
+                cancelled=cancelled,
+                before_sleep=tell_attempt,
+            )(attempt)
     except PyMongoError as exc:
-        raise refusal(connection, exc, monotonic() - started) from exc
+        error = refusal(connection, exc, monotonic() - started)
+        raise error from cause_of(error, exc)
     _warm_up(connection)
+
+
+def _open(connection: Connection) -> None:
+    try:
+        connection.client  # noqa: B018
+    except PyMongoError as exc:
+        if not is_transient(exc):
+            raise
 
 
 def check_again(
@@ -178,13 +189,14 @@ def check_again(
         max_seconds=connection.settings.retry_max_seconds,
         retryable=is_transient,
         cancelled=cancelled,
-        before_sleep=partial(_tell_retry, connection.settings),
+        before_sleep=retry_teller(connection, started),
     )
     try:
         policy(partial(verify, connection, timeout_seconds))
     except PyMongoError as exc:
         if is_refusal(exc):
-            raise refusal(connection, exc, monotonic() - started) from exc
+            error = refusal(connection, exc, monotonic() - started)
+            raise error from cause_of(error, exc)
         logger.debug("%s does not answer yet", connection.alias)  # the monitoring's news lag
 
 
@@ -199,15 +211,23 @@ def refusal(connection: Connection, exc: PyMongoError, elapsed: float) -> DataLa
     )
 
 
-def stay_unavailable(connection: Connection, error: DataLayerError) -> bool:
-    """After a failed ``establish``: keep an optional database's client, close any other.
+def can_wait(connection: Connection, error: DataLayerError) -> bool:
+    """Whether the application can do without a database whose ``establish`` has failed.
 
-    The driver's monitoring goes on looking for the servers of a client that was kept, so the
-    database joins by itself. What the server has refused does not heal that way, nor do bad
-    options.
+    It can without an optional one that is away. What the server has refused does not heal by
+    waiting, nor do bad options.
     """
     away = isinstance(error, ConnectError) and error.reason != "rejected"
-    if connection.settings.required or not away:
+    return away and not connection.settings.required
+
+
+def stay_unavailable(connection: Connection, *, waits: bool) -> bool:
+    """After a failed ``establish``: keep the client of a database that ``waits``, or close it.
+
+    The driver's monitoring goes on looking for the servers of a client that was kept, so the
+    database joins by itself. There is no client where DNS names no hosts for ``mongodb+srv``.
+    """
+    if not waits or connection.is_unused:
         connection.close()
         registry.release_unused()
         return False
@@ -251,24 +271,3 @@ def _warm_up(connection: Connection) -> None:
         except PyMongoError:
             logger.debug("the pool of %s was not filled", connection.alias)
     ask_version(connection, _WARM_UP_SECONDS)
-
-
-def _tell_retry(settings: DatabaseSettings, state: RetryCallState) -> None:
-    # The driver's text stays out of the log: only its kind is told.
-    error = state.outcome.exception() if state.outcome else None
-    kind = type(error).__name__
-    if isinstance(error, OperationFailure):
-        kind = f"{kind}, error {error.code}"
-    logger.warning(
-        "%s does not answer (%s), attempt %d of %d",
-        settings.alias,
-        kind,
-        state.attempt_number,
-        settings.retry_attempts,
-        extra={
-            "alias": settings.alias,
-            "event": "retry",
-            "attempt": state.attempt_number,
-            "elapsed": round(state.seconds_since_start or 0.0, 3),
-        },
-    )

@@ -20,6 +20,7 @@ from pymongo.errors import (
     WriteError,
 )
 
+from datalayer.driver_errors import kind_of
 from datalayer.errors import (
     AuthenticationError,
     DataLayerError,
@@ -95,7 +96,7 @@ def operation_error(exc: PyMongoError, operation: Operation) -> DataLayerError |
         return _not_connected(operation) if _is_closed(exc, operation) else None
     if operation.effect != "none" and not _had_no_effect(exc, operation):
         return OutcomeUnknownError(
-            f"{operation} got no reply that can be relied on ({type(exc).__name__}): it may have "
+            f"{operation} got no reply that can be relied on ({kind_of(exc)}): it may have "
             "happened, or a part of it; read before writing again",
             alias=operation.alias,
         )
@@ -216,6 +217,6 @@ def _not_connected(operation: Operation) -> NotConnectedError:
 
 def _unavailable(exc: PyMongoError, operation: Operation, remark: str) -> UnavailableError:
     return UnavailableError(
-        f"{operation} failed: the server is not available ({type(exc).__name__}); {remark}",
+        f"{operation} failed: the server is not available ({kind_of(exc)}); {remark}",
         alias=operation.alias,
     )

@@ -14,6 +14,7 @@ from datalayer.deadlines import settle
 from datalayer.errors import DataLayerError
 from datalayer.monitoring.commands import Traffic
 from datalayer.operation_errors import Effect, Operation, operation_error
+from datalayer.short_tracebacks import as_cause
 from datalayer.traceback_locals import without_locals
 
 __all__ = ["asking", "begin", "failed", "gave_up", "succeeded"]
@@ -89,7 +90,7 @@ def asking(connection: Connection, what: str) -> Iterator[None]:
         if error is None:
             raise
         # What a server says may hold a document's values: it stays out of tracebacks.
-        raise error from (None if isinstance(exc, OperationFailure) else exc)
+        raise error from (None if isinstance(exc, OperationFailure) else as_cause(exc))
     except BaseException as exc:
         gave_up(connection, exc)
         raise

@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from datalayer.concurrency import SingleFlight
 from datalayer.core import Connection, registry
+from datalayer.driver_errors import cause_of
 from datalayer.errors import (
     ConfigurationError,
     ConnectError,
@@ -24,6 +25,7 @@ from datalayer.events import Callback, Event, EventBus
 from datalayer.monitoring import Monitors
 from datalayer.opening import (
     ask_version,
+    can_wait,
     check_again,
     establish,
     ping,
@@ -34,6 +36,7 @@ from datalayer.opening import (
 from datalayer.server_codes import is_refusal
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.settings.variables import prefix_of
+from datalayer.short_tracebacks import as_cause
 from datalayer.status import disconnected_status, status_of
 from datalayer.traceback_locals import takes_secrets, without_locals
 
@@ -78,7 +81,11 @@ class DatabaseService:
             ConnectError: when a required database stays unreachable.
             IndexBuildError: when a required database's collections or indexes can't be built.
         """
-        self.open(self._resolve(settings))
+        try:
+            self.open(self._resolve(settings))
+        except DataLayerError as exc:
+            exc.__traceback__ = None  # how it came here is the same each time
+            raise
         return self
 
     @takes_secrets
@@ -161,12 +168,13 @@ class DatabaseService:
             return ping(connection, timeout)
         except PyMongoError as exc:
             if is_refusal(exc):
-                raise refusal(connection, exc, monotonic() - started) from exc
+                error = refusal(connection, exc, monotonic() - started)
+                raise error from cause_of(error, exc)
             raise UnavailableError(
                 f"{self.alias!r} at {', '.join(connection.settings.hosts)} did not answer a ping "
                 f"within {timeout:g} s",
                 alias=self.alias,
-            ) from without_locals(exc)
+            ) from as_cause(without_locals(exc))
 
     def status(self, timeout: float = 2.0) -> dict[str, Any]:
         """How the database is doing, JSON-ready. Never raises, never connects.
@@ -242,14 +250,17 @@ class DatabaseService:
             establish(connection, self._cancelled)
         except DataLayerError as exc:
             self._last_error = exc.message
-            if not stay_unavailable(connection, exc):
+            waits = can_wait(connection, exc)
+            joins = stay_unavailable(connection, waits=waits)
+            if not waits:
                 raise
             logger.error(
-                "%s; it joins by itself when it comes back",
+                "%s; it joins %s",
                 exc,
+                "by itself when it comes back" if joins else "when you call connect again",
                 extra={"alias": self.alias, "event": "unavailable"},
             )
-            return True
+            return joins
         except BaseException:  # Ctrl-C, say
             connection.close()
             registry.release_unused()

@@ -21,6 +21,7 @@ from datalayer.errors import (
 )
 from datalayer.indexes import CollectionPlan
 from datalayer.server_codes import PASSING, ServerCode
+from datalayer.short_tracebacks import as_cause
 from datalayer.traceback_locals import without_locals
 
 __all__ = ["ShardAction", "ShardKey", "Sharding", "State", "declared_key", "look", "sync"]
@@ -312,7 +313,7 @@ def _asking(connection: Connection, what: str, collection: str | None = None) ->
             collection=collection,
         ) from None  # what a server says may hold a document's values
     except PyMongoError as exc:
-        raise _no_answer(connection) from without_locals(exc)
+        raise _no_answer(connection) from as_cause(without_locals(exc))
 
 
 def _no_answer(connection: Connection) -> UnavailableError:

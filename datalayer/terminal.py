@@ -1,11 +1,16 @@
-"""Texts as a terminal may show them. A name that a server or a file gives can hold characters that
-a terminal obeys: they move the cursor, rewrite lines, or turn the order of letters round."""
+"""What a terminal can show: how many columns and which letters it has. A name that a server or a
+file gives can hold characters that a terminal obeys: they move the cursor, rewrite lines, or turn
+the order of letters round."""
 
 from __future__ import annotations
 
+import os
 import re
+from typing import IO
 
-__all__ = ["printable", "printable_json", "printable_lines"]
+__all__ = ["ellipsis_for", "printable", "printable_json", "printable_lines", "width_for"]
+
+_USUAL_WIDTH = 80
 
 _OBEYED = (
     "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1
@@ -16,6 +21,33 @@ _OBEYED = (
 )
 _IN_A_LINE = re.compile(f"[{_OBEYED}]")
 _IN_LINES = re.compile(f"(?![\n\t])[{_OBEYED}]")
+
+
+def width_for(stream: IO[str]) -> int | None:
+    """How many columns a terminal has; ``None`` where ``stream`` is none, and all is to be shown.
+
+    ``COLUMNS`` says otherwise, as for other programs.
+    """
+    if not stream.isatty():
+        return None
+    try:
+        said = os.environ.get("COLUMNS", "")
+        return int(said) if said.isdecimal() and int(said) else _asked(stream)
+    except (OSError, ValueError):
+        return _USUAL_WIDTH
+
+
+def _asked(stream: IO[str]) -> int:
+    return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
+
+
+def ellipsis_for(stream: IO[str]) -> str:
+    """What stands for what was left out, in the stream's character set."""
+    try:
+        "…─".encode(getattr(stream, "encoding", None) or "utf-8")
+    except (LookupError, UnicodeEncodeError):
+        return "..."
+    return "…"
 
 
 def printable(text: str) -> str:

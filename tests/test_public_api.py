@@ -143,13 +143,15 @@ print(json.dumps([name for name in ("pymongo", "mongoengine", "bson") if name in
     assert in_a_fresh_interpreter(program) == []
 
 
-def test_the_library_logs_nothing_until_asked_to() -> None:
+def test_warnings_are_heard_where_no_logging_is_configured() -> None:
     program = """
 import contextlib, io, json, logging
-import datalayer
+import datalayer.db
 text = io.StringIO()
 with contextlib.redirect_stderr(text):
-    logging.getLogger("datalayer.service").error("unheard")
+    logging.getLogger("datalayer.opening").warning("heard")
+    logging.getLogger("datalayer.opening").info("unheard")
+    logging.getLogger("datalayer.commands").warning("slow command")
 print(json.dumps(text.getvalue()))
 """
-    assert in_a_fresh_interpreter(program) == ""
+    assert in_a_fresh_interpreter(program) == "heard\n"

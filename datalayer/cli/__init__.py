@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from datalayer.cli.failures import (
     ExitCode,
@@ -18,14 +19,13 @@ from datalayer.cli.failures import (
     message_of,
     traceback_of,
 )
+from datalayer.cli.logged import quiet_log
 from datalayer.cli.output import Output
 from datalayer.cli.parser import build_parser
 from datalayer.logs import configure_logging
 from datalayer.settings import Settings
 
 __all__ = ["main"]
-
-_SILENT = logging.NullHandler()
 
 
 def main(
@@ -45,6 +45,7 @@ def main(
     work pending. What ends a command otherwise is told on standard error in one message.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _show_what_there_is_no_letter_for(sys.stdout)
     # Looked for by hand, so that a command line that can't be read is answered in JSON too.
     output = Output(as_json="--json" in words)
     verbose = not {"-v", "--verbose"}.isdisjoint(words)
@@ -78,11 +79,10 @@ def _parse(words: Sequence[str], program: str) -> argparse.Namespace:
 
 
 def _run(output: Output, options: argparse.Namespace, *, verbose: bool) -> int:
-    # Python prints warnings of loggers without a handler; the driver's hold tracebacks.
-    logging.getLogger("pymongo").addHandler(_SILENT)
     if verbose:
         configure_logging(level=logging.INFO)
-    code: int = options.run(output, options)
+    with quiet_log(output):
+        code: int = options.run(output, options)
     return code
 
 
@@ -94,6 +94,14 @@ def _tell(error: Exception, output: Output, *, verbose: bool) -> None:
     output.error(message_of(error))
     if output.as_json:
         output.show(document_of(error), [])
+
+
+def _show_what_there_is_no_letter_for(stream: Any) -> None:
+    """Have standard output escape letters that its character set lacks, as standard error does,
+    rather than end the command in the middle of its result."""
+    loses = getattr(stream, "errors", "") in ("strict", "surrogateescape")
+    if loses and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _let_go_of_stdout() -> None:

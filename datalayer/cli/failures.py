@@ -10,6 +10,7 @@ from typing import Any
 from mongoengine.errors import MongoEngineException
 from pymongo.errors import OperationFailure, PyMongoError
 
+from datalayer.driver_errors import kind_of
 from datalayer.errors import ConfigurationError, DataLayerError
 from datalayer.settings import redact
 
@@ -86,9 +87,7 @@ def traceback_of(error: BaseException) -> str:
 
 
 def _traceback_lines(error: BaseException) -> Iterator[str]:
-    cause = error.__cause__
-    if cause is None and not error.__suppress_context__:
-        cause = error.__context__
+    cause = error.__cause__ or error.__context__  # one that was left out as well
     if cause is not None:
         yield from _traceback_lines(cause)
         yield "\nwhich led to:\n"
@@ -97,7 +96,7 @@ def _traceback_lines(error: BaseException) -> Iterator[str]:
 
 
 def _kind_of(error: BaseException) -> str:
-    name = type(error).__name__
+    name = kind_of(error)
     if isinstance(error, OperationFailure) and error.code is not None:
         details = error.details or {}
         return f"{name} (error {error.code}, {details.get('codeName', 'no name')})"

@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
+from datalayer.cli.layout import wrapped_lines
 from datalayer.cli.tables import Table, as_plain_text, as_rich
-from datalayer.terminal import printable_json, printable_lines
+from datalayer.terminal import ellipsis_for, printable_json, printable_lines, width_for
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text as RichText
 
 __all__ = ["Output", "Show"]
 
@@ -49,10 +51,12 @@ class Output:
             return
         console = self._console()
         for number, table in enumerate(tables):
+            if number:
+                self._write("")
             if console is not None:
-                console.print(as_rich(table))
+                console.print(self._drawn(table), soft_wrap=True)
             else:
-                self._write(("\n" if number else "") + as_plain_text(table))
+                self._write(self._plain(table))
 
     def text(self, text: str) -> None:
         """A result that is for another program to read."""
@@ -60,7 +64,9 @@ class Output:
 
     def message(self, text: str) -> None:
         """Something to know besides the result."""
-        self.stderr.write(f"{printable_lines(text)}\n")
+        width = width_for(self.stderr)
+        text = printable_lines(text)
+        self.stderr.write(f"{text if width is None else wrapped_lines(text, width)}\n")
         self.stderr.flush()
 
     def error(self, text: str) -> None:
@@ -68,22 +74,22 @@ class Output:
         self.message(f"datalayer: {text}")
 
     @contextmanager
-    def frames(self) -> Iterator[Show]:
-        """Show one result after the other: in place on a terminal, below each other elsewhere.
+    def frames(self, *, in_place: bool = True) -> Iterator[Show]:
+        """Show one result after the other: ``in_place`` on a terminal, which gets its contents
+        back at the end, and below each other elsewhere.
 
         As JSON, each result is a document in a line of its own.
         """
-        console = None if self.as_json else self._console()
+        console = None if self.as_json or not in_place else self._console()
         if console is None:
-            yield self._show_next
+            yield self.show if not (in_place or self.as_json) else self._show_next
             return
-        from rich.console import Group
         from rich.live import Live
 
         with Live(console=console, screen=True, auto_refresh=False) as live:
 
             def show(document: Any, tables: Sequence[Table]) -> None:
-                live.update(Group(*map(as_rich, tables)), refresh=True)
+                live.update(self._together(tables), refresh=True)
 
             yield show
 
@@ -91,7 +97,7 @@ class Output:
         if self.as_json:
             self._write(printable_json(json.dumps(document, default=str)))
         else:
-            self._write("\n\n".join(map(as_plain_text, tables)) + "\n")
+            self._write("\n\n".join(map(self._plain, tables)) + "\n")
 
     def _console(self) -> Console | None:
         plain = not self.stdout.isatty() or os.environ.get("TERM") == "dumb"
@@ -99,7 +105,20 @@ class Output:
             return None
         from rich.console import Console
 
-        return Console(file=self.stdout, highlight=False)
+        return Console(file=self.stdout, highlight=False, width=width_for(self.stdout))
+
+    def _plain(self, table: Table) -> str:
+        return as_plain_text(table, width_for(self.stdout), ellipsis=ellipsis_for(self.stdout))
+
+    def _drawn(self, table: Table) -> RichText:
+        return as_rich(table, width_for(self.stdout), ellipsis=ellipsis_for(self.stdout))
+
+    def _together(self, tables: Sequence[Table]) -> RichText:
+        from rich.text import Text
+
+        drawn = Text("\n\n", no_wrap=True, overflow="ignore").join(map(self._drawn, tables))
+        drawn.no_wrap, drawn.overflow = True, "ignore"
+        return drawn
 
     def _write(self, text: str) -> None:
         self.stdout.write(f"{text}\n")

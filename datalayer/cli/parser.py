@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-
 import datalayer
 from datalayer.cli.commands import (
     config,
@@ -22,9 +20,9 @@ from datalayer.cli.options import Parser, common_options
 __all__ = ["build_parser"]
 
 _EPILOG = """\
-exit codes: 0 ok; 1 failure; 2 wrong command line or settings; 3 a database is unhealthy, or
-work is pending; 130 after Ctrl-C. With --json, standard output holds one JSON document;
-messages and progress are on standard error."""
+exit codes: 0 ok; 1 failure; 2 wrong command line or settings; 3 a database is unhealthy, or work
+is pending; 130 after Ctrl-C. With --json, standard output holds one JSON document; messages and
+progress are on standard error."""
 
 
 def build_parser(program: str = "datalayer") -> Parser:
@@ -33,7 +31,6 @@ def build_parser(program: str = "datalayer") -> Parser:
         prog=program,
         description="MongoEngine documents over several MongoDB databases.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[common_options()],
         allow_abbrev=False,
     )

@@ -57,10 +57,10 @@ class World:
     def __init__(self, *, scale: float, seed: int, now: datetime) -> None:
         try:
             from faker import Faker
-        except ImportError as exc:
+        except ImportError:
             raise ConfigurationError(
                 'the demo needs its extra: pip install "mongoengine-datalayer[demo]"'
-            ) from exc
+            ) from None
         self._fake = Faker("en_US")
         self._fake.seed_instance(seed)
         self._chance = random.Random(seed)  # noqa: S311 - data for a demo, no secret

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from textwrap import fill, indent
+from textwrap import indent
 from typing import IO
 
+from datalayer.cli.layout import wrapped_lines
 from datalayer.cli.tables import Cell, Table, as_plain_text
-from datalayer.terminal import printable
+from datalayer.terminal import ellipsis_for, printable, width_for
 
 __all__ = ["Screen"]
 
@@ -29,17 +30,22 @@ class Screen:
 
     def say(self, text: str) -> None:
         """A sentence or two, wrapped."""
-        self._write(
-            fill(printable(text), _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
-        )
+        self._write(wrapped_lines(_INDENT + printable(text), self._width or _WIDTH))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """Columns as wide as they need to be."""
+        """Columns as wide as they need to be and the terminal lets them."""
         self.show(Table(columns, rows))
 
     def show(self, table: Table) -> None:
         """A table that was made elsewhere."""
-        self._write(indent(as_plain_text(table), _INDENT))
+        width = None if self._width is None else self._width - len(_INDENT)
+        ellipsis = "…" if self._stream is None else ellipsis_for(self._stream)
+        self._write(indent(as_plain_text(table, width, ellipsis=ellipsis), _INDENT))
+
+    @property
+    def _width(self) -> int | None:
+        width = None if self._stream is None else width_for(self._stream)
+        return None if width is None else min(width, _WIDTH)
 
     def _write(self, text: str) -> None:
         if self._stream is not None:

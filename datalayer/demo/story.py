@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import IO, Any
 
 from datalayer import db
+from datalayer.cli.tables import Hosts, Name, Prose
 from datalayer.demo.data import Batch, World
 from datalayer.demo.outage import ANALYTICS_SECONDS, Outage, run_outage
 from datalayer.demo.place import Place
@@ -53,7 +54,7 @@ def _show_connections(screen: Screen, status: Mapping[str, Any], seconds: float)
         "collections and indexes of all models built."
     )
     screen.table(
-        ("alias", "database", "server", "MongoDB", "pool max/min"),
+        (Name("alias"), Name("database"), Hosts("server"), "MongoDB", "pool max/min"),
         [
             (
                 one["alias"],
@@ -79,7 +80,7 @@ def _load(world: World, screen: Screen, messages: IO[str]) -> dict[str, Any]:
             "seconds": round(perf_counter() - started, 2),
         }
     screen.table(
-        ("model", "alias", "documents", "seconds"),
+        (Name("model"), Name("alias"), "documents", "seconds"),
         [
             (name, one["database"], one["documents"], one["seconds"])
             for name, one in loaded.items()
@@ -102,7 +103,7 @@ def _ask(world: World, now: datetime, screen: Screen) -> list[dict[str, Any]]:
     screen.heading("3. Ask both databases")
     answers = ask(world, now)
     screen.table(
-        ("question", "alias", "results", "ms", "index"),
+        (Prose("question"), Name("alias"), "results", "ms", Name("index")),
         [(one.question, one.database, one.results, one.ms, one.index) for one in answers],
     )
     return [one.as_json() for one in answers]

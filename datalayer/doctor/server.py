@@ -7,7 +7,6 @@ contents ever come here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import pymongo
@@ -16,6 +15,7 @@ from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from datalayer import indexes
+from datalayer.doctor.client import asking_client
 from datalayer.doctor.facts import Answer, Deadline, Document, ServerFacts, Session, Unknown
 from datalayer.doctor.pipelines import CLIENTS, INDEX_USES, SCANS, long_operations
 from datalayer.driver_errors import Diagnosis, diagnose
@@ -39,7 +39,6 @@ _MONITOR = "{} (role clusterMonitor)"
 # A set without a primary can be examined too.
 _ANY_SERVER = ReadPreference.PRIMARY_PREFERRED
 _MOST_COLLECTIONS = 100
-_CLOSING_SECONDS = 0.5
 
 _OPTIONS_REFUSED = Diagnosis(
     "options",
@@ -57,7 +56,7 @@ def ask_server(
     takes the place of the settings' own. Returns the error where the server refuses the client.
     """
     try:
-        with _client(settings, uri, limit_seconds) as client:
+        with asking_client(settings, uri, limit_seconds, name="doctor") as client:
             try:
                 with pymongo.timeout(deadline.remaining(2 * limit_seconds)):
                     client.admin.command("ping", read_preference=_ANY_SERVER)
@@ -70,34 +69,6 @@ def ask_server(
         return _OPTIONS_REFUSED
     except PyMongoError as exc:
         return diagnose(exc, None)
-
-
-@contextmanager
-def _client(
-    settings: DatabaseSettings, uri: str | None, limit_seconds: float
-) -> Iterator[MongoClient[Any]]:
-    milliseconds = max(round(limit_seconds * 1000), 1)
-    options = {
-        **settings.client_kwargs(),
-        # Keyword arguments beat what the URI says.
-        "appname": "datalayer:doctor",
-        "maxPoolSize": 1,
-        "minPoolSize": 0,
-        "serverSelectionTimeoutMS": milliseconds,
-        "connectTimeoutMS": milliseconds,
-        "socketTimeoutMS": milliseconds,
-        "waitQueueTimeoutMS": milliseconds,
-        "timeoutMS": milliseconds,
-        "retryReads": False,
-    }
-    if uri is not None:
-        options["host"] = uri
-    client: MongoClient[Any] = MongoClient(**options)
-    try:
-        yield client
-    finally:
-        with pymongo.timeout(_CLOSING_SECONDS):
-            client.close()
 
 
 class _Interview:

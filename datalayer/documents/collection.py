@@ -25,6 +25,7 @@ from datalayer.documents.storable import check_call
 from datalayer.errors import TransactionError
 from datalayer.joining import is_out_of_place, was_joined
 from datalayer.operation_errors import Effect
+from datalayer.short_tracebacks import as_cause
 
 __all__ = [
     "ModelCollection",
@@ -275,7 +276,7 @@ def _attempted(
         if error is None:
             raise
         # What a server says may hold a document's values: it stays out of tracebacks.
-        raise error from (None if isinstance(exc, OperationFailure) else exc)
+        raise error from (None if isinstance(exc, OperationFailure) else as_cause(exc))
     except BaseException as exc:
         operations.gave_up(connection, exc)
         raise

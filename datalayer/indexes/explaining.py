@@ -13,6 +13,7 @@ from pymongo import IndexModel
 from pymongo.errors import ConnectionFailure, NetworkTimeout, OperationFailure, PyMongoError
 
 from datalayer.core import Connection
+from datalayer.driver_errors import kind_of
 from datalayer.errors import IndexBuildError, NotConnectedError
 from datalayer.indexes.comparing import ChangedIndex
 from datalayer.indexes.declared import CollectionPlan
@@ -118,7 +119,7 @@ def _explain(
     else:
         message = (
             f"{where} could not be built because the server can't be reached "
-            f"({type(exc).__name__}); look at `datalayer doctor`, then connect again"
+            f"({kind_of(exc)}); look at `datalayer doctor`, then connect again"
         )
     return IndexBuildError(
         message, alias=connection.alias, collection=plan.name if plan else None, index=index

@@ -28,6 +28,9 @@ from datalayer.monitoring.observer import Observer
 __all__ = ["CommandMonitor", "SlowCommand", "Traffic"]
 
 logger = logging.getLogger("datalayer.commands")
+# Unlike datalayer's other warnings these tell of no trouble, and may be many: they are for those
+# who have configured logging, and for status().
+logger.addHandler(logging.NullHandler())
 
 _BATCH = 256  # durations are counted this many at a time, or when somebody asks
 _REMEMBERED = 20  # slow commands, the latest ones

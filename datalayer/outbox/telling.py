@@ -9,6 +9,7 @@ from typing import Any
 from bson import MinKey
 from pymongo.collection import Collection
 
+from datalayer.driver_errors import kind_of
 from datalayer.errors import DataLayerError
 from datalayer.outbox.entries import Entry, Unreadable, label_of, printable
 
@@ -79,7 +80,7 @@ def tell_unknown_alias(alias: str, exc: Exception) -> None:
 def tell_away(alias: str, exc: Exception) -> None:
     """Say that a target can't be used for now."""
     # The driver's own texts may hold values of documents.
-    said = exc if isinstance(exc, DataLayerError) else type(exc).__name__
+    said = exc if isinstance(exc, DataLayerError) else kind_of(exc)
     logger.warning(
         "what is for %r in the outbox waits, and is tried again: %s",
         alias,

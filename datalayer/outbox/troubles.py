@@ -14,6 +14,7 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from datalayer.core import Connection
+from datalayer.driver_errors import kind_of
 from datalayer.outbox.entries import Line
 from datalayer.server_codes import ServerCode, code_of
 
@@ -135,9 +136,9 @@ def reason_of(exc: BaseException) -> str:
     codes = (code_of(each) for each in (exc, exc.__cause__, exc.__context__))
     code = next((each for each in codes if each is not None), None)
     if code is None:
-        return type(exc).__name__
+        return kind_of(exc)
     names = {each.value: each.name for each in ServerCode}
-    return f"{names.get(code, type(exc).__name__)} (error {code})"
+    return f"{names.get(code, kind_of(exc))} (error {code})"
 
 
 def _met(found: _Trouble, longest_rest: float) -> bool:

@@ -25,7 +25,8 @@ from pymongo.errors import (
 from datalayer.core import registry
 from datalayer.documents.collection import plain_collection
 from datalayer.documents.storable import ENCODING
-from datalayer.errors import DataLayerError
+from datalayer.driver_errors import kind_of
+from datalayer.errors import DataLayerError, NotConnectedError
 from datalayer.recorder.lanes import Target
 from datalayer.recorder.measurements import has_time
 from datalayer.recorder.measurements import missing as _missing
@@ -98,7 +99,7 @@ def deliver(target: Target, model: Any, documents: Sequence[Any], *, sent_before
     except _NotNowError as exc:
         return Outcome(again=str(exc))
     except Exception as exc:  # noqa: BLE001 - an event must not end the thread that stores others
-        return Outcome(again=type(exc).__name__)
+        return Outcome(again=_why_later(exc))
 
 
 class _NotNowError(Exception):
@@ -132,7 +133,7 @@ def _store(to: _Destination, documents: Sequence[Any], *, sent_before: bool) -> 
         return _attempt(to, documents, sent_before=sent_before)
     except Exception as exc:  # noqa: BLE001 - whatever it is, only the event that causes it is lost
         if _says_nothing_of_events(exc):
-            return Outcome(again=type(exc).__name__)
+            return Outcome(again=_why_later(exc))
         if len(documents) == 1:
             return Outcome(refused=1, reasons=frozenset({_reason(exc)}))
         return _in_halves(to, documents)
@@ -207,9 +208,15 @@ def _says_nothing_of_events(exc: Exception) -> bool:
     return isinstance(exc, (DataLayerError, MemoryError, OSError, RuntimeError))
 
 
+def _why_later(exc: Exception) -> str:
+    if isinstance(exc, NotConnectedError):
+        return "it is not connected, which db.connect_all() does"
+    return kind_of(exc)
+
+
 def _reason(exc: Exception) -> str:
     code = exc.code if isinstance(exc, OperationFailure) else None
-    return type(exc).__name__ if code is None else _name_of(code)
+    return kind_of(exc) if code is None else _name_of(code)
 
 
 def _name_of(code: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure, PyMongoError
 
+from datalayer.driver_errors import kind_of
 from datalayer.errors import DataLayerError, TransactionError, UnavailableError
 from datalayer.server_codes import ServerCode
 
@@ -68,7 +69,7 @@ def caught_by_the_end(exc: BaseException, told: Failure | None) -> Failure:
 
     ``told`` is the last error that the server has told in the transaction.
     """
-    what = told.what if told is not None else type(exc).__name__
+    what = told.what if told is not None else kind_of(exc)
     return Failure(what, _is_transient(exc, told))
 
 

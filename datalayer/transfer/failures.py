@@ -15,6 +15,7 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
+from datalayer.driver_errors import kind_of
 from datalayer.errors import TransferError
 from datalayer.server_codes import AUTHORISATION, NOT_PRIMARY, SHUTTING_DOWN, ServerCode, code_of
 from datalayer.terminal import printable
@@ -210,5 +211,5 @@ def _reason(exc: PyMongoError) -> str:
             "back what was copied, and begin again with a larger oplog"
         )
     if isinstance(exc, OperationFailure) and not exc.timeout:
-        return f"the server refused an operation ({type(exc).__name__}, error {code})"
-    return f"a server can't be reached, or did not answer in time ({type(exc).__name__})"
+        return f"the server refused an operation ({kind_of(exc)}, error {code})"
+    return f"a server can't be reached, or did not answer in time ({kind_of(exc)})"

@@ -4,12 +4,14 @@ and never the password."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pymongo
 import pytest
 from running import Run
 
 from datalayer.embedded import EmbeddedMongo
+from datalayer.errors import ConnectError
 
 PASSWORD = "hunter2"
 OTHER = ("--database1-uri", "mongomock://numbers")
@@ -163,3 +165,19 @@ def test_without_the_privilege_top_shows_what_it_may(run: Run, auth_mongod: Embe
     entry = outcome.document["databases"]["default"]
     assert (outcome.code, entry["state"]) == (0, "connected")
     assert entry["server"]["problem"] == "the user lacks the role clusterMonitor"
+
+
+@pytest.mark.parametrize("words", [("outbox", "show"), ("outbox", "run", "--once")], ids=" ".join)
+def test_the_outbox_waits_as_long_as_it_is_told(
+    run: Run, closed_port: int, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    waited: list[float] = []
+
+    def opened(_settings: Any, *, timeout: float, required: bool) -> Any:
+        waited.append(timeout)
+        raise ConnectError("the server is away", alias="default")
+
+    monkeypatch.setattr("datalayer.cli.commands.outbox.opened", opened)
+    outcome = run(*words, "--timeout", "1.5", "--uri", f"mongodb://127.0.0.1:{closed_port}/shop")
+    assert (outcome.code, waited) == (1, [1.5])
+    assert outcome.stderr.startswith("datalayer: the server is away")

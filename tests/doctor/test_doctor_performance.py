@@ -155,6 +155,11 @@ def test_a_difference_from_the_models_is_told(server: Any, told: str) -> None:
     assert told in text
 
 
+def test_who_has_named_no_models_is_told_how() -> None:
+    remark = next(iter(judge_indexes(facts(server=session(models=0)))))
+    assert "--models PACKAGE.MODULE" in remark.advice
+
+
 def test_collections_that_do_not_exist_yet_are_one_note() -> None:
     absent = tuple(CollectionDiff("default", name, exists=False) for name in ("a", "b"))
     assert worst(judge_indexes(facts(server=session(differences=absent)))) == [

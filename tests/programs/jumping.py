@@ -22,6 +22,9 @@ from datalayer.breaker import FAILURES_TO_OPEN
 from datalayer.core import registry
 from datalayer.documents import Document
 
+# What it retries on purpose is no news here.
+logging.getLogger("datalayer").addHandler(logging.NullHandler())
+
 SECONDS, URI, AWAY = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 LIBRARY = ctypes.CDLL(None)
 

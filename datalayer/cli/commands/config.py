@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import groupby
 
 from datalayer.cli.failures import ExitCode
 from datalayer.cli.options import Commands, settings_of, settings_options
 from datalayer.cli.output import Output
-from datalayer.cli.tables import Styled, Table
-from datalayer.settings import Settings
+from datalayer.cli.tables import Prose, Styled, Table
+from datalayer.settings import Row, Settings
 
 __all__ = ["add_to", "config"]
 
@@ -33,21 +35,31 @@ def config(output: Output, settings: Settings) -> ExitCode:
             "settings": [asdict(row) for row in settings.rows],
             "warnings": list(settings.warnings),
         },
-        [
-            Table(
-                ("alias", "variable", "value", "source"),
-                [
-                    (
-                        row.alias or "(all)",
-                        row.variable,
-                        row.value or "-",
-                        Styled(row.source, "dim" if row.source == "default" else "bold"),
-                    )
-                    for row in settings.rows
-                ],
-            )
-        ],
+        [_table(alias, rows) for alias, rows in groupby(settings.rows, lambda row: row.alias)],
     )
     for warning in settings.warnings:
         output.message(f"warning: {warning}")
     return ExitCode.OK
+
+
+class _Variable(Prose):
+    """Heads the column of variables, the longest of which for the two usual databases has 37
+    letters."""
+
+    __slots__ = ()
+    least, enough = 40, 40
+
+
+def _table(alias: str, rows: Iterable[Row]) -> Table:
+    return Table(
+        (_Variable("variable"), Prose("value"), "source"),
+        [
+            (
+                row.variable,
+                row.value or "-",
+                Styled(row.source, "dim" if row.source == "default" else "bold"),
+            )
+            for row in rows
+        ],
+        title=alias or "all databases",
+    )

@@ -11,7 +11,7 @@ from datalayer.cli.failures import ExitCode
 from datalayer.cli.models import load_models, models_option
 from datalayer.cli.options import Commands, connection_options, count, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.tables import Cell, Styled, Table
+from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.doctor import CHECKS, Finding, Source, examine
 from datalayer.doctor.roles import as_commands, as_script, grants
 from datalayer.documents.engine import Explanation, explain_all, is_compiled
@@ -86,7 +86,16 @@ def explain_documents(output: Output, models: Sequence[str] = ()) -> ExitCode:
         "core": "C" if is_compiled() else "Python",
         "models": [asdict(each) for each in explained],
     }
-    output.show(data, [Table(("model", "field", "read and written by"), rows, title="documents")])
+    output.show(
+        data,
+        [
+            Table(
+                (Name("model"), Name("field"), Prose("read and written by")),
+                rows,
+                title="documents",
+            )
+        ],
+    )
     output.message(f"the engine's loops run in {data['core']}")
     return ExitCode.OK
 
@@ -131,7 +140,7 @@ def doctor(
         report.as_dict(),
         [
             Table(
-                ("check", "alias", "severity", "what was seen, and what to do"),
+                ("check", Name("alias"), "severity", Prose("what was seen, and what to do")),
                 list(_rows(group, report.findings)),
                 title=f"{group} issues",
             )

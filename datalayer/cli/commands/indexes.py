@@ -14,7 +14,7 @@ from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode, UsageError
 from datalayer.cli.options import Commands, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.tables import Cell, Styled, Table
+from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.indexes import CollectionDiff, Index
 from datalayer.settings import Settings
 
@@ -119,7 +119,7 @@ def sync(
     rows = [(each.alias, each.collection, each.kind, each.name) for each in actions]
     output.show(
         {"actions": [action.as_dict() for action in actions], "left": _documents(left)},
-        [Table(("alias", "collection", "action", "name"), rows)],
+        [Table((Name("alias"), Name("collection"), "action", Name("name")), rows)],
     )
     for alias, differences in left.items():
         for each in differences:
@@ -148,7 +148,8 @@ def _table(found: Mapping[str, Sequence[CollectionDiff]]) -> Table:
         for each in diffs
         for line in _lines(each)
     ]
-    return Table(("alias", "collection", "difference", "name", "details"), rows)
+    columns = (Name("alias"), Name("collection"), "difference", Name("name"), Prose("details"))
+    return Table(columns, rows)
 
 
 def _lines(each: CollectionDiff) -> Iterator[tuple[Cell, ...]]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from datalayer import db
 from datalayer.cli.commands import outbox_entries
 from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode
+from datalayer.cli.logged import told_what_is_logged
 from datalayer.cli.options import Commands, Parser, connection_options, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Table
 from datalayer.outbox.relay import passes
-from datalayer.settings import Settings, redact
+from datalayer.settings import Settings
 
 __all__ = ["add_to", "run", "show"]
 
@@ -39,7 +37,11 @@ def add_to(commands: Commands) -> None:
     runs.add_argument("--once", action="store_true", help="deliver what waits now, and end")
     runs.set_defaults(
         run=lambda output, options: run(
-            output, settings_of(options), source=options.source, once=options.once
+            output,
+            settings_of(options),
+            source=options.source,
+            once=options.once,
+            timeout=options.timeout,
         )
     )
     shows = actions.add_parser(
@@ -48,23 +50,32 @@ def add_to(commands: Commands) -> None:
         parents=parents,
     )
     shows.set_defaults(
-        run=lambda output, options: show(output, settings_of(options), source=options.source)
+        run=lambda output, options: show(
+            output, settings_of(options), source=options.source, timeout=options.timeout
+        )
     )
     outbox_entries.add_commands(actions, parents)
 
 
-def run(output: Output, settings: Settings, *, source: str, once: bool = False) -> ExitCode:
+def run(
+    output: Output,
+    settings: Settings,
+    *,
+    source: str,
+    once: bool = False,
+    timeout: float = 20.0,
+) -> ExitCode:
     """Deliver once, or until the process is told to end. Exit code 3 when something is refused.
 
     Until then nothing ends it: what fails rests for a while, and is told in the log.
     """
-    with db.graceful_shutdown() as stopping, opened(settings, timeout=20.0, required=True):
+    with db.graceful_shutdown() as stopping, opened(settings, timeout=timeout, required=True):
         if once:
             done = db.outbox.deliver(source)
             delivered, failed = done.delivered, done.failed
         else:
             delivered = failed = 0
-            with _told_what_is_logged(output):
+            with told_what_is_logged(output, "datalayer.outbox"):
                 for done in passes(source, stopping, _INTERVAL_SECONDS):
                     delivered, failed = delivered + done.delivered, done.failed
     report = {"delivered": delivered, "refused": failed}
@@ -72,36 +83,9 @@ def run(output: Output, settings: Settings, *, source: str, once: bool = False) 
     return ExitCode.PENDING if failed else ExitCode.OK
 
 
-class _Told(logging.Handler):
-    """Says on standard error what the log would say, where nobody listens to it."""
-
-    def __init__(self, output: Output) -> None:
-        super().__init__(logging.WARNING)
-        self._output = output
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say it, without tracebacks."""
-        self._output.message(redact(record.getMessage()))
-
-
-@contextmanager
-def _told_what_is_logged(output: Output) -> Iterator[None]:
-    ours = logging.getLogger("datalayer.outbox")
-    handlers = [*logging.getLogger("datalayer").handlers, *logging.getLogger().handlers]
-    if not all(isinstance(handler, logging.NullHandler) for handler in handlers):
-        yield
-        return
-    told = _Told(output)
-    ours.addHandler(told)
-    try:
-        yield
-    finally:
-        ours.removeHandler(told)
-
-
-def show(output: Output, settings: Settings, *, source: str) -> ExitCode:
+def show(output: Output, settings: Settings, *, source: str, timeout: float = 20.0) -> ExitCode:
     """Tell how many documents wait and how old the oldest is."""
-    with opened(settings, timeout=20.0, required=True):
+    with opened(settings, timeout=timeout, required=True):
         found = db.outbox.waiting(source)
     report = {
         "waiting": found.entries,

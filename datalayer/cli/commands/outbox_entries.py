@@ -12,7 +12,7 @@ from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode
 from datalayer.cli.options import Parser, count, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.tables import Styled, Table
+from datalayer.cli.tables import Name, Prose, Styled, Table
 from datalayer.outbox import repairing
 from datalayer.outbox.repairing import Listed
 
@@ -132,8 +132,11 @@ def _tell_what_would_be_done(
     return ExitCode.OK
 
 
+_TIMES = ("added", "failing since")
+
+
 def _table(found: Sequence[Listed]) -> Table:
-    columns = ("entry", "state", "target", "reason", "attempts", "added", "failing since")
+    columns = ("entry", "state", Name("target"), Prose("reason"), "attempts", *_TIMES)
     return Table(columns=columns, rows=[_row(each) for each in found])
 
 

@@ -10,7 +10,7 @@ from datalayer.cli.connecting import Databases, opened
 from datalayer.cli.failures import ExitCode
 from datalayer.cli.options import Commands, connection_options, count, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.tables import Table
+from datalayer.cli.tables import Name, Table
 from datalayer.errors import DataLayerError
 from datalayer.settings import Settings
 
@@ -78,6 +78,6 @@ def _rounded(milliseconds: float | None) -> float | None:
 def _table(report: dict[str, Any]) -> Table:
     figures = ("sent", "answered", "min_ms", "median_ms", "max_ms")
     return Table(
-        columns=("alias", *(name.replace("_", " ") for name in figures)),
+        columns=(Name("alias"), *(name.replace("_", " ") for name in figures)),
         rows=[(alias, *(entry[figure] for figure in figures)) for alias, entry in report.items()],
     )

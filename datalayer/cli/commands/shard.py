@@ -12,7 +12,7 @@ from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode
 from datalayer.cli.options import Commands, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.tables import Cell, Styled, Table
+from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.settings import Settings
 from datalayer.sharding import Sharding
 
@@ -103,7 +103,7 @@ def sync(
             "actions": [action.as_dict() for action in actions],
             "left": [each.as_dict() for each in left],
         },
-        [Table(("alias", "collection", "action", "key"), rows)],
+        [Table((Name("alias"), Name("collection"), "action", Prose("key")), rows)],
     )
     for each in left:
         output.message(
@@ -115,7 +115,8 @@ def sync(
 
 def _table(found: Sequence[Sharding]) -> Table:
     rows = [_row(each) for each in found]
-    return Table(("alias", "collection", "declared", "actual", "state", "documents"), rows)
+    names = (Name("alias"), Name("collection"))
+    return Table((*names, *map(Prose, ("declared", "actual", "state", "documents"))), rows)
 
 
 def _row(each: Sharding) -> tuple[Cell, ...]:

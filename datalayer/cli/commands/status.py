@@ -9,7 +9,7 @@ from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode
 from datalayer.cli.options import Commands, connection_options, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.tables import Table, state_cell
+from datalayer.cli.tables import Hosts, Name, Table, state_cell
 from datalayer.health import verdict
 from datalayer.settings import Settings
 
@@ -50,10 +50,10 @@ def status_table(report: Mapping[str, Any]) -> Table:
     """One line for each database of a status."""
     return Table(
         columns=(
-            "alias",
+            Name("alias"),
             "state",
-            "database",
-            "hosts",
+            Name("database"),
+            Hosts("hosts"),
             "version",
             "latency ms",
             "open",
@@ -64,6 +64,7 @@ def status_table(report: Mapping[str, Any]) -> Table:
             "p95 ms",
         ),
         rows=[_row(entry) for entry in report.values()],
+        cut=5,
     )
 
 

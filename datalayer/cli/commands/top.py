@@ -6,6 +6,7 @@ import re
 import signal
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count as counting
@@ -13,22 +14,27 @@ from time import monotonic
 from typing import Any
 
 import pymongo
-from pymongo.errors import PyMongoError
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.cli.commands.status import code_for, status_table
 from datalayer.cli.connecting import Databases, opened
 from datalayer.cli.failures import ExitCode
 from datalayer.cli.options import Commands, connection_options, count, seconds, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.tables import Table
-from datalayer.core import Connection, registry
+from datalayer.cli.tables import Name, Prose, Table
+from datalayer.core import registry
+from datalayer.doctor.client import asking_client
+from datalayer.driver_errors import kind_of
 from datalayer.server_codes import AUTHORISATION, code_of
-from datalayer.settings import Settings
+from datalayer.settings import DatabaseSettings, Settings
 from datalayer.shutdown import graceful_shutdown
+from datalayer.waiting import seen
 
 __all__ = ["add_to", "top"]
 
 _MOST_OPERATIONS = 20
+_CONNECTIONS = ("current", "active", "available")
 _WITHOUT = ("asserts", "electionMetrics", "metrics", "repl", "tcmalloc", "wiredTiger", "locks")
 
 
@@ -73,15 +79,16 @@ def top(
     ``SystemExit``, so that the terminal gets its screen back.
     """
     pause = threading.Event()
-    meters: dict[str, _Meter] = {alias: _Meter() for alias in settings}
     with (
         graceful_shutdown(0, signals=[signal.SIGTERM]),
         opened(settings, timeout=timeout) as databases,
-        output.frames() as show,
+        ExitStack() as clients,
+        output.frames(in_place=views != 1) as show,
     ):
+        watched = {alias: _Watched(settings[alias], clients) for alias in settings}
         try:
             for number in counting(1):
-                report = _view(databases, meters, timeout)
+                report = _view(databases, watched, timeout)
                 show(report, _tables(report))
                 if number == views:
                     return code_for(report["databases"])
@@ -106,13 +113,73 @@ class _Meter:
         return round((total - last[1]) / (now - last[0]), 1)
 
 
-def _view(databases: Databases, meters: Mapping[str, _Meter], timeout: float) -> dict[str, Any]:
+class _Watched:
+    """The server of one alias, asked again and again; what it refuses is asked only once."""
+
+    def __init__(self, settings: DatabaseSettings, clients: ExitStack) -> None:
+        self._settings = settings
+        self._clients = clients
+        self._client: MongoClient[Any] | None = None
+        self._meter = _Meter()
+        self._may_see_status = self._may_see_others = True
+
+    def look(self, timeout: float) -> dict[str, Any]:
+        """The server's figures and what it is working on."""
+        if self._settings.kind == "mongomock":
+            return _nothing("mongomock has no server")
+        report = _nothing(None)
+        try:
+            with pymongo.timeout(timeout):
+                client = self._opened(timeout)
+                report |= self._figures(client) if self._may_see_status else {}
+                report["running"] = self._running(client)
+        except PyMongoError as exc:
+            report["problem"] = f"the server did not tell ({kind_of(exc)})"
+        if not self._may_see_status:
+            report["problem"] = "the user lacks the role clusterMonitor"
+        return report
+
+    def _opened(self, timeout: float) -> MongoClient[Any]:
+        if self._client is None:
+            uri = registry.uri_for(self._settings) if self._settings.kind == "embedded" else None
+            self._client = self._clients.enter_context(
+                asking_client(self._settings, uri, timeout, name="top")
+            )
+        return self._client
+
+    def _figures(self, client: MongoClient[Any]) -> dict[str, Any]:
+        try:
+            answer = client.admin.command({"serverStatus": 1, **dict.fromkeys(_WITHOUT, 0)})
+        except OperationFailure as exc:
+            if code_of(exc) not in AUTHORISATION:
+                raise
+            self._may_see_status = False
+            return {}
+        connections = answer["connections"]
+        return {
+            "connections": {name: connections.get(name) for name in _CONNECTIONS},
+            "operations_per_second": self._meter.per_second(sum(answer["opcounters"].values())),
+        }
+
+    def _running(self, client: MongoClient[Any]) -> list[dict[str, Any]]:
+        """Everyone's operations, or those of the configured user; that takes no privilege."""
+        if self._may_see_others:
+            try:
+                return _running(client, self._settings.database, all_users=True)
+            except OperationFailure as exc:
+                if code_of(exc) not in AUTHORISATION:
+                    raise
+                self._may_see_others = False
+        return _running(client, self._settings.database, all_users=False)
+
+
+def _view(databases: Databases, watched: Mapping[str, _Watched], timeout: float) -> dict[str, Any]:
     report = databases.status(timeout)
     for alias, entry in report.items():
         entry["server"] = (
-            _server(registry.connection(alias), meters[alias], timeout)
+            watched[alias].look(timeout)
             if entry["connected"]
-            else _nothing(entry["last_error"] or "it does not answer")
+            else _nothing(_why_not(alias, entry))
         )
     return {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -120,49 +187,32 @@ def _view(databases: Databases, meters: Mapping[str, _Meter], timeout: float) ->
     }
 
 
-def _server(connection: Connection, meter: _Meter, timeout: float) -> dict[str, Any]:
-    if connection.settings.kind == "mongomock":
-        return _nothing("mongomock has no server")
-    try:
-        with pymongo.timeout(timeout):
-            answer = connection.client.admin.command(
-                {"serverStatus": 1, **dict.fromkeys(_WITHOUT, 0)}
-            )
-            running = _running(connection)
-    except PyMongoError as exc:
-        if code_of(exc) in AUTHORISATION:
-            return _nothing("the user lacks the role clusterMonitor")
-        return _nothing(f"the server did not tell ({type(exc).__name__})")
-    connections = answer["connections"]
-    return {
-        "connections": {
-            name: connections.get(name) for name in ("current", "active", "available")
-        },
-        "operations_per_second": meter.per_second(sum(answer["opcounters"].values())),
-        "running": running,
-        "problem": None,
-    }
+def _why_not(alias: str, entry: Mapping[str, Any]) -> str:
+    connection = registry.find(alias)
+    if connection is None:  # it was refused, and nobody looks for it any more
+        return str(entry["last_error"] or "it does not answer")
+    return seen(connection)
 
 
-def _nothing(problem: str) -> dict[str, Any]:
+def _nothing(problem: str | None) -> dict[str, Any]:
     return {
-        "connections": dict.fromkeys(("current", "active", "available")),
+        "connections": dict.fromkeys(_CONNECTIONS),
         "operations_per_second": None,
         "running": [],
         "problem": problem,
     }
 
 
-def _running(connection: Connection) -> list[dict[str, Any]]:
-    """The operations at work on the alias's database, the longest first.
+def _running(client: MongoClient[Any], database: str, *, all_users: bool) -> list[dict[str, Any]]:
+    """The operations at work on a database, the longest first.
 
     The server picks out names and times: what an operation reads or writes is not sent.
     """
-    prefix = f"{connection.settings.database}."
+    prefix = f"{database}."
     first_key = {"$arrayElemAt": [{"$objectToArray": "$command"}, 0]}
-    found = connection.client.admin.aggregate(
+    found = client.admin.aggregate(
         [
-            {"$currentOp": {"allUsers": True, "idleConnections": False}},
+            {"$currentOp": {"allUsers": all_users, "idleConnections": False}},
             {"$match": {"active": True, "ns": {"$regex": f"^{re.escape(prefix)}"}}},
             {"$sort": {"microsecs_running": -1}},
             {"$limit": _MOST_OPERATIONS},
@@ -193,7 +243,7 @@ def _tables(report: Mapping[str, Any]) -> list[Table]:
     tables = [replace(status_table(databases), title=f"databases at {report['time']}")]
     tables.append(
         Table(
-            ("alias", "current", "active", "available", "operations/s", "problem"),
+            (Name("alias"), "current", "active", "available", "operations/s", Prose("problem")),
             [
                 (
                     alias,
@@ -212,6 +262,10 @@ def _tables(report: Mapping[str, Any]) -> list[Table]:
         for operation in server["running"]
     ]
     tables.append(
-        Table(("alias", "operation", "collection", "seconds"), rows, title="running operations")
+        Table(
+            (Name("alias"), "operation", Name("collection"), "seconds"),
+            rows,
+            title="running operations",
+        )
     )
     return tables

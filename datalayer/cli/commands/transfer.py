@@ -19,7 +19,7 @@ from datalayer.cli.failures import ExitCode, UsageError
 from datalayer.cli.models import load_models
 from datalayer.cli.options import Commands, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.tables import Cell, Styled, Table
+from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
 from datalayer.terminal import printable
@@ -104,7 +104,8 @@ def _list(output: Output, options: argparse.Namespace) -> ExitCode:
     settings = settings_of(options)
     with opened(settings, timeout=options.timeout, required=True):
         found = transfer.transfers()
-    columns = ("name", "state", "from", "to", "documents", "begun", "at work")
+    names = (Name("from"), Name("to"))
+    columns = (Name("name"), "state", *names, "documents", "begun", Name("at work"))
     rows: list[tuple[Cell, ...]] = [
         (
             each.name,
@@ -269,7 +270,9 @@ def _plan_table(plan: Plan) -> Table:
         )
         for part in plan.parts
     ]
-    columns = ("from", "to", "documents", "MiB", "filter", "indexes")
+    columns = (
+        Name("from"), Name("to"), "documents", "MiB", Prose("filter"), Prose("indexes"),
+    )  # fmt: skip
     title = f"{plan.name}: {'move' if plan.move else 'copy'} by {plan.method}"
     return Table(columns, rows, f"{title}, conflicts {plan.conflicts}")
 
@@ -287,7 +290,7 @@ def _report_table(report: Report) -> Table:
     ]
     if report.seconds_left:
         rows.append(("at work", report.holder))
-    return Table(("transfer", report.name), rows)
+    return Table(("transfer", Name(report.name)), rows)
 
 
 def _state_cell(report: Report) -> Styled:

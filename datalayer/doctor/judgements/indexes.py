@@ -31,7 +31,10 @@ def _differences(session: Session) -> Iterator[Remark]:
     if isinstance(differences, Unknown):
         yield skipped(f"the models' indexes: {differences.why}")
     elif not session.models:
-        yield skipped("the models' indexes: no model of this database is imported")
+        yield skipped(
+            "the models' indexes: no model of this database is imported",
+            "name the modules that define yours: datalayer doctor --models PACKAGE.MODULE",
+        )
     elif not differences:
         yield ok(f"the indexes are as {session.models} models declare them")
     else:

@@ -104,10 +104,10 @@ def password_hasher() -> PasswordHasher:
     """
     try:
         import argon2
-    except ImportError as exc:
+    except ImportError:
         raise ConfigurationError(
             'passwords need argon2-cffi: pip install "mongoengine-datalayer[security]"'
-        ) from exc
+        ) from None
     return argon2.PasswordHasher()
 
 
