@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Generic, TypeVar
 
+from datalayer.monkey_patching import gevent_of_threads
+
 __all__ = ["SingleFlight", "side_by_side", "signals_held"]
 
 Result = TypeVar("Result")
@@ -77,8 +79,11 @@ def signals_held() -> Iterator[None]:
     A signal for the process goes to any thread that has not blocked it. A handler written in C
     that ends the process there, as uWSGI's does, waits for the very thread that it interrupted.
     Signals that reach the calling thread meanwhile are handled at the end.
+
+    Greenlets in the place of threads share the mask of the one thread there is, and another of
+    them may hold and release the signals while one waits within: nothing is held for them.
     """
-    if sys.platform == "win32":
+    if sys.platform == "win32" or gevent_of_threads() is not None:
         yield
         return
     # Those of a thread's own faults stay: faulthandler tells of them.
