@@ -94,13 +94,16 @@ def test_the_circuit_breaker_stays_open_for_its_time(report: dict[str, Any]) -> 
 # Those that tell a point in time to somebody, and measure nothing with it.
 TELLS_THE_TIME = {
     "cli/commands/top.py",  # when a frame was drawn
+    "contrib/flask/remembering.py",  # how old what a browser brings back is
     "core.py",  # connected_since
     "demo/story.py",  # the dates of made-up documents
+    "doctor/facts.py",  # whether a server is past its end of life today
     "doctor/judgements/indexes.py",  # the server's own figures, since a point in time
     "doctor/tls.py",  # when a certificate ends
     "documents/times.py",  # what documents hold
     "models/business/profile.py",  # how old a person is
     "monitoring/commands.py",  # when a slow command had ended
+    "monitoring/failures.py",  # when something failed last
     "outbox/adding.py",  # when something was written down
     "outbox/waiting.py",  # for how long something has waited in a collection
     "recorder/encoding.py",  # the time in an id, and of an event
@@ -108,6 +111,8 @@ TELLS_THE_TIME = {
     "recorder/spooling.py",  # for how long something has waited on disk
     "web/endpoints.py",  # when the health was looked at
     "web/snapshot.py",  # when the status page was made
+    "web/workers/publishing.py",  # since when a worker runs
+    "web/workers/report.py",  # when a worker wrote its report
 }
 
 

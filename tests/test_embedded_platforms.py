@@ -184,7 +184,8 @@ def test_the_spool_is_refused_where_its_locks_are_missing(
 
 
 WITHOUT_POSIX = """
-import os, signal, sys
+import logging, os, signal, sys
+logging.getLogger("datalayer").addHandler(logging.NullHandler())  # of what mongomock lacks
 sys.modules.update(dict.fromkeys(["fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"]))
 for module, names in {
     os: ["O_NOFOLLOW", "fork", "geteuid", "getuid", "killpg", "pread", "register_at_fork"],

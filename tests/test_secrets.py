@@ -342,7 +342,8 @@ def test_the_lines_of_the_drivers_traceback_stay(auth_mongod: EmbeddedMongo) -> 
     uri = f"mongodb://app:{PASSWORD}@{auth_mongod.hosts[0]}/people?authSource=admin"
     with pytest.raises(AuthenticationError) as caught:
         db.connect_all(Settings(databases={"default": uri, "database1": "mongomock://a"}))
-    assert "in _authenticate_scram\n" in "".join(traceback.format_exception(caught.value))
+    of_the_driver = caught.value.__context__
+    assert "in _authenticate_scram\n" in "".join(traceback.format_exception(of_the_driver))
 
 
 def test_a_refused_password_is_not_shown(auth_mongod: EmbeddedMongo) -> None:

@@ -148,7 +148,7 @@ class _Reply:
             raise error
         logger.warning(
             "answering 503: %s",
-            error,
+            getattr(error, "message", error),
             extra={"event": "temporary_failure", "alias": getattr(error, "alias", None)},
         )
         self._announced = None

@@ -13,7 +13,10 @@ __all__ = ["UntrustedError", "entry_exists", "open_directory", "open_file"]
 logger = logging.getLogger("datalayer.recorder")
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+# Windows lacks some of these; what opens files here is refused or left out there.
+_FLAGS = os.O_RDWR
+for _name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):
+    _FLAGS |= getattr(os, _name, 0)
 
 
 class UntrustedError(OSError):

@@ -290,4 +290,4 @@ def test_a_machine_without_django_is_told_what_to_install() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1
-    assert 'ImportError: datalayer.contrib.django needs Django: pip install "data' in done.stderr
+    assert 'ImportError: datalayer.contrib.django needs Django: pip install "mongo' in done.stderr

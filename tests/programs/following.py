@@ -192,9 +192,21 @@ class Reader:
         if has_ended(pid):
             return
         os.killpg(pid, signal.SIGINT if "runserver" in command else signal.SIGTERM)
+        soon = time.monotonic() + PATIENCE_SECONDS
+        while not has_ended(pid):
+            if time.monotonic() > soon:
+                # A worker that was just starting had no handlers yet, and may have missed it.
+                kill(pid)
+                end_of(pid, command, None)
+                return
+            time.sleep(0.01)
         code = end_of(pid, command, None)
         if code not in (0, 130, 143, -signal.SIGTERM, -signal.SIGINT):
             raise Unfollowable(f"`{command}` ended with {code} when it was stopped")
+
+
+PATIENCE_SECONDS = 5
+"""Before what doesn't end is killed, as a reader does; how servers end is tried elsewhere."""
 
 
 class Session:

@@ -6,6 +6,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import json  # noqa: E402
+import logging  # noqa: E402
 import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
@@ -18,6 +19,8 @@ from deeds import Deed, Trace  # noqa: E402
 from datalayer import db  # noqa: E402
 from datalayer.errors import DeadlineExceededError  # noqa: E402
 from datalayer.outbox import relay  # noqa: E402
+
+logging.getLogger("datalayer").addHandler(logging.NullHandler())  # a signal is told otherwise
 
 
 def workers_of(model: Any) -> list[int]:

@@ -45,11 +45,15 @@ def in_a_child(call: Callable[[], object]) -> str:
     return said
 
 
+def _said_of(error: BaseException) -> str:
+    return f"{type(error).__name__}: {getattr(error, 'message', error)}"
+
+
 def _answer(call: Callable[[], object], writing: int) -> None:
     try:
         said = str(call())
     except BaseException as exc:
-        said = f"{type(exc).__name__}: {exc}"
+        said = _said_of(exc)
     finally:
         os.write(writing, said.encode())
         os._exit(0)
@@ -74,7 +78,7 @@ class Child:
         except BaseException as exc:
             if self.pid != 0:
                 raise
-            os.write(self._writing, f"{type(exc).__name__}: {exc}".encode())
+            os.write(self._writing, _said_of(exc).encode())
         if self.pid == 0:
             os._exit(0)
         os.close(self._writing)

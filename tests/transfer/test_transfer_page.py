@@ -47,9 +47,9 @@ def test_the_commands_of_the_page_run_in_order(
         ("rollback", 3, 0),
         ("plan", 3, 0),
         ("run", 0, 0),
-        ("resume", 0, 0),
-        ("run", 0, 0),
-        ("cut-over", 0, 0),
+        ("rollback", 3, 0),
+        ("run", 3, 0),
+        ("cut-over", 3, 0),
     ]
     assert transfer.show("chat-live").state == "done"
 

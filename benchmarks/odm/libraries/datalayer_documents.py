@@ -10,7 +10,7 @@ __all__ = ["Datalayer"]
 
 
 class Datalayer(MongoEngine):
-    packages = ("datalayer", "mongoengine", "pymongo")
+    packages = ("mongoengine-datalayer", "mongoengine", "pymongo")
     base = Document
     embedded_base = EmbeddedDocument
 

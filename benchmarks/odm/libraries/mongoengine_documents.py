@@ -131,7 +131,7 @@ class MongoEngine(Objects):
 class Accelerated(MongoEngine):
     """MongoEngine's own classes and connection, with the engine of ``accelerate()``."""
 
-    packages = ("datalayer", "mongoengine", "pymongo")
+    packages = ("mongoengine-datalayer", "mongoengine", "pymongo")
 
     def __init__(self, uri: str) -> None:
         from datalayer import documents
@@ -150,7 +150,7 @@ def with_the_engine(versions: dict[str, str]) -> dict[str, str]:
     from datalayer.documents.engine.compiled import is_compiled
 
     kind = "core in C" if is_compiled() else "pure Python"
-    return {**versions, "datalayer": f"{versions['datalayer']} ({kind})"}
+    return {**versions, "mongoengine-datalayer": f"{versions['mongoengine-datalayer']} ({kind})"}
 
 
 def _fields(values: Mapping[str, Any]) -> dict[str, Any]:
