@@ -101,11 +101,11 @@ def test_a_paused_holder_is_fenced_when_its_lease_has_run_out(
     databases: Databases, tmp_path: Path
 ) -> None:
     databases.fill(2000)
-    with running(databases, tmp_path, "--lease", "1", "--move", "--yes") as process:
+    with running(databases, tmp_path, "--lease", "4", "--move", "--yes") as process:
         wait_until(lambda: copied(databases) >= 100)
         process.send_signal(signal.SIGSTOP)
         try:
-            report = transfer.resume("t", wait_seconds=20)
+            report = transfer.resume("t", wait_seconds=90)
         finally:
             process.send_signal(signal.SIGCONT)
         stdout, stderr = process.communicate(timeout=120)
