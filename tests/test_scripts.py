@@ -54,6 +54,11 @@ def run(bare: Path, task: str) -> str:
     return noted.read_text() if noted.exists() else ""
 
 
+def environments(bare: Path) -> list[str]:
+    """What was made ready."""
+    return [path.name.removeprefix(".ready-") for path in (bare / ".venv").glob(".ready-*")]
+
+
 @pytest.mark.parametrize("task", ["flask-example", "django-example"])
 def test_an_example_installs_nothing_that_it_does_not_need(bare: Path, task: str) -> None:
     assert run(bare, task) == ""
@@ -61,3 +66,14 @@ def test_an_example_installs_nothing_that_it_does_not_need(bare: Path, task: str
 
 def test_the_tests_install_the_browser_that_some_of_them_need(bare: Path) -> None:
     assert "chromium-driver" in run(bare, "test")
+
+
+def test_an_environment_is_taken_for_no_other_one(bare: Path) -> None:
+    run(bare, "flask-example")
+    assert "dev" not in environments(bare)
+
+
+def test_that_of_developers_holds_all_others(bare: Path) -> None:
+    run(bare, "prepare")
+    run(bare, "test")
+    assert environments(bare) == ["dev"]
