@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from datalayer import db
+from datalayer.core import registry
 from datalayer.health import Verdict, verdict
+from datalayer.service import DatabaseService
 
 
 def entry(state: str = "connected", **facts: Any) -> dict[str, Any]:
@@ -74,7 +76,11 @@ def test_a_verdict_can_not_be_changed() -> None:
         verdict({}).ready = True  # type: ignore[misc]
 
 
-def test_it_takes_what_the_facade_gives_before_connecting() -> None:
+def test_it_takes_what_the_facade_gives_before_connecting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    untried = {alias: DatabaseService(alias) for alias in ("default", "database1")}
+    monkeypatch.setattr(registry, "services", untried)
     judged = verdict(db.status())
     assert (judged.live, judged.ready) == (True, False)
     assert judged.reasons[0] == "default: required and disconnected"

@@ -26,7 +26,7 @@ def remembered(
 
     The yes and its time stand in Flask's session, which is signed, together with ``who()``: that
     is to say from the session alone who asks, and ``None`` of a stranger. Somebody else who signs
-    in with the same browser doesn't inherit it.
+    in with the same browser doesn't inherit it::
 
         @remembered(lambda: session.get("user_id"))
         def is_admin() -> bool:
