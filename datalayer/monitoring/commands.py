@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -85,10 +85,19 @@ class _Thread:
 
 class _Threads(threading.local):
     """Finds the present thread's: one look-up for a command, where each attribute of a
-    ``threading.local`` would take one."""
+    ``threading.local`` would take one.
 
-    def __init__(self) -> None:
-        self.present = _Thread()  # run in each thread at its first look-up
+    Made when it is first asked for, rather than in ``__init__``: making it may run the garbage
+    collector, and what that closes, a forgotten cursor say, sends a command of this thread.
+    """
+
+    present: _Thread
+
+    def __getattr__(self, name: str) -> _Thread:
+        if name != "present":
+            raise AttributeError(name)
+        made = _Thread()
+        return cast(_Thread, self.__dict__.setdefault(name, made))
 
 
 class CommandMonitor(CommandListener):

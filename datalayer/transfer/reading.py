@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from typing import Any, cast
@@ -74,7 +74,7 @@ def batches(
 class _Ahead:
     """Takes batches in a thread, so that reading goes on while writers work."""
 
-    def __init__(self, source: Iterator[Batch]) -> None:
+    def __init__(self, source: Generator[Batch, None, None]) -> None:
         self._source = source
         self._queue: Queue[Batch | BaseException | None] = Queue(_AHEAD)
         self._ended = threading.Event()
@@ -101,9 +101,10 @@ class _Ahead:
 
     def _run(self) -> None:
         try:
-            for batch in self._source:
-                if not self._put(batch):
-                    return
+            with closing(self._source):  # with its cursor, in this thread
+                for batch in self._source:
+                    if not self._put(batch):
+                        return
             self._put(None)
         except BaseException as exc:  # noqa: BLE001 - raised again by the thread that waits
             self._put(exc)
@@ -151,7 +152,9 @@ def keeps_order(part: Part) -> bool:
     return bool(part.options.get("capped"))
 
 
-def _in_order(place: Place, part: Part, plan: Plan, known: Set[bytes]) -> Iterator[Batch]:
+def _in_order(
+    place: Place, part: Part, plan: Plan, known: Set[bytes]
+) -> Generator[Batch, None, None]:
     cursor = place.collection(part.source).find_raw_batches(
         dict(part.filter), sort=[("$natural", 1)], batch_size=plan.batch_size
     )
@@ -163,7 +166,7 @@ def _in_order(place: Place, part: Part, plan: Plan, known: Set[bytes]) -> Iterat
         yield from _batches(pages, plan)
 
 
-def _read(place: Place, part: Part, plan: Plan, after: Any) -> Iterator[Batch]:
+def _read(place: Place, part: Part, plan: Plan, after: Any) -> Generator[Batch, None, None]:
     query = dict(part.filter)
     if after is not BEGINNING:
         # In an expression, an id is compared with ids of every type; in a query, only with
