@@ -135,6 +135,14 @@ def within_the_deadline(write: WriteOnce) -> WriteOnce:
 OURS = (save, save, count_up, count_up)
 
 
+@pytest.fixture(autouse=True)
+def pauses_of_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own between two looks at a server: its one further attempt counts on them while a
+    primary is stepping down."""
+    monkeypatch.setattr("pymongo.common.MIN_HEARTBEAT_INTERVAL", 0.5)
+    monkeypatch.setattr("pymongo.network_layer._POLL_TIMEOUT", 0.5, raising=False)
+
+
 @pytest.fixture
 def settings(replset: EmbeddedMongo) -> Iterator[Settings]:
     with model_registry(Payment), connected(settings_for(replset)) as settings:
