@@ -48,11 +48,6 @@ _CLOSE_SECONDS = 0.5
 """Closing ends the server's sessions first, and would wait for a server that is away."""
 
 
-_inherited: list[MongoClient[Any]] = []
-"""Clients of this process's parents, kept until it ends: sockets that the parent also holds would
-be closed with them, and the driver would warn of each."""
-
-
 class Connection:
     """One alias's client, with its settings, its monitors and what was prepared on it.
 
@@ -142,7 +137,7 @@ class Connection:
         if self._client is not None:
             if self.settings.kind != "mongomock":
                 abandon_client(self._client)
-            _inherited.append(self._client)
+            registry.inherited.append(self._client)
             self._client = None
 
 
@@ -165,6 +160,9 @@ class Registry:
         that holds the application's settings puts its own function here."""
         self.observers: Callable[[DatabaseSettings], Observer] | None = None
         """Makes who is told of each command of a database, for each that is connected."""
+        self.inherited: list[MongoClient[Any]] = []
+        """Clients of this process's parents, kept until it ends: sockets that the parent also
+        holds would be closed with them, and the driver would warn of each."""
         self.on_open: list[Callable[[Connection], object]] = []
         """Called with each connection whose client this process opens; must return at once."""
         self.on_close: list[Callable[[Connection], object]] = []

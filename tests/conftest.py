@@ -9,13 +9,13 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 
 import pytest
 from canaries import Guard
 from credentials import APP_USER
-from file_order import begins_before
 from places import CAREFUL, PLAIN, Place
 from pymongo import MongoClient
 
@@ -35,10 +35,6 @@ def pytest_xdist_auto_num_workers() -> int:
     """``-n auto``: twice as many as there are processors, as many tests wait for servers; no more
     than eight, as each worker has servers of its own."""
     return min(2 * (os.cpu_count() or 1), 8)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: begins_before(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")
@@ -71,9 +67,19 @@ def servers_are_looked_at_often() -> Iterator[None]:
     monitor hears of the fault within another half, whatever the options say; hundreds of tests
     would wait for it. PyMongo's own tests shorten the former, too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pymongo.common.MIN_HEARTBEAT_INTERVAL", 0.1)
-        patch.setattr("pymongo.network_layer._POLL_TIMEOUT", 0.1, raising=False)
+        set_pauses(patch, 0.1)
         yield
+
+
+@pytest.fixture
+def pauses_of_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own, for tests of what depends on them."""
+    set_pauses(monkeypatch, 0.5)
+
+
+def set_pauses(patch: pytest.MonkeyPatch, seconds: float) -> None:
+    patch.setattr("pymongo.common.MIN_HEARTBEAT_INTERVAL", seconds)
+    patch.setattr("pymongo.network_layer._POLL_TIMEOUT", seconds, raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +135,15 @@ def short_lived_transactions(place: Place) -> Iterator[None]:
         # What is left of them now: the server would look for it again after half a minute.
         client.admin.command("killAllSessions", [])
         client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=60)
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A server that accepts connections and never answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
 
 
 @pytest.fixture

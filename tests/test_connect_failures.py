@@ -98,12 +98,12 @@ def test_a_server_that_stays_down_is_told_within_the_deadline(
     assert error.reason == "refused"
 
 
+@pytest.mark.usefixtures("pauses_of_the_driver")
 def test_no_attempt_begins_at_the_very_end(
     proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The driver would look for a server for half a second after the deadline."""
     monkeypatch.setattr("random.uniform", lambda shortest, longest: longest)
-    monkeypatch.setattr("pymongo.common.MIN_HEARTBEAT_INTERVAL", 0.5)  # the driver's own
     verified: list[float] = []
 
     def count(connection: Connection, timeout_seconds: float) -> float:
