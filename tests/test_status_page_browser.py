@@ -24,6 +24,7 @@ from datalayer.contrib.wsgi import HealthApp
 from datalayer.core import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.monitoring import Bucket, SlowCommand
+from datalayer.recorder import Recorder
 from datalayer.web.snapshot import Figures, Snapshot
 from datalayer.web.work import Work
 
@@ -80,7 +81,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Where the page is served, with the headers that it is always served with."""
-    app = HealthApp(token=TOKEN, timeout_seconds=1.0)
+    app = HealthApp(token=TOKEN, timeout_seconds=30.0)
     with make_server("127.0.0.1", free_port(), app, _Server, _Silent) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -242,8 +243,10 @@ def test_a_tile_leads_to_its_database(
 
 
 def test_the_page_of_real_databases_follows_them(
-    browser: Browser, address: str, mongod: EmbeddedMongo
+    browser: Browser, address: str, mongod: EmbeddedMongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The application's recorder counts for as long as the process lives, other tests' losses too.
+    monkeypatch.setattr("datalayer.recorder.stats", Recorder().stats)
     with FaultyProxy(mongod.hosts[0]) as proxy, model_registry():
         uris = {
             "default": mongod.uri_for("test_page_default"),

@@ -82,21 +82,31 @@ def _overwrites(document: Any, parts: list[str]) -> bool:
 
 
 def _holds_part(loaded: bool | Projection, value: Any) -> bool:
-    is_part = isinstance(loaded, Projection)
-    if isinstance(value, EmbeddedDocument):
-        return _lacks_some(value) or (is_part and not isinstance(value, Partial))
-    if isinstance(value, list):
-        items = list(list.__iter__(value))
-        if isinstance(loaded, Projection) and loaded.is_slice:
-            return True
-        if is_part and not all(isinstance(item, EmbeddedDocument) for item in items):
-            return True
-        return any(
-            _holds_part(loaded if isinstance(item, EmbeddedDocument) else True, item)
-            for item in items
-        )
-    if isinstance(value, dict):
-        return is_part or any(_holds_part(True, item) for item in dict.values(value))
+    """Whether ``value``, of which ``loaded`` was asked for, lacks something that is stored.
+
+    A loop rather than a recursion: what is refused for its levels only afterwards may have
+    more of them than the stack has room for.
+    """
+    waiting = [(loaded, value)]
+    while waiting:
+        loaded, value = waiting.pop()
+        is_part = isinstance(loaded, Projection)
+        if isinstance(value, EmbeddedDocument):
+            if _lacks_some(value) or (is_part and not isinstance(value, Partial)):
+                return True
+        elif isinstance(value, list):
+            items = list(list.__iter__(value))
+            are_documents = [isinstance(item, EmbeddedDocument) for item in items]
+            if isinstance(loaded, Projection) and (loaded.is_slice or not all(are_documents)):
+                return True
+            waiting.extend(
+                (loaded if is_document else True, item)
+                for item, is_document in zip(items, are_documents, strict=True)
+            )
+        elif isinstance(value, dict):
+            if is_part:
+                return True
+            waiting.extend((True, item) for item in dict.values(value))
     return False
 
 

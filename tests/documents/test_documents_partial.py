@@ -687,3 +687,14 @@ def test_on_mongomock_it_is_fetched_too(shared: Settings) -> None:
     finally:
         db.disconnect_all()
         db.connect_all(shared)
+
+
+def test_a_value_of_far_too_many_levels_is_refused_in_a_process_that_has_loaded_parts() -> None:
+    key = stored().id
+    value: Any = 1
+    for _ in range(400):
+        value = {"a": value}
+    assert Fast.objects.only("code").get(id=key).code == "a"  # from here on, documents are looked at
+    document = Fast(code="b", any=value)
+    with pytest.raises(me.ValidationError):
+        document.save(validate=False)
