@@ -12,12 +12,14 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from canaries import Guard
 from credentials import APP_USER
 from places import CAREFUL, PLAIN, Place
 from pymongo import MongoClient
+from shared_servers import shared_server
 
 from datalayer.embedded import EmbeddedMongo
 
@@ -35,6 +37,13 @@ def pytest_xdist_auto_num_workers() -> int:
     """``-n auto``: twice as many as there are processors, as many tests wait for servers; no more
     than eight, as each worker has servers of its own."""
     return min(2 * (os.cpu_count() or 1), 8)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from scheduling import ByServers  # needs xdist, which may be missing
+
+    return ByServers(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
@@ -85,13 +94,13 @@ def set_pauses(patch: pytest.MonkeyPatch, seconds: float) -> None:
 @pytest.fixture(scope="session")
 def mongod() -> Iterator[EmbeddedMongo]:
     """One server, which takes ``failCommand`` and the other test commands."""
-    with EmbeddedMongo(test_commands=True, in_memory=True) as server:
+    with shared_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def shared_replset() -> Iterator[EmbeddedMongo]:
-    with EmbeddedMongo(3, test_commands=True, in_memory=True) as servers:
+    with shared_server(3) as servers:
         yield servers
 
 
@@ -106,7 +115,7 @@ def replset(shared_replset: EmbeddedMongo) -> Iterator[EmbeddedMongo]:
 @pytest.fixture(scope="session")
 def auth_mongod() -> Iterator[EmbeddedMongo]:
     """One server with access control; its user is ``APP_USER``."""
-    with EmbeddedMongo(auth=APP_USER, test_commands=True, in_memory=True) as server:
+    with shared_server(auth=APP_USER) as server:
         yield server
 
 

@@ -248,15 +248,16 @@ def test_a_child_does_not_hold_its_dead_parents_spool(
     environment: dict[str, str], proxy: FaultyProxy
 ) -> None:
     script = """
-import os, sys, signal
+import os, sys, time
 sys.path.insert(0, "../recorder")
 from recorded_events import Click
 from datalayer import db, recorder
 db.connect_all()
 for number in range(100):
     recorder.record({"number": number}, Click)
-if not recorder.flush():
-    pass
+recorder.flush()
+while recorder.stats()["spooled"] < 100:
+    time.sleep(0.01)
 if os.fork() == 0:
     print("ready", flush=True)
     sys.stdin.read()
@@ -275,6 +276,7 @@ sys.stdin.read()
         assert parent.stdout is not None
         assert parent.stdout.readline() == "ready\n"
         parent.kill()
+        parent.wait()  # until it is dead the spool is its own
         proxy.restore()
         delivered_by_another(environment)
         wait_until_back()

@@ -8,6 +8,7 @@ import pymongo
 import pytest
 from fresh_databases import model_registry
 from moving import Databases
+from shared_servers import shared_server
 
 from datalayer import db
 from datalayer.embedded import EmbeddedMongo
@@ -22,13 +23,13 @@ def disconnected() -> None:
 @pytest.fixture(scope="session")
 def one_cluster() -> Iterator[EmbeddedMongo]:
     """A cluster of these tests' own, in memory: they wait for the disk again and again."""
-    with EmbeddedMongo(test_commands=True, in_memory=True) as server:
+    with shared_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def other_cluster() -> Iterator[EmbeddedMongo]:
-    with EmbeddedMongo(test_commands=True, in_memory=True) as server:
+    with shared_server() as server:
         yield server
 
 
