@@ -302,7 +302,7 @@ class Registry:
 
         with self._lock:
             if self._embedded is None:
-                self._embedded = EmbeddedMongo()
+                self._embedded = EmbeddedMongo(journal=False)  # it never outlives the process
             return self._embedded.uri_for(settings.database)
 
     def release_unused(self) -> None:

@@ -43,7 +43,7 @@ def datalayer_mongod() -> Iterator[EmbeddedMongo]:
     """A private server, for the whole run: a replica set of one member."""
     from datalayer.embedded import EmbeddedMongo
 
-    with EmbeddedMongo() as server:
+    with EmbeddedMongo(in_memory=True, journal=False) as server:
         yield server
 
 
@@ -55,7 +55,7 @@ def datalayer_replset() -> Iterator[EmbeddedMongo]:
     """
     from datalayer.embedded import EmbeddedMongo
 
-    with EmbeddedMongo(3) as servers:
+    with EmbeddedMongo(3, in_memory=True) as servers:
         yield servers
 
 

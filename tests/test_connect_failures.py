@@ -136,7 +136,7 @@ def test_a_set_without_a_secondary_is_enough_where_the_primary_may_answer(
 
 
 def test_a_server_that_starts_during_the_retries_is_connected(database_name: str) -> None:
-    with EmbeddedMongo() as server:
+    with EmbeddedMongo(in_memory=True, journal=False) as server:
         server.kill(0)
         starting = threading.Thread(target=server.start)
         with told("retry", starting.start):

@@ -430,7 +430,7 @@ def test_a_child_that_ran_no_fork_handlers_is_noticed_by_its_mark(
 
 
 def test_closing_does_not_wait_for_a_server_that_is_gone() -> None:
-    with EmbeddedMongo() as server:
+    with EmbeddedMongo(in_memory=True, journal=False) as server:
         uris = {"default": server.uri_for("shop"), "database1": server.uri_for("events")}
         db.connect_all(
             Settings(databases={a: {"uri": uri, **NO_OTHER_LIMIT} for a, uri in uris.items()})

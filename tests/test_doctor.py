@@ -97,7 +97,7 @@ def closed_port() -> int:
 def test_a_healthy_database_has_no_error_and_every_check_speaks() -> None:
     # A server of its own: the shared one has seen the connections of a thousand tests, and
     # the doctor rightly remarks on that.
-    with EmbeddedMongo() as server:
+    with EmbeddedMongo(in_memory=True, journal=False) as server:
         uri = server.uri_for("shop")
         report = examine(one(uri))
         assert report.healthy

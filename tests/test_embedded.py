@@ -149,6 +149,21 @@ def test_its_files_can_be_kept_in_memory() -> None:
         assert write_and_count(server.uri) == 1
 
 
+def majority_waits_for_the_journal(servers: EmbeddedMongo) -> tuple[bool, int]:
+    """Whether it does, and how often the journal is flushed, in milliseconds."""
+    with Client(servers.uri) as client:
+        config = client.admin.command("replSetGetConfig")["config"]
+        told = client.admin.command({"getParameter": 1, "journalCommitInterval": 1})
+    return config["writeConcernMajorityJournalDefault"], told["journalCommitInterval"]
+
+
+def test_a_majority_waits_for_the_journal_unless_it_is_told_not_to(server: EmbeddedMongo) -> None:
+    assert majority_waits_for_the_journal(server) == (True, 100)
+    with EmbeddedMongo(in_memory=True, journal=False) as quick:
+        assert majority_waits_for_the_journal(quick) == (False, 500)
+        assert write_and_count(quick.uri) == 1
+
+
 def test_tmpdir_says_where_its_files_are(tmp_path: Path) -> None:
     program = """
 from datalayer.embedded import EmbeddedMongo

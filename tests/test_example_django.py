@@ -19,6 +19,8 @@ from running_servers import ANSWER_SECONDS, Running, installed, running, wait_un
 
 from datalayer.embedded import EmbeddedMongo
 
+pytestmark = pytest.mark.applications
+
 EXAMPLE = Path(__file__).parent.parent / "examples" / "django_app"
 TOKEN = "a-token-of-the-tests"
 WARNINGS = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]

@@ -35,7 +35,7 @@ STRAGGLING_SECONDS = 3.0
 """How long after the election a request may still be told 503: one that found its server gone, on
 a machine that is busy."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.applications, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_the_example_s_own_tests_pass_side_by_side() -> None:

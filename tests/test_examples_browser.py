@@ -14,6 +14,8 @@ from running_servers import Running, running, wait_until
 
 from datalayer.embedded import EmbeddedMongo
 
+pytestmark = pytest.mark.applications
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PHONE, DESK = 390, 1440
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"

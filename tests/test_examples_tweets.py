@@ -27,6 +27,8 @@ from datalayer import Settings, db
 from datalayer.embedded import EmbeddedMongo
 from datalayer.models import AnalyticsEvent, ChatMessage, Conversation, Profile, User
 
+pytestmark = pytest.mark.applications
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ABSENT = Path("absent.tgz")
 LIMITS = {"real": 20_000, "generated": 2_000}

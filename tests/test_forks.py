@@ -87,7 +87,7 @@ def test_a_pool_of_multiprocessing(environment: dict[str, str]) -> None:
 
 
 def test_a_child_is_told_when_its_database_goes_away() -> None:
-    with EmbeddedMongo() as server:
+    with EmbeddedMongo(in_memory=True, journal=False) as server:
         environment = {**os.environ, "MONGODB_URI": server.uri_for("app")}
         with subprocess.Popen(
             [sys.executable, "telling.py", "unavailable"],

@@ -21,6 +21,8 @@ from pymongo import MongoClient
 
 from datalayer.embedded import EmbeddedMongo
 
+pytestmark = pytest.mark.applications
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))  # `benchmarks` is not installed with the package
 

@@ -38,7 +38,7 @@ print(json.dumps({{
 }}))
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(SECONDS)]
+pytestmark = [pytest.mark.applications, pytest.mark.slow, pytest.mark.timeout(SECONDS)]
 
 
 def run(*words: object, cwd: Path) -> str:

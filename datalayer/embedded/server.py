@@ -27,6 +27,7 @@ _SMALL = (
     *("--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"),
     *("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=20MB)"),
 )
+_RARELY_TO_THE_JOURNAL = ("--journalCommitInterval", "500")  # milliseconds; no more are allowed
 
 
 class EmbeddedMongo:
@@ -44,6 +45,10 @@ class EmbeddedMongo:
         auth: user name and password of a ``root`` user; switches access control on.
         in_memory: keep the files in ``/dev/shm`` where there is one (Linux) that has 512 MB to
             spare; otherwise, and without it, they are in the temporary directory (``TMPDIR``).
+        journal: a majority confirms a write when its journal holds it, as on any server. With
+            ``False`` it does when it has the write: what makes and empties many collections, as
+            tests do, takes half the time, and a member that is killed may lose the last half
+            second. What asks for ``journal=true`` waits for it all the same.
         mongod: the program to run, instead of the one that is found through
             ``DATALAYER_MONGOD``, ``PATH`` or the wheel of the extra ``[embedded]``.
         timeout: the seconds that starting, restarting and electing may each take.
@@ -61,6 +66,7 @@ class EmbeddedMongo:
         test_commands: bool = False,
         auth: tuple[str, str] | None = None,
         in_memory: bool = False,
+        journal: bool = True,
         mongod: str | Path | None = None,
         timeout: float = 30.0,
     ) -> None:
@@ -69,6 +75,7 @@ class EmbeddedMongo:
         program = Path(mongod).absolute() if mongod else find_mongod()
         self._auth = None if auth is None else lambda: auth  # shown by nothing
         self._timeout = timeout
+        self._journal = journal
         # A name of its own, so that a client left over from an earlier set on this port does
         # not take this one for its own.
         self._name = f"datalayer-{secrets.token_hex(4)}"
@@ -77,6 +84,7 @@ class EmbeddedMongo:
         try:
             options = [str(program), "--bind_ip", LOOPBACK, *server_options(), *_SMALL]
             options += ["--replSet", self._name, *self._key_file_option()]
+            options += () if journal else _RARELY_TO_THE_JOURNAL
             options += _parameter_options(parameters or {}, test_commands)
             self._members = [Member(each, self._processes, options) for each in range(members)]
             self._launch()
@@ -214,6 +222,7 @@ class EmbeddedMongo:
                     "_id": self._name,
                     "members": [{"_id": each.number, "host": each.host} for each in self._members],
                     "settings": {"electionTimeoutMillis": _ELECTION_TIMEOUT_MS},
+                    "writeConcernMajorityJournalDefault": self._journal,
                 }
             },
         )

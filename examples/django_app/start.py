@@ -27,7 +27,7 @@ def main(address: str) -> int:
 
             # In this process rather than as embedded://neighbours in the settings: the server
             # outlives the restarts of runserver, which come with every change of the code.
-            server = at_the_end.enter_context(EmbeddedMongo())
+            server = at_the_end.enter_context(EmbeddedMongo(journal=False))
             os.environ["MONGODB_URI"] = server.uri_for("neighbours")
             os.environ["DATABASE1_URI"] = server.uri_for("neighbours_analytics")
         token = os.environ.setdefault("DATALAYER_STATUS_TOKEN", secrets.token_urlsafe(24))

@@ -29,7 +29,7 @@ def main() -> None:
     with ExitStack() as at_the_end:
         if "MONGODB_URI" not in os.environ:
             print("starting a private MongoDB server ...", flush=True)
-            server = at_the_end.enter_context(EmbeddedMongo())
+            server = at_the_end.enter_context(EmbeddedMongo(journal=False))
             os.environ["MONGODB_URI"] = server.uri_for("flea_market")
         admin = PEOPLE[0].email
         app = create_app({"SECRET_KEY": secrets.token_hex(), "ADMINS": [admin]})

@@ -15,7 +15,7 @@ _servers: list[EmbeddedMongo] = []
 
 
 def pytest_configure(config: Any) -> None:
-    server = EmbeddedMongo(members=1)
+    server = EmbeddedMongo(in_memory=True, journal=False)
     _servers.append(server)
     host, port = server.hosts[0].split(":")
     connection.DEFAULT_HOST, connection.DEFAULT_PORT = host, int(port)

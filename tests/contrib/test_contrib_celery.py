@@ -34,6 +34,8 @@ from datalayer.errors import (
     UnavailableError,
 )
 
+pytestmark = pytest.mark.applications
+
 PREFORK = ("prefork", "--concurrency", "2")
 POOLS = {"prefork": PREFORK, "threads": ("threads", "--concurrency", "2"), "solo": ("solo",)}
 

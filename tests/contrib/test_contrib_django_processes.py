@@ -18,6 +18,8 @@ from running_servers import PROGRAMS, Running, installed, running, wait_until
 
 from datalayer.embedded import EmbeddedMongo
 
+pytestmark = pytest.mark.applications
+
 MANAGE = str(PROGRAMS / "django_site" / "manage.py")
 SITE = "django_site.wsgi:application"
 WARNINGS = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]

@@ -25,6 +25,8 @@ from datalayer.core import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError, UnavailableError
 
+pytestmark = pytest.mark.applications
+
 __all__ = ["clean_environment"]
 
 

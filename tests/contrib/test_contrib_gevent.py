@@ -20,6 +20,8 @@ from datalayer import Settings, db
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError
 
+pytestmark = pytest.mark.applications
+
 pytest.importorskip("gevent", reason="there is no wheel of gevent for this platform")
 
 WORKERS = 2

@@ -31,6 +31,8 @@ from datalayer.contrib import workers
 from datalayer.contrib.gunicorn import post_worker_init, worker_exit
 from datalayer.embedded import EmbeddedMongo
 
+pytestmark = pytest.mark.applications
+
 WORKERS = 2
 KINDS = {
     "sync": (),

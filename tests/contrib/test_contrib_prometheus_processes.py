@@ -17,6 +17,8 @@ from running_servers import Running, installed, report_of, running, wait_until
 
 from datalayer.embedded import EmbeddedMongo
 
+pytestmark = pytest.mark.applications
+
 LONG_SECONDS = 120.0
 WORKERS = 3
 REQUESTS = 200

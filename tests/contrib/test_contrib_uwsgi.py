@@ -33,10 +33,13 @@ KINDS = {
     "threads": ("--threads", "2"),
     "lazy-apps": ("--enable-threads", "--lazy-apps"),
 }
-pytestmark = pytest.mark.skipif(
-    not installed("uwsgi").exists(),
-    reason="uWSGI is not installed; it is built from source and needs a C compiler",
-)
+pytestmark = [
+    pytest.mark.applications,
+    pytest.mark.skipif(
+        not installed("uwsgi").exists(),
+        reason="uWSGI is not installed; it is built from source and needs a C compiler",
+    ),
+]
 
 
 IN_ORDER = ("--hook-master-start", "unix_signal:15 gracefully_kill_them_all")

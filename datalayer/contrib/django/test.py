@@ -113,7 +113,7 @@ class DataLayerTestRunnerMixin:
     def _connect(self) -> None:
         uri = self._external
         if uri is None:
-            server = self._at_the_end.enter_context(EmbeddedMongo())
+            server = self._at_the_end.enter_context(EmbeddedMongo(in_memory=True, journal=False))
             uri = server.uri_for("test")
         base = _on_server(uri, f"datalayer_test_{secrets.token_hex(6)}")
         workers = range(1, self.parallel + 1) if self.parallel > 1 else [0]
