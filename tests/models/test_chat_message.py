@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from models_explained import indexes_used
 from mongoengine.errors import ValidationError
 
@@ -115,3 +116,20 @@ def test_what_a_user_wrote_is_listed_by_its_index(chat: Conversation, ann: User)
     message = ChatMessage.send(chat, ann, "hello")
     assert list(ChatMessage.from_sender(ann)) == [message]
     assert indexes_used(ChatMessage.from_sender(ann)) == {"sender_1_sent_at_-1"}
+
+
+def test_a_message_that_is_sent_twice_is_there_once(chat: Conversation, ann: User) -> None:
+    key = ObjectId()
+    one, other = (ChatMessage.send(chat, ann, "hello", key=key) for _ in range(2))
+    assert (one.pk, other.pk, other.sent_at) == (key, key, one.sent_at)
+    assert [each.text for each in ChatMessage.page(chat)] == ["hello"]
+
+
+def test_another_message_under_the_same_key_gets_one_of_its_own(
+    chat: Conversation, ann: User, bob: User
+) -> None:
+    key = ObjectId()
+    for sender, text in ((ann, "hello"), (ann, "anybody?"), (bob, "hello")):
+        ChatMessage.send(chat, sender, text, key=key)
+    said = {(each.sender.id, each.text) for each in ChatMessage.page(chat).no_dereference()}
+    assert said == {(ann.pk, "hello"), (ann.pk, "anybody?"), (bob.pk, "hello")}

@@ -8,7 +8,7 @@ from typing import Any
 from bson import ObjectId
 from bson.errors import InvalidId
 from mongoengine import Q
-from mongoengine.errors import ValidationError
+from mongoengine.errors import NotUniqueError, ValidationError
 from mongoengine.fields import (
     EmbeddedDocumentListField,
     ListField,
@@ -60,8 +60,14 @@ class ChatMessage(BusinessDocument):
     }
 
     @classmethod
-    def send(cls, conversation: Conversation, sender: User, text: str) -> ChatMessage:
+    def send(
+        cls, conversation: Conversation, sender: User, text: str, *, key: ObjectId | None = None
+    ) -> ChatMessage:
         """Add a message to ``conversation``, unread by all but its sender.
+
+        With ``key``, the id that the message is to have, what is sent a second time is there
+        once: the answer is the message that was stored. A form brings the key that was chosen
+        when it was shown. Where another message has it, this one gets an id of its own.
 
         Raises:
             ValidationError: when the sender doesn't take part, or the text is empty or too long.
@@ -69,9 +75,13 @@ class ChatMessage(BusinessDocument):
         readers = conversation.participant_ids()
         if sender.pk not in readers:
             raise ValidationError("only participants write to a conversation", field_name="sender")
-        message = cls(conversation=conversation, sender=sender, text=text)
+        message = cls(id=key, conversation=conversation, sender=sender, text=text)
         message.unread_by = [each for each in readers if each != sender.pk]
-        message.save(force_insert=True)
+        try:
+            message.save(force_insert=True)
+        except NotUniqueError:
+            same = cls.objects(pk=key, conversation=conversation, sender=sender, text=message.text)
+            message = same.first() or cls.send(conversation, sender, text)
         conversation.touch(message.sent_at)
         return message
 

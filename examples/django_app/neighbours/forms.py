@@ -117,9 +117,16 @@ class Nearby(Form):
     kilometres = NumberField(min_value=0.1, max_value=1000, initial=5)
 
 
-class Offer(Form):
-    # The id that the offer will have: a form that is sent twice makes one offer.
+class OnceForm(Form):
+    """Carries the id of what it makes: sent twice, it makes one."""
+
     key = forms.RegexField("^[0-9a-f]{24}$", required=False, widget=forms.HiddenInput)
+
+    def clean_key(self) -> ObjectId:
+        return ObjectId(self.cleaned_data["key"] or None)
+
+
+class Offer(OnceForm):
     title = forms.CharField(max_length=140, widget=_text())
     category = forms.CharField(
         max_length=60, help_text="One word or two, for instance: bicycles.", widget=_text()
@@ -129,11 +136,8 @@ class Offer(Form):
         min_value=Decimal("0.01"), max_digits=12, decimal_places=2, label="Price in EUR"
     )
 
-    def clean_key(self) -> ObjectId:
-        return ObjectId(self.cleaned_data["key"] or None)
 
-
-class Message(Form):
+class Message(OnceForm):
     text = TextField(max_length=4000, label="Your message", widget=_area(3))
 
 

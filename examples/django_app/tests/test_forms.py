@@ -109,6 +109,17 @@ class WhatIsMade(NeighboursTestCase):
             assert answer.headers["Location"] == f"/advertisements/{key[1]}"
         assert Advertisement.objects.get().status == "active"
 
+    def test_a_message_that_is_sent_twice_is_there_once(self) -> None:
+        ada, browser = self.neighbour("ada")
+        grace, _ = self.neighbour("grace")
+        path = f"/chat/{Conversation.between(ada, grace).pk}"
+        key = re.search(r'name="key" value="(\w+)"', text_of(browser.get(path)))
+        assert key is not None
+        for said in ("Hello!", "Hello!", "Still there?"):
+            browser.post(path, {"text": said, "key": key[1]})
+        said_once = [each.text for each in ChatMessage.objects.order_by("id")]
+        assert said_once == ["Hello!", "Still there?"]
+
     def test_nobody_takes_the_id_of_anothers_offer(self) -> None:
         ada, _ = self.neighbour("ada")
         _, stranger = self.neighbour("eve")

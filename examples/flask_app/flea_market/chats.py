@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from datalayer.models import ChatMessage, Conversation, User
 from flea_market.accounts import signed_in
-from flea_market.forms import again, errors_of, text
+from flea_market.forms import again, errors_of, form_id, text
 from flea_market.people import names_of
 from flea_market.web import done, page_of
 
@@ -68,7 +68,9 @@ def show(user: User, key: ObjectId) -> ResponseReturnValue:
 @signed_in
 def say(user: User, key: ObjectId) -> ResponseReturnValue:
     chat, sent = _chat_of(user, key), []
-    errors = errors_of(lambda: sent.append(ChatMessage.send(chat, user, text("text"))))
+    errors = errors_of(
+        lambda: sent.append(ChatMessage.send(chat, user, text("text"), key=form_id()))
+    )
     if errors:
         return again("chat.html", errors, **_shown(chat, user))
     return done(url_for("chats.show", key=key), id=str(sent[0].pk))
@@ -91,6 +93,7 @@ def _shown(chat: Conversation, user: User) -> dict[str, Any]:
     return {
         "other_name": names_of([other]).get(other, "somebody"),
         "latest": before is None,
+        "form_id": ObjectId(),
         "earlier": newest[-1].cursor if len(found) > _MESSAGES else None,
         "messages": [
             {

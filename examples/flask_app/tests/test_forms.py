@@ -186,3 +186,14 @@ def test_an_empty_message_is_not_sent(visitor: Visitor) -> None:
     answer = bruno.post(chat, data={"text": " \r\n "})
     assert (answer.status_code, 'id="text-error"' in answer.text) == (400, True)
     assert ChatMessage.objects.count() == 0
+
+
+def test_a_message_that_is_sent_twice_is_there_once(visitor: Visitor) -> None:
+    visitor("ada")
+    bruno = visitor("bruno")
+    chat = bruno.post(f"/chats/with/{User.by_email('ada@example.org').pk}").location
+    form_id = re.search(r'name="form_id" value="(\w+)"', bruno.get(chat).text)
+    assert form_id is not None
+    for said in ("Hello!", "Hello!", "Still there?"):
+        assert bruno.post(chat, data={"text": said, "form_id": form_id[1]}).status_code == 303
+    assert [each.text for each in ChatMessage.objects.order_by("id")] == ["Hello!", "Still there?"]

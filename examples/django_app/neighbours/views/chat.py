@@ -40,9 +40,10 @@ def show(request: HttpRequest, user: User, key: ObjectId) -> HttpResponse:
     conversation = Conversation.objects(id=key, participants=user.pk).no_dereference().first()
     if conversation is None:
         raise Http404("This is no chat of yours.")
-    form = Message(request.POST or None)
+    form = Message(request.POST or None, initial={"key": ObjectId()})
     if form.is_valid():
-        ChatMessage.send(conversation, user, form.cleaned_data["text"])
+        sent = form.cleaned_data
+        ChatMessage.send(conversation, user, sent["text"], key=sent["key"])
         return redirect("chat", key)
     ChatMessage.mark_read(user, conversation)
     other = _other(conversation, user)
