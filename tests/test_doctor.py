@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -316,7 +317,7 @@ def tls_port(certificate: Path) -> Iterator[int]:
         # MongoDB 7.0 doesn't start without knowing whom it trusts.
         f"--tlsCAFile {certificate} --tlsAllowConnectionsWithoutCertificates"
     )
-    program.write_text(f'#!/bin/sh\nexec {find_mongod()} "$@" {options}\n')
+    program.write_text(f'#!/bin/sh\nexec {quote(str(find_mongod()))} "$@" {options}\n')
     program.chmod(0o755)
     with EmbeddedMongo(mongod=program) as server:
         with MongoClient[dict[str, Any]](server.uri) as client:

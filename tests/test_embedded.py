@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from tempfile import gettempdir
 from time import monotonic, sleep
 from typing import Any
@@ -611,7 +612,7 @@ def test_a_server_that_never_listens_fails_at_the_deadline(tmp_path: Path) -> No
 
 
 def test_a_wrapper_script_and_its_server_end_together(tmp_path: Path) -> None:
-    wrapper = script(tmp_path / "mongod", f'{find_mongod()} "$@"; echo ended')
+    wrapper = script(tmp_path / "mongod", f'{quote(str(find_mongod()))} "$@"; echo ended')
     with EmbeddedMongo(mongod=wrapper) as server:
         with Client(server.uri) as client:
             pid: int = client.admin.command("serverStatus")["pid"]

@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pymongo.common
 import pytest
@@ -538,7 +539,7 @@ def test_plain_connections_to_other_machines_are_reported_once(host: str) -> Non
         "mongodb://db.example.com/shop?tls=true",
         "mongodb://db.example.com/shop?ssl=true",
         "mongodb+srv://cluster.example.com/shop",
-        f"mongodb://db.example.com/shop?tlsCAFile={__file__}",
+        f"mongodb://db.example.com/shop?tlsCAFile={quote(__file__)}",
         "embedded://shop",
         "mongomock://shop",
     ],

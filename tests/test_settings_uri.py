@@ -7,7 +7,7 @@ import socket
 import traceback
 import warnings
 from pathlib import Path
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import pytest
 from pymongo import MongoClient
@@ -16,6 +16,7 @@ from datalayer.errors import ConfigurationError
 from datalayer.settings import DatabaseSettings, Settings, redact
 
 CANARY = "zc4n4ry"
+A_FILE = quote(__file__)
 ESCAPE_USER = "escape the user name with urllib.parse.quote_plus(user_name)"
 ESCAPE_PASSWORD = "escape the password with urllib.parse.quote_plus(password)"
 RESERVED = "a reserved character (one of @ : / ? # [ ] %)"
@@ -348,9 +349,9 @@ def test_a_wrong_value_is_told_with_what_it_must_be(option: str) -> None:
         ("mongodb://a/shop?journal=true&fsync=true", "sets both journal and fsync"),
         ("mongodb://a/shop?tls=true&ssl=false", "sets tls and ssl differently"),
         ("mongodb://a/shop?tlsInsecure=true&tlsAllowInvalidHostnames=true", "combines tlsIns"),
-        (f"mongodb://a/shop?tls=false&tlsCAFile={__file__}", "sets tls=false together with"),
+        (f"mongodb://a/shop?tls=false&tlsCAFile={A_FILE}", "sets tls=false together with"),
         ("mongodb://a/shop?tls=false&tlsInsecure=false", "sets tls=false together with"),
-        (f"mongodb://a/shop?tlsInsecure=true&tlsCRLFile={__file__}", "combines tlsCRLFile"),
+        (f"mongodb://a/shop?tlsInsecure=true&tlsCRLFile={A_FILE}", "combines tlsCRLFile"),
         ("mongodb://a/shop?minPoolSize=8&maxPoolSize=7", "(8) is above"),
         ("mongodb://a/shop?authMechanism=PLAIN", "asks for authMechanism=PLAIN, which needs"),
         ("mongodb://u@a/shop?authMechanism=MONGODB-AWS", "has a user name without a password"),

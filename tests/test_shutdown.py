@@ -81,8 +81,8 @@ def workers(mongod: EmbeddedMongo) -> Iterator[list[dict[str, Any]]]:
             entry["logger"] for entry in client["test_shutdown_1"]["log_entries"].find()
         )
         for report in reports:
-            report["stored"] = {str(d["_id"]) for d in deeds if d["worker"] == report["pid"]}
-            report["lines"] = lines[f"worker.{report['pid']}"]
+            report["stored"] = {str(d["_id"]) for d in deeds if d["worker"] == report["name"]}
+            report["lines"] = lines[f"worker.{report['name']}"]
         yield reports
         client.drop_database("test_shutdown")
         client.drop_database("test_shutdown_1")

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import random
+import secrets
 import select
 import signal
 import sys
@@ -35,6 +36,8 @@ HANG_SECONDS = 100.0
 class Worker:
     """What a worker tells at its end."""
 
+    name: int = field(default_factory=lambda: secrets.randbits(48))
+    """Unlike a process id, it doesn't come again while others are at work."""
     saved: list[str] = field(default_factory=list)
     """The ids of the documents whose saving returned."""
     logged: int = 0
@@ -46,7 +49,7 @@ class Worker:
 def work_until_told(worker: Worker, grace_seconds: float, ready: Callable[[], object]) -> None:
     """What a user's program does: a loop, a thread that works for it, and a log that is stored."""
     handler = MongoLogHandler()
-    log = logging.getLogger(f"worker.{os.getpid()}")
+    log = logging.getLogger(f"worker.{worker.name}")
     log.setLevel(logging.INFO)
     log.addHandler(handler)
     helper: threading.Thread | None = None
@@ -57,7 +60,7 @@ def work_until_told(worker: Worker, grace_seconds: float, ready: Callable[[], ob
                 helper = threading.Thread(target=help_along, args=(worker, stopping), daemon=True)
                 helper.start()
                 while not (grace_seconds and stopping.is_set()):  # else it is interrupted
-                    worker.saved.append(str(Deed(worker=os.getpid()).save().pk))
+                    worker.saved.append(str(Deed(worker=worker.name).save().pk))
                     log.info("saved one")
                     worker.logged += 1
                     stopping.wait(0.005)
@@ -73,7 +76,7 @@ def help_along(worker: Worker, stopping: threading.Event) -> None:
     """Work on: until told to stop, or until the database is closed."""
     while not stopping.is_set():
         try:
-            worker.saved.append(str(Deed(worker=os.getpid()).save().pk))
+            worker.saved.append(str(Deed(worker=worker.name).save().pk))
         except NotConnectedError:
             return
         except Exception as exc:

@@ -16,7 +16,8 @@ UNFIT = {
     "enlarged": r"gave 16,777,\d+ bytes, and the server takes 16,777,216",
     "nested": "nested more deeply than the server takes",
     "nested_beyond_all": "nested more deeply than the server takes",
-    "nested_without_end": r"failed \(RecursionError\)",
+    # From Python 3.13 on, the driver's part in C goes deeper than the server does.
+    "nested_without_end": r"failed \(RecursionError\)|nested more deeply than the server takes",
     "with_another_id": "changed an _id",
     "with_an_id_of_another_type": "changed an _id",
     "without_an_id": "changed an _id",
