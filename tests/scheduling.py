@@ -29,15 +29,13 @@ class ByServers(LoadFileScheduling):
         super()._assign_work_unit(node)
 
     def _best_for(self, node: WorkerController) -> str:
-        own, taken = self._servers_at(node), set()
-        for each in self.nodes:
-            taken |= self._servers_at(each)
+        begun: set[str] = set().union(*map(self._servers_at, self.nodes))
+        elsewhere = begun - self._servers_at(node)
 
         def rank(file: str) -> tuple[int, bool]:
             needed = servers_of(file)
-            if needed is None:
-                return 1, not starts_programs(file)
-            return 2 if needed in taken - own else 0, not starts_programs(file)
+            place = 1 if needed is None else 2 if needed in elsewhere else 0
+            return place, not starts_programs(file)
 
         return min(self.workqueue, key=rank)
 
@@ -57,6 +55,7 @@ def starts_programs(file: str) -> bool:
     return _PROGRAMS.search(_text_of(file)) is not None
 
 
+@cache
 def _text_of(file: str) -> str:
     """The file, and what its own folder's tests share."""
     path = _ROOT / file

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from models_explained import indexes_used
-from mongoengine.errors import ValidationError
+from mongoengine.errors import NotUniqueError, ValidationError
 
 from datalayer.documents import utc_now
 from datalayer.models import ChatMessage, Conversation, User
@@ -133,3 +133,15 @@ def test_another_message_under_the_same_key_gets_one_of_its_own(
         ChatMessage.send(chat, sender, text, key=key)
     said = {(each.sender.id, each.text) for each in ChatMessage.page(chat).no_dereference()}
     assert said == {(ann.pk, "hello"), (ann.pk, "anybody?"), (bob.pk, "hello")}
+
+
+def test_what_another_index_refuses_is_raised(
+    chat: Conversation, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **_options: object) -> None:
+        raise NotUniqueError("an index of the application's own")
+
+    monkeypatch.setattr(ChatMessage, "save", refused)
+    for key in (None, ObjectId()):
+        with pytest.raises(NotUniqueError):
+            ChatMessage.send(chat, ann, "hello", key=key)

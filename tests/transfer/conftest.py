@@ -22,7 +22,7 @@ def disconnected() -> None:
 
 @pytest.fixture(scope="session")
 def one_cluster() -> Iterator[EmbeddedMongo]:
-    """A cluster of these tests' own, in memory: they wait for the disk again and again."""
+    """A cluster of these tests' own."""
     with shared_server() as server:
         yield server
 

@@ -80,8 +80,13 @@ class ChatMessage(BusinessDocument):
         try:
             message.save(force_insert=True)
         except NotUniqueError:
+            if key is None:
+                raise  # another model's own unique index
             same = cls.objects(pk=key, conversation=conversation, sender=sender, text=message.text)
-            message = same.first() or cls.send(conversation, sender, text)
+            sent = same.first()
+            if sent is None:
+                return cls.send(conversation, sender, text)
+            message = sent
         conversation.touch(message.sent_at)
         return message
 

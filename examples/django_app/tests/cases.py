@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from unittest.mock import patch
 
 from argon2 import PasswordHasher
@@ -44,3 +45,10 @@ class NeighboursTestCase(EmptyDatabasesMixin, TestCase):
 
 def text_of(answer: HttpResponse) -> str:
     return answer.content.decode()
+
+
+def value_in(page: str, name: str) -> str:
+    """What the page's form brings along in its hidden input of this name."""
+    found = re.search(rf'name="{name}" value="([^"]+)"', page)
+    assert found is not None, page
+    return found[1]

@@ -9,7 +9,7 @@ from django.test import SimpleTestCase
 from neighbours import forms
 from neighbours.models import Advertisement, ChatMessage, Conversation, Profile, User
 
-from tests.cases import PASSWORD, NeighboursTestCase, text_of
+from tests.cases import PASSWORD, NeighboursTestCase, text_of, value_in
 
 OFFER = {"title": "Lamp", "category": "light", "body": "Green,\r\nworks.", "price": "12,50"}
 
@@ -101,22 +101,19 @@ class Numbers(SimpleTestCase):
 class WhatIsMade(NeighboursTestCase):
     def test_an_offer_that_is_sent_twice_is_there_once(self) -> None:
         _, browser = self.neighbour("ada")
-        page = text_of(browser.get("/advertisements/new"))
-        key = re.search(r'name="key" value="(\w+)"', page)
-        assert key is not None
+        key = value_in(text_of(browser.get("/advertisements/new")), "key")
         for _ in range(2):
-            answer = browser.post("/advertisements/new", OFFER | {"key": key[1]})
-            assert answer.headers["Location"] == f"/advertisements/{key[1]}"
+            answer = browser.post("/advertisements/new", OFFER | {"key": key})
+            assert answer.headers["Location"] == f"/advertisements/{key}"
         assert Advertisement.objects.get().status == "active"
 
     def test_a_message_that_is_sent_twice_is_there_once(self) -> None:
         ada, browser = self.neighbour("ada")
         grace, _ = self.neighbour("grace")
         path = f"/chat/{Conversation.between(ada, grace).pk}"
-        key = re.search(r'name="key" value="(\w+)"', text_of(browser.get(path)))
-        assert key is not None
+        key = value_in(text_of(browser.get(path)), "key")
         for said in ("Hello!", "Hello!", "Still there?"):
-            browser.post(path, {"text": said, "key": key[1]})
+            browser.post(path, {"text": said, "key": key})
         said_once = [each.text for each in ChatMessage.objects.order_by("id")]
         assert said_once == ["Hello!", "Still there?"]
 

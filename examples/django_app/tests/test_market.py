@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from threading import Barrier, Thread
 
@@ -10,7 +9,7 @@ from bson import ObjectId
 from neighbours.models import Advertisement, ChatMessage, Conversation, Transaction
 from neighbours.views.payments import charged
 
-from tests.cases import NeighboursTestCase, text_of
+from tests.cases import NeighboursTestCase, text_of, value_in
 
 
 class Advertisements(NeighboursTestCase):
@@ -81,10 +80,9 @@ class Payments(NeighboursTestCase):
         ada, _ = self.neighbour("ada")
         grace, browser = self.neighbour("grace")
         path = f"/advertisements/{self.offer_of(ada).pk}/pay"
-        key = re.search(r'name="idempotency_key" value="([^"]+)"', text_of(browser.get(path)))
-        assert key is not None
+        key = value_in(text_of(browser.get(path)), "idempotency_key")
         for _ in range(2):
-            answer = browser.post(path, {"idempotency_key": key[1]}, follow=True)
+            answer = browser.post(path, {"idempotency_key": key}, follow=True)
             assert "Paid: 180.00 EUR." in text_of(answer)
         (payment,) = Transaction.of(grace)
         assert payment.status == "captured"

@@ -147,12 +147,18 @@ def test_a_place_can_be_taken_back(visitor: Visitor) -> None:
 # What is made
 
 
+def form_id_in(page: str) -> str:
+    """The id that the page's form brings along, of what it makes."""
+    found = re.search(r'name="form_id" value="(\w+)"', page)
+    assert found is not None, page
+    return found[1]
+
+
 def test_an_offer_that_is_sent_twice_is_there_once(visitor: Visitor) -> None:
     ada = visitor("ada")
-    form_id = re.search(r'name="form_id" value="(\w+)"', ada.get("/offers/new").text)
-    assert form_id is not None
-    pages = {ada.post("/offers", data={**OFFER, "form_id": form_id[1]}).location for _ in "12"}
-    assert pages == {f"/offers/{form_id[1]}"}
+    form_id = form_id_in(ada.get("/offers/new").text)
+    pages = {ada.post("/offers", data={**OFFER, "form_id": form_id}).location for _ in "12"}
+    assert pages == {f"/offers/{form_id}"}
     assert Advertisement.objects.get().status == "active"
 
 
@@ -192,8 +198,7 @@ def test_a_message_that_is_sent_twice_is_there_once(visitor: Visitor) -> None:
     visitor("ada")
     bruno = visitor("bruno")
     chat = bruno.post(f"/chats/with/{User.by_email('ada@example.org').pk}").location
-    form_id = re.search(r'name="form_id" value="(\w+)"', bruno.get(chat).text)
-    assert form_id is not None
+    form_id = form_id_in(bruno.get(chat).text)
     for said in ("Hello!", "Hello!", "Still there?"):
-        assert bruno.post(chat, data={"text": said, "form_id": form_id[1]}).status_code == 303
+        assert bruno.post(chat, data={"text": said, "form_id": form_id}).status_code == 303
     assert [each.text for each in ChatMessage.objects.order_by("id")] == ["Hello!", "Still there?"]
