@@ -13,8 +13,8 @@ from pymongo.errors import OperationFailure, WaitQueueTimeoutError
 from pymongo.synchronous.pool import Pool
 
 from datalayer.errors import PoolExhaustedError
-from datalayer.server_codes import is_refusal
-from datalayer.traceback_locals import without_locals
+from datalayer.failures.server_codes import is_refusal
+from datalayer.failures.tracebacks import without_locals
 
 __all__ = ["BoundedPool"]
 

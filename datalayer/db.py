@@ -15,13 +15,13 @@ from typing import Any
 
 from datalayer import deadlines, indexes, outbox, recorder
 from datalayer.concurrency import side_by_side
-from datalayer.contents import without_contents
 from datalayer.core import how_to_configure, registry
 from datalayer.database import database
 from datalayer.database1 import database1
 from datalayer.decorating import with_block
 from datalayer.documents.filters import safe_filter
 from datalayer.errors import ConfigurationError, DataLayerError
+from datalayer.failures.redaction import without_contents
 from datalayer.monkey_patching import refuse_unsafe_patching
 from datalayer.retry import retry
 from datalayer.routing import read_from, router, using

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, TypeAlias
 
-from datalayer.contents import without_contents
+from datalayer.failures.redaction import without_contents
 
 __all__ = ["EVENTS", "Callback", "Event", "EventBus"]
 

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import IO, Any
 
-from datalayer.contents import traceback_without_contents
+from datalayer.failures.redaction import traceback_without_contents
 from datalayer.settings import redact
 from datalayer.terminal import printable, printable_json, printable_lines
 

@@ -16,11 +16,11 @@ from pymongo.read_preferences import ReadPreference
 from datalayer import indexes
 from datalayer.clients import fill_pools
 from datalayer.core import Connection, registry
-from datalayer.driver_errors import cause_of, connect_error, is_transient, no_privilege
 from datalayer.errors import ConnectError, DataLayerError, IndexBuildError
+from datalayer.failures.driver import cause_of, connect_error, is_transient, no_privilege
+from datalayer.failures.server_codes import CREDENTIALS, PASSING, ServerCode, is_refusal
+from datalayer.failures.tracebacks import without_locals
 from datalayer.retry import retrying
-from datalayer.server_codes import CREDENTIALS, PASSING, ServerCode, is_refusal
-from datalayer.traceback_locals import without_locals
 from datalayer.waiting import retry_teller, told_while_waiting
 
 __all__ = [

@@ -12,10 +12,9 @@ from datalayer import evidence
 from datalayer.core import Connection, registry
 from datalayer.deadlines import settle
 from datalayer.errors import DataLayerError
+from datalayer.failures.operations import Effect, Operation, operation_error
+from datalayer.failures.tracebacks import as_cause, without_locals
 from datalayer.monitoring.commands import Traffic
-from datalayer.operation_errors import Effect, Operation, operation_error
-from datalayer.short_tracebacks import as_cause
-from datalayer.traceback_locals import without_locals
 
 __all__ = ["asking", "begin", "failed", "gave_up", "succeeded"]
 

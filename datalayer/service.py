@@ -14,7 +14,6 @@ from pymongo.errors import PyMongoError
 
 from datalayer.concurrency import SingleFlight
 from datalayer.core import Connection, registry
-from datalayer.driver_errors import cause_of
 from datalayer.errors import (
     ConfigurationError,
     ConnectError,
@@ -22,6 +21,9 @@ from datalayer.errors import (
     UnavailableError,
 )
 from datalayer.events import Callback, Event, EventBus
+from datalayer.failures.driver import cause_of
+from datalayer.failures.server_codes import is_refusal
+from datalayer.failures.tracebacks import as_cause, takes_secrets, without_locals
 from datalayer.monitoring import Monitors
 from datalayer.opening import (
     ask_version,
@@ -33,12 +35,9 @@ from datalayer.opening import (
     refusal,
     stay_unavailable,
 )
-from datalayer.server_codes import is_refusal
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.settings.variables import prefix_of
-from datalayer.short_tracebacks import as_cause
 from datalayer.status import disconnected_status, status_of
-from datalayer.traceback_locals import takes_secrets, without_locals
 
 __all__ = ["DatabaseService"]
 

@@ -19,10 +19,9 @@ from datalayer.errors import (
     IndexBuildError,
     UnavailableError,
 )
+from datalayer.failures.server_codes import PASSING, ServerCode
+from datalayer.failures.tracebacks import as_cause, without_locals
 from datalayer.indexes import CollectionPlan
-from datalayer.server_codes import PASSING, ServerCode
-from datalayer.short_tracebacks import as_cause
-from datalayer.traceback_locals import without_locals
 
 __all__ = ["ShardAction", "ShardKey", "Sharding", "State", "declared_key", "look", "sync"]
 

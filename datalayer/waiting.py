@@ -16,7 +16,7 @@ from tenacity import RetryCallState
 
 from datalayer.concurrency import signals_held
 from datalayer.core import Connection
-from datalayer.driver_errors import diagnose
+from datalayer.failures.driver import diagnose
 
 __all__ = ["seen", "tell_retry", "told_while_waiting"]
 

@@ -18,7 +18,7 @@ from datalayer.core import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import DataLayerError, IndexBuildError, OutcomeUnknownError, UnavailableError
-from datalayer.operation_errors import Effect, Operation, operation_error
+from datalayer.failures.operations import Effect, Operation, operation_error
 
 OUT_OF_DISK_SPACE = 14031
 WRITES = ("insert", "update", "delete", "findAndModify")

@@ -18,9 +18,8 @@ from pymongo.errors import (
 
 import datalayer
 from datalayer.errors import DataLayerError, OutcomeUnknownError, UnavailableError
-from datalayer.operation_errors import Effect, Operation, operation_error
-from datalayer.recorder.delivery import _says_nothing_of_events
-from datalayer.server_codes import (
+from datalayer.failures.operations import Effect, Operation, operation_error
+from datalayer.failures.server_codes import (
     CREDENTIALS,
     NOT_PRIMARY,
     PASSING,
@@ -30,6 +29,7 @@ from datalayer.server_codes import (
     code_of,
     is_refusal,
 )
+from datalayer.recorder.delivery import _says_nothing_of_events
 
 PACKAGE = Path(datalayer.__file__).parent
 

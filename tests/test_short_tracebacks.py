@@ -25,9 +25,9 @@ from datalayer.errors import (
     EmbeddedError,
     UnavailableError,
 )
-from datalayer.operation_errors import Operation, operation_error
+from datalayer.failures.operations import Operation, operation_error
+from datalayer.failures.tracebacks import as_cause
 from datalayer.settings import Settings
-from datalayer.short_tracebacks import as_cause
 
 MOST_LINES = 12  # "Traceback", two for each of a few frames, and the error
 NOWHERE = "mongodb://127.0.0.1:9"

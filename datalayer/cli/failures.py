@@ -10,8 +10,8 @@ from typing import Any
 from mongoengine.errors import MongoEngineException
 from pymongo.errors import OperationFailure, PyMongoError
 
-from datalayer.driver_errors import kind_of
 from datalayer.errors import ConfigurationError, DataLayerError
+from datalayer.failures.driver import kind_of
 from datalayer.settings import redact
 
 __all__ = ["ExitCode", "UsageError", "document_of", "exit_code_of", "message_of", "traceback_of"]

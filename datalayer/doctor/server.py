@@ -18,10 +18,10 @@ from datalayer import indexes
 from datalayer.doctor.client import asking_client
 from datalayer.doctor.facts import Answer, Deadline, Document, ServerFacts, Session, Unknown
 from datalayer.doctor.pipelines import CLIENTS, INDEX_USES, SCANS, long_operations
-from datalayer.driver_errors import Diagnosis, diagnose
 from datalayer.errors import DataLayerError
+from datalayer.failures.driver import Diagnosis, diagnose
+from datalayer.failures.server_codes import ServerCode, is_refusal
 from datalayer.indexes import CollectionDiff
-from datalayer.server_codes import ServerCode, is_refusal
 from datalayer.settings import DatabaseSettings
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@ the indexes and the care for secrets that datalayer adds."""
 
 from __future__ import annotations
 
-from datalayer.contents import traceback_without_contents
 from datalayer.documents.base import (
     AnalyticsDocument,
     BusinessDocument,
@@ -31,6 +30,7 @@ from datalayer.documents.queryset import QuerySet
 from datalayer.documents.runtime import define_model
 from datalayer.documents.showing import without_secrets
 from datalayer.documents.times import utc_now
+from datalayer.failures.redaction import traceback_without_contents
 from datalayer.settings import redact
 
 __all__ = [

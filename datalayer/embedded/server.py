@@ -19,7 +19,7 @@ from datalayer.embedded.platforms import server_options
 from datalayer.embedded.processes import Processes
 from datalayer.embedded.wire import LOOPBACK, command
 from datalayer.errors import EmbeddedError
-from datalayer.traceback_locals import takes_secrets
+from datalayer.failures.tracebacks import takes_secrets
 
 _ELECTION_TIMEOUT_MS = 1000
 # 20 MB of files a member instead of 300: journal files small and not made in advance.

@@ -16,6 +16,7 @@ from pymongo.errors import OperationFailure
 from datalayer.concurrency import SingleFlight
 from datalayer.core import Connection, registry
 from datalayer.errors import IndexBuildError
+from datalayer.failures.server_codes import INDEX_EXISTS, ServerCode
 from datalayer.indexes.comparing import ChangedIndex, Index, changed_options, compare
 from datalayer.indexes.declared import (
     CollectionPlan,
@@ -30,7 +31,6 @@ from datalayer.indexes.mock import build_mock
 from datalayer.indexes.refusals import is_about_declaration
 from datalayer.indexes.siblings import obstructed_siblings
 from datalayer.indexes.standing import collections, identify, notice_drops, own_session
-from datalayer.server_codes import INDEX_EXISTS, ServerCode
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession

@@ -13,8 +13,9 @@ from pymongo import IndexModel
 from pymongo.errors import ConnectionFailure, NetworkTimeout, OperationFailure, PyMongoError
 
 from datalayer.core import Connection
-from datalayer.driver_errors import kind_of
 from datalayer.errors import IndexBuildError, NotConnectedError
+from datalayer.failures.driver import kind_of
+from datalayer.failures.server_codes import AUTHORISATION, DUPLICATE_KEY, ServerCode
 from datalayer.indexes.comparing import ChangedIndex
 from datalayer.indexes.declared import CollectionPlan
 from datalayer.indexes.refusals import (
@@ -26,7 +27,6 @@ from datalayer.indexes.refusals import (
     trouble_with_documents,
 )
 from datalayer.indexes.siblings import sibling_advice
-from datalayer.server_codes import AUTHORISATION, DUPLICATE_KEY, ServerCode
 
 __all__ = ["explained", "index_refused"]
 

@@ -10,8 +10,8 @@ from typing import Any
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
+from datalayer.failures.server_codes import INDEX_EXISTS, ServerCode
 from datalayer.indexes.comparing import ChangedIndex
-from datalayer.server_codes import INDEX_EXISTS, ServerCode
 
 __all__ = [
     "advice_on",

@@ -24,6 +24,7 @@ from datalayer.errors import (
     TransactionError,
     UnavailableError,
 )
+from datalayer.failures.server_codes import ServerCode, code_of
 from datalayer.outbox.entries import ASIDE, OUTBOX, Entry, Line, Unreadable, collection
 from datalayer.outbox.inbox import TakenIn, prepare, take_in
 from datalayer.outbox.reading import batches
@@ -36,7 +37,6 @@ from datalayer.outbox.telling import (
     tell_unreadable,
 )
 from datalayer.outbox.troubles import note_failure, reason_of, troubles_of
-from datalayer.server_codes import ServerCode, code_of
 from datalayer.transactions import transactional
 
 __all__ = ["Pass"]

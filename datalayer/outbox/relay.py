@@ -7,9 +7,9 @@ import os
 import threading
 from collections.abc import Iterator
 
-from datalayer.contents import without_contents
 from datalayer.core import DEFAULT_ALIAS, registry
 from datalayer.errors import DataLayerError
+from datalayer.failures.redaction import without_contents
 from datalayer.outbox.delivery import Delivered, deliver_patiently
 
 __all__ = ["passes", "running", "start", "stop"]

@@ -9,8 +9,8 @@ from typing import Any
 from bson import MinKey
 from pymongo.collection import Collection
 
-from datalayer.driver_errors import kind_of
 from datalayer.errors import DataLayerError
+from datalayer.failures.driver import kind_of
 from datalayer.outbox.entries import Entry, Unreadable, label_of, printable
 
 __all__ = [

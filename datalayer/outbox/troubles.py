@@ -14,9 +14,9 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from datalayer.core import Connection
-from datalayer.driver_errors import kind_of
+from datalayer.failures.driver import kind_of
+from datalayer.failures.server_codes import ServerCode, code_of
 from datalayer.outbox.entries import Line
-from datalayer.server_codes import ServerCode, code_of
 
 __all__ = ["Troubles", "note_failure", "reason_of", "troubles_of"]
 

@@ -25,12 +25,9 @@ from pymongo.errors import (
 from datalayer.core import registry
 from datalayer.documents.collection import plain_collection
 from datalayer.documents.storable import ENCODING
-from datalayer.driver_errors import kind_of
 from datalayer.errors import DataLayerError, NotConnectedError
-from datalayer.recorder.lanes import Target
-from datalayer.recorder.measurements import has_time
-from datalayer.recorder.measurements import missing as _missing
-from datalayer.server_codes import (
+from datalayer.failures.driver import kind_of
+from datalayer.failures.server_codes import (
     CREDENTIALS,
     DUPLICATE_KEY,
     PASSING,
@@ -38,6 +35,9 @@ from datalayer.server_codes import (
     ServerCode,
     code_of,
 )
+from datalayer.recorder.lanes import Target
+from datalayer.recorder.measurements import has_time
+from datalayer.recorder.measurements import missing as _missing
 
 __all__ = ["Outcome", "deliver"]
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from datalayer.errors import ConfigurationError
+from datalayer.failures.tracebacks import takes_secrets
 from datalayer.settings.builder import (
     Findings,
     Given,
@@ -38,7 +39,6 @@ from datalayer.settings.variables import (
     Value,
     as_text,
 )
-from datalayer.traceback_locals import takes_secrets
 
 __all__ = ["Settings"]
 

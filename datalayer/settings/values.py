@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from datalayer.errors import ConfigurationError
+from datalayer.failures.tracebacks import takes_secrets
 from datalayer.settings.combinations import uses_tls
 from datalayer.settings.options import is_boolean
 from datalayer.settings.secret_uri import SecretUri, whole
 from datalayer.settings.uri import Kind, ParsedUri, parse
 from datalayer.settings.variables import DATABASE_VARIABLES, Value
-from datalayer.traceback_locals import takes_secrets
 
 __all__ = ["DatabaseSettings", "contradictions", "with_uri_options"]
 

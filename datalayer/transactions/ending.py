@@ -15,7 +15,7 @@ from datalayer.errors import (
     PoolExhaustedError,
     TransactionError,
 )
-from datalayer.traceback_locals import without_locals
+from datalayer.failures.tracebacks import without_locals
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, over, rolled_back
 from datalayer.transactions.unit import Transaction
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from pymongo.errors import OperationFailure, PyMongoError
 
-from datalayer.driver_errors import kind_of
 from datalayer.errors import DataLayerError, TransactionError, UnavailableError
-from datalayer.server_codes import ServerCode
+from datalayer.failures.driver import kind_of
+from datalayer.failures.server_codes import ServerCode
 
 __all__ = [
     "NO_SUCH_TRANSACTION",

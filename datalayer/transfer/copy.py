@@ -10,7 +10,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure
 
-from datalayer.server_codes import ServerCode
+from datalayer.failures.server_codes import ServerCode
 from datalayer.transfer.exact import id_of, key_in, key_of, keys_of, same_id
 from datalayer.transfer.failures import (
     document_refused,

@@ -15,11 +15,17 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
-from datalayer.driver_errors import kind_of
 from datalayer.errors import TransferError
-from datalayer.server_codes import AUTHORISATION, NOT_PRIMARY, SHUTTING_DOWN, ServerCode, code_of
+from datalayer.failures.driver import kind_of
+from datalayer.failures.server_codes import (
+    AUTHORISATION,
+    NOT_PRIMARY,
+    SHUTTING_DOWN,
+    ServerCode,
+    code_of,
+)
+from datalayer.failures.tracebacks import without_locals
 from datalayer.terminal import printable
-from datalayer.traceback_locals import without_locals
 from datalayer.transfer.plan import Part, Plan
 
 __all__ = [

@@ -13,7 +13,7 @@ from pymongo import DeleteOne, InsertOne
 from pymongo.errors import BulkWriteError
 
 from datalayer.errors import TransferError
-from datalayer.server_codes import ServerCode
+from datalayer.failures.server_codes import ServerCode
 from datalayer.transfer.changes import Changes, Some
 from datalayer.transfer.copy import Copier, replacement
 from datalayer.transfer.exact import id_of, key_in, key_of, keys_of

@@ -13,7 +13,7 @@ from pymongo import ASCENDING, ReplaceOne, UpdateOne, WriteConcern
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from datalayer.errors import TransferError
-from datalayer.server_codes import ServerCode
+from datalayer.failures.server_codes import ServerCode
 from datalayer.terminal import printable
 from datalayer.transfer.entries import RANGES, TRANSFERS, entry
 from datalayer.transfer.exact import OBJECT_ID_SIZE, key_of

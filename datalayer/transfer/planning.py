@@ -11,7 +11,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.core import registry
 from datalayer.errors import ConfigurationError, DataLayerError, NotConnectedError
-from datalayer.server_codes import AUTHORISATION, PASSING
+from datalayer.failures.server_codes import AUTHORISATION, PASSING
 from datalayer.transfer import checks
 from datalayer.transfer.failures import explained
 from datalayer.transfer.places import Place, share_a_cluster

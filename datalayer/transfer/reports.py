@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
-from datalayer.server_codes import AUTHORISATION, PASSING
+from datalayer.failures.server_codes import AUTHORISATION, PASSING
 from datalayer.transfer.entries import DAMAGED, RANGES, Damaged, Entry
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place

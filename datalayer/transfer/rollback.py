@@ -13,7 +13,7 @@ from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from datalayer.errors import TransferError
-from datalayer.server_codes import ServerCode
+from datalayer.failures.server_codes import ServerCode
 from datalayer.transfer import carrying
 from datalayer.transfer.copy import replacement
 from datalayer.transfer.exact import DECODED, key_in, key_of, keys_of, same_id

@@ -10,7 +10,7 @@ from typing import Any
 from pymongo.errors import OperationFailure
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
-from datalayer.server_codes import ServerCode
+from datalayer.failures.server_codes import ServerCode
 from datalayer.transfer import carrying
 from datalayer.transfer.changes import Changes
 from datalayer.transfer.copy import Copier

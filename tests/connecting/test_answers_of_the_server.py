@@ -21,11 +21,11 @@ from datalayer.core import registry
 from datalayer.doctor.facts import Deadline
 from datalayer.doctor.server import ask_server
 from datalayer.documents import Document
-from datalayer.driver_errors import Diagnosis
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import AuthenticationError, ConnectError, UnavailableError
+from datalayer.failures.driver import Diagnosis
+from datalayer.failures.server_codes import PASSING, ServerCode
 from datalayer.opening import check_again
-from datalayer.server_codes import PASSING, ServerCode
 from datalayer.settings import Settings
 
 VERIFYING = ("explain", "ping")

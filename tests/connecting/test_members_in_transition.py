@@ -22,7 +22,7 @@ from datalayer.core import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import TransactionError, UnavailableError
-from datalayer.server_codes import ServerCode
+from datalayer.failures.server_codes import ServerCode
 from datalayer.settings import Settings
 
 

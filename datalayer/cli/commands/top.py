@@ -25,8 +25,8 @@ from datalayer.cli.output import Output
 from datalayer.cli.tables import Name, Prose, Table
 from datalayer.core import registry
 from datalayer.doctor.client import asking_client
-from datalayer.driver_errors import kind_of
-from datalayer.server_codes import AUTHORISATION, code_of
+from datalayer.failures.driver import kind_of
+from datalayer.failures.server_codes import AUTHORISATION, code_of
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.shutdown import graceful_shutdown
 from datalayer.waiting import seen

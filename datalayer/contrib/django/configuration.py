@@ -9,9 +9,9 @@ from django.conf import settings as django_settings
 
 from datalayer.contrib.django.concealing import concealed
 from datalayer.errors import ConfigurationError
+from datalayer.failures.tracebacks import takes_secrets
 from datalayer.settings import Settings
 from datalayer.settings.connect_arguments import variables_of_connects, with_plain_keys
-from datalayer.traceback_locals import takes_secrets
 
 __all__ = ["conceal_secrets", "given_in_django", "read_settings", "status_token"]
 

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from datalayer import db
 from datalayer.concurrency import side_by_side
-from datalayer.contents import without_contents
 from datalayer.contrib.django.configuration import read_settings
 from datalayer.core import registry
 from datalayer.errors import AuthenticationError
+from datalayer.failures.redaction import without_contents
 from datalayer.settings import Settings
 
 __all__ = ["MARK", "connect", "connect_within", "is_connected", "needs_no_database"]

@@ -11,11 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
 from datalayer import db
-from datalayer.contents import without_contents
 from datalayer.contrib.django.answers import please_try_again
 from datalayer.contrib.django.connecting import MARK, connect, is_connected
 from datalayer.core import DEFAULT_ALIAS, registry
 from datalayer.errors import DataLayerError
+from datalayer.failures.redaction import without_contents
 from datalayer.web import is_temporary
 
 __all__ = ["CausalReadsMiddleware", "ConnectMiddleware", "TemporaryErrorsMiddleware"]

@@ -12,12 +12,12 @@ from datalayer.contrib.flask.mongodb_settings import (
     variables_of_mongodb_settings,
 )
 from datalayer.errors import ConfigurationError
+from datalayer.failures.tracebacks import takes_secrets
 from datalayer.settings import Settings
 from datalayer.settings.builder import Given
 from datalayer.settings.environment import gather, read_aliases
 from datalayer.settings.unread import misspelt, stand_in, variables_of
 from datalayer.settings.variables import GLOBAL_VARIABLES, prefix_of
-from datalayer.traceback_locals import takes_secrets
 
 __all__ = ["settings_from"]
 

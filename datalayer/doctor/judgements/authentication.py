@@ -7,7 +7,7 @@ from typing import Any
 
 from datalayer.doctor.facts import AliasFacts, Refusal, Session, Unknown
 from datalayer.doctor.findings import Remark, error, note, ok, skipped, warning
-from datalayer.server_codes import CREDENTIALS, ServerCode
+from datalayer.failures.server_codes import CREDENTIALS, ServerCode
 
 __all__ = ["judge_authentication"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from datalayer.doctor.facts import AliasFacts, Answer, Document, Session, Unknown
 from datalayer.doctor.findings import Remark, error, note, ok, skipped, warning
 from datalayer.doctor.judgements.release import judge_release
-from datalayer.driver_errors import Diagnosis
+from datalayer.failures.driver import Diagnosis
 
 __all__ = ["judge_server"]
 

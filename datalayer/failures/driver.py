@@ -19,7 +19,7 @@ from pymongo.errors import (
 from pymongo.topology_description import TopologyDescription
 
 from datalayer.errors import AuthenticationError, ConfigurationError, ConnectError, DataLayerError
-from datalayer.server_codes import (
+from datalayer.failures.server_codes import (
     CREDENTIALS,
     NOT_PRIMARY,
     TIME_LIMIT,
@@ -27,7 +27,7 @@ from datalayer.server_codes import (
     code_of,
     is_refusal,
 )
-from datalayer.short_tracebacks import as_cause, is_internal
+from datalayer.failures.tracebacks import as_cause, is_internal
 
 __all__ = [
     "Diagnosis",

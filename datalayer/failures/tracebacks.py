@@ -1,5 +1,6 @@
-"""Empties the frames of tracebacks: those of the driver hold passwords where it logs in, and error
-trackers show the variables of every frame."""
+"""Keeps the tracebacks of our errors to what their reader can do something about, and secrets out
+of their frames: those of the driver hold passwords where it logs in, and error trackers show the
+variables of every frame."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from functools import wraps
 from types import FrameType
 from typing import ParamSpec, TypeVar
 
-__all__ = ["takes_secrets", "without_locals"]
+__all__ = ["as_cause", "is_internal", "takes_secrets", "without_locals"]
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -18,6 +19,25 @@ Error = TypeVar("Error", bound=BaseException)
 _EMPTIED = frozenset(
     {"bson", "datalayer", "dns", "gridfs", "mongomock", "pymongo", "ssl", "tenacity"}
 )
+
+
+def as_cause(exc: BaseException) -> BaseException | None:
+    """What to raise an error of ours from, which stands for the driver's ``exc``.
+
+    A traceback shows it in one line, without the way through the driver, which is always the
+    same, and without what led to it there, which stays its ``__context__``. An error that the
+    driver keeps to itself is not shown at all.
+    """
+    if is_internal(type(exc)):
+        return None
+    exc.__cause__ = None
+    exc.__suppress_context__ = True
+    return exc.with_traceback(None)
+
+
+def is_internal(kind: type[BaseException]) -> bool:
+    """Whether a class of errors is one that the driver keeps to itself."""
+    return kind.__name__.startswith("_") and kind.__module__.partition(".")[0] == "pymongo"
 
 
 def without_locals(exc: Error) -> Error:

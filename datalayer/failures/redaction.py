@@ -13,8 +13,8 @@ from typing import Any
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, WriteError
 
-from datalayer.driver_errors import kind_of
-from datalayer.short_tracebacks import is_internal
+from datalayer.failures.driver import kind_of
+from datalayer.failures.tracebacks import is_internal
 
 __all__ = ["traceback_without_contents", "without_contents", "without_values"]
 

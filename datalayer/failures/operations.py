@@ -20,7 +20,6 @@ from pymongo.errors import (
     WriteError,
 )
 
-from datalayer.driver_errors import kind_of
 from datalayer.errors import (
     AuthenticationError,
     DataLayerError,
@@ -30,7 +29,8 @@ from datalayer.errors import (
     TransactionError,
     UnavailableError,
 )
-from datalayer.server_codes import (
+from datalayer.failures.driver import kind_of
+from datalayer.failures.server_codes import (
     CREDENTIALS,
     NETWORK,
     NOT_PRIMARY,
