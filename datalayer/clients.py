@@ -16,12 +16,12 @@ from pymongo.topology_description import TopologyDescription
 
 from datalayer import replica_lag
 from datalayer.bounded_pool import BoundedPool
+from datalayer.concurrency.greenlets import refuse_unsafe_patching
 from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets
 from datalayer.joining import JoiningClient
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.direct import tell_directly
-from datalayer.monkey_patching import refuse_unsafe_patching
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.secret_uri import SecretUri
 

@@ -22,9 +22,9 @@ from pymongo import MongoClient
 
 from datalayer.breaker import CircuitBreaker
 from datalayer.clients import abandon_client, open_client
-from datalayer.concurrency import SingleFlight
+from datalayer.concurrency.forks import fork_mark
+from datalayer.concurrency.threads import SingleFlight
 from datalayer.errors import ConfigurationError, NotConnectedError
-from datalayer.forks import fork_mark
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.observer import Observer
 from datalayer.monitoring.topology import Reach, reach_of

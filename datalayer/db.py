@@ -14,7 +14,9 @@ from functools import partial
 from typing import Any
 
 from datalayer import deadlines, indexes, outbox, recorder
-from datalayer.concurrency import side_by_side
+from datalayer.concurrency.forks import warn_of_unsafe_forks
+from datalayer.concurrency.greenlets import refuse_unsafe_patching
+from datalayer.concurrency.threads import side_by_side
 from datalayer.core import how_to_configure, registry
 from datalayer.database import database
 from datalayer.database1 import database1
@@ -22,14 +24,12 @@ from datalayer.decorating import with_block
 from datalayer.documents.filters import safe_filter
 from datalayer.errors import ConfigurationError, DataLayerError
 from datalayer.failures.redaction import without_contents
-from datalayer.monkey_patching import refuse_unsafe_patching
 from datalayer.retry import retry
 from datalayer.routing import read_from, router, using
 from datalayer.service import DatabaseService
 from datalayer.settings import Settings
 from datalayer.shutdown import flush, graceful_shutdown
 from datalayer.transactions import on_commit, session, transaction, transactional
-from datalayer.unsafe_forks import warn_of_unsafe_forks
 
 __all__ = [
     "connect_all",

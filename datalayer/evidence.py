@@ -21,7 +21,7 @@ from pymongo.errors import (
 )
 
 from datalayer.breaker import CircuitBreaker
-from datalayer.concurrency import signals_held
+from datalayer.concurrency.threads import signals_held
 from datalayer.core import Connection
 from datalayer.errors import DataLayerError
 

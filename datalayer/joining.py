@@ -24,8 +24,8 @@ from pymongo.errors import InvalidOperation
 from pymongo.synchronous.client_session import _SESSION
 
 from datalayer.blocks import Block, Blocks
+from datalayer.concurrency.flow import Flow, starter_of_greenlet
 from datalayer.errors import TransactionError
-from datalayer.flows import Flow, starter_of_greenlet
 
 __all__ = [
     "Joined",

@@ -21,10 +21,10 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
+from datalayer.concurrency.flow import process_mark
 from datalayer.deadlines import deadline
 from datalayer.decorating import comes_later, name_of, runs_later
 from datalayer.errors import ConfigurationError, OutcomeUnknownError, UnavailableError
-from datalayer.flows import process_mark
 
 __all__ = ["FIRST_WAIT_SECONDS", "LONGEST_WAIT_SECONDS", "retry", "retrying"]
 

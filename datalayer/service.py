@@ -12,7 +12,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from datalayer.concurrency import SingleFlight
+from datalayer.concurrency.threads import SingleFlight
 from datalayer.core import Connection, registry
 from datalayer.errors import (
     ConfigurationError,

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn, Protocol
 from weakref import WeakSet
 
-from datalayer.monkey_patching import gevent_of_threads
+from datalayer.concurrency.greenlets import gevent_of_threads
 
 __all__ = ["flush", "graceful_shutdown", "late_writers"]
 

@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect, OperationFailure
 from pymongo.topology_description import TopologyDescription
 from tenacity import RetryCallState
 
-from datalayer.concurrency import signals_held
+from datalayer.concurrency.threads import signals_held
 from datalayer.core import Connection
 from datalayer.failures.driver import diagnose
 

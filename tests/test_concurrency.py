@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from datalayer.concurrency import SingleFlight, side_by_side, signals_held
+from datalayer.concurrency.threads import SingleFlight, side_by_side, signals_held
 
 DEADLINE = 60.0
 

@@ -22,7 +22,7 @@ from places import Place, cleared, up_to_date
 from pymongo import MongoClient, ReadPreference
 
 from datalayer import db
-from datalayer.concurrency import side_by_side
+from datalayer.concurrency.threads import side_by_side
 from datalayer.core import registry
 from datalayer.documents import Document
 from datalayer.errors import NotConnectedError, TransactionError, UnavailableError

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from datalayer import db
-from datalayer.concurrency import side_by_side
+from datalayer.concurrency.threads import side_by_side
 from datalayer.core import registry
 from datalayer.errors import ConnectError, DataLayerError
 from datalayer.service import DatabaseService

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from datalayer.concurrency import signals_held
+from datalayer.concurrency.threads import signals_held
 from datalayer.contrib import workers
 from datalayer.errors import DataLayerError
 

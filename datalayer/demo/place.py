@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from datalayer import db
-from datalayer.concurrency import side_by_side
+from datalayer.concurrency.threads import side_by_side
 from datalayer.core import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError

@@ -8,7 +8,7 @@ from functools import partial
 from time import monotonic
 from typing import TypeAlias
 
-from datalayer.concurrency import side_by_side
+from datalayer.concurrency.threads import side_by_side
 from datalayer.doctor.facts import AliasFacts
 from datalayer.doctor.findings import CHECKS, Finding, Remark, Report, skipped
 from datalayer.doctor.gathering import facts_without_probing, gather

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 from pymongo.errors import OperationFailure
 from pymongo.uri_parser import parse_uri
 
-from datalayer.concurrency import side_by_side
+from datalayer.concurrency.threads import side_by_side
 from datalayer.core import registry
 from datalayer.doctor.facts import (
     AliasFacts,

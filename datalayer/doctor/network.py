@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from datalayer.concurrency import side_by_side
+from datalayer.concurrency.threads import side_by_side
 from datalayer.doctor.facts import Address, Deadline, Document, Host, Reach, Voice
 from datalayer.doctor.hello import NotMongoDB, say_hello
 from datalayer.doctor.tls import TlsOptions, days_left, explain

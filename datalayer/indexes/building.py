@@ -13,7 +13,7 @@ import pymongo
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
-from datalayer.concurrency import SingleFlight
+from datalayer.concurrency.threads import SingleFlight
 from datalayer.core import Connection, registry
 from datalayer.errors import IndexBuildError
 from datalayer.failures.server_codes import INDEX_EXISTS, ServerCode

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from datalayer.concurrency import signals_held
+from datalayer.concurrency.forks import Mark, fork_mark
+from datalayer.concurrency.threads import signals_held
 from datalayer.documents.engine import written
-from datalayer.forks import Mark, fork_mark
 from datalayer.recorder.collector import Collector
 from datalayer.recorder.counters import Counter, Counters
 from datalayer.recorder.encoding import fixed_fields, stamps_of, target_of

@@ -16,11 +16,11 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 from tenacity import RetryCallState
 
+from datalayer.concurrency.flow import process_mark
 from datalayer.core import DEFAULT_ALIAS, registry
 from datalayer.deadlines import deadline
 from datalayer.decorating import comes_later, name_of, runs_later, with_block
 from datalayer.errors import DataLayerError, TransactionError
-from datalayer.flows import process_mark
 from datalayer.joining import apart_from_all, take_options_off
 from datalayer.retry import retrying
 from datalayer.transactions.cluster import begin_after_builds, leader

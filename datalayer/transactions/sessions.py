@@ -8,10 +8,10 @@ from typing import Any
 
 from pymongo.client_session import ClientSession
 
+from datalayer.concurrency.flow import Flow
 from datalayer.core import DEFAULT_ALIAS, Connection, registry
 from datalayer.decorating import with_block
 from datalayer.errors import TransactionError
-from datalayer.flows import Flow
 from datalayer.joining import Joined, joined, joining
 from datalayer.transactions.unit import current
 

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
+from datalayer.concurrency.flow import Flow
 from datalayer.core import Connection
 from datalayer.decorating import name_of, runs_later
 from datalayer.errors import ConfigurationError, DataLayerError, TransactionError
 from datalayer.failures.redaction import without_contents
-from datalayer.flows import Flow
 from datalayer.joining import Joined, hearing_replies, joined, joining, open_around
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, Failure, failure_in, over
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from datalayer import db
-from datalayer.concurrency import SingleFlight
+from datalayer.concurrency.threads import SingleFlight
 from datalayer.health import verdict
 from datalayer.web.answer import Answer, json_answer
 from datalayer.web.authorisation import Guard

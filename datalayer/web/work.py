@@ -12,7 +12,7 @@ from functools import partial
 import pymongo
 
 from datalayer import outbox
-from datalayer.concurrency import side_by_side
+from datalayer.concurrency.threads import side_by_side
 from datalayer.core import registry
 from datalayer.errors import DataLayerError
 from datalayer.outbox.entries import ASIDE, OUTBOX, collection

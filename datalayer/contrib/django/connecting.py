@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from datalayer import db
-from datalayer.concurrency import side_by_side
+from datalayer.concurrency.threads import side_by_side
 from datalayer.contrib.django.configuration import read_settings
 from datalayer.core import registry
 from datalayer.errors import AuthenticationError

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client import values
 
-from datalayer.concurrency import signals_held
+from datalayer.concurrency.threads import signals_held
 from datalayer.contrib.prometheus.families import BOUNDS
 from datalayer.contrib.prometheus.readings import (
     Metric,

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from datalayer.concurrency import signals_held
+from datalayer.concurrency.threads import signals_held
 from datalayer.core import DEFAULT_ALIAS, Connection, registry
 from datalayer.recorder.directory import open_directory
 from datalayer.settings import DatabaseSettings

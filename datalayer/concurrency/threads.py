@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Generic, TypeVar
 
-from datalayer.monkey_patching import gevent_of_threads
+from datalayer.concurrency.greenlets import gevent_of_threads
 
 __all__ = ["SingleFlight", "side_by_side", "signals_held"]
 

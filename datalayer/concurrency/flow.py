@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any
 
-from datalayer.forks import Mark, fork_mark
+from datalayer.concurrency.forks import Mark, fork_mark
 
 __all__ = ["Flow", "process_mark", "starter_of_greenlet"]
 
