@@ -17,9 +17,9 @@ from pymongo.topology_description import TopologyDescription
 from datalayer import replica_lag
 from datalayer.bounded_pool import BoundedPool
 from datalayer.concurrency.greenlets import refuse_unsafe_patching
+from datalayer.context.session import JoiningClient
 from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets
-from datalayer.joining import JoiningClient
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.direct import tell_directly
 from datalayer.settings import DatabaseSettings

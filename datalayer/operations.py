@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from datalayer import evidence
+from datalayer.context.deadlines import settle
 from datalayer.core import Connection, registry
-from datalayer.deadlines import settle
 from datalayer.errors import DataLayerError
 from datalayer.failures.operations import Effect, Operation, operation_error
 from datalayer.failures.tracebacks import as_cause, without_locals

@@ -9,7 +9,7 @@ from pymongo.server_description import ServerDescription
 from pymongo.server_type import SERVER_TYPE
 from pymongo.topology_description import TopologyDescription
 
-from datalayer.blocks import Blocks
+from datalayer.context.blocks import Blocks
 
 __all__ = [
     "lag_seconds",

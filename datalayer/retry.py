@@ -22,8 +22,8 @@ from tenacity import (
 from tenacity.nap import sleep_using_event
 
 from datalayer.concurrency.flow import process_mark
-from datalayer.deadlines import deadline
-from datalayer.decorating import comes_later, name_of, runs_later
+from datalayer.context.deadlines import deadline
+from datalayer.context.decorators import comes_later, name_of, runs_later
 from datalayer.errors import ConfigurationError, OutcomeUnknownError, UnavailableError
 
 __all__ = ["FIRST_WAIT_SECONDS", "LONGEST_WAIT_SECONDS", "retry", "retrying"]

@@ -18,9 +18,9 @@ from pymongo.read_preferences import (
 )
 
 from datalayer import indexes
-from datalayer.blocks import Blocks, found
+from datalayer.context.blocks import Blocks, found
+from datalayer.context.decorators import with_block
 from datalayer.core import Connection, registry
-from datalayer.decorating import with_block
 from datalayer.errors import ConfigurationError
 from datalayer.replica_lag import lagging_less_than, some_secondary_lags_less_than
 

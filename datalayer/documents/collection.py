@@ -19,13 +19,13 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from datalayer import indexes, operations, transactions
+from datalayer.context.session import is_out_of_place, was_joined
 from datalayer.core import Connection
 from datalayer.documents.storable import check_call
 from datalayer.errors import TransactionError
 from datalayer.failures.operations import Effect
 from datalayer.failures.redaction import without_values
 from datalayer.failures.tracebacks import as_cause
-from datalayer.joining import is_out_of_place, was_joined
 
 __all__ = [
     "ModelCollection",

@@ -7,7 +7,7 @@ from time import monotonic
 
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from datalayer.deadlines import deadline
+from datalayer.context.deadlines import deadline
 from datalayer.errors import (
     DataLayerError,
     DeadlineExceededError,

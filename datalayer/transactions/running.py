@@ -17,11 +17,11 @@ from pymongo.write_concern import WriteConcern
 from tenacity import RetryCallState
 
 from datalayer.concurrency.flow import process_mark
+from datalayer.context.deadlines import deadline
+from datalayer.context.decorators import comes_later, name_of, runs_later, with_block
+from datalayer.context.session import apart_from_all, take_options_off
 from datalayer.core import DEFAULT_ALIAS, registry
-from datalayer.deadlines import deadline
-from datalayer.decorating import comes_later, name_of, runs_later, with_block
 from datalayer.errors import DataLayerError, TransactionError
-from datalayer.joining import apart_from_all, take_options_off
 from datalayer.retry import retrying
 from datalayer.transactions.cluster import begin_after_builds, leader
 from datalayer.transactions.ending import (

@@ -9,10 +9,10 @@ from typing import Any
 from pymongo.client_session import ClientSession
 
 from datalayer.concurrency.flow import Flow
+from datalayer.context.decorators import with_block
+from datalayer.context.session import Joined, joined, joining
 from datalayer.core import DEFAULT_ALIAS, Connection, registry
-from datalayer.decorating import with_block
 from datalayer.errors import TransactionError
-from datalayer.joining import Joined, joined, joining
 from datalayer.transactions.unit import current
 
 __all__ = ["own_session", "session"]

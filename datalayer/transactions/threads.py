@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from typing import Any
 
-from datalayer.blocks import Block
-from datalayer.joining import Joined, joined
+from datalayer.context.blocks import Block
+from datalayer.context.session import Joined, joined
 from datalayer.transactions.unit import current
 
 __all__ = ["watch_starts"]

@@ -14,11 +14,11 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
 from datalayer.concurrency.flow import Flow
+from datalayer.context.decorators import name_of, runs_later
+from datalayer.context.session import Joined, hearing_replies, joined, joining, open_around
 from datalayer.core import Connection
-from datalayer.decorating import name_of, runs_later
 from datalayer.errors import ConfigurationError, DataLayerError, TransactionError
 from datalayer.failures.redaction import without_contents
-from datalayer.joining import Joined, hearing_replies, joined, joining, open_around
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, Failure, failure_in, over
 
 __all__ = [

@@ -14,7 +14,8 @@ from pymongo import _csot
 from pymongo.client_session import ClientSession
 from pymongo.errors import ServerSelectionTimeoutError
 
-from datalayer import db, deadlines
+from datalayer import db
+from datalayer.context import deadlines
 from datalayer.errors import DeadlineExceededError, OutcomeUnknownError, UnavailableError
 from datalayer.settings import Settings
 from datalayer.transactions import ending

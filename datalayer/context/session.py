@@ -23,8 +23,8 @@ from pymongo.database import Database
 from pymongo.errors import InvalidOperation
 from pymongo.synchronous.client_session import _SESSION
 
-from datalayer.blocks import Block, Blocks
 from datalayer.concurrency.flow import Flow, starter_of_greenlet
+from datalayer.context.blocks import Block, Blocks
 from datalayer.errors import TransactionError
 
 __all__ = [

@@ -10,7 +10,7 @@ from time import monotonic
 
 from pymongo import _csot
 
-from datalayer.blocks import Blocks
+from datalayer.context.blocks import Blocks
 
 __all__ = ["deadline", "settle"]
 
