@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datalayer.core import DEFAULT_ALIAS, registry
+from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.service import DatabaseService
 
 __all__ = ["database"]

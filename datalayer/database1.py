@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datalayer import recorder
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import AnalyticsDocument, define_model
 from datalayer.service import DatabaseService
 

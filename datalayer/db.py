@@ -17,9 +17,9 @@ from datalayer import indexes, outbox, recorder
 from datalayer.concurrency.forks import warn_of_unsafe_forks
 from datalayer.concurrency.greenlets import refuse_unsafe_patching
 from datalayer.concurrency.threads import side_by_side
+from datalayer.connections.registry import how_to_configure, registry
 from datalayer.context import deadlines
 from datalayer.context.decorators import with_block
-from datalayer.core import how_to_configure, registry
 from datalayer.database import database
 from datalayer.database1 import database1
 from datalayer.documents.filters import safe_filter

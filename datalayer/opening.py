@@ -14,8 +14,9 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_preferences import ReadPreference
 
 from datalayer import indexes
-from datalayer.clients import fill_pools
-from datalayer.core import Connection, registry
+from datalayer.connections.client import fill_pools
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.errors import ConnectError, DataLayerError, IndexBuildError
 from datalayer.failures.driver import cause_of, connect_error, is_transient, no_privilege
 from datalayer.failures.server_codes import CREDENTIALS, PASSING, ServerCode, is_refusal

@@ -18,11 +18,12 @@ from pymongo.read_preferences import (
 )
 
 from datalayer import indexes
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
+from datalayer.connections.replica_lag import lagging_less_than, some_secondary_lags_less_than
 from datalayer.context.blocks import Blocks, found
 from datalayer.context.decorators import with_block
-from datalayer.core import Connection, registry
 from datalayer.errors import ConfigurationError
-from datalayer.replica_lag import lagging_less_than, some_secondary_lags_less_than
 
 __all__ = ["alias_for", "read_from", "read_preference_for", "redirected", "router", "using"]
 

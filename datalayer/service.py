@@ -13,7 +13,8 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from datalayer.concurrency.threads import SingleFlight
-from datalayer.core import Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.errors import (
     ConfigurationError,
     ConnectError,
@@ -244,7 +245,7 @@ class DatabaseService:
         )
         if registry.observers is not None:
             monitors.observe(registry.observers(settings))
-        connection = Connection(settings, monitors, registry.uri_for(settings))
+        connection = Connection(settings, monitors, registry.uri_for(settings), registry.opened)
         try:
             establish(connection, self._cancelled)
         except DataLayerError as exc:

@@ -12,7 +12,8 @@ from mongoengine.errors import InvalidQueryError, LookUpError
 from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer import indexes
-from datalayer.core import Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.errors import (
     AuthenticationError,
     ConfigurationError,

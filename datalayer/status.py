@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from datalayer.core import DEFAULT_ALIAS, Connection
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import DEFAULT_ALIAS
 
 __all__ = ["disconnected_status", "status_of"]
 

@@ -15,7 +15,7 @@ from pymongo.topology_description import TopologyDescription
 from tenacity import RetryCallState
 
 from datalayer.concurrency.threads import signals_held
-from datalayer.core import Connection
+from datalayer.connections.connection import Connection
 from datalayer.failures.driver import diagnose
 
 __all__ = ["seen", "tell_retry", "told_while_waiting"]

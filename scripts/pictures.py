@@ -272,7 +272,7 @@ import sys, threading
 from prometheus_client import start_http_server
 from datalayer import Settings, db
 from datalayer.contrib import prometheus
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 
 prometheus.register()
 start_http_server(int(sys.argv[3]), "127.0.0.1")

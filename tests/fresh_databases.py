@@ -12,7 +12,7 @@ import pymongo
 from mongoengine.base.common import _document_registry
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
 

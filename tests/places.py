@@ -12,7 +12,7 @@ from faulty_proxy import FaultyProxy
 from pymongo import WriteConcern
 
 from datalayer import db, transactions
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
 

@@ -19,7 +19,7 @@ from pymongo import _csot
 from pymongo.synchronous.client_session import _SESSION
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import DataLayerError, TransactionError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from datalayer.breaker import COOL_DOWN_SECONDS, FAILURES_TO_OPEN, CircuitBreaker
+from datalayer.connections.breaker import COOL_DOWN_SECONDS, FAILURES_TO_OPEN, CircuitBreaker
 from datalayer.errors import UnavailableError
 
 

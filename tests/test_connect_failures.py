@@ -20,7 +20,8 @@ from pymongo import MongoClient, common
 from running_servers import wait_until
 
 from datalayer import db
-from datalayer.core import Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (

@@ -20,8 +20,8 @@ from pymongo import MongoClient, timeout
 from pymongo.errors import PyMongoError
 
 from datalayer import Settings, db
-from datalayer.clients import open_client
-from datalayer.core import registry
+from datalayer.connections.client import open_client
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError, ConnectError, NotConnectedError
 
@@ -163,7 +163,7 @@ def test_threads_that_fail_to_connect_fail_together(
         opened.append(args)
         return open_client(*args)
 
-    monkeypatch.setattr("datalayer.core.open_client", open_and_count)
+    monkeypatch.setattr("datalayer.connections.connection.open_client", open_and_count)
 
     def connect() -> None:
         calling.wait(DEADLINE)

@@ -14,7 +14,7 @@ from pymongo import InsertOne, MongoClient, UpdateMany
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import DataLayerError, IndexBuildError, OutcomeUnknownError, UnavailableError

@@ -28,7 +28,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from datalayer import db, doctor
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.doctor import CHECKS, Report
 from datalayer.doctor import gathering as gathering_module
 from datalayer.documents import Document

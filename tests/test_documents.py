@@ -30,7 +30,7 @@ from mongoengine.fields import (
 from pymongo.errors import AutoReconnect
 
 from datalayer import db
-from datalayer.core import client, database
+from datalayer.connections.registry import client, database
 from datalayer.documents import (
     AnalyticsDocument,
     BusinessDocument,

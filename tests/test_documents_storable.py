@@ -28,7 +28,7 @@ from mongoengine.fields import (
 from pymongo import InsertOne, ReplaceOne, UpdateOne
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import BusinessDocument, EmbeddedDocument, RawDictField
 from datalayer.documents.storable import LARGEST_BYTES, check_document, check_update
 from datalayer.embedded import EmbeddedMongo

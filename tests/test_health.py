@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.health import Verdict, verdict
 from datalayer.service import DatabaseService
 

@@ -18,7 +18,7 @@ from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from datalayer import db, indexes, models
-from datalayer.core import client, database, registry
+from datalayer.connections.registry import client, database, registry
 from datalayer.documents import AnalyticsDocument, BusinessDocument, Document, utc_now
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import IndexBuildError, NotConnectedError, UnavailableError

@@ -13,7 +13,7 @@ from pymongo import MongoClient, monitoring
 from pymongo.errors import AutoReconnect, OperationFailure
 
 from datalayer import Settings
-from datalayer.clients import open_client
+from datalayer.connections.client import open_client
 from datalayer.embedded import EmbeddedMongo
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.direct import tell_directly

@@ -20,7 +20,7 @@ from pymongo.cursor import CursorType
 from pymongo.synchronous.topology import Topology
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (

@@ -23,7 +23,7 @@ from pymongo import MongoClient, ReadPreference
 
 from datalayer import db
 from datalayer.concurrency.threads import side_by_side
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import Document
 from datalayer.errors import NotConnectedError, TransactionError, UnavailableError
 from datalayer.outbox.entries import OUTBOX

@@ -20,7 +20,7 @@ from observing import until
 from running_servers import report_of
 
 from datalayer import AnalyticsDocument, BusinessDocument, db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import NotConnectedError
 from datalayer.settings import Settings

@@ -13,7 +13,7 @@ from observing import until
 from pymongo import MongoClient
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError, NotConnectedError, UnavailableError

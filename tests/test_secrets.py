@@ -120,7 +120,7 @@ def duplicate_of(name: str) -> Person:
 
 def duplicates_under_a_new_index() -> None:
     from datalayer import indexes
-    from datalayer.core import registry
+    from datalayer.connections.registry import registry
 
     collection = registry.connection().database.person
     collection.drop()

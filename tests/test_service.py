@@ -18,7 +18,7 @@ from observing import NO_OTHER_LIMIT, until
 from pymongo import MongoClient
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (
     AuthenticationError,

@@ -15,7 +15,7 @@ import pymongo.errors
 import pytest
 
 from datalayer import BusinessDocument, db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (
     AuthenticationError,

@@ -16,7 +16,7 @@ from mongoengine import StringField
 from observing import NO_OTHER_LIMIT, until
 
 from datalayer import AnalyticsDocument, db, transfer
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.monitoring import Bucket, CommandMonitor, Histogram, PoolMonitor
 from datalayer.settings import Settings

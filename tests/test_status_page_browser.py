@@ -20,8 +20,8 @@ from running_servers import free_port
 from snapshots import changed, database, hostile, member, several, transfer, trouble, well
 
 from datalayer import Settings, db
+from datalayer.connections.registry import registry
 from datalayer.contrib.wsgi import HealthApp
-from datalayer.core import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.monitoring import Bucket, SlowCommand
 from datalayer.recorder import Recorder

@@ -22,7 +22,7 @@ from running_servers import PROGRAMS
 from snapshots import failure, worker
 
 from datalayer import Settings, db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.web import Endpoints
 from datalayer.web.page import page

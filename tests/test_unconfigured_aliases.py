@@ -12,7 +12,7 @@ from fresh_databases import model_registry
 from mongoengine import StringField
 
 from datalayer import db, models
-from datalayer.core import client
+from datalayer.connections.registry import client
 from datalayer.documents import BusinessDocument, Document
 from datalayer.errors import NotConnectedError
 from datalayer.settings import Settings

@@ -12,7 +12,7 @@ import dns.resolver
 import pymongo.errors
 import pytest
 
-from datalayer import core, db, waiting
+from datalayer import db, waiting
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConnectError
 from datalayer.settings import Settings
@@ -117,7 +117,7 @@ def unknown_name(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         except dns.resolver.NXDOMAIN as exc:
             raise pymongo.errors.ConfigurationError("no such name") from exc
 
-    monkeypatch.setattr(core, "open_client", open_client)
+    monkeypatch.setattr("datalayer.connections.connection.open_client", open_client)
     return asked
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from datalayer import db
 from datalayer.concurrency.threads import side_by_side
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.errors import ConnectError, DataLayerError
 from datalayer.service import DatabaseService
 from datalayer.settings import DatabaseSettings, Settings

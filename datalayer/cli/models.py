@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from datalayer.cli.failures import UsageError
 from datalayer.cli.options import Parser
-from datalayer.named_modules import import_named
+from datalayer.importing import import_named
 
 __all__ = ["load_models", "models_option"]
 

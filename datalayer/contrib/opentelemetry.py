@@ -22,7 +22,8 @@ except ImportError as exc:
     ) from exc
 
 import datalayer
-from datalayer.core import Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.settings import DatabaseSettings
 
 __all__ = ["instrument", "uninstrument"]

@@ -7,7 +7,7 @@ import logging
 import threading
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.doctor import examine
 from datalayer.health import verdict
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from datalayer import db
 from datalayer.concurrency.threads import side_by_side
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings

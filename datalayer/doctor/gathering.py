@@ -10,7 +10,7 @@ from pymongo.errors import OperationFailure
 from pymongo.uri_parser import parse_uri
 
 from datalayer.concurrency.threads import side_by_side
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.doctor.facts import (
     AliasFacts,
     Deadline,

@@ -26,7 +26,8 @@ from mongoengine.fields import (
 )
 
 from datalayer import transactions
-from datalayer.core import DEFAULT_ALIAS, Connection
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.documents.engine.data import lacks
 from datalayer.documents.engine.plans import attribute_of
 from datalayer.documents.file_fields import ModelFileField, ModelImageField

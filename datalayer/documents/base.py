@@ -14,7 +14,8 @@ from mongoengine.fields import ObjectIdField
 from mongoengine.queryset.visitor import QNode
 
 from datalayer import indexes, routing, transactions
-from datalayer.core import Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.documents import dynamic, stale
 from datalayer.documents.absences import Absences
 from datalayer.documents.belonging import Belongings, DocumentBelongings

@@ -18,9 +18,10 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from datalayer import indexes, operations, transactions
+from datalayer import indexes, transactions
+from datalayer.connections import operation
+from datalayer.connections.connection import Connection
 from datalayer.context.session import is_out_of_place, was_joined
-from datalayer.core import Connection
 from datalayer.documents.storable import check_call
 from datalayer.errors import TransactionError
 from datalayer.failures.operations import Effect
@@ -265,11 +266,11 @@ def _attempted(
     collection: ModelCollection, run: Callable[[], Any], name: str, effect: Effect
 ) -> Any:
     connection = collection._connection
-    before = operations.begin(connection)
+    before = operation.begin(connection)
     try:
         result = run()
     except PyMongoError as exc:
-        error = operations.failed(connection, exc, name, collection.name, effect, before)
+        error = operation.failed(connection, exc, name, collection.name, effect, before)
         error = error or transactions.ended_by_server(exc, connection)
         if error is None and isinstance(exc, OperationFailure):
             raise without_values(exc) from None
@@ -278,9 +279,9 @@ def _attempted(
         # What a server says may hold a document's values: it stays out of tracebacks.
         raise error from (None if isinstance(exc, OperationFailure) else as_cause(exc))
     except BaseException as exc:
-        operations.gave_up(connection, exc)
+        operation.gave_up(connection, exc)
         raise
-    operations.succeeded(connection)
+    operation.succeeded(connection)
     return result
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bson import ObjectId
 from mongoengine.fields import FileField, GridFSProxy, ImageField
 
-from datalayer.core import DEFAULT_ALIAS
+from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.documents.engine import done, first_read
 from datalayer.documents.files import ModelFile, ModelImage, where
 from datalayer.documents.places import alias_of, root_of

@@ -10,7 +10,7 @@ from gridfs import NoFile
 from mongoengine.fields import GridFSError, GridFSProxy, ImageGridFsProxy
 
 from datalayer import routing, transactions
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents.gridfs import Files, copy_file, files_of
 from datalayer.documents.places import alias_of
 

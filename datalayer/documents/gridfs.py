@@ -11,7 +11,7 @@ from gridfs.errors import FileExists
 from pymongo.errors import PyMongoError
 
 from datalayer import transactions
-from datalayer.core import Connection
+from datalayer.connections.connection import Connection
 from datalayer.documents.collection import (
     ModelCollection,
     database_of,

@@ -14,7 +14,7 @@ from mongoengine.errors import NotRegistered
 from mongoengine.fields import EmbeddedDocumentField, GenericEmbeddedDocumentField
 
 from datalayer import routing
-from datalayer.core import DEFAULT_ALIAS
+from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.errors import ConfigurationError
 
 __all__ = ["SWITCHED", "alias_of", "fields_within", "parts_within", "root_of", "values_of"]

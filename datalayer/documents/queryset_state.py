@@ -10,7 +10,7 @@ from typing import Any
 from mongoengine.queryset.queryset import REPR_OUTPUT_SIZE
 
 from datalayer import routing, transactions
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents.collection import collection_of
 from datalayer.documents.engine import asks_plainly, shown, stock
 from datalayer.documents.scope import BY_KEY

@@ -11,7 +11,8 @@ from mongoengine.fields import SequenceField
 from pymongo import DESCENDING, ReturnDocument
 
 from datalayer import indexes
-from datalayer.core import DEFAULT_ALIAS, Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.documents.collection import apart_from_transaction
 from datalayer.documents.engine import done, first_read
 from datalayer.documents.places import alias_of, root_of

@@ -14,7 +14,8 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from datalayer.concurrency.threads import SingleFlight
-from datalayer.core import Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.errors import IndexBuildError
 from datalayer.failures.server_codes import INDEX_EXISTS, ServerCode
 from datalayer.indexes.comparing import ChangedIndex, Index, changed_options, compare

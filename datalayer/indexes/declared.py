@@ -11,7 +11,7 @@ from mongoengine.base.common import _document_registry
 from mongoengine.connection import _connection_settings
 from pymongo import IndexModel
 
-from datalayer.core import DEFAULT_ALIAS
+from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.errors import IndexBuildError
 from datalayer.indexes.comparing import Index
 

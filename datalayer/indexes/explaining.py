@@ -12,7 +12,7 @@ from bson.errors import BSONError
 from pymongo import IndexModel
 from pymongo.errors import ConnectionFailure, NetworkTimeout, OperationFailure, PyMongoError
 
-from datalayer.core import Connection
+from datalayer.connections.connection import Connection
 from datalayer.errors import IndexBuildError, NotConnectedError
 from datalayer.failures.driver import kind_of
 from datalayer.failures.server_codes import AUTHORISATION, DUPLICATE_KEY, ServerCode

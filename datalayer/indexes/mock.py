@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from datalayer.core import Connection
+from datalayer.connections.connection import Connection
 from datalayer.indexes.declared import CollectionPlan
 
 __all__ = ["build_mock"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 from pymongo.errors import PyMongoError
 
-from datalayer.core import Connection
+from datalayer.connections.connection import Connection
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession

@@ -10,7 +10,8 @@ import pymongo
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
-from datalayer.core import Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.errors import IndexBuildError
 from datalayer.indexes.building import (
     BUILD_SECONDS,

@@ -9,7 +9,7 @@ from bson import ObjectId
 from pymongo import ReturnDocument
 
 from datalayer import indexes
-from datalayer.core import DEFAULT_ALIAS, registry
+from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.errors import TransactionError
 from datalayer.outbox.entries import KEYS, OUTBOX, Entry, as_stored, collection
 from datalayer.outbox.keys import check_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from datalayer.core import DEFAULT_ALIAS
+from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.outbox.passing import Pass
 from datalayer.transactions import current
 

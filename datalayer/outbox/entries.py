@@ -29,7 +29,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
-from datalayer.core import Connection
+from datalayer.connections.connection import Connection
 from datalayer.documents.collection import plain_collection
 
 __all__ = [

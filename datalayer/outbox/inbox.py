@@ -11,7 +11,8 @@ from weakref import WeakSet
 from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import OperationFailure
 
-from datalayer.core import Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.outbox.entries import INBOX, Entry, Line, collection, is_whole
 
 __all__ = ["TakenIn", "prepare", "take_in"]

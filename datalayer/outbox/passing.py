@@ -15,7 +15,7 @@ from bson import MinKey, ObjectId
 from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import ConnectionFailure, InvalidOperation
 
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.errors import (
     AuthenticationError,
     DataLayerError,

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 
-from datalayer.core import DEFAULT_ALIAS, registry
+from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.errors import DataLayerError
 from datalayer.failures.redaction import without_contents
 from datalayer.outbox.delivery import Delivered, deliver_patiently

@@ -12,7 +12,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.errors import ConfigurationError
 from datalayer.outbox.adding import write_down
 from datalayer.outbox.delivery import Delivered

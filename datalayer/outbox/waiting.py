@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from datalayer.core import DEFAULT_ALIAS, registry
+from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.outbox.entries import ASIDE, OUTBOX, collection
 
 __all__ = ["Waiting", "waiting"]

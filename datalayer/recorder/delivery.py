@@ -22,7 +22,7 @@ from pymongo.errors import (
     PyMongoError,
 )
 
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents.collection import plain_collection
 from datalayer.documents.storable import ENCODING
 from datalayer.errors import DataLayerError, NotConnectedError

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 import mongoengine
 from pymongo.client_session import ClientSession
 
-from datalayer import indexes, operations
-from datalayer.core import Connection, registry
+from datalayer import indexes
+from datalayer.connections import operation
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.errors import TransactionError
 
 __all__ = ["before", "begin_after_builds", "leader"]
@@ -34,7 +36,7 @@ def leader(aliases: tuple[str, ...]) -> Connection:
             )
     for connection in connections:
         # Not inside, where it would wait for the transaction's own locks.
-        with operations.asking(connection, _BEGINNING):
+        with operation.asking(connection, _BEGINNING):
             indexes.ensure_all(connection)
             for prepare in before:
                 prepare(connection, indexes.models_on(connection.alias))
@@ -51,7 +53,7 @@ def begin_after_builds(session: ClientSession, connections: Iterable[Connection]
         prepared = connection.prepared
         since = prepared.stands_since
         if since is None:
-            with operations.asking(connection, _BEGINNING):
+            with operation.asking(connection, _BEGINNING):
                 session.client.admin.command("ping", session=session)
             since = prepared.stands_since = session.operation_time
         if since is not None:

@@ -17,10 +17,10 @@ from pymongo.write_concern import WriteConcern
 from tenacity import RetryCallState
 
 from datalayer.concurrency.flow import process_mark
+from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.context.deadlines import deadline
 from datalayer.context.decorators import comes_later, name_of, runs_later, with_block
 from datalayer.context.session import apart_from_all, take_options_off
-from datalayer.core import DEFAULT_ALIAS, registry
 from datalayer.errors import DataLayerError, TransactionError
 from datalayer.retry import retrying
 from datalayer.transactions.cluster import begin_after_builds, leader

@@ -9,9 +9,10 @@ from typing import Any
 from pymongo.client_session import ClientSession
 
 from datalayer.concurrency.flow import Flow
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.context.decorators import with_block
 from datalayer.context.session import Joined, joined, joining
-from datalayer.core import DEFAULT_ALIAS, Connection, registry
 from datalayer.errors import TransactionError
 from datalayer.transactions.unit import current
 

@@ -14,9 +14,9 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure
 
 from datalayer.concurrency.flow import Flow
+from datalayer.connections.connection import Connection
 from datalayer.context.decorators import name_of, runs_later
 from datalayer.context.session import Joined, hearing_replies, joined, joining, open_around
-from datalayer.core import Connection
 from datalayer.errors import ConfigurationError, DataLayerError, TransactionError
 from datalayer.failures.redaction import without_contents
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, Failure, failure_in, over

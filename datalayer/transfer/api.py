@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.errors import ConfigurationError, TransferError
 from datalayer.terminal import printable
 from datalayer.transactions import current

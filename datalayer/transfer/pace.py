@@ -8,8 +8,8 @@ from time import monotonic
 
 from pymongo.server_type import SERVER_TYPE
 
+from datalayer.connections.replica_lag import lag_seconds
 from datalayer.errors import TransferError
-from datalayer.replica_lag import lag_seconds
 from datalayer.transfer.places import Place
 
 __all__ = ["Pace"]

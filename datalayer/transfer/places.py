@@ -16,7 +16,8 @@ from pymongo.errors import ConnectionFailure
 from pymongo.read_concern import ReadConcern
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-from datalayer.core import Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.transfer.exact import DECODED, RAW
 
 __all__ = ["MAJORITY", "Place", "same_database", "share_a_cluster"]

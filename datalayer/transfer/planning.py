@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pymongo.errors import OperationFailure, PyMongoError
 
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.errors import ConfigurationError, DataLayerError, NotConnectedError
 from datalayer.failures.server_codes import AUTHORISATION, PASSING
 from datalayer.transfer import checks

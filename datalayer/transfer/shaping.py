@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import bson
 
 from datalayer.errors import ConfigurationError, TransferError
-from datalayer.named_modules import import_named
+from datalayer.importing import import_named
 from datalayer.transfer.exact import DECODED, id_of
 from datalayer.transfer.failures import shown
 from datalayer.transfer.plan import Part, Plan

@@ -11,7 +11,7 @@ from typing import Any
 
 import datalayer
 from datalayer import recorder
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.monitoring import Bucket, Failure, SlowCommand
 from datalayer.web.work import Work, work_in
 from datalayer.web.workers import Together, Workers, publisher

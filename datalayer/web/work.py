@@ -13,7 +13,7 @@ import pymongo
 
 from datalayer import outbox
 from datalayer.concurrency.threads import side_by_side
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.errors import DataLayerError
 from datalayer.outbox.entries import ASIDE, OUTBOX, collection
 from datalayer.transfer.entries import DAMAGED, RANGES, Damaged, Entry, unfinished

@@ -17,7 +17,7 @@ from running_servers import wait_until
 
 import datalayer.retry
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.doctor.facts import Deadline
 from datalayer.doctor.server import ask_server
 from datalayer.documents import Document

@@ -18,9 +18,10 @@ from mongoengine import IntField
 from observing import error_of, until
 from pymongo import MongoClient
 
-from datalayer import db, evidence
-from datalayer.breaker import FAILURES_TO_OPEN, CircuitBreaker
-from datalayer.core import registry
+from datalayer import db
+from datalayer.connections import breaker_evidence
+from datalayer.connections.breaker import FAILURES_TO_OPEN, CircuitBreaker
+from datalayer.connections.registry import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (
@@ -188,7 +189,7 @@ def test_a_server_that_hangs_is_found_out_by_callers_with_short_deadlines(
     mongod: EmbeddedMongo, database_name: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Long before the driver's monitoring misses its heartbeat."""
-    monkeypatch.setattr(evidence, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(breaker_evidence, "ANSWER_SECONDS", 0.3)
     with (
         FaultyProxy(mongod.hosts[0]) as proxy,
         connected(mongod, proxy.uri_for(database_name)) as breaker,

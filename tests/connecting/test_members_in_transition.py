@@ -18,7 +18,7 @@ from running_servers import wait_until
 from simulated_router import Command, SimulatedRouter
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import TransactionError, UnavailableError

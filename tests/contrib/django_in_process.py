@@ -15,7 +15,7 @@ from django.test import override_settings
 from fresh_databases import model_registry
 from running_servers import PROGRAMS
 
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 
 
 @contextmanager

@@ -23,10 +23,10 @@ from faulty_proxy import FaultyProxy
 from pymongo import _csot
 
 from datalayer import db
+from datalayer.connections.registry import registry
 from datalayer.contrib.django import connect, read_settings
 from datalayer.contrib.django.test import empty_databases
 from datalayer.contrib.django.views import view_of
-from datalayer.core import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import AuthenticationError, ConfigurationError, UnavailableError
 from datalayer.events import Event

@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Tags, run_checks
 from django_in_process import django_site
 from pymongo import MongoClient
 
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 
 LOCAL = "mongodb://127.0.0.1:27017/app"

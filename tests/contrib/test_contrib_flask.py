@@ -15,8 +15,8 @@ from flask import Flask, Response, stream_with_context
 from flask_applications import NOWHERE, Note, application, away, clean_environment, raising
 
 from datalayer import Settings, db
+from datalayer.connections.registry import registry
 from datalayer.contrib.flask import DataLayer, needs_no_database
-from datalayer.core import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (
     AuthenticationError,

@@ -20,8 +20,8 @@ from pymongo import MongoClient, _csot
 from running_servers import PROGRAMS, Running, running, wait_until
 
 from datalayer import db
+from datalayer.connections.registry import registry
 from datalayer.contrib.flask import DataLayer, health_blueprint
-from datalayer.core import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError, UnavailableError
 

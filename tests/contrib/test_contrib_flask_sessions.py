@@ -12,8 +12,8 @@ from flask.sessions import SecureCookieSessionInterface
 from flask_applications import NOWHERE, application, away, clean_environment
 
 from datalayer import db
+from datalayer.connections.registry import registry
 from datalayer.contrib.flask import DataLayer, LazySessionInterface
-from datalayer.core import registry
 from datalayer.errors import ConfigurationError
 
 flask_session = pytest.importorskip("flask_session")

@@ -18,7 +18,7 @@ from mongoengine import fields as me
 from mongoengine.errors import ValidationError
 
 from datalayer import db
-from datalayer.core import database
+from datalayer.connections.registry import database
 from datalayer.documents import (
     BusinessDocument,
     MoneyField,

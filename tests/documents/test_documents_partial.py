@@ -15,7 +15,7 @@ from fresh_databases import connected, model_registry, settings_for
 from mongoengine.errors import OperationError
 
 from datalayer import BusinessDocument, db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import Document, EmbeddedDocument
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import StaleDocumentError

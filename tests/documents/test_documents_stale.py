@@ -23,7 +23,7 @@ from mongoengine import (
 from mongoengine.errors import DoesNotExist, NotUniqueError, SaveConditionError
 
 from datalayer import AnalyticsDocument, BusinessDocument, db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import DataLayerError, StaleDocumentError

@@ -39,7 +39,7 @@ from random_changes import (
 )
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import StaleDocumentError, TransactionError
 

@@ -18,7 +18,7 @@ from mongoengine.fields import GridFSError, GridFSProxy, ImageField
 from mongoengine.queryset import DENY
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import AnalyticsDocument, BusinessDocument, EmbeddedDocument, define_model
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (

@@ -18,7 +18,7 @@ from pymongo import ReadPreference, monitoring
 from pymongo.errors import OperationFailure
 
 from datalayer import db
-from datalayer.clients import Monitors
+from datalayer.connections.client import Monitors
 from datalayer.documents import BusinessDocument, QuerySet
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import DeadlineExceededError

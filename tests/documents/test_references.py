@@ -27,7 +27,7 @@ from mongoengine import (
 )
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import AnalyticsDocument, BusinessDocument, EmbeddedDocument
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import NotConnectedError

@@ -14,7 +14,7 @@ from fresh_databases import connected, emptied, model_registry, settings_for
 from pymongo import monitoring
 
 from datalayer import db
-from datalayer.clients import Monitors
+from datalayer.connections.client import Monitors
 from datalayer.documents import BusinessDocument, EmbeddedDocument
 from datalayer.embedded import EmbeddedMongo
 

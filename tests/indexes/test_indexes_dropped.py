@@ -16,7 +16,7 @@ from mongoengine.fields import DateTimeField, FloatField, IntField, StringField
 from pymongo.collection import Collection
 
 from datalayer import db
-from datalayer.core import client, database, registry
+from datalayer.connections.registry import client, database, registry
 from datalayer.documents import AnalyticsDocument, BusinessDocument, utc_now
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import IndexBuildError

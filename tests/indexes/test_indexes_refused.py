@@ -14,7 +14,7 @@ from fresh_databases import drop, emptied, model_registry, settings_for
 from mongoengine.fields import DateTimeField, DictField, DynamicField, IntField, StringField
 
 from datalayer import db, indexes
-from datalayer.core import database, registry
+from datalayer.connections.registry import database, registry
 from datalayer.documents import BusinessDocument
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import IndexBuildError

@@ -8,7 +8,7 @@ import pytest
 from models_explained import indexes_used
 from mongoengine.errors import ValidationError
 
-from datalayer.core import database
+from datalayer.connections.registry import database
 from datalayer.documents import utc_now
 from datalayer.models import Metric, MetricSeries
 

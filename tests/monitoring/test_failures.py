@@ -12,7 +12,7 @@ from mongoengine import StringField
 from observing import until
 
 from datalayer import BusinessDocument, Settings, db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import DataLayerError
 from datalayer.monitoring import CommandMonitor, Failure, FailureLog

@@ -9,7 +9,7 @@ from mongoengine import IntField, StringField
 from pymongo import ReturnDocument
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.documents import Document
 from datalayer.outbox.entries import INBOX, KEYS, OUTBOX
 

@@ -15,7 +15,7 @@ from observing import until
 from pymongo import MongoClient, _csot
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import UnavailableError
 from datalayer.outbox import troubles

@@ -11,7 +11,7 @@ from bson import Int64
 from deliveries import arrived, inbox, outbox, send, stored_in
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.outbox import passing
 from datalayer.outbox.entries import ASIDE, collection, raw, read
 from datalayer.settings import Settings

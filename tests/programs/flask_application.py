@@ -12,8 +12,8 @@ from deeds import Deed, work
 from flask import Flask
 
 from datalayer import db, recorder
+from datalayer.connections.registry import registry
 from datalayer.contrib.flask import DataLayer, health_blueprint
-from datalayer.core import registry
 
 datalayer = DataLayer(connect=os.environ.get("FLASK_TEST_CONNECT", "first_request"))
 

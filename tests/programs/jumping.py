@@ -18,8 +18,8 @@ from typing import Any
 from mongoengine import StringField
 
 from datalayer import DataLayerError, Settings, UnavailableError, db
-from datalayer.breaker import FAILURES_TO_OPEN
-from datalayer.core import registry
+from datalayer.connections.breaker import FAILURES_TO_OPEN
+from datalayer.connections.registry import registry
 from datalayer.documents import Document
 
 # What it retries on purpose is no news here.

@@ -21,7 +21,7 @@ from typing import Any
 from pymongo import monitoring
 
 from datalayer import Settings, db, transfer
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place
 

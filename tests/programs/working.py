@@ -9,7 +9,7 @@ import signal
 import sys
 
 from datalayer import Settings, db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.web.workers import publishing
 from datalayer.web.workers.publishing import publisher
 

@@ -17,7 +17,7 @@ from recorded_events import Click, Reading
 from running_servers import wait_until
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.recorder import Recorder, delivery
 
 Make = Callable[..., Recorder]

@@ -39,7 +39,7 @@ from load import MONEY, PURSES, SLACK_SECONDS, Click, Load, Purse, Sale, Tally
 from scheduling import Scheduling
 
 from datalayer import Settings, db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.outbox.entries import OUTBOX
 

@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.errors import TransactionError, UnavailableError
 from datalayer.settings import Settings
 

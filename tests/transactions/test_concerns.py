@@ -14,7 +14,7 @@ from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
 from datalayer import db
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.errors import OutcomeUnknownError, TransactionError
 from datalayer.settings import Settings
 

@@ -13,7 +13,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from datalayer import transfer
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.settings import Settings
 from datalayer.transfer import Plan, Report
 

@@ -11,7 +11,7 @@ from bson import MaxKey
 from moving import Databases, messages, plan
 
 from datalayer import transfer
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.errors import TransferError
 from datalayer.transfer import Plan
 from datalayer.web.work import work_in

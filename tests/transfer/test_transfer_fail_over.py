@@ -8,7 +8,7 @@ import pytest
 from moving import Databases, messages, plan, raw, when
 
 from datalayer import transfer
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.errors import TransferError
 from datalayer.transfer.journal import Journal
 from datalayer.transfer.places import Place

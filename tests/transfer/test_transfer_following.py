@@ -13,7 +13,7 @@ from observing import until
 from pymongo.errors import DuplicateKeyError
 
 from datalayer import transfer
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.errors import ConfigurationError, TransferError
 from datalayer.transfer import Plan, Progress, Report
 

@@ -11,7 +11,7 @@ from moving import Databases, messages, nonzero, plan, raw, when
 from pymongo.collection import Collection
 
 from datalayer import transfer
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.errors import TransferError
 
 TARGETS = pytest.mark.parametrize("target", ["database1", "archive"])

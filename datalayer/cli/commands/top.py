@@ -23,7 +23,7 @@ from datalayer.cli.failures import ExitCode
 from datalayer.cli.options import Commands, connection_options, count, seconds, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Name, Prose, Table
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.doctor.client import asking_client
 from datalayer.failures.driver import kind_of
 from datalayer.failures.server_codes import AUTHORISATION, code_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 
 __all__ = ["DataLayerConfig"]
 

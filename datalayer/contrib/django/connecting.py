@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from datalayer import db
 from datalayer.concurrency.threads import side_by_side
+from datalayer.connections.registry import registry
 from datalayer.contrib.django.configuration import read_settings
-from datalayer.core import registry
 from datalayer.errors import AuthenticationError
 from datalayer.failures.redaction import without_contents
 from datalayer.settings import Settings

@@ -11,9 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
 from datalayer import db
+from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.contrib.django.answers import please_try_again
 from datalayer.contrib.django.connecting import MARK, connect, is_connected
-from datalayer.core import DEFAULT_ALIAS, registry
 from datalayer.errors import DataLayerError
 from datalayer.failures.redaction import without_contents
 from datalayer.web import is_temporary

@@ -19,10 +19,10 @@ from django.test.runner import DiscoverRunner, ParallelTestSuite
 from django.test.utils import override_settings
 
 from datalayer import db
+from datalayer.connections.registry import registry
 from datalayer.contrib.django.concealing import concealed
 from datalayer.contrib.django.configuration import given_in_django
 from datalayer.contrib.django.connecting import connect
-from datalayer.core import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import prefix_of
 from datalayer.settings.environment import gather, read_aliases

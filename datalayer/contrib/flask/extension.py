@@ -17,10 +17,10 @@ import click
 from flask import Flask, current_app, g, has_app_context, request, request_started
 
 from datalayer import db
+from datalayer.connections.registry import registry
 from datalayer.contrib.flask.command import datalayer_command
 from datalayer.contrib.flask.config import settings_from
 from datalayer.contrib.flask.failures import answer_temporary_failures
-from datalayer.core import registry
 from datalayer.errors import AuthenticationError, ConfigurationError, DataLayerError
 from datalayer.settings import Settings
 from datalayer.terminal import printable_lines

@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 from flask import Flask, Request, Response, current_app
 from flask.sessions import SessionInterface, SessionMixin
 
+from datalayer.connections.registry import registry
 from datalayer.contrib.flask.extension import NAME, DataLayer
-from datalayer.core import registry
 from datalayer.errors import ConfigurationError
 
 __all__ = ["LazySessionInterface"]

@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+from datalayer.connections.registry import registry
 from datalayer.contrib.prometheus.readings import (
     METRICS,
     Metric,
@@ -20,7 +21,6 @@ from datalayer.contrib.prometheus.readings import (
     counted_by_recorder,
     gauges,
 )
-from datalayer.core import registry
 from datalayer.monitoring.durations import BOUNDS_SECONDS, Distribution
 
 __all__ = ["BOUNDS", "DataLayerCollector"]

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from prometheus_client import values
 
 from datalayer.concurrency.threads import signals_held
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.contrib.prometheus.families import BOUNDS
 from datalayer.contrib.prometheus.readings import (
     Metric,
@@ -25,7 +27,6 @@ from datalayer.contrib.prometheus.readings import (
     counted_by_recorder,
     gauges,
 )
-from datalayer.core import Connection, registry
 from datalayer.monitoring.durations import Distribution
 
 __all__ = ["Publisher", "is_multi_process"]

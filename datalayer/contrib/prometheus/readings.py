@@ -9,11 +9,12 @@ from typing import Literal, TypeAlias
 from pymongo.topology_description import TopologyDescription
 
 from datalayer import recorder
-from datalayer.core import Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
+from datalayer.connections.replica_lag import largest_lag_seconds
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.durations import Distribution
 from datalayer.outbox.troubles import troubles_of
-from datalayer.replica_lag import largest_lag_seconds
 
 __all__ = ["METRICS", "Metric", "Reading", "counted_by", "counted_by_recorder", "gauges"]
 

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from datalayer.concurrency.threads import signals_held
-from datalayer.core import DEFAULT_ALIAS, Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.recorder.directory import open_directory
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.environment import gather

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from datalayer import recorder
-from datalayer.core import Connection, registry
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.monitoring import Bucket, Failure, SlowCommand
 
 __all__ = ["COUNTED", "Database", "Numbers", "Report", "counted_by", "numbers", "report"]

@@ -10,8 +10,8 @@ from django.contrib.auth import get_user_model
 from django.test import TestCase
 
 from datalayer import db
+from datalayer.connections.registry import registry
 from datalayer.contrib.django.test import EmptyDatabasesMixin
-from datalayer.core import registry
 from datalayer.models import Metric, MetricSeries
 from django_site.models import Note
 

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.http import HttpRequest, JsonResponse
 
 from datalayer import errors
-from datalayer.core import registry
+from datalayer.connections.registry import registry
 from datalayer.transactions.unit import bound
 from django_site.models import Note
 

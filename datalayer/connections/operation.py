@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
-from datalayer import evidence
+from datalayer.connections import breaker_evidence
+from datalayer.connections.connection import Connection
+from datalayer.connections.registry import registry
 from datalayer.context.deadlines import settle
-from datalayer.core import Connection, registry
 from datalayer.errors import DataLayerError
 from datalayer.failures.operations import Effect, Operation, operation_error
 from datalayer.failures.tracebacks import as_cause, without_locals
@@ -57,7 +58,7 @@ def failed(
     """The error to raise in the place of ``exc``, or ``None`` to let it pass."""
     without_locals(exc)
     if connection.breaker is not None:
-        evidence.weigh(connection, connection.breaker, exc)
+        breaker_evidence.weigh(connection, connection.breaker, exc)
     now = connection.monitors.commands.traffic()
     operation = Operation(
         name=name,

@@ -14,9 +14,9 @@ from pymongo import MongoClient
 from pymongo.driver_info import DriverInfo
 from pymongo.topology_description import TopologyDescription
 
-from datalayer import replica_lag
-from datalayer.bounded_pool import BoundedPool
 from datalayer.concurrency.greenlets import refuse_unsafe_patching
+from datalayer.connections import replica_lag
+from datalayer.connections.pool import BoundedPool
 from datalayer.context.session import JoiningClient
 from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets

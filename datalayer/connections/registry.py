@@ -10,27 +10,20 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import mongoengine
-import pymongo
 from bson import ObjectId
 from mongoengine import connection as mongoengine_connection
 from mongoengine.base.common import _get_documents_by_db
 from pymongo import MongoClient
 
-from datalayer.breaker import CircuitBreaker
-from datalayer.clients import abandon_client, open_client
 from datalayer.concurrency.forks import fork_mark
 from datalayer.concurrency.threads import SingleFlight
+from datalayer.connections.connection import Connection, not_connected
 from datalayer.errors import ConfigurationError, NotConnectedError
-from datalayer.monitoring import Monitors
 from datalayer.monitoring.observer import Observer
-from datalayer.monitoring.topology import Reach, reach_of
-from datalayer.prepared import Prepared
 from datalayer.settings import DatabaseSettings, Settings
-from datalayer.settings.secret_uri import SecretUri
 from datalayer.settings.variables import prefix_of
 from datalayer.shutdown import flush
 
@@ -39,106 +32,11 @@ if TYPE_CHECKING:
 
     from datalayer.embedded import EmbeddedMongo
 
-__all__ = ["Connection", "Registry", "client", "database", "how_to_configure", "registry"]
+__all__ = ["Registry", "client", "database", "how_to_configure", "registry"]
 
 logger = logging.getLogger("datalayer.core")
 
 DEFAULT_ALIAS = "default"
-_CLOSE_SECONDS = 0.5
-"""Closing ends the server's sessions first, and would wait for a server that is away."""
-
-
-class Connection:
-    """One alias's client, with its settings, its monitors and what was prepared on it.
-
-    After a fork the child gets a client of its own at the first use. The parent's is left as it
-    is: closing it would shut down sockets that the parent still uses.
-    """
-
-    def __init__(self, settings: DatabaseSettings, monitors: Monitors, uri: str) -> None:
-        self.alias = settings.alias
-        self.settings = settings
-        self.monitors = monitors
-        self.connected_since: datetime | None = None
-        self.server_version: str | None = None
-        self.verified_ms: float | None = None
-        """How long the command took that verified the connection."""
-        self.breaker = None if settings.required else CircuitBreaker(settings.alias)
-        """Refuses calls to an optional database that is away."""
-        self.closed = False
-        """Whether it was disconnected: operations that still hold it end."""
-        self.prepared = Prepared()
-        """The models, with their collection, whose indexes were built over this connection."""
-        self.preparing: dict[str, SingleFlight[None]] = {}
-        """The builds that first writes share, by collection."""
-        self._uri = SecretUri(uri)
-        self._lock = threading.Lock()  # guards _client
-        self._client: MongoClient[Any] | None = None
-
-    @property
-    def client(self) -> MongoClient[Any]:
-        """The client of this process, opened at the first use.
-
-        Raises:
-            NotConnectedError: after ``close``.
-        """
-        opened = self._client
-        return opened if opened is not None else self.client_for_mongoengine()
-
-    def client_for_mongoengine(self, **_options: Any) -> MongoClient[Any]:
-        """What MongoEngine calls instead of building a client from its own options."""
-        with self._lock:
-            if self.closed:  # an operation still holds what was disconnected meanwhile
-                raise _not_connected(self.alias)
-            if self._client is None:
-                self._client = open_client(self.settings, self._uri, self.monitors)
-                for call in tuple(registry.on_open):
-                    call(self)
-            return self._client
-
-    @property
-    def database(self) -> Database[Any]:
-        """The alias's database."""
-        return self.client[self.settings.database]
-
-    @property
-    def is_unused(self) -> bool:
-        """Whether this process has no client yet, as after a fork: the next operation opens it."""
-        return self._client is None and not self.closed
-
-    def reach(self) -> Reach:
-        """Whether operations can be expected to work now, without asking a server."""
-        if self.settings.kind == "mongomock":
-            return "connected"
-        return reach_of(self.monitors.topology.description)
-
-    def mark_connected(self) -> None:
-        """Note that the server has answered."""
-        self.connected_since = datetime.now(UTC)
-
-    def close(self) -> None:
-        """Close the client of this process. Nothing happens when there is none."""
-        with self._lock:
-            self.closed = True
-            opened, self._client = self._client, None
-        self.monitors.stop()
-        if opened is not None:
-            with pymongo.timeout(_CLOSE_SECONDS):
-                opened.close()
-
-    def after_fork(self) -> None:
-        """Let go of the parent's client, in a child."""
-        self._lock = threading.Lock()
-        self.preparing = {}
-        self.prepared.after_fork()
-        self.monitors.reset()
-        if self.breaker is not None:
-            self.breaker.reset()
-        if self._client is not None:
-            if self.settings.kind != "mongomock":
-                abandon_client(self._client)
-            registry.inherited.append(self._client)
-            self._client = None
 
 
 class _Service(Protocol):
@@ -277,7 +175,7 @@ class Registry:
     def _unknown(self, alias: str) -> NotConnectedError:
         configured = self.settings
         if configured is None or alias in configured:
-            return _not_connected(alias)
+            return not_connected(alias)
         return NotConnectedError(
             f"no database has the alias {alias!r}: {how_to_configure(alias, configured)}",
             alias=alias,
@@ -316,6 +214,11 @@ class Registry:
             server, self._embedded = self._embedded, None
             server.stop()
 
+    def opened(self, connection: Connection) -> None:
+        """Tell those who asked for it that this process has opened the client of ``connection``."""
+        for call in tuple(self.on_open):
+            call(connection)
+
     def check_process(self) -> None:
         """Notice a fork that ran no handlers, as uWSGI's does."""
         if not self._mark[0]:
@@ -329,7 +232,9 @@ class Registry:
         self.relays = {}
         self.connecting = SingleFlight()
         for connection in self._connections.values():
-            connection.after_fork()
+            client = connection.after_fork()
+            if client is not None:
+                self.inherited.append(client)
             _forget_client(connection.alias)
         for service in self.services.values():
             service.after_fork()
@@ -337,17 +242,6 @@ class Registry:
         # that moment get the parent's part, and ids that the parent gives as well. Draw it now.
         ObjectId()
         self._mark = fork_mark()  # last: another thread of the child waits for all of it
-
-
-def _not_connected(alias: str) -> NotConnectedError:
-    # In tests of older code, say: documents of datalayer's don't use what it has opened.
-    by_others = alias in mongoengine_connection._connection_settings
-    instead = ", in the place of mongoengine.connect()," if by_others else ""
-    return NotConnectedError(
-        f"the database {alias!r} is not connected; call db.connect_all() at start-up{instead} "
-        "and db.disconnect_all() only at the end",
-        alias=alias,
-    )
 
 
 def how_to_configure(alias: str, configured: Iterable[str]) -> str:

@@ -20,9 +20,9 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
 )
 
-from datalayer.breaker import CircuitBreaker
 from datalayer.concurrency.threads import signals_held
-from datalayer.core import Connection
+from datalayer.connections.breaker import CircuitBreaker
+from datalayer.connections.connection import Connection
 from datalayer.errors import DataLayerError
 
 __all__ = ["weigh"]

@@ -1,0 +1,6 @@
+"""Who holds a client, and what it is like: the registry of all aliases, and what each one has.
+
+``registry`` knows which aliases are connected; ``connection`` is one of them; ``client`` opens the
+driver's; ``pool`` limits waiting for a connection; ``breaker`` refuses calls to a database that is
+away; ``operation`` surrounds each operation with them.
+"""

@@ -1,0 +1,141 @@
+"""One alias's client, with what belongs to it: its settings, its monitors, and the indexes that
+were built over it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pymongo
+from mongoengine import connection as mongoengine_connection
+from pymongo import MongoClient
+
+from datalayer.concurrency.threads import SingleFlight
+from datalayer.connections.breaker import CircuitBreaker
+from datalayer.connections.built_indexes import Prepared
+from datalayer.connections.client import abandon_client, open_client
+from datalayer.errors import NotConnectedError
+from datalayer.monitoring import Monitors
+from datalayer.monitoring.topology import Reach, reach_of
+from datalayer.settings import DatabaseSettings
+from datalayer.settings.secret_uri import SecretUri
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+__all__ = ["Connection", "not_connected"]
+
+_CLOSE_SECONDS = 0.5
+"""Closing ends the server's sessions first, and would wait for a server that is away."""
+
+
+class Connection:
+    """One alias's client, with its settings, its monitors and what was prepared on it.
+
+    After a fork the child gets a client of its own at the first use. The parent's is left as it
+    is: closing it would shut down sockets that the parent still uses.
+    """
+
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        monitors: Monitors,
+        uri: str,
+        opened: Callable[[Connection], object],
+    ) -> None:
+        self.alias = settings.alias
+        self.settings = settings
+        self.monitors = monitors
+        self.connected_since: datetime | None = None
+        self.server_version: str | None = None
+        self.verified_ms: float | None = None
+        """How long the command took that verified the connection."""
+        self.breaker = None if settings.required else CircuitBreaker(settings.alias)
+        """Refuses calls to an optional database that is away."""
+        self.closed = False
+        """Whether it was disconnected: operations that still hold it end."""
+        self.prepared = Prepared()
+        """The models, with their collection, whose indexes were built over this connection."""
+        self.preparing: dict[str, SingleFlight[None]] = {}
+        """The builds that first writes share, by collection."""
+        self._uri = SecretUri(uri)
+        self._opened = opened
+        self._lock = threading.Lock()  # guards _client
+        self._client: MongoClient[Any] | None = None
+
+    @property
+    def client(self) -> MongoClient[Any]:
+        """The client of this process, opened at the first use.
+
+        Raises:
+            NotConnectedError: after ``close``.
+        """
+        opened = self._client
+        return opened if opened is not None else self.client_for_mongoengine()
+
+    def client_for_mongoengine(self, **_options: Any) -> MongoClient[Any]:
+        """What MongoEngine calls instead of building a client from its own options."""
+        with self._lock:
+            if self.closed:  # an operation still holds what was disconnected meanwhile
+                raise not_connected(self.alias)
+            if self._client is None:
+                self._client = open_client(self.settings, self._uri, self.monitors)
+                self._opened(self)
+            return self._client
+
+    @property
+    def database(self) -> Database[Any]:
+        """The alias's database."""
+        return self.client[self.settings.database]
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether this process has no client yet, as after a fork: the next operation opens it."""
+        return self._client is None and not self.closed
+
+    def reach(self) -> Reach:
+        """Whether operations can be expected to work now, without asking a server."""
+        if self.settings.kind == "mongomock":
+            return "connected"
+        return reach_of(self.monitors.topology.description)
+
+    def mark_connected(self) -> None:
+        """Note that the server has answered."""
+        self.connected_since = datetime.now(UTC)
+
+    def close(self) -> None:
+        """Close the client of this process. Nothing happens when there is none."""
+        with self._lock:
+            self.closed = True
+            opened, self._client = self._client, None
+        self.monitors.stop()
+        if opened is not None:
+            with pymongo.timeout(_CLOSE_SECONDS):
+                opened.close()
+
+    def after_fork(self) -> MongoClient[Any] | None:
+        """Let go of the parent's client, in a child; returns it where it must not be freed."""
+        self._lock = threading.Lock()
+        self.preparing = {}
+        self.prepared.after_fork()
+        self.monitors.reset()
+        if self.breaker is not None:
+            self.breaker.reset()
+        inherited, self._client = self._client, None
+        if inherited is not None and self.settings.kind != "mongomock":
+            abandon_client(inherited)
+        return inherited
+
+
+def not_connected(alias: str) -> NotConnectedError:
+    """The error for an alias that is configured and has no connection."""
+    # In tests of older code, say: documents of datalayer's don't use what it has opened.
+    by_others = alias in mongoengine_connection._connection_settings
+    instead = ", in the place of mongoengine.connect()," if by_others else ""
+    return NotConnectedError(
+        f"the database {alias!r} is not connected; call db.connect_all() at start-up{instead} "
+        "and db.disconnect_all() only at the end",
+        alias=alias,
+    )
