@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
-from datalayer.service import DatabaseService
+from datalayer.service.service import DatabaseService
 
 __all__ = ["database"]
 

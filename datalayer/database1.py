@@ -8,7 +8,7 @@ from typing import Any
 from datalayer import recorder
 from datalayer.connections.registry import registry
 from datalayer.documents import AnalyticsDocument, define_model
-from datalayer.service import DatabaseService
+from datalayer.service.service import DatabaseService
 
 __all__ = ["AnalyticsService", "database1"]
 

@@ -27,7 +27,7 @@ from datalayer.errors import ConfigurationError, DataLayerError
 from datalayer.failures.redaction import without_contents
 from datalayer.retry import retry
 from datalayer.routing import read_from, router, using
-from datalayer.service import DatabaseService
+from datalayer.service.service import DatabaseService
 from datalayer.settings import Settings
 from datalayer.shutdown import flush, graceful_shutdown
 from datalayer.transactions import on_commit, session, transaction, transactional

@@ -31,7 +31,7 @@ from datalayer.errors import (
     NotConnectedError,
     UnavailableError,
 )
-from datalayer.opening import verify
+from datalayer.service.connecting import verify
 from datalayer.settings import Settings
 
 PASSWORD = "canary-of-connecting"  # of every user that the tests make
@@ -112,7 +112,7 @@ def test_no_attempt_begins_at_the_very_end(
             verified.append(timeout_seconds)
         return verify(connection, timeout_seconds)
 
-    monkeypatch.setattr("datalayer.opening.verify", count)
+    monkeypatch.setattr("datalayer.service.connecting.verify", count)
     proxy.refuse()
     with pytest.raises(ConnectError):
         # The first attempt takes 0.5 s and the pause 0.25 s: 0.01 s are left for a second one.

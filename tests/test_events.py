@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from datalayer.events import Event, EventBus
+from datalayer.service.events import Event, EventBus
 
 DEADLINE = 60.0
 

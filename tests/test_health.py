@@ -10,7 +10,7 @@ import pytest
 from datalayer import db
 from datalayer.connections.registry import registry
 from datalayer.health import Verdict, verdict
-from datalayer.service import DatabaseService
+from datalayer.service.service import DatabaseService
 
 
 def entry(state: str = "connected", **facts: Any) -> dict[str, Any]:

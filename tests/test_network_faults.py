@@ -24,7 +24,7 @@ from datalayer.errors import (
     OutcomeUnknownError,
     UnavailableError,
 )
-from datalayer.events import Event
+from datalayer.service.events import Event
 from datalayer.settings import Settings
 
 

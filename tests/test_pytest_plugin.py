@@ -11,7 +11,7 @@ from pymongo.collection import Collection
 
 from datalayer.embedded import EmbeddedMongo
 from datalayer.models import AnalyticsEvent
-from datalayer.service import DatabaseService
+from datalayer.service.service import DatabaseService
 
 pytest_plugins = ["pytester"]
 

@@ -43,9 +43,9 @@ from datalayer.errors import (
     PoolExhaustedError,
     UnavailableError,
 )
-from datalayer.events import Event
 from datalayer.models import LogEntry
 from datalayer.models.analytics.log_handler import MongoLogHandler
+from datalayer.service.events import Event
 from datalayer.settings import Settings
 
 PASSWORD = f"{CANARY}-password"

@@ -28,8 +28,8 @@ from datalayer.errors import (
     PoolExhaustedError,
     UnavailableError,
 )
-from datalayer.events import Event
-from datalayer.service import DatabaseService
+from datalayer.service.events import Event
+from datalayer.service.service import DatabaseService
 from datalayer.settings import DatabaseSettings, Settings
 
 DEADLINE = 60.0

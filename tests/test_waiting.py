@@ -12,9 +12,10 @@ import dns.resolver
 import pymongo.errors
 import pytest
 
-from datalayer import db, waiting
+from datalayer import db
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConnectError
+from datalayer.service import connecting_log
 from datalayer.settings import Settings
 
 PASSWORD = "canary-of-waiting"
@@ -53,7 +54,7 @@ def connect(uri: str, **options: Any) -> None:
 def test_a_wrong_port_is_told_before_the_first_attempt_has_ended(
     closed_port: int, told: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "_FIRST_WORD_SECONDS", 0.1)
+    monkeypatch.setattr(connecting_log, "_FIRST_WORD_SECONDS", 0.1)
     with pytest.raises(ConnectError):
         connect(f"mongodb://joe:{PASSWORD}@127.0.0.1:{closed_port}/shop", retry_max_seconds=20)
     assert told("waiting") == [
@@ -65,7 +66,7 @@ def test_a_wrong_port_is_told_before_the_first_attempt_has_ended(
 def test_a_server_that_says_nothing_is_told_as_such(
     silent_port: int, told: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "_FIRST_WORD_SECONDS", 0.1)
+    monkeypatch.setattr(connecting_log, "_FIRST_WORD_SECONDS", 0.1)
     with pytest.raises(ConnectError):
         connect(f"mongodb://127.0.0.1:{silent_port}/shop")
     (message,) = told("waiting")
@@ -75,7 +76,7 @@ def test_a_server_that_says_nothing_is_told_as_such(
 def test_an_attempt_that_failed_is_told_with_its_reason_and_where(
     closed_port: int, told: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "_FIRST_WORD_SECONDS", 60.0)
+    monkeypatch.setattr(connecting_log, "_FIRST_WORD_SECONDS", 60.0)
     with pytest.raises(ConnectError):
         connect(
             f"mongodb://joe:{PASSWORD}@127.0.0.1:{closed_port}/shop",
@@ -96,7 +97,7 @@ def test_a_server_that_is_well_is_not_waited_for_aloud(
     told: Callable[..., list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(waiting, "_FIRST_WORD_SECONDS", 60.0)
+    monkeypatch.setattr(connecting_log, "_FIRST_WORD_SECONDS", 60.0)
     connect(mongod.uri_for(database_name), server_selection_timeout_ms=10_000)
     assert told("waiting") == []
     assert [t.name for t in threading.enumerate() if t.name.startswith("datalayer-waiting")] == []

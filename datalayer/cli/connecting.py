@@ -12,7 +12,7 @@ from datalayer import db
 from datalayer.concurrency.threads import side_by_side
 from datalayer.connections.registry import registry
 from datalayer.errors import ConnectError, DataLayerError
-from datalayer.service import DatabaseService
+from datalayer.service.service import DatabaseService
 from datalayer.settings import DatabaseSettings, Settings
 
 __all__ = ["Databases", "impatient", "opened"]

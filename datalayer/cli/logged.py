@@ -24,7 +24,7 @@ def quiet_log(output: Output) -> Iterator[None]:
     quiet: list[tuple[str, logging.Handler]] = [("pymongo", logging.NullHandler())]
     if nobody_listens():
         told = _Told(output) if output.stderr.isatty() else logging.NullHandler()
-        quiet.append(("datalayer.opening", told))
+        quiet.append(("datalayer.service.connecting", told))
         quiet.append((_OURS, logging.NullHandler()))
     for name, handler in quiet:
         logging.getLogger(name).addHandler(handler)

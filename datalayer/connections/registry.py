@@ -215,7 +215,7 @@ class Registry:
             server.stop()
 
     def opened(self, connection: Connection) -> None:
-        """Tell those who asked for it that this process has opened the client of ``connection``."""
+        """Tell those who asked that this process has opened the client of ``connection``."""
         for call in tuple(self.on_open):
             call(connection)
 

@@ -16,8 +16,8 @@ from pymongo.errors import PyMongoError
 from datalayer import db
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import DataLayerError
-from datalayer.events import Event
 from datalayer.models import AnalyticsEvent, Transaction, User
+from datalayer.service.events import Event
 
 __all__ = ["Outage", "Requests", "pay", "run_outage"]
 

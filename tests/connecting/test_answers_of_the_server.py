@@ -25,7 +25,7 @@ from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import AuthenticationError, ConnectError, UnavailableError
 from datalayer.failures.driver import Diagnosis
 from datalayer.failures.server_codes import PASSING, ServerCode
-from datalayer.opening import check_again
+from datalayer.service.connecting import check_again
 from datalayer.settings import Settings
 
 VERIFYING = ("explain", "ping")
@@ -181,7 +181,7 @@ def test_a_slow_answer_is_waited_for_when_a_database_comes_back(
 
 
 def _recovered() -> Any:
-    from datalayer.events import Event
+    from datalayer.service.events import Event
 
     return Event("recovered", "default")
 

@@ -29,7 +29,7 @@ from datalayer.contrib.django.test import empty_databases
 from datalayer.contrib.django.views import view_of
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import AuthenticationError, ConfigurationError, UnavailableError
-from datalayer.events import Event
+from datalayer.service.events import Event
 
 TOKEN = "a-token-of-the-tests"
 PASSWORD = "hunter2hunter2"

@@ -28,7 +28,7 @@ from datalayer.errors import (
     PoolExhaustedError,
     UnavailableError,
 )
-from datalayer.events import Event
+from datalayer.service.events import Event
 from datalayer.transactions import bound
 
 __all__ = ["clean_environment"]

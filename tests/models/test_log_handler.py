@@ -90,7 +90,7 @@ def test_credentials_in_uris_are_redacted(log: logging.Logger, handler: MongoLog
     assert "hush-hush" not in shown
 
 
-@pytest.mark.parametrize("name", ["datalayer.service", "pymongo.command", "mongoengine"])
+@pytest.mark.parametrize("name", ["datalayer.service.service", "pymongo.command", "mongoengine"])
 def test_records_that_storing_itself_makes_are_left_out(
     handler: MongoLogHandler, name: str
 ) -> None:

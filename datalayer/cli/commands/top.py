@@ -27,9 +27,9 @@ from datalayer.connections.registry import registry
 from datalayer.doctor.client import asking_client
 from datalayer.failures.driver import kind_of
 from datalayer.failures.server_codes import AUTHORISATION, code_of
+from datalayer.service.connecting_log import seen
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.shutdown import graceful_shutdown
-from datalayer.waiting import seen
 
 __all__ = ["add_to", "top"]
 

@@ -22,7 +22,7 @@ from datalayer.failures.driver import cause_of, connect_error, is_transient, no_
 from datalayer.failures.server_codes import CREDENTIALS, PASSING, ServerCode, is_refusal
 from datalayer.failures.tracebacks import without_locals
 from datalayer.retry import retrying
-from datalayer.waiting import retry_teller, told_while_waiting
+from datalayer.service.connecting_log import retry_teller, told_while_waiting
 
 __all__ = [
     "ask_version",

@@ -21,12 +21,11 @@ from datalayer.errors import (
     DataLayerError,
     UnavailableError,
 )
-from datalayer.events import Callback, Event, EventBus
 from datalayer.failures.driver import cause_of
 from datalayer.failures.server_codes import is_refusal
 from datalayer.failures.tracebacks import as_cause, takes_secrets, without_locals
 from datalayer.monitoring import Monitors
-from datalayer.opening import (
+from datalayer.service.connecting import (
     ask_version,
     can_wait,
     check_again,
@@ -36,9 +35,10 @@ from datalayer.opening import (
     refusal,
     stay_unavailable,
 )
+from datalayer.service.events import Callback, Event, EventBus
+from datalayer.service.status import disconnected_status, status_of
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.settings.variables import prefix_of
-from datalayer.status import disconnected_status, status_of
 
 __all__ = ["DatabaseService"]
 
