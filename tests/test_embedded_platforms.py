@@ -176,9 +176,9 @@ def test_the_spool_is_refused_where_its_locks_are_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from datalayer.errors import ConfigurationError
-    from datalayer.settings.recorder import RecorderSettings
+    from datalayer.settings.recorder_settings import RecorderSettings
 
-    monkeypatch.setattr("datalayer.settings.recorder.sys.platform", "win32")
+    monkeypatch.setattr("datalayer.settings.recorder_settings.sys.platform", "win32")
     with pytest.raises(ConfigurationError, match="which Windows lacks; take block"):
         RecorderSettings(policy="spool", spool_directory=tmp_path)
 

@@ -15,7 +15,7 @@ import pytest
 
 from datalayer.errors import ConfigurationError
 from datalayer.settings import DatabaseSettings, Row, Settings
-from datalayer.settings.options import OPTIONS
+from datalayer.settings.uri.options import OPTIONS
 from datalayer.settings.variables import DATABASE_VARIABLES, FOREIGN_VARIABLES, GLOBAL_VARIABLES
 
 CANARY = "c4n4ry-s3cret"

@@ -25,7 +25,7 @@ from pymongo import MongoClient
 
 from datalayer.errors import ConfigurationError
 from datalayer.settings import DatabaseSettings, Settings, prefix_of, redact
-from datalayer.settings.options import OPTIONS, SECRET_OPTIONS
+from datalayer.settings.uri.options import OPTIONS, SECRET_OPTIONS
 from datalayer.settings.variables import DATABASE_VARIABLES, GLOBAL_VARIABLES
 
 CANARY = "Zq7XwKv93Jp"

@@ -23,7 +23,7 @@ from datalayer.failures.tracebacks import takes_secrets
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.direct import tell_directly
 from datalayer.settings import DatabaseSettings
-from datalayer.settings.secret_uri import SecretUri
+from datalayer.settings.uri.secret_uri import SecretUri
 
 __all__ = ["abandon_client", "fill_pools", "open_client"]
 

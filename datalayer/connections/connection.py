@@ -20,7 +20,7 @@ from datalayer.errors import NotConnectedError
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.topology import Reach, reach_of
 from datalayer.settings import DatabaseSettings
-from datalayer.settings.secret_uri import SecretUri
+from datalayer.settings.uri.secret_uri import SecretUri
 
 if TYPE_CHECKING:
     from pymongo.database import Database

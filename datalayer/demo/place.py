@@ -13,7 +13,7 @@ from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
-from datalayer.settings.uri import parse, with_database
+from datalayer.settings.uri.uri import parse, with_database
 
 __all__ = ["DATABASES", "Place", "on_private_servers", "on_server"]
 

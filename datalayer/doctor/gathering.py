@@ -24,7 +24,7 @@ from datalayer.doctor.network import ask_host, probe_hosts
 from datalayer.doctor.server import ask_server
 from datalayer.doctor.tls import TlsOptions
 from datalayer.settings import DatabaseSettings
-from datalayer.settings.uri import ParsedUri, parse
+from datalayer.settings.uri.uri import ParsedUri, parse
 
 __all__ = ["facts_without_probing", "gather"]
 

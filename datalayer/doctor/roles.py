@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from datalayer.settings import DatabaseSettings
-from datalayer.settings.uri import parse
+from datalayer.settings.uri.uri import parse
 
 __all__ = ["Grant", "as_commands", "as_script", "grants"]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import time
 
-from datalayer.settings.combinations import turned_off_checks
+from datalayer.settings.uri.rules import turned_off_checks
 
 __all__ = ["TlsOptions", "days_left", "explain"]
 

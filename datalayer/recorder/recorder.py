@@ -19,7 +19,7 @@ from datalayer.recorder.encoding import fixed_fields, stamps_of, target_of
 from datalayer.recorder.lanes import Lane, Target
 from datalayer.recorder.sender import Sender
 from datalayer.recorder.state import Prepare, State
-from datalayer.settings.recorder import RecorderSettings
+from datalayer.settings.recorder_settings import RecorderSettings
 
 __all__ = ["Recorder"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from datalayer.recorder.lanes import Lane, Target
-from datalayer.settings.recorder import RecorderSettings
+from datalayer.settings.recorder_settings import RecorderSettings
 
 if TYPE_CHECKING:
     from datalayer.recorder.spool import Spool

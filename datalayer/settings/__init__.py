@@ -3,11 +3,11 @@ values. Reading them does no network I/O, and nothing here shows a secret."""
 
 from __future__ import annotations
 
-from datalayer.settings.builder import Row
-from datalayer.settings.collection import Settings
-from datalayer.settings.recorder import RecorderSettings
-from datalayer.settings.uri import redact
-from datalayer.settings.values import DatabaseSettings
+from datalayer.settings.database_settings import DatabaseSettings
+from datalayer.settings.parsing import Row
+from datalayer.settings.recorder_settings import RecorderSettings
+from datalayer.settings.settings import Settings
+from datalayer.settings.uri.uri import redact
 from datalayer.settings.variables import Variable, prefix_of
 
 __all__ = [

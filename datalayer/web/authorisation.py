@@ -8,7 +8,7 @@ import hmac
 import re
 
 from datalayer.errors import ConfigurationError
-from datalayer.settings.environment import gather
+from datalayer.settings.sources import gather
 
 __all__ = ["REMEMBERED_SECONDS", "Guard"]
 

@@ -18,8 +18,8 @@ from pymongo.server_api import ServerApi
 from datalayer import ConfigurationError, Settings
 from datalayer.contrib.django import read_settings
 from datalayer.contrib.flask import settings_from
-from datalayer.settings.connect_arguments import variables_of_connects, with_plain_keys
-from datalayer.settings.connect_options import TAKEN, options_of
+from datalayer.settings.mongoengine.connect_arguments import variables_of_connects, with_plain_keys
+from datalayer.settings.mongoengine.connect_options import TAKEN, options_of
 
 __all__ = ["clean_environment"]
 

@@ -11,7 +11,7 @@ from datalayer.contrib.django.concealing import concealed
 from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets
 from datalayer.settings import Settings
-from datalayer.settings.connect_arguments import variables_of_connects, with_plain_keys
+from datalayer.settings.mongoengine.connect_arguments import variables_of_connects, with_plain_keys
 
 __all__ = ["conceal_secrets", "given_in_django", "read_settings", "status_token"]
 

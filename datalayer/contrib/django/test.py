@@ -25,8 +25,8 @@ from datalayer.contrib.django.configuration import given_in_django
 from datalayer.contrib.django.connecting import connect
 from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import prefix_of
-from datalayer.settings.environment import gather, read_aliases
-from datalayer.settings.uri import parse, with_database
+from datalayer.settings.sources import gather, read_aliases
+from datalayer.settings.uri.uri import parse, with_database
 
 __all__ = ["DataLayerTestRunner", "DataLayerTestRunnerMixin", "EmptyDatabasesMixin"]
 

@@ -14,9 +14,9 @@ from datalayer.contrib.flask.mongodb_settings import (
 from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets
 from datalayer.settings import Settings
-from datalayer.settings.builder import Given
-from datalayer.settings.environment import gather, read_aliases
-from datalayer.settings.unread import misspelt, stand_in, variables_of
+from datalayer.settings.parsing import Given
+from datalayer.settings.sources import gather, read_aliases
+from datalayer.settings.unknown_variables import misspelt, stand_in, variables_of
 from datalayer.settings.variables import GLOBAL_VARIABLES, prefix_of
 
 __all__ = ["settings_from"]

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from datalayer.settings.builder import Given
-from datalayer.settings.connect_arguments import variables_of_connects, with_plain_keys
-from datalayer.settings.flat_keys import FLAT_KEYS, unheeded
-from datalayer.settings.unread import looks_like
+from datalayer.settings.mongoengine.connect_arguments import variables_of_connects, with_plain_keys
+from datalayer.settings.mongoengine.flat_keys import FLAT_KEYS, unheeded
+from datalayer.settings.parsing import Given
+from datalayer.settings.unknown_variables import looks_like
 
 __all__ = ["FLAT_KEYS", "OLDER_KEY", "problems_of_flat_keys", "variables_of_mongodb_settings"]
 

@@ -18,7 +18,7 @@ from datalayer.connections.connection import Connection
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.recorder.directory import open_directory
 from datalayer.settings import DatabaseSettings
-from datalayer.settings.environment import gather
+from datalayer.settings.sources import gather
 from datalayer.web.workers.files import SUPPORTED, WorkerFiles
 from datalayer.web.workers.report import Numbers, counted_by, report
 from datalayer.web.workers.sums import Ended, Workers

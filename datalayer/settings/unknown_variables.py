@@ -12,8 +12,8 @@ from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from types import MappingProxyType
 
-from datalayer.settings.builder import Given
-from datalayer.settings.flat_keys import FLAT_KEYS, unheeded
+from datalayer.settings.mongoengine.flat_keys import FLAT_KEYS, unheeded
+from datalayer.settings.parsing import Given
 from datalayer.settings.variables import (
     DATABASE_VARIABLES,
     FOREIGN_VARIABLES,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from datalayer.settings.connect_options import options_of
+from datalayer.settings.mongoengine.connect_options import options_of
 from datalayer.settings.variables import prefix_of
 
 __all__ = ["variables_of_connects", "with_plain_keys"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from datalayer.settings.uri import redact
+from datalayer.settings.uri.uri import redact
 
 __all__ = ["SecretUri", "whole"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from datalayer.settings.combinations import turned_off_checks, uses_tls
-from datalayer.settings.uri import ParsedUri, parse, redact
-from datalayer.settings.values import DatabaseSettings, contradictions, with_uri_options
+from datalayer.settings.database_settings import DatabaseSettings, contradictions, with_uri_options
+from datalayer.settings.uri.rules import turned_off_checks, uses_tls
+from datalayer.settings.uri.uri import ParsedUri, parse, redact
 from datalayer.settings.variables import DATABASE_VARIABLES, Value, Variable, as_text
 
 __all__ = ["Findings", "Given", "Plan", "Row", "build", "check_transport", "read_given"]

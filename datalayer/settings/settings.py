@@ -10,7 +10,8 @@ from typing import Any
 
 from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets
-from datalayer.settings.builder import (
+from datalayer.settings.database_settings import DatabaseSettings
+from datalayer.settings.parsing import (
     Findings,
     Given,
     Plan,
@@ -19,10 +20,9 @@ from datalayer.settings.builder import (
     check_transport,
     read_given,
 )
-from datalayer.settings.environment import BUILT_IN, gather, read_aliases
-from datalayer.settings.recorder import RecorderSettings, recorder_settings
-from datalayer.settings.secret_uri import whole
-from datalayer.settings.unread import (
+from datalayer.settings.recorder_settings import RecorderSettings, recorder_settings
+from datalayer.settings.sources import BUILT_IN, gather, read_aliases
+from datalayer.settings.unknown_variables import (
     known_variables,
     looks_like,
     misspelt,
@@ -30,8 +30,8 @@ from datalayer.settings.unread import (
     unread,
     variables_of,
 )
-from datalayer.settings.uri import parse, with_database
-from datalayer.settings.values import DatabaseSettings
+from datalayer.settings.uri.secret_uri import whole
+from datalayer.settings.uri.uri import parse, with_database
 from datalayer.settings.variables import (
     DATABASE_VARIABLES,
     GLOBAL_VARIABLES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from datalayer.settings.builder import Given
+from datalayer.settings.parsing import Given
 
 __all__ = ["FLAT_KEYS", "unheeded"]
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from datalayer.settings.builder import Findings, Given
 from datalayer.settings.dot_env import read_dot_env
-from datalayer.settings.unread import known_variables
+from datalayer.settings.parsing import Findings, Given
+from datalayer.settings.unknown_variables import known_variables
 from datalayer.settings.variables import prefix_of
 
 __all__ = ["BUILT_IN", "gather", "read_aliases"]

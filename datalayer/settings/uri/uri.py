@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
-from datalayer.settings.combinations import check_together
-from datalayer.settings.hosts import is_loopback, read_hosts
-from datalayer.settings.options import SECRET_OPTIONS, read_options
+from datalayer.settings.uri.hosts import is_loopback, read_hosts
+from datalayer.settings.uri.options import SECRET_OPTIONS, read_options
+from datalayer.settings.uri.rules import check_together
 from datalayer.settings.variables import DATABASE_VARIABLES
 
 __all__ = ["HIDDEN", "Kind", "ParsedUri", "parse", "redact", "with_database"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from datalayer.settings.options import OPTIONS, is_boolean
+from datalayer.settings.uri.options import OPTIONS, is_boolean
 
 __all__ = ["PLACE", "SAYS_NOTHING", "TAKEN", "options_of"]
 

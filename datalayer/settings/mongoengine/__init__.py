@@ -1,0 +1,1 @@
+"""What applications gave to ``mongoengine.connect`` before, as datalayer's variables."""
