@@ -10,7 +10,7 @@ from typing import Any
 
 from datalayer.recorder.counters import Counters
 from datalayer.recorder.encoding import Encoder
-from datalayer.recorder.lanes import Batch, Lane, Target
+from datalayer.recorder.queues import Batch, Lane, Target
 from datalayer.recorder.spooling import Spooling
 from datalayer.recorder.state import State
 

@@ -35,9 +35,9 @@ from datalayer.failures.server_codes import (
     ServerCode,
     code_of,
 )
-from datalayer.recorder.lanes import Target
 from datalayer.recorder.measurements import has_time
 from datalayer.recorder.measurements import missing as _missing
+from datalayer.recorder.queues import Target
 
 __all__ = ["Outcome", "deliver"]
 

@@ -15,7 +15,7 @@ from datalayer.documents.engine import core
 from datalayer.documents.storable import ENCODING, LARGEST_BYTES, check_document
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps
-from datalayer.recorder.lanes import Lane, Target
+from datalayer.recorder.queues import Lane, Target
 from datalayer.recorder.state import Prepare
 
 __all__ = ["Encoder", "Ids", "encoded", "fixed_fields", "stamps_of", "target_of"]

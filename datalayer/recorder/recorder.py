@@ -16,7 +16,7 @@ from datalayer.documents.engine import written
 from datalayer.recorder.collector import Collector
 from datalayer.recorder.counters import Counter, Counters
 from datalayer.recorder.encoding import fixed_fields, stamps_of, target_of
-from datalayer.recorder.lanes import Lane, Target
+from datalayer.recorder.queues import Lane, Target
 from datalayer.recorder.sender import Sender
 from datalayer.recorder.state import Prepare, State
 from datalayer.settings.recorder_settings import RecorderSettings

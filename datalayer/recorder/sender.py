@@ -9,7 +9,7 @@ from typing import Any
 
 from datalayer.recorder.delivery import Outcome, deliver
 from datalayer.recorder.encoding import Encoder
-from datalayer.recorder.lanes import Batch, Lane
+from datalayer.recorder.queues import Batch, Lane
 from datalayer.recorder.state import State
 
 __all__ = ["Sender"]

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from mongoengine.base.common import _document_registry
 
 from datalayer.recorder.encoding import target_of
-from datalayer.recorder.lanes import Batch, Lane, Target
+from datalayer.recorder.queues import Batch, Lane, Target
 from datalayer.recorder.state import FIRST_PAUSE_SECONDS, State
 
 if TYPE_CHECKING:
-    from datalayer.recorder.spool import Spool, Stored
+    from datalayer.recorder.spool.spool import Spool, Stored
 
 __all__ = ["Spooling"]
 
@@ -104,7 +104,7 @@ class Spooling:
 
     def _open(self) -> None:
         # Not before it is wanted: Windows has none of the locks that it needs.
-        from datalayer.recorder.spool import Spool
+        from datalayer.recorder.spool.spool import Spool
 
         settings = self._state.settings
         try:
@@ -153,7 +153,7 @@ class Spooling:
         return None
 
     def _failed(self, exc: Exception) -> None:
-        from datalayer.recorder.spool import SpoolFullError
+        from datalayer.recorder.spool.spool import SpoolFullError
 
         state, now = self._state, monotonic()
         state.spool_is_full = isinstance(exc, SpoolFullError)

@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from datalayer.recorder.lanes import Lane, Target
+from datalayer.recorder.queues import Lane, Target
 from datalayer.settings.recorder_settings import RecorderSettings
 
 if TYPE_CHECKING:
-    from datalayer.recorder.spool import Spool
+    from datalayer.recorder.spool.spool import Spool
 
 __all__ = ["FIRST_PAUSE_SECONDS", "Prepare", "State"]
 

@@ -19,14 +19,15 @@ from recorded_events import Click, Reading
 from running_servers import wait_until
 
 from datalayer import db
-from datalayer.recorder import Recorder, segments
+from datalayer.recorder import Recorder
 from datalayer.recorder import spooling as spooling_module
 from datalayer.recorder.collector import Collector
 from datalayer.recorder.encoding import Encoder, target_of
-from datalayer.recorder.frames import BATCH, framed
-from datalayer.recorder.lanes import Target
+from datalayer.recorder.queues import Target
 from datalayer.recorder.sender import Sender
-from datalayer.recorder.spool import Spool
+from datalayer.recorder.spool import segment
+from datalayer.recorder.spool.frames import BATCH, framed
+from datalayer.recorder.spool.spool import Spool
 
 Make = Callable[..., Recorder]
 
@@ -52,7 +53,7 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_full = False
         self.refused = threading.Event()
-        write = segments._write_at
+        write = segment._write_at
 
         def attempt(*args: Any) -> None:
             if self.is_full:
@@ -60,7 +61,7 @@ class Disk:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             write(*args)
 
-        monkeypatch.setattr(segments, "_write_at", attempt)
+        monkeypatch.setattr(segment, "_write_at", attempt)
 
 
 @pytest.fixture

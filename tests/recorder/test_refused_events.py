@@ -20,7 +20,7 @@ from datalayer import AnalyticsDocument
 from datalayer.documents import UTCDateTimeField
 from datalayer.recorder import Recorder, delivery
 from datalayer.recorder.encoding import target_of
-from datalayer.recorder.lanes import Batch, Lane, Target
+from datalayer.recorder.queues import Batch, Lane, Target
 
 Make = Callable[..., Recorder]
 

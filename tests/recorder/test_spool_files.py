@@ -14,10 +14,10 @@ from typing import Any
 import bson
 import pytest
 
-from datalayer.recorder import spool as spool_module
-from datalayer.recorder.directory import UntrustedError
-from datalayer.recorder.frames import BATCH, SETTLED, framed
-from datalayer.recorder.spool import Spool, Stored
+from datalayer.recorder.spool import spool as spool_module
+from datalayer.recorder.spool.directory import UntrustedError
+from datalayer.recorder.spool.frames import BATCH, SETTLED, framed
+from datalayer.recorder.spool.spool import Spool, Stored
 
 SOMEBODY_ELSE = 12345
 HEADER = b"header"

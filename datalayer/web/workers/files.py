@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datalayer.recorder.directory import open_directory, open_file
+from datalayer.recorder.spool.directory import open_directory, open_file
 
 try:
     import fcntl

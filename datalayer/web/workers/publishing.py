@@ -16,7 +16,7 @@ from pathlib import Path
 from datalayer.concurrency.threads import signals_held
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
-from datalayer.recorder.directory import open_directory
+from datalayer.recorder.spool.directory import open_directory
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.sources import gather
 from datalayer.web.workers.files import SUPPORTED, WorkerFiles

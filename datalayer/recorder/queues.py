@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import bson
 
 if TYPE_CHECKING:
-    from datalayer.recorder.spool import Place
+    from datalayer.recorder.spool.spool import Place
 
 __all__ = ["Batch", "Lane", "Target"]
 

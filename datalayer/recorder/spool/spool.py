@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datalayer.recorder.directory import entry_exists, open_directory
-from datalayer.recorder.frames import BATCH, SETTLED
-from datalayer.recorder.segments import (
+from datalayer.recorder.spool.directory import entry_exists, open_directory
+from datalayer.recorder.spool.frames import BATCH, SETTLED
+from datalayer.recorder.spool.segment import (
     SUFFIX,
     Segment,
     force_to_disk,

@@ -11,8 +11,16 @@ import sys
 from dataclasses import dataclass, field
 from time import time
 
-from datalayer.recorder.directory import UntrustedError, open_file
-from datalayer.recorder.frames import BATCH, SETTLED, Damage, Frame, Layout, layout_of, preamble
+from datalayer.recorder.spool.directory import UntrustedError, open_file
+from datalayer.recorder.spool.frames import (
+    BATCH,
+    SETTLED,
+    Damage,
+    Frame,
+    Layout,
+    layout_of,
+    preamble,
+)
 
 __all__ = [
     "SUFFIX",
