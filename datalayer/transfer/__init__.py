@@ -14,10 +14,10 @@ from datalayer.transfer.api import (
     verify,
 )
 from datalayer.transfer.plan import Part, Plan
-from datalayer.transfer.planning import plan
+from datalayer.transfer.planning.build import plan
 from datalayer.transfer.recipes import plan_recipe, run_recipe
-from datalayer.transfer.reports import Report
-from datalayer.transfer.workers import Progress
+from datalayer.transfer.report import Report
+from datalayer.transfer.runner.workers import Progress
 
 __all__ = [
     "Part",

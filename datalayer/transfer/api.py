@@ -11,17 +11,17 @@ from datalayer.connections.registry import registry
 from datalayer.errors import ConfigurationError, TransferError
 from datalayer.terminal import printable
 from datalayer.transactions import current
-from datalayer.transfer import checks
-from datalayer.transfer.entries import Damaged, Entry, entries, entry
-from datalayer.transfer.failures import explained
-from datalayer.transfer.journal import Journal
-from datalayer.transfer.lease import Lease, held
-from datalayer.transfer.places import Place, same_database
+from datalayer.transfer.endpoint import Place, same_database
+from datalayer.transfer.errors import explained
+from datalayer.transfer.journal.entry import Damaged, Entry, entries, entry
+from datalayer.transfer.journal.journal import Journal
+from datalayer.transfer.journal.lease import Lease, held
 from datalayer.transfer.plan import Plan
-from datalayer.transfer.reports import Report, report_of
-from datalayer.transfer.rollback import Rollback
-from datalayer.transfer.running import Runner
-from datalayer.transfer.workers import OnProgress, Progress
+from datalayer.transfer.planning import checks
+from datalayer.transfer.report import Report, report_of
+from datalayer.transfer.runner.rollback import Rollback
+from datalayer.transfer.runner.runner import Runner
+from datalayer.transfer.runner.workers import OnProgress, Progress
 
 __all__ = ["cut_over", "find", "resume", "rollback", "run", "show", "transfers", "verify"]
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from bson import json_util
 
-from datalayer.transfer.exact import CANONICAL, EXTENDED_JSON
+from datalayer.transfer.raw.bson import CANONICAL, EXTENDED_JSON
 
 __all__ = ["Conflicts", "Method", "Part", "Plan"]
 

@@ -14,12 +14,12 @@ import pymongo
 from datalayer.documents import utc_now
 from datalayer.errors import ConfigurationError
 from datalayer.transfer.api import resume, run, transfers
-from datalayer.transfer.places import Place
+from datalayer.transfer.endpoint import Place
 from datalayer.transfer.plan import Plan
-from datalayer.transfer.planning import plan
-from datalayer.transfer.reports import Report
-from datalayer.transfer.shaping import function_of
-from datalayer.transfer.workers import OnProgress
+from datalayer.transfer.planning.build import plan
+from datalayer.transfer.report import Report
+from datalayer.transfer.runner.workers import OnProgress
+from datalayer.transfer.transform import function_of
 
 __all__ = ["Recipe", "as_history", "find_recipe", "from_history", "plan_recipe", "run_recipe"]
 

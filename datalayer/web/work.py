@@ -16,9 +16,9 @@ from datalayer.concurrency.threads import side_by_side
 from datalayer.connections.registry import registry
 from datalayer.errors import DataLayerError
 from datalayer.outbox.entries import ASIDE, OUTBOX, collection
-from datalayer.transfer.entries import DAMAGED, RANGES, Damaged, Entry, unfinished
-from datalayer.transfer.failures import explained
-from datalayer.transfer.places import Place
+from datalayer.transfer.endpoint import Place
+from datalayer.transfer.errors import explained
+from datalayer.transfer.journal.entry import DAMAGED, RANGES, Damaged, Entry, unfinished
 
 __all__ = ["Transfer", "Work", "work_in"]
 

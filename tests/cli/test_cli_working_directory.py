@@ -14,7 +14,7 @@ import pytest
 from running import Run, installed
 
 from datalayer.errors import ConfigurationError
-from datalayer.transfer.shaping import function_of
+from datalayer.transfer.transform import function_of
 
 BY_A_COMMAND = "a command's --models"
 BY_A_TRANSFER = "a transfer's function"

@@ -22,8 +22,8 @@ from pymongo import monitoring
 
 from datalayer import Settings, db, transfer
 from datalayer.connections.registry import registry
-from datalayer.transfer.journal import Journal
-from datalayer.transfer.places import Place
+from datalayer.transfer.endpoint import Place
+from datalayer.transfer.journal.journal import Journal
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "transfer"))
 

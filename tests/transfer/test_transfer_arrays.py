@@ -9,7 +9,7 @@ import bson
 import pytest
 from bson import ObjectId
 
-from datalayer.transfer.arrays import array_of_object_ids, documents_in, object_ids_in
+from datalayer.transfer.raw.arrays import array_of_object_ids, documents_in, object_ids_in
 
 COUNTS = [0, 1, 9, 10, 11, 99, 100, 101, 1000, 1234, 12345]
 

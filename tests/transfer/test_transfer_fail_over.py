@@ -10,8 +10,8 @@ from moving import Databases, messages, plan, raw, when
 from datalayer import transfer
 from datalayer.connections.registry import registry
 from datalayer.errors import TransferError
-from datalayer.transfer.journal import Journal
-from datalayer.transfer.places import Place
+from datalayer.transfer.endpoint import Place
+from datalayer.transfer.journal.journal import Journal
 
 WRITES = frozenset({"delete", "findAndModify", "insert", "update", "createIndexes"})
 NOT_WRITABLE_PRIMARY = 10107

@@ -11,7 +11,9 @@ from bson import ObjectId
 from moving import Databases
 from pymongo import MongoClient
 
-from datalayer.transfer.ids import (
+from datalayer.transfer.endpoint import Place
+from datalayer.transfer.raw.find import BEGINNING, ids_behind
+from datalayer.transfer.raw.object_ids import (
     ObjectIds,
     among,
     are_of,
@@ -20,8 +22,6 @@ from datalayer.transfer.ids import (
     ids_of,
     packed,
 )
-from datalayer.transfer.places import Place
-from datalayer.transfer.raw_find import BEGINNING, ids_behind
 
 IDS = [ObjectId() for _ in range(12)]
 MIXED = [1, "two", ObjectId(), None, {"three": 3}]

@@ -14,7 +14,7 @@ from bson import Binary, Code, Decimal128, Int64, MaxKey, MinKey, ObjectId, Time
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
-from datalayer.transfer.exact import id_of, key_in, key_of
+from datalayer.transfer.raw.bson import id_of, key_in, key_of
 
 Value = tuple[int, bytes]
 """The kind of a value, and its bytes."""

@@ -14,7 +14,7 @@ from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError, DataLayerError, TransferError
 from datalayer.transfer import Plan
-from datalayer.transfer.checks import lacks, room_for
+from datalayer.transfer.planning.checks import lacks, room_for
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown source": ({"source": "nowhere"}, "no connected database has the alias 'nowhere'"),

@@ -13,10 +13,10 @@ from moving import Databases, nonzero, plan, raw
 from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
 
 from datalayer import db, transfer
-from datalayer.transfer import copy, raw_insert
-from datalayer.transfer.failures import fail_over
-from datalayer.transfer.places import Place
-from datalayer.transfer.raw_insert import insert
+from datalayer.transfer.endpoint import Place
+from datalayer.transfer.errors import fail_over
+from datalayer.transfer.raw.insert import insert
+from datalayer.transfer.runner import copier
 
 MIB = 2**20
 
@@ -61,7 +61,7 @@ def test_a_document_of_the_largest_size_is_taken(databases: Databases) -> None:
 def test_pieces_hold_at_most_as_many_documents_as_the_server_takes(
     databases: Databases, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(raw_insert, "_MOST_DOCUMENTS", most)
+    monkeypatch.setattr("datalayer.transfer.raw.insert._MOST_DOCUMENTS", most)
     insert(Place.of("archive"), "messages", numbered(5))
     assert raw(databases["archive"].messages) == numbered(5)
 
@@ -70,7 +70,7 @@ def test_pieces_hold_at_most_as_many_documents_as_the_server_takes(
 def test_refused_documents_are_named_by_their_place_and_stop_no_others(
     databases: Databases, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(raw_insert, "_MOST_DOCUMENTS", most)
+    monkeypatch.setattr("datalayer.transfer.raw.insert._MOST_DOCUMENTS", most)
     databases["archive"].messages.insert_many([{"_id": 1}, {"_id": 4}])
     with pytest.raises(BulkWriteError) as caught:
         insert(Place.of("archive"), "messages", numbered(6))
@@ -115,7 +115,7 @@ def test_after_a_lost_reply_each_document_is_there_once_and_counts_as_written(
             lost.append(len(documents))
             raise AutoReconnect("the reply is lost")
 
-    monkeypatch.setattr(copy, "insert", insert_and_lose)
+    monkeypatch.setattr(copier, "insert", insert_and_lose)
     report = transfer.run(plan(target="archive"))
     assert lost
     assert (report.state, report.verified, nonzero(report)) == ("done", 50, {})

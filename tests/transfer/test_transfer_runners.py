@@ -20,10 +20,10 @@ from pymongo.errors import PyMongoError
 
 from datalayer import transfer
 from datalayer.errors import TransferError
-from datalayer.transfer.journal import Journal
-from datalayer.transfer.lease import held
-from datalayer.transfer.places import Place
-from datalayer.transfer.ranges import Range
+from datalayer.transfer.endpoint import Place
+from datalayer.transfer.journal.journal import Journal
+from datalayer.transfer.journal.lease import held
+from datalayer.transfer.journal.range import Range
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:

@@ -10,8 +10,8 @@ from moving import Databases, messages, nonzero, plan, raw, when
 
 from datalayer import transfer
 from datalayer.errors import ConfigurationError, TransferError
-from datalayer.transfer import reading
-from datalayer.transfer.exact import OBJECT_ID_SIZE
+from datalayer.transfer.raw import read_ahead
+from datalayer.transfer.raw.bson import OBJECT_ID_SIZE
 
 TARGETS = pytest.mark.parametrize("target", ["database1", "archive"])
 
@@ -79,9 +79,9 @@ def test_what_does_not_fit_into_memory_is_compared_in_pieces(
     databases["default"].messages.insert_many(
         [{**each, "text": "x" * 1000} for each in messages(100)]
     )
-    monkeypatch.setattr(reading, "_MOST_COMPARED_BYTES", 10_000)
+    monkeypatch.setattr(read_ahead, "_MOST_COMPARED_BYTES", 10_000)
     made = plan(target="database1", method="merge", batch_size=50)
-    assert reading.compared_at_once(made.parts[0], made) < 10
+    assert read_ahead.compared_at_once(made.parts[0], made) < 10
     before = databases.state()
     transfer.run(made)
     journaled = databases["database1"].datalayer_transfer_ranges.find()

@@ -24,7 +24,7 @@ from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
 from datalayer.terminal import printable
 from datalayer.transfer import Plan, Report
-from datalayer.transfer.resolving import parse_filter
+from datalayer.transfer.planning.selection import parse_filter
 
 __all__ = ["add_to"]
 
