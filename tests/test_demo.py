@@ -19,9 +19,9 @@ import pytest
 from pymongo import MongoClient
 
 from datalayer import ConfigurationError, Settings, db
-from datalayer.demo import run
-from datalayer.demo.data import World
-from datalayer.demo.queries import index_used
+from datalayer.cli.demo import run
+from datalayer.cli.demo.data import World
+from datalayer.cli.demo.queries import index_used
 from datalayer.embedded import EmbeddedMongo
 
 SCALE = 0.05

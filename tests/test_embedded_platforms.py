@@ -193,7 +193,7 @@ for module, names in {
 }.items():
     for name in names:
         delattr(module, name)
-import datalayer.cli, datalayer.demo, datalayer.models, datalayer.web, datalayer.pytest_plugin
+import datalayer.cli, datalayer.cli.demo, datalayer.models, datalayer.web, datalayer.pytest_plugin
 import datalayer.contrib.django, datalayer.contrib.flask, datalayer.contrib.prometheus
 from datalayer import db
 from datalayer.models import AnalyticsEvent

@@ -19,7 +19,7 @@ from datalayer.cli.failures import (
     message_of,
     traceback_of,
 )
-from datalayer.cli.logged import quiet_log
+from datalayer.cli.log_output import quiet_log
 from datalayer.cli.output import Output
 from datalayer.cli.parser import build_parser
 from datalayer.logs import configure_logging

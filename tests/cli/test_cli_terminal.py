@@ -18,9 +18,9 @@ from datalayer.cli.commands.config import config
 from datalayer.cli.commands.doctor import doctor
 from datalayer.cli.commands.status import status
 from datalayer.cli.commands.top import top
+from datalayer.cli.demo.screen import Screen
 from datalayer.cli.output import Output
 from datalayer.cli.parser import build_parser
-from datalayer.demo.screen import Screen
 from datalayer.doctor import examine
 from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings

@@ -41,8 +41,8 @@ def demo(
     seed: int = 2024,
     keep: bool = False,
 ) -> int:
-    """Play the demonstration; see ``datalayer.demo.run``."""
-    from datalayer import demo as demonstration
+    """Play the demonstration; see ``datalayer.cli.demo.run``."""
+    from datalayer.cli import demo as demonstration
 
     if scale <= 0:
         raise UsageError("--scale must be more than 0")

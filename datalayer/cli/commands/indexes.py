@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from datalayer import indexes
-from datalayer.cli.comparing import chosen, load_known_models, model_options
+from datalayer.cli.compare import chosen, load_known_models, model_options
 from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode, UsageError
 from datalayer.cli.options import Commands, settings_of

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 
 from datalayer import sharding
-from datalayer.cli.comparing import chosen, load_known_models, model_options
+from datalayer.cli.compare import chosen, load_known_models, model_options
 from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode
 from datalayer.cli.options import Commands, settings_of

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
 
-from datalayer.demo.data import BERLIN, World
+from datalayer.cli.demo.data import BERLIN, World
 from datalayer.documents import QuerySet
 from datalayer.indexes import alias_of
 from datalayer.models import (

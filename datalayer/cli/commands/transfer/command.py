@@ -12,8 +12,8 @@ from typing import Any
 from bson import json_util
 
 from datalayer import transfer
-from datalayer.cli.commands.transfer_options import Runs, add_commands
-from datalayer.cli.commands.transfer_progress import telling
+from datalayer.cli.commands.transfer.arguments import Runs, add_commands
+from datalayer.cli.commands.transfer.progress import telling
 from datalayer.cli.connecting import opened
 from datalayer.cli.failures import ExitCode, UsageError
 from datalayer.cli.models import load_models

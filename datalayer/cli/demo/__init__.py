@@ -7,9 +7,9 @@ import sys
 from time import perf_counter
 from typing import IO, Any
 
-from datalayer.demo.place import on_private_servers, on_server
-from datalayer.demo.screen import Screen
-from datalayer.demo.story import tell
+from datalayer.cli.demo.screen import Screen
+from datalayer.cli.demo.servers import on_private_servers, on_server
+from datalayer.cli.demo.story import tell
 
 __all__ = ["run"]
 

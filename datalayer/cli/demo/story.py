@@ -9,12 +9,12 @@ from time import perf_counter
 from typing import IO, Any
 
 from datalayer import db
+from datalayer.cli.demo.data import Batch, World
+from datalayer.cli.demo.outage import ANALYTICS_SECONDS, Outage, run_outage
+from datalayer.cli.demo.queries import ask
+from datalayer.cli.demo.screen import Screen
+from datalayer.cli.demo.servers import Place
 from datalayer.cli.tables import Hosts, Name, Prose
-from datalayer.demo.data import Batch, World
-from datalayer.demo.outage import ANALYTICS_SECONDS, Outage, run_outage
-from datalayer.demo.place import Place
-from datalayer.demo.queries import ask
-from datalayer.demo.screen import Screen
 from datalayer.embedded import EmbeddedMongo
 from datalayer.indexes import alias_of
 from datalayer.models import User
