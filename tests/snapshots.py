@@ -7,7 +7,7 @@ from typing import Any
 
 from datalayer.monitoring import Bucket, Failure, SlowCommand
 from datalayer.web.snapshot import Figures, Snapshot
-from datalayer.web.work import Transfer, Work
+from datalayer.web.transfers_and_outbox import Transfer, Work
 from datalayer.web.workers import Workers
 from datalayer.web.workers.report import COUNTED, Database, Report
 from datalayer.web.workers.sums import Ended, Unreadable

@@ -23,7 +23,7 @@ from datalayer.settings import Settings
 from datalayer.transfer import Progress
 from datalayer.web import Endpoints
 from datalayer.web.snapshot import Snapshot, take_snapshot
-from datalayer.web.work import Work
+from datalayer.web.transfers_and_outbox import Work
 
 DEADLINE_SECONDS = 1.0
 
@@ -262,7 +262,7 @@ def test_a_journal_that_cannot_be_read_is_said_to_be_unreadable(
     def fails(_: object) -> NoReturn:
         raise KeyError("canary")
 
-    monkeypatch.setattr("datalayer.web.work.unfinished", fails)
+    monkeypatch.setattr("datalayer.web.transfers_and_outbox.unfinished", fails)
     assert seen().work["default"] == Work(error="it could not be read (KeyError)")
 
 

@@ -23,7 +23,7 @@ from datalayer.web.page.scales import LogScale, columns, round_top
 from datalayer.web.page.style import STYLE
 from datalayer.web.page.wording import compact, duration, moment, plural, size
 from datalayer.web.snapshot import Figures, Snapshot, take_snapshot
-from datalayer.web.work import Work
+from datalayer.web.transfers_and_outbox import Work
 from datalayer.web.workers import Workers
 
 _WITHOUT_END = {"meta", "link", "br"}

@@ -26,7 +26,7 @@ from datalayer.embedded import EmbeddedMongo
 from datalayer.monitoring import Bucket, SlowCommand
 from datalayer.recorder import Recorder
 from datalayer.web.snapshot import Figures, Snapshot
-from datalayer.web.work import Work
+from datalayer.web.transfers_and_outbox import Work
 
 TOKEN = "canary-token-of-the-tests"
 PHONE, TABLET, DESK = 360, 840, 1440

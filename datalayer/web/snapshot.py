@@ -13,7 +13,7 @@ import datalayer
 from datalayer import recorder
 from datalayer.connections.registry import registry
 from datalayer.monitoring import Bucket, Failure, SlowCommand
-from datalayer.web.work import Work, work_in
+from datalayer.web.transfers_and_outbox import Work, work_in
 from datalayer.web.workers import Together, Workers, publisher
 
 __all__ = ["Figures", "Snapshot", "take_snapshot"]

@@ -14,7 +14,7 @@ from datalayer import transfer
 from datalayer.connections.registry import registry
 from datalayer.errors import TransferError
 from datalayer.transfer import Plan
-from datalayer.web.work import work_in
+from datalayer.web.transfers_and_outbox import work_in
 
 VERBS: dict[str, Any] = {
     "find": transfer.find,

@@ -10,7 +10,7 @@ from datalayer.web.page.parts import card, facts, state
 from datalayer.web.page.plots import bar
 from datalayer.web.page.wording import Tone, moment, number, plural, seconds, size
 from datalayer.web.snapshot import Snapshot
-from datalayer.web.work import Transfer, Work
+from datalayer.web.transfers_and_outbox import Transfer, Work
 
 __all__ = ["outbox", "recorder", "transfers"]
 

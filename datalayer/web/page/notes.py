@@ -8,7 +8,7 @@ from typing import Any
 from datalayer.web.page.wording import number, plural, seconds
 from datalayer.web.page.workers import silent_seconds
 from datalayer.web.snapshot import Snapshot
-from datalayer.web.work import Transfer, Work
+from datalayer.web.transfers_and_outbox import Transfer, Work
 
 __all__ = ["notes"]
 
