@@ -22,7 +22,7 @@ from datalayer.context import deadlines
 from datalayer.context.decorators import with_block
 from datalayer.database import database
 from datalayer.database1 import database1
-from datalayer.documents.filters import safe_filter
+from datalayer.documents.queries.safe_filter import safe_filter
 from datalayer.errors import ConfigurationError, DataLayerError
 from datalayer.failures.redaction import without_contents
 from datalayer.retry import retry

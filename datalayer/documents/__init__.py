@@ -9,14 +9,14 @@ from datalayer.documents.base import (
     Document,
     EmbeddedDocument,
 )
-from datalayer.documents.dynamic_documents import (
+from datalayer.documents.dynamic import (
     DynamicAnalyticsDocument,
     DynamicBusinessDocument,
     DynamicDocument,
     DynamicEmbeddedDocument,
 )
 from datalayer.documents.engine import accelerate, invalidate
-from datalayer.documents.fields import (
+from datalayer.documents.fields.fields import (
     CurrencyField,
     MoneyField,
     NormalizedEmailField,
@@ -24,11 +24,11 @@ from datalayer.documents.fields import (
     SecretField,
     UTCDateTimeField,
 )
+from datalayer.documents.fields.money import exact_amount, minor_units
+from datalayer.documents.json import without_secrets
 from datalayer.documents.lifecycle import Lifecycle, TransitionError
-from datalayer.documents.money import exact_amount, minor_units
-from datalayer.documents.queryset import QuerySet
+from datalayer.documents.querysets.queryset import QuerySet
 from datalayer.documents.runtime import define_model
-from datalayer.documents.showing import without_secrets
 from datalayer.documents.times import utc_now
 from datalayer.failures.redaction import traceback_without_contents
 from datalayer.settings import redact

@@ -16,10 +16,6 @@ from mongoengine.queryset.visitor import QNode
 from datalayer import indexes, routing, transactions
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
-from datalayer.documents import dynamic, stale
-from datalayer.documents.absences import Absences
-from datalayer.documents.belonging import Belongings, DocumentBelongings
-from datalayer.documents.binding import bind
 from datalayer.documents.collection import collection_of, database_of, with_concerns
 from datalayer.documents.engine import (
     FastDocument,
@@ -27,20 +23,29 @@ from datalayer.documents.engine import (
     own_save_update,
     written_field,
 )
-from datalayer.documents.fields import UTCDateTimeField
-from datalayer.documents.fragments import refuse_fragments, refuse_whole, with_shard_key
-from datalayer.documents.inputs import accepted, assign
-from datalayer.documents.keys import with_own_key, with_stored_key
-from datalayer.documents.noting import Noting, NotingPart
-from datalayer.documents.partial_documents import Partial, complete
-from datalayer.documents.paths import items_of_lists, tell_of_whole_lists, with_whole_lists
-from datalayer.documents.places import SWITCHED
-from datalayer.documents.query_translation import query, query_of
-from datalayer.documents.queryset import QuerySet
-from datalayer.documents.queryset_classes import keep_own_querysets
-from datalayer.documents.queryset_deletes import own_delete
-from datalayer.documents.showing import JSON_OPTIONS, without_secrets
-from datalayer.documents.storable import check_path_to_change
+from datalayer.documents.exceptions import Absences
+from datalayer.documents.fields.binding import bind
+from datalayer.documents.fields.fields import UTCDateTimeField
+from datalayer.documents.fields.mapping_keys import with_own_key, with_stored_key
+from datalayer.documents.fields.storable import check_path_to_change
+from datalayer.documents.from_input import accepted, assign
+from datalayer.documents.json import JSON_OPTIONS, without_secrets
+from datalayer.documents.partial import stale
+from datalayer.documents.partial.fragments import refuse_fragments, refuse_whole, with_shard_key
+from datalayer.documents.partial.list_items import (
+    items_of_lists,
+    tell_of_whole_lists,
+    with_whole_lists,
+)
+from datalayer.documents.partial.partial_documents import Partial, complete
+from datalayer.documents.queries.filter_translation import query, query_of
+from datalayer.documents.querysets.custom_classes import keep_own_querysets
+from datalayer.documents.querysets.deletes import own_delete
+from datalayer.documents.querysets.queryset import QuerySet
+from datalayer.documents.related.mixin import Belongings, DocumentBelongings
+from datalayer.documents.related.owning_database import SWITCHED
+from datalayer.documents.rollback import dynamic_fields
+from datalayer.documents.rollback.noting import Noting, NotingPart
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps
 
@@ -197,7 +202,7 @@ class Document(
             query = {"__raw__": query_of(type(self), query)}
         elif query:
             query = with_own_key(self, query)
-        with dynamic.forgetting(self) as put_back:
+        with dynamic_fields.forgetting(self) as put_back:
             is_changed: bool = super().modify(query, **kwargs)
             if not is_changed:
                 put_back()
@@ -215,7 +220,7 @@ class Document(
         """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
         self._note_in_transaction()
         names = [name for name in args if isinstance(name, str)]
-        with dynamic.forgetting(self, names):
+        with dynamic_fields.forgetting(self, names):
             super().reload(*args, **kwargs)
         complete(self, names)
         return self

@@ -1,43 +1,48 @@
-"""Fields that a dynamic document has and its class doesn't, when the document is read again."""
+"""The base classes of documents that take fields which their class doesn't name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+import mongoengine
 
-from bson import SON
+from datalayer.documents.base import (
+    AnalyticsDocument,
+    BusinessDocument,
+    Document,
+    EmbeddedDocument,
+)
 
-from datalayer.documents.engine import slots
-from datalayer.documents.snapshots import snapshot
-
-__all__ = ["forgetting"]
-
-
-@contextmanager
-def forgetting(document: Any, names: Sequence[str] = ()) -> Iterator[Callable[[], Any]]:
-    """Let a dynamic document forget its own fields, or those called ``names``, before it is read
-    again: MongoEngine keeps those that the database doesn't have.
-
-    What it gives undoes it, and so does an error."""
-    own = [name for name in document._dynamic_fields if not names or name in names]
-    if not own:
-        yield _nothing
-        return
-    put_back = snapshot(document)
-    kept = [(name, field) for name, field in document._dynamic_fields.items() if name not in own]
-    slots.dynamic_fields(document, SON(kept))
-    ordered = tuple(name for name in document._fields_ordered if name not in own)
-    document.__dict__["_fields_ordered"] = ordered
-    for name in own:
-        document._data.pop(name, None)
-        document.__dict__.pop(name, None)
-    try:
-        yield put_back
-    except BaseException:
-        put_back()
-        raise
+__all__ = [
+    "DynamicAnalyticsDocument",
+    "DynamicBusinessDocument",
+    "DynamicDocument",
+    "DynamicEmbeddedDocument",
+]
 
 
-def _nothing() -> None:
-    """There was nothing to forget."""
+class DynamicDocument(Document, mongoengine.DynamicDocument):
+    """``Document`` that takes any further field, as MongoEngine's ``DynamicDocument`` does.
+
+    Fields that the class names are validated, converted and compared as in any other class;
+    the others take what the database can store. Such documents are read and written by
+    MongoEngine's own, slower way.
+    """
+
+    meta = {"abstract": True}
+
+
+class DynamicBusinessDocument(BusinessDocument, mongoengine.DynamicDocument):
+    """``BusinessDocument`` that takes any further field; see ``DynamicDocument``."""
+
+    meta = {"abstract": True}
+
+
+class DynamicAnalyticsDocument(AnalyticsDocument, mongoengine.DynamicDocument):
+    """``AnalyticsDocument`` that takes any further field; see ``DynamicDocument``."""
+
+    meta = {"abstract": True}
+
+
+class DynamicEmbeddedDocument(EmbeddedDocument, mongoengine.DynamicEmbeddedDocument):
+    """``EmbeddedDocument`` that takes any further field; see ``DynamicDocument``."""
+
+    meta = {"abstract": True}

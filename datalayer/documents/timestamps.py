@@ -8,7 +8,7 @@ from typing import Any
 
 from mongoengine.base.common import UPDATE_OPERATORS
 
-from datalayer.documents.pipeline_stamps import stamped_pipeline
+from datalayer.documents.queries.pipeline_timestamps import stamped_pipeline
 from datalayer.documents.times import utc_now
 
 __all__ = ["keeps", "stamped_update"]

@@ -16,7 +16,7 @@ from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
 from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
-from datalayer.documents.storable import ENCODING
+from datalayer.documents.fields.storable import ENCODING
 
 __all__ = ["has_time", "missing"]
 

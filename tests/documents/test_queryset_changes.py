@@ -22,7 +22,8 @@ from mongoengine.fields import (
 from mongoengine.queryset import CASCADE, DENY, NULLIFY, PULL
 
 from datalayer import db
-from datalayer.documents import BusinessDocument, queryset_changes, queryset_deletes, shown
+from datalayer.documents import BusinessDocument
+from datalayer.documents.querysets import deletes, matched_keys, updates
 from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
 
@@ -116,7 +117,7 @@ def tasks() -> None:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shown, "KEYS_OF_ONE_WRITE", 3)
+    monkeypatch.setattr(matched_keys, "KEYS_OF_ONE_WRITE", 3)
 
 
 def numbers(queryset: Any) -> list[int]:
@@ -125,14 +126,14 @@ def numbers(queryset: Any) -> list[int]:
 
 def tampered(monkeypatch: pytest.MonkeyPatch, name: str, change: Callable[[], object]) -> None:
     """Let somebody ``change`` something right after the keys have been read."""
-    original = getattr(shown, name)
+    original = getattr(matched_keys, name)
 
     def read(*args: Any, **kwargs: Any) -> Any:
         found = original(*args, **kwargs)
         change()
         return found
 
-    for module in (queryset_changes, queryset_deletes):
+    for module in (updates, deletes):
         monkeypatch.setattr(module, name, read, raising=False)
 
 

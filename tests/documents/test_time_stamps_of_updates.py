@@ -12,7 +12,7 @@ from fresh_databases import connected, model_registry, settings_for
 from mongoengine.fields import IntField, StringField
 
 from datalayer.documents import BusinessDocument, UTCDateTimeField
-from datalayer.documents.pipeline_stamps import stamped_pipeline
+from datalayer.documents.queries.pipeline_timestamps import stamped_pipeline
 from datalayer.embedded import EmbeddedMongo
 
 OLD = datetime(2020, 1, 1, tzinfo=UTC)

@@ -1,0 +1,220 @@
+"""The queryset of the base documents: MongoEngine's, with time stamps on updates, ids before the
+first attempt to insert, and no secrets in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+import mongoengine
+from bson import Decimal128, json_util
+from mongoengine import signals
+from mongoengine.errors import OperationError
+from mongoengine.queryset import QuerySet as _QuerySet
+from mongoengine.queryset import QuerySetNoCache as _QuerySetNoCache
+
+from datalayer.documents.collection import with_concerns
+from datalayer.documents.engine import (
+    FastCachingQueries,
+    FastPassingQueries,
+    mark_saved,
+    mongoengine_errors,
+    written,
+)
+from datalayer.documents.engine.asking import plain_query
+from datalayer.documents.json import JSON_OPTIONS, without_secrets
+from datalayer.documents.partial.partial_documents import PartialReads
+from datalayer.documents.queries.filter_translation import as_documents_have, query_of
+from datalayer.documents.queries.update_translation import update_of
+from datalayer.documents.querysets.aggregates import Reads
+from datalayer.documents.querysets.deletes import Deletes
+from datalayer.documents.querysets.result_cache import CachedState, PassingState
+from datalayer.documents.querysets.updates import Changes
+from datalayer.documents.related.adoption import complete, needs_completing
+from datalayer.documents.related.references import Dereference
+from datalayer.documents.timestamps import stamped_update
+
+__all__ = ["QuerySet", "QuerySetNoCache"]
+
+
+class _Writes:
+    """What both querysets add to MongoEngine's."""
+
+    _document: Any
+
+    @property
+    def _query(self) -> Any:
+        queryset: Any = self
+        if queryset._mongo_query is None:
+            model, asked, of_class = queryset._document, queryset._query_obj, queryset._cls_query
+            found = None if of_class else plain_query(model, asked)
+            found = query_of(model, asked) if found is None else found
+            if of_class:
+                found = {"$and": [of_class, found]} if "_cls" in found else {**found, **of_class}
+            queryset._mongo_query = found
+        return queryset._mongo_query
+
+    def distinct(self, field: str) -> Any:
+        """Like MongoEngine's; single values are in the form that documents have."""
+        return as_documents_have(self._document, field, super().distinct(field))  # type: ignore[misc]
+
+    def sum(self, field: str) -> Any:
+        """Like MongoEngine's; of amounts of money a ``Decimal``."""
+        return _as_number(super().sum(field))  # type: ignore[misc]
+
+    def average(self, field: str) -> Any:
+        """Like MongoEngine's; of amounts of money a ``Decimal``."""
+        return _as_number(super().average(field))  # type: ignore[misc]
+
+    def update(self, upsert: bool = False, multi: bool = True, **update: Any) -> Any:
+        """Like MongoEngine's; sets ``updated_at`` too, unless the update does."""
+        return super().update(upsert, multi, **self._stamped(update, upsert))  # type: ignore[misc]
+
+    def modify(self, upsert: bool = False, remove: bool = False, **update: Any) -> Any:
+        """Like MongoEngine's; sets ``updated_at`` too, unless the update does."""
+        if not remove:
+            update = self._stamped(update, upsert)
+        return super().modify(upsert=upsert, remove=remove, **update)  # type: ignore[misc]
+
+    def insert(
+        self,
+        doc_or_docs: Any,
+        load_bulk: bool = True,
+        write_concern: dict[str, Any] | None = None,
+        signal_kwargs: dict[str, Any] | None = None,
+        validate: bool = True,
+    ) -> Any:
+        """Insert one new document, or several in one command; returns them.
+
+        Unlike MongoEngine's it validates them first (``validate=False`` skips that), gives them
+        ids and time stamps before the first attempt, and reads nothing back: what it returns
+        are the documents that it was given. With ``load_bulk=False`` it returns their ids.
+
+        Raises:
+            ValidationError: for values that don't fit their fields; nothing is sent.
+            NotUniqueError, BulkWriteError, OperationError: for what the server refuses.
+        """
+        is_one = isinstance(doc_or_docs, mongoengine.Document)
+        documents = [doc_or_docs] if is_one else list(doc_or_docs)
+        for document in documents:
+            _check_new(document, self._document)
+        told = signal_kwargs or {}
+        signals.pre_bulk_insert.send(self._document, documents=documents, **told)
+        for document in documents:
+            document._note_in_transaction()
+            if needs_completing(document):
+                complete(document)
+            document._prepare_insert()
+            if validate:
+                document.validate()
+        collection = with_concerns(self._collection, write_concern)  # type: ignore[attr-defined]
+        raw = [written(document) for document in documents]
+        with mongoengine_errors:
+            if is_one:
+                keys = [collection.insert_one(raw[0]).inserted_id]
+            else:
+                keys = collection.insert_many(raw).inserted_ids
+        for document, key in zip(documents, keys, strict=True):
+            mark_saved(document, key)
+        signals.post_bulk_insert.send(
+            self._document, documents=documents, loaded=load_bulk, **told
+        )
+        results = documents if load_bulk else keys
+        return results[0] if is_one else results
+
+    def create(self, **kwargs: Any) -> Any:
+        """Save a new document with these values, in this queryset's database; returns it."""
+        document = self._document(**kwargs)
+        collection: Any = self._collection  # type: ignore[attr-defined]
+        if collection != self._document._get_collection():
+            document._live_in(collection, keep_created=True)
+        return document.save(force_insert=True)
+
+    def to_json(self, *args: Any, **kwargs: Any) -> str:
+        """The documents as one JSON array, without their secrets."""
+        kwargs.setdefault("json_options", JSON_OPTIONS)
+        shown = [
+            without_secrets(self._document, data)
+            for data in self.as_pymongo()  # type: ignore[attr-defined]
+        ]
+        return json_util.dumps(shown, *args, **kwargs)
+
+    @property
+    def _dereference(self) -> Any:
+        return Dereference()
+
+    def no_cache(self) -> Any:
+        """A queryset that doesn't keep the documents it has read."""
+        return self._as(QuerySetNoCache)
+
+    def cache(self) -> Any:
+        """A queryset that keeps the documents it has read."""
+        return self._as(QuerySet)
+
+    def _as(self, queryset_class: type) -> Any:
+        fresh = queryset_class(self._document, self._collection)  # type: ignore[attr-defined]
+        return self._clone_into(fresh)  # type: ignore[attr-defined]
+
+    def _stamped(self, update: dict[str, Any], upsert: bool) -> dict[str, Any]:
+        options = {name: update.pop(name) for name in _OPTIONS if name in update}
+        query = self._query if upsert else None
+        stamped = stamped_update(self._document, update, upsert=upsert, query=query)
+        return _translated(self._document, options, stamped)
+
+
+class QuerySet(
+    PartialReads, _Writes, Changes, Deletes, Reads, CachedState, FastCachingQueries, _QuerySet
+):
+    """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
+
+    if TYPE_CHECKING:  # MongoEngine has no types
+        __call__: Callable[..., Self]
+        filter: Callable[..., Self]
+        limit: Callable[..., Self]
+        order_by: Callable[..., Self]
+        search_text: Callable[..., Self]
+
+
+class QuerySetNoCache(
+    PartialReads,
+    _Writes,
+    Changes,
+    Deletes,
+    Reads,
+    PassingState,
+    FastPassingQueries,
+    _QuerySetNoCache,
+):
+    """What ``objects.no_cache()`` gives."""
+
+
+def _translated(model: Any, options: dict[str, Any], keywords: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of an update with one raw update in the place of those that stand for it."""
+    if not keywords or isinstance(keywords.get("__raw__"), list):  # a pipeline
+        return {**options, **keywords}
+    update, filters = update_of(model, keywords, options.get("array_filters"))
+    if filters is not None:
+        options["array_filters"] = filters
+    return {**options, "__raw__": update}
+
+
+def _as_number(value: Any) -> Any:
+    return value.to_decimal() if isinstance(value, Decimal128) else value
+
+
+def _check_new(document: Any, model: Any) -> None:
+    if not isinstance(document, model):
+        raise OperationError(f"Some documents inserted aren't instances of {model}")
+    if not document._created and document.pk:
+        raise OperationError("Some documents have ObjectIds, use doc.update() instead")
+
+
+# Keyword arguments of update and modify that are no fields.
+_OPTIONS = (
+    "write_concern",
+    "read_concern",
+    "full_result",
+    "array_filters",
+    "full_response",
+    "new",
+)

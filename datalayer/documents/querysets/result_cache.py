@@ -1,0 +1,182 @@
+"""What a queryset has read, kept apart from what it asks for: a refinement starts anew, and
+nothing that is asked inside a loop over a queryset disturbs the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from mongoengine.queryset.queryset import REPR_OUTPUT_SIZE
+
+from datalayer import routing, transactions
+from datalayer.connections.registry import registry
+from datalayer.documents.collection import collection_of
+from datalayer.documents.engine import asks_plainly, shown, stock
+from datalayer.documents.querysets.matched_keys import first_key
+from datalayer.documents.querysets.scope import BY_KEY
+
+__all__ = ["CachedState", "PassingState", "State"]
+
+
+class State:
+    """For a class before ``FastQueries``."""
+
+    _document: Any
+    _collection: Any
+    _cursor_obj: Any
+
+    def _clone_into(self, new_qs: Any) -> Any:
+        other: Any = super()._clone_into(new_qs)  # type: ignore[misc]
+        self._pass_cursor(other)
+        return other
+
+    def _pass_cursor(self, other: Any) -> None:
+        # A cursor that was begun, or built for other options, would not hear the refinements.
+        other._cursor_obj = None
+        other._iter = False
+
+    @property
+    def _cursor(self) -> Any:
+        if self._cursor_obj is None:
+            queryset: Any = self
+            if asks_plainly(queryset):
+                self._cursor_obj = queryset._collection.find(queryset._query)
+            else:
+                cursor = stock.cursor.__get__(queryset)
+                is_cut = queryset._limit or queryset._skip
+                if queryset._search_text and is_cut and not is_ordered(queryset):
+                    cursor.sort(BY_KEY)
+                if queryset._max_time_ms is not None:
+                    cursor.max_time_ms(queryset._max_time_ms)
+        return self._cursor_obj
+
+    def _chainable_method(self, method_name: str, val: Any) -> Any:
+        other: Any = self.clone()  # type: ignore[attr-defined]
+        setattr(other, f"_{method_name}", val)
+        return other
+
+    def max_time_ms(self, ms: int | None) -> Any:
+        """Let no reading from the server take longer than so many milliseconds; 0 is no limit.
+
+        Raises:
+            TypeError: for what is no whole number.
+        """
+        if ms is not None and not isinstance(ms, int):
+            raise TypeError(f"max_time_ms() takes whole milliseconds, not a {type(ms).__name__}")
+        return self._chainable_method("max_time_ms", ms)
+
+    def using(self, alias: str) -> Any:
+        """The same queryset on the database of another alias.
+
+        Raises:
+            NotConnectedError: where the alias has no connection.
+        """
+        connection = registry.connection(routing.redirected(alias))
+        collection = collection_of(self._document, connection)
+        if transactions.current() is None:
+            preference = routing.read_preference_for(self._document, connection)
+            if preference is not None:
+                collection = collection.with_options(read_preference=preference)
+        other: Any = self.clone()  # type: ignore[attr-defined]
+        other._collection_obj = collection
+        return other
+
+    def no_sub_classes(self) -> Any:
+        """Leave the documents of derived classes out, as MongoEngine does: in this queryset."""
+        queryset: Any = super().no_sub_classes()  # type: ignore[misc]
+        queryset._mongo_query = None
+        queryset._forget()
+        return queryset
+
+    def clear_cls_query(self) -> Any:
+        """Without the condition on the class, as in MongoEngine."""
+        other: Any = super().clear_cls_query()  # type: ignore[misc]
+        other._mongo_query = None
+        return other
+
+    def rewind(self) -> None:
+        """Forget what was read: the next iteration asks the server again."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._cursor_obj = None
+        self._iter = False
+
+    def __getitem__(self, key: Any) -> Any:
+        """The document at an index, of those that iterating shows, or a slice of them.
+
+        Raises:
+            IndexError: for an index that iterating doesn't reach, and for a negative one.
+        """
+        if not isinstance(key, int):
+            part: Any = super().__getitem__(key)  # type: ignore[misc]
+            part._cursor_obj = None  # it is built of the limits that were taken down
+            return part
+        queryset: Any = self
+        limit = abs(queryset._limit or 0)
+        if key < 0:
+            raise IndexError("a queryset has no negative indices")
+        if queryset._none or queryset._empty or (limit and key >= limit):
+            raise IndexError(f"the queryset has no document at {key}")
+        one = queryset.clone()
+        one._skip = (queryset._skip or 0) + key
+        one._limit = -1  # one batch, and the server keeps no cursor
+        for document in shown(one):
+            return document
+        raise IndexError(f"the queryset has no document at {key}")
+
+    def _has_data(self) -> bool:
+        """Whether iterating shows anything."""
+        return bool(first_key(self.order_by()))  # type: ignore[attr-defined] # in any order
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: Any = super().__getstate__()
+        if state.get("_has_more", True):
+            # The cursor stays behind: what it has given so far would be read a second time.
+            for name in ("_result_cache", "_has_more", "_len", "_iter"):
+                state.pop(name, None)
+            state["_iter"] = False
+        return dict(state)
+
+
+def is_ordered(queryset: Any) -> bool:
+    """Whether the queryset or its model says in which order documents are shown."""
+    ordering = queryset._ordering
+    return bool(queryset._document._meta["ordering"] if ordering is None else ordering)
+
+
+class CachedState(State):
+    """For a class before ``FastCachingQueries``."""
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._len = None
+        self._has_more = True
+        # Not None: an iteration that is under way goes on from its place.
+        self._result_cache: list[Any] = []
+
+    def _populate_cache(self) -> None:
+        try:
+            super()._populate_cache()  # type: ignore[misc]
+        except BaseException:
+            # A cursor that has failed shows no more, as if the documents ended there.
+            self._forget()
+            raise
+
+    def _has_data(self) -> bool:
+        """Whether iterating shows anything."""
+        return bool(getattr(self, "_result_cache", None)) or super()._has_data()
+
+
+class PassingState(State):
+    """For a class before ``FastPassingQueries``."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return shown(self.clone())  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        found: list[Any] = list(islice(iter(self), REPR_OUTPUT_SIZE + 1))
+        if len(found) > REPR_OUTPUT_SIZE:
+            found[-1] = "...(remaining elements truncated)..."
+        return repr(found)

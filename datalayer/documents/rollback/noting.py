@@ -1,0 +1,56 @@
+"""Documents that let the transaction around them know what they are like before they change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datalayer import transactions
+from datalayer.documents.engine import tracked
+from datalayer.documents.rollback.snapshots import snapshot
+from datalayer.transactions import Note
+
+__all__ = ["Noting", "NotingPart"]
+
+
+class Noting:
+    """Noticing every change, and letting the transaction know of the document before it."""
+
+    _tracks_changes = True
+
+    def _mark_as_changed(self, key: str) -> None:
+        self._note_in_transaction()
+        super()._mark_as_changed(key)  # type: ignore[misc]
+
+    def _note_in_transaction(self) -> None:
+        begun = transactions.current()
+        if begun is not None:
+            begun.remember(self)
+
+    def _snapshot(self) -> Note:
+        return snapshot(self)
+
+    def _BaseDocument__expand_dynamic_values(self, name: str, value: Any) -> Any:
+        # MongoEngine's own calls this before it puts a value into a dynamic document.
+        document: Any = self
+        if document._initialised:
+            self._note_in_transaction()
+        if value is document._data.get(name):
+            return value
+        expanded = super()._BaseDocument__expand_dynamic_values(name, value)  # type: ignore[misc]
+        return tracked(document, name, expanded)
+
+
+class NotingPart(Noting):
+    """The same for an embedded document: it lets the one know, too, that it is part of."""
+
+    _instance: Any
+
+    def _note_in_transaction(self) -> None:
+        if transactions.current() is None:
+            return
+        super()._note_in_transaction()
+        try:
+            if hasattr(self._instance, "_note_in_transaction"):
+                self._instance._note_in_transaction()
+        except ReferenceError:  # the document that it was part of is gone
+            pass
