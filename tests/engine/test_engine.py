@@ -18,8 +18,8 @@ from mongoengine import signals
 from twins import ENGINE, STOCK
 
 from datalayer.documents import accelerate, invalidate
-from datalayer.documents.engine import internals, reason_against, written
-from datalayer.documents.engine.data import LazyData
+from datalayer.documents.engine import mongoengine_internals, reason_against, written
+from datalayer.documents.engine.values.lazy_data import LazyData
 
 KEY = ObjectId("6561f7a5c2f4f0a1b2c3d4e5")
 
@@ -346,7 +346,7 @@ def test_an_unknown_version_of_mongoengine_takes_its_own_path_with_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(me, "VERSION", (0, 99, 0))
-    monkeypatch.setattr(internals, "_supported", None)
+    monkeypatch.setattr(mongoengine_internals, "_supported", None)
 
     class Future(ENGINE.document):
         name = me.StringField()

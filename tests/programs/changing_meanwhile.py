@@ -26,7 +26,7 @@ from mongoengine import (
 )
 
 from datalayer.documents import Document, EmbeddedDocument
-from datalayer.documents.engine.compiled import list_copy, plain_copy
+from datalayer.documents.engine.compile.c_core import list_copy, plain_copy
 from datalayer.documents.fields.storable import check_document
 
 ROUNDS, SEED = int(sys.argv[1]), int(sys.argv[2])

@@ -147,7 +147,7 @@ class Accelerated(MongoEngine):
 
 def with_the_engine(versions: dict[str, str]) -> dict[str, str]:
     """The versions, which say whether datalayer's loops in C were at work."""
-    from datalayer.documents.engine.compiled import is_compiled
+    from datalayer.documents.engine.compile.c_core import is_compiled
 
     kind = "core in C" if is_compiled() else "pure Python"
     return {**versions, "mongoengine-datalayer": f"{versions['mongoengine-datalayer']} ({kind})"}

@@ -3,30 +3,30 @@ documents with code that is compiled once per class."""
 
 from __future__ import annotations
 
-from datalayer.documents.engine.asking import asks_plainly
-from datalayer.documents.engine.compiled import core, is_compiled
-from datalayer.documents.engine.containers import tracked
-from datalayer.documents.engine.data import Converters, LazyData, PartialData
-from datalayer.documents.engine.explaining import Explanation, explain, explain_all
-from datalayer.documents.engine.first_reads import default_of
-from datalayer.documents.engine.internals import slots, stock
-from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument, let_fetch
+from datalayer.documents.engine.accelerate import accelerate, invalidate
+from datalayer.documents.engine.compile.c_core import core, is_compiled
+from datalayer.documents.engine.compile.lazy_reads import default_of
+from datalayer.documents.engine.explain import Explanation, explain, explain_all
+from datalayer.documents.engine.mixins import FastDocument, FastEmbeddedDocument, let_fetch
+from datalayer.documents.engine.mongoengine_internals import slots, stock
 from datalayer.documents.engine.programs import reason_against
-from datalayer.documents.engine.queries import (
+from datalayer.documents.engine.queryset import (
     FastCachingQueries,
     FastPassingQueries,
     plain_next,
     shown,
 )
-from datalayer.documents.engine.saving import (
+from datalayer.documents.engine.queryset_cursor import asks_plainly
+from datalayer.documents.engine.save import (
     mark_saved,
     mongoengine_errors,
     own_save_update,
     written,
     written_field,
 )
-from datalayer.documents.engine.sharing import done, first_read
-from datalayer.documents.engine.switch import accelerate, invalidate
+from datalayer.documents.engine.values.containers import tracked
+from datalayer.documents.engine.values.lazy_data import Converters, LazyData, PartialData
+from datalayer.documents.engine.values.sharing import done, first_read
 
 __all__ = [
     "Converters",

@@ -20,13 +20,13 @@ from mongoengine.fields import (
     ReferenceField,
 )
 
-from datalayer.documents.engine.compiled import core
-from datalayer.documents.engine.containers import TRACKED, adopted, received
-from datalayer.documents.engine.data import LazyData, lacks
-from datalayer.documents.engine.internals import display_value
-from datalayer.documents.engine.plans import Load, Plan, attribute_of, scalar_types
-from datalayer.documents.engine.sharing import done, first_read, read_first
-from datalayer.documents.engine.tables import in_table_order
+from datalayer.documents.engine.compile.c_core import core
+from datalayer.documents.engine.compile.c_table import in_table_order
+from datalayer.documents.engine.field_plan import Load, Plan, attribute_of, scalar_types
+from datalayer.documents.engine.mongoengine_internals import display_value
+from datalayer.documents.engine.values.containers import TRACKED, adopted, received
+from datalayer.documents.engine.values.lazy_data import LazyData, lacks
+from datalayer.documents.engine.values.sharing import done, first_read, read_first
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program

@@ -13,19 +13,20 @@ from mongoengine.base import BaseDocument
 from mongoengine.base.document import NON_FIELD_ERRORS
 from mongoengine.errors import ValidationError
 
-from datalayer.documents.engine import attributes, internals, tables
-from datalayer.documents.engine.constructing import constructor_for
-from datalayer.documents.engine.data import PartialData
-from datalayer.documents.engine.internals import stock
-from datalayer.documents.engine.plans import Plan, plan_for
-from datalayer.documents.engine.reading import AnyReader, reader_for
-from datalayer.documents.engine.validating import validator_for
-from datalayer.documents.engine.writing import (
+from datalayer.documents.engine import attributes, mongoengine_internals
+from datalayer.documents.engine.compile import c_table
+from datalayer.documents.engine.compile.construct import constructor_for
+from datalayer.documents.engine.compile.load import AnyReader, reader_for
+from datalayer.documents.engine.compile.validate import validator_for
+from datalayer.documents.engine.compile.write import (
     Wrap,
     value_writer_for,
     with_unknown,
     writer_for,
 )
+from datalayer.documents.engine.field_plan import Plan, plan_for
+from datalayer.documents.engine.mongoengine_internals import stock
+from datalayer.documents.engine.values.lazy_data import PartialData
 
 __all__ = ["Program", "forget_all", "own", "program_of", "reason_against", "without_lacking"]
 
@@ -97,7 +98,7 @@ class Program:
             plan.name: value_writer_for(plan.field, self) for plan in self.plans
         }
         self.is_linkable = False
-        self.table: Any = tables.use(self)
+        self.table: Any = c_table.use(self)
         if self.keeps_unknown:
             self.write = with_unknown(self.write, self)
 
@@ -123,7 +124,7 @@ class Program:
         # On first use, when the classes of all parts are defined.
         self.construct = self.made
         if self.table is not None:
-            tables.link(self, self.table)
+            c_table.link(self, self.table)
             if self.dereferences and self.made == self.table.construct:
                 type.__setattr__(self.model, _TABLE, self.table)
 
@@ -233,8 +234,8 @@ def _compile(model: Any) -> Program:
 
 def reason_against(model: Any) -> str | None:
     """Why ``model`` takes MongoEngine's own path; ``None`` if it doesn't."""
-    if not internals.is_supported():
-        return f"the engine is off: {internals.unsupported_because()}"
+    if not mongoengine_internals.is_supported():
+        return f"the engine is off: {mongoengine_internals.unsupported_because()}"
     if model._dynamic:
         return "it is dynamic: its fields differ from document to document"
     if model.STRICT:

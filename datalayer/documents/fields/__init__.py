@@ -1,2 +1,2 @@
-"""What values mean to fields: the fields of our own, one conversion for all of them, and what MongoDB
-can store."""
+"""What values mean to fields: the fields of our own, one conversion for all of them, and what
+MongoDB can store."""

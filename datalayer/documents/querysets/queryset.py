@@ -21,7 +21,7 @@ from datalayer.documents.engine import (
     mongoengine_errors,
     written,
 )
-from datalayer.documents.engine.asking import plain_query
+from datalayer.documents.engine.queryset_cursor import plain_query
 from datalayer.documents.json import JSON_OPTIONS, without_secrets
 from datalayer.documents.partial.partial_documents import PartialReads
 from datalayer.documents.queries.filter_translation import as_documents_have, query_of

@@ -28,8 +28,8 @@ from mongoengine.fields import (
 from datalayer import transactions
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import DEFAULT_ALIAS
-from datalayer.documents.engine.data import lacks
-from datalayer.documents.engine.plans import attribute_of
+from datalayer.documents.engine.field_plan import attribute_of
+from datalayer.documents.engine.values.lazy_data import lacks
 from datalayer.documents.related.file_fields import ModelFileField, ModelImageField
 from datalayer.documents.related.files import ModelFile, file_class, settle
 from datalayer.documents.related.gridfs import prepare_for_transactions

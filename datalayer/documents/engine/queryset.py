@@ -15,10 +15,10 @@ from mongoengine.queryset.field_list import QueryFieldList
 from mongoengine.queryset.visitor import Q
 from pymongo.read_concern import ReadConcern
 
-from datalayer.documents.engine.asking import asks_plainly, plain_query
-from datalayer.documents.engine.internals import stock
-from datalayer.documents.engine.methods import is_fast
+from datalayer.documents.engine.mixins import is_fast
+from datalayer.documents.engine.mongoengine_internals import stock
 from datalayer.documents.engine.programs import program_of
+from datalayer.documents.engine.queryset_cursor import asks_plainly, plain_query
 
 __all__ = ["FastCachingQueries", "FastPassingQueries", "FastQueries", "plain_next", "shown"]
 

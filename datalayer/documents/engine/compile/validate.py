@@ -24,10 +24,10 @@ from mongoengine.fields import (
     StringField,
 )
 
-from datalayer.documents.engine.containers import TRACKED
-from datalayer.documents.engine.data import LazyData
-from datalayer.documents.engine.plans import Load, Plan
-from datalayer.documents.engine.source import Names, compiled
+from datalayer.documents.engine.compile.codegen import Names, compiled
+from datalayer.documents.engine.field_plan import Load, Plan
+from datalayer.documents.engine.values.containers import TRACKED
+from datalayer.documents.engine.values.lazy_data import LazyData
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program

@@ -18,9 +18,9 @@ from mongoengine.fields import (
     SortedListField,
 )
 
-from datalayer.documents.engine.internals import slots
-from datalayer.documents.engine.locations import reshaped_at
-from datalayer.documents.engine.plans import Plan, scalar_types
+from datalayer.documents.engine.field_plan import Plan, scalar_types
+from datalayer.documents.engine.mongoengine_internals import slots
+from datalayer.documents.engine.values.locations import reshaped_at
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program

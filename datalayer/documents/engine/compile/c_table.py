@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from mongoengine.errors import NotRegistered, ValidationError
 from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField, ListField
 
-from datalayer.documents.engine.compiled import core
-from datalayer.documents.engine.constructing import preset_for, taker_for
-from datalayer.documents.engine.first_reads import waiting_tests
-from datalayer.documents.engine.internals import post_init, pre_init
-from datalayer.documents.engine.plans import Load, Plan
-from datalayer.documents.engine.validating import check_for, is_required, judge_for, missing
-from datalayer.documents.engine.writing import own_to_mongo, value_writer_for
+from datalayer.documents.engine.compile.c_core import core
+from datalayer.documents.engine.compile.construct import preset_for, taker_for
+from datalayer.documents.engine.compile.lazy_reads import waiting_tests
+from datalayer.documents.engine.compile.validate import check_for, is_required, judge_for, missing
+from datalayer.documents.engine.compile.write import own_to_mongo, value_writer_for
+from datalayer.documents.engine.field_plan import Load, Plan
+from datalayer.documents.engine.mongoengine_internals import post_init, pre_init
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program

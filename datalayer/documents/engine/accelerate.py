@@ -9,10 +9,10 @@ import mongoengine
 from mongoengine.queryset import QuerySet, QuerySetNoCache
 from mongoengine.queryset.base import BaseQuerySet
 
-from datalayer.documents.engine.internals import is_supported
-from datalayer.documents.engine.methods import FastDocument, FastEmbeddedDocument
+from datalayer.documents.engine.mixins import FastDocument, FastEmbeddedDocument
+from datalayer.documents.engine.mongoengine_internals import is_supported
 from datalayer.documents.engine.programs import forget_all
-from datalayer.documents.engine.queries import (
+from datalayer.documents.engine.queryset import (
     FastCachingQueries,
     FastPassingQueries,
     FastQueries,

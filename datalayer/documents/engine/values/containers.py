@@ -9,15 +9,15 @@ from typing import Any
 
 from mongoengine.base import BaseDict, BaseList, EmbeddedDocumentList
 
-from datalayer.documents.engine.sharing import exchange
-from datalayer.documents.engine.tracking import (
+from datalayer.documents.engine.values.sharing import exchange
+from datalayer.documents.engine.values.tracking import (
     Tracked,
     changing,
     proxy_of,
     stands_in_a_document,
     tracking,
 )
-from datalayer.documents.engine.values import are_single, is_same, is_single, plain
+from datalayer.documents.engine.values.values import are_single, is_same, is_single, plain
 from datalayer.transactions import current
 
 __all__ = [

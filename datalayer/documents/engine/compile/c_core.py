@@ -14,15 +14,15 @@ import mongoengine
 from bson import Decimal128, ObjectId
 from mongoengine.base import BaseDict, BaseDocument, BaseList, EmbeddedDocumentList
 
-from datalayer.documents.engine.containers import (
+from datalayer.documents.engine.mongoengine_internals import EMPTY, listened_to, stock
+from datalayer.documents.engine.values.containers import (
     TRACKED,
     TrackedDict,
     TrackedEmbeddedDocumentList,
     TrackedList,
 )
-from datalayer.documents.engine.data import LazyData
-from datalayer.documents.engine.internals import EMPTY, listened_to, stock
-from datalayer.documents.engine.sharing import read_first
+from datalayer.documents.engine.values.lazy_data import LazyData
+from datalayer.documents.engine.values.sharing import read_first
 
 __all__ = ["core", "fast_init", "is_compiled", "list_copy", "plain_copy"]
 

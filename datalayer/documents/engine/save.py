@@ -9,7 +9,7 @@ from mongoengine import signals
 from mongoengine.errors import InvalidDocumentError, NotUniqueError, OperationError
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
-from datalayer.documents.engine.internals import Slots, stock
+from datalayer.documents.engine.mongoengine_internals import Slots, stock
 from datalayer.documents.engine.programs import Program, program_of
 
 __all__ = [

@@ -11,11 +11,11 @@ from mongoengine.base import BaseList, EmbeddedDocumentList, get_document
 from mongoengine.base.fields import ComplexBaseField
 from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField, ListField
 
-from datalayer.documents.engine.compiled import plain_copy
-from datalayer.documents.engine.containers import TrackedEmbeddedDocumentList, TrackedList
-from datalayer.documents.engine.data import Converter, Converters
-from datalayer.documents.engine.internals import slots
-from datalayer.documents.engine.plans import Load, Plan, is_plain_list, scalar_types
+from datalayer.documents.engine.compile.c_core import plain_copy
+from datalayer.documents.engine.field_plan import Load, Plan, is_plain_list, scalar_types
+from datalayer.documents.engine.mongoengine_internals import slots
+from datalayer.documents.engine.values.containers import TrackedEmbeddedDocumentList, TrackedList
+from datalayer.documents.engine.values.lazy_data import Converter, Converters
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program

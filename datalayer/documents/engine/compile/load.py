@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from mongoengine.base import BaseDocument, get_document
 
-from datalayer.documents.engine.data import LazyData
-from datalayer.documents.engine.first_reads import converters_for, default_of, waiting_tests
-from datalayer.documents.engine.internals import (
+from datalayer.documents.engine.compile.codegen import Names, compiled
+from datalayer.documents.engine.compile.lazy_reads import converters_for, default_of, waiting_tests
+from datalayer.documents.engine.field_plan import Load, Plan
+from datalayer.documents.engine.mongoengine_internals import (
     EMPTY,
     listened_to,
     post_init,
@@ -18,8 +19,7 @@ from datalayer.documents.engine.internals import (
     slots,
     stock,
 )
-from datalayer.documents.engine.plans import Load, Plan
-from datalayer.documents.engine.source import Names, compiled
+from datalayer.documents.engine.values.lazy_data import LazyData
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program

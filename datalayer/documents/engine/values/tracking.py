@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 from mongoengine import EmbeddedDocument
 
-from datalayer.documents.engine.internals import slots
-from datalayer.documents.engine.locations import Path, at, path_of, path_to_mark, values_of
-from datalayer.documents.engine.sharing import exchange
-from datalayer.documents.engine.values import is_single, plain
+from datalayer.documents.engine.mongoengine_internals import slots
+from datalayer.documents.engine.values.locations import Path, at, path_of, path_to_mark, values_of
+from datalayer.documents.engine.values.sharing import exchange
+from datalayer.documents.engine.values.values import is_single, plain
 from datalayer.transactions import current
 
 __all__ = ["Tracked", "changing", "proxy_of", "stands_in_a_document", "tracking"]

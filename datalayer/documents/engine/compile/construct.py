@@ -18,12 +18,12 @@ from mongoengine.fields import (
     ListField,
 )
 
-from datalayer.documents.engine.compiled import list_copy, plain_copy
-from datalayer.documents.engine.first_reads import default_of
-from datalayer.documents.engine.internals import EMPTY, slots, stock
-from datalayer.documents.engine.plans import Load, Plan, scalar_types
-from datalayer.documents.engine.reading import finisher_for
-from datalayer.documents.engine.source import Names, compiled
+from datalayer.documents.engine.compile.c_core import list_copy, plain_copy
+from datalayer.documents.engine.compile.codegen import Names, compiled
+from datalayer.documents.engine.compile.lazy_reads import default_of
+from datalayer.documents.engine.compile.load import finisher_for
+from datalayer.documents.engine.field_plan import Load, Plan, scalar_types
+from datalayer.documents.engine.mongoengine_internals import EMPTY, slots, stock
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program

@@ -17,7 +17,7 @@ from mongoengine.fields import (
 from mongoengine.queryset.transform import MATCH_OPERATORS
 from mongoengine.queryset.visitor import Q
 
-from datalayer.documents.engine.methods import is_fast
+from datalayer.documents.engine.mixins import is_fast
 from datalayer.documents.engine.programs import program_of
 
 __all__ = ["asks_plainly", "plain_query"]

@@ -10,13 +10,13 @@ from mongoengine.base import BaseField
 from mongoengine.base.fields import ComplexBaseField
 from mongoengine.fields import BinaryField, DictField, EmbeddedDocumentField, ListField
 
-from datalayer.documents.engine.compiled import list_copy, plain_copy
-from datalayer.documents.engine.data import lacks
-from datalayer.documents.engine.internals import stock
-from datalayer.documents.engine.plans import Plan, scalar_types
-from datalayer.documents.engine.source import Names, compiled
-from datalayer.documents.engine.tracking import Tracked
-from datalayer.documents.engine.values import plain
+from datalayer.documents.engine.compile.c_core import list_copy, plain_copy
+from datalayer.documents.engine.compile.codegen import Names, compiled
+from datalayer.documents.engine.field_plan import Plan, scalar_types
+from datalayer.documents.engine.mongoengine_internals import stock
+from datalayer.documents.engine.values.lazy_data import lacks
+from datalayer.documents.engine.values.tracking import Tracked
+from datalayer.documents.engine.values.values import plain
 
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mongoengine.errors import ValidationError
 
 from datalayer.documents.engine.attributes import install_fetching
-from datalayer.documents.engine.changes import changed_fields, clear_changes, written_changes
-from datalayer.documents.engine.compiled import fast_init
-from datalayer.documents.engine.data import PartialData
-from datalayer.documents.engine.internals import (
+from datalayer.documents.engine.compile.c_core import fast_init
+from datalayer.documents.engine.compile.write import own_to_mongo
+from datalayer.documents.engine.diff import changed_fields, clear_changes, written_changes
+from datalayer.documents.engine.mongoengine_internals import (
     slots,
     son_of,
     stock,
 )
 from datalayer.documents.engine.programs import Program, own, program_of, without_lacking
-from datalayer.documents.engine.saving import save
-from datalayer.documents.engine.writing import own_to_mongo
+from datalayer.documents.engine.save import save
+from datalayer.documents.engine.values.lazy_data import PartialData
 
 __all__ = ["FastDocument", "FastEmbeddedDocument", "is_fast", "let_fetch", "uses_engine"]
 
