@@ -431,6 +431,22 @@ time.sleep(60)
             os.kill(child, signal.SIGKILL)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_it_may_open_more_files_than_its_owner() -> None:
+    program = """
+import resource
+from datalayer.embedded import EmbeddedMongo
+from pymongo import MongoClient
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+with EmbeddedMongo(journal=False) as server, MongoClient(server.uri) as client:
+    for number in range(200):
+        client["many"][f"collection{number}"].insert_one({})
+    print(len(client["many"].list_collection_names()))
+"""
+    assert run_python(program) == "200\n"
+
+
 def test_ctrl_c_goes_to_the_owner_only() -> None:
     program = """
 try:

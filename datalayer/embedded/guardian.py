@@ -12,6 +12,7 @@ it kills the members and removes the directory.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ from typing import Any
 LOOK_AFTER_OWNER_SECONDS = 0.5
 DEATH_SECONDS = 10.0
 POLL_SECONDS = 0.001
+OPEN_FILES = 64_000  # what MongoDB's production notes ask for ("Recommended ulimit Settings")
 # Of subprocess, which has the names on Windows alone.
 CREATE_NEW_PROCESS_GROUP = 0x00000200
 CREATE_NO_WINDOW = 0x08000000
@@ -35,6 +37,7 @@ Members = dict[int, "subprocess.Popen[bytes]"]
 
 def main(directory: str, owner: int) -> None:
     """Serve the owner until it is gone, then leave nothing behind."""
+    allow_open_files()
     channel = channel_of_stdin()
     channel.settimeout(LOOK_AFTER_OWNER_SECONDS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
@@ -51,6 +54,23 @@ def main(directory: str, owner: int) -> None:
         for process in members.values():
             treat(process, "kill")
         remove(directory)
+
+
+def allow_open_files() -> None:
+    """Let the members have many files open, as far as the system lets this user.
+
+    Each collection and each index is one, and a server that may open no more ends. Login shells
+    allow 1,024, however many may be asked for.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):  # macOS has another limit beside it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def channel_of_stdin() -> socket.socket:
