@@ -28,7 +28,7 @@ from running_servers import Running, running, wait_until
 
 from datalayer.embedded import EmbeddedMongo
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "flask_app"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "flask_app"
 WORKERS = 4
 PATIENCE_SECONDS = 90.0
 STRAGGLING_SECONDS = 3.0

@@ -29,7 +29,7 @@ from datalayer.models import AnalyticsEvent, ChatMessage, Conversation, Profile,
 
 pytestmark = pytest.mark.applications
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 ABSENT = Path("absent.tgz")
 LIMITS = {"real": 20_000, "generated": 2_000}
 

@@ -18,7 +18,7 @@ import pytest
 
 import datalayer
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 300.0
 DIST_INFO = f"mongoengine_datalayer-{datalayer.__version__}.dist-info"
 OPTIONAL = (

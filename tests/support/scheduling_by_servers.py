@@ -18,7 +18,7 @@ _SERVERS = {
     "access control": re.compile(r"\bauth_mongod\b"),
 }
 _PROGRAMS = re.compile(r"\b(subprocess|running_servers)\b")
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 
 
 class ByServers(LoadFileScheduling):

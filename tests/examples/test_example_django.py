@@ -21,7 +21,7 @@ from datalayer.embedded import EmbeddedMongo
 
 pytestmark = pytest.mark.applications
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "django_app"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "django_app"
 TOKEN = "a-token-of-the-tests"
 WARNINGS = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
 START_SECONDS = 90.0

@@ -24,7 +24,7 @@ from twins import ENGINE, registered
 from datalayer.documents import Document
 from datalayer.documents.engine import core
 
-PROGRAMS = Path(__file__).parents[1] / "programs"
+PROGRAMS = Path(__file__).parents[2] / "programs"
 BUILDS = ("compiled", "pure")
 ACTIONS = (
     "copy_plainly", "copy_a_list", "load", "read", "assign", "construct", "write", "validate",

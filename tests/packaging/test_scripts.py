@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("dirname", "id", "mkdir", "touch")
 PYTHON = """#!/bin/sh
 [ "$2" = venv ] && mkdir -p "$3/bin" && cp "$0" "$3/bin/python"

@@ -16,7 +16,7 @@ from datalayer.embedded import EmbeddedMongo
 
 pytestmark = pytest.mark.applications
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PHONE, DESK = 390, 1440
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
 START_SECONDS = 90.0

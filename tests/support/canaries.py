@@ -18,7 +18,7 @@ from mongoengine.queryset.base import BaseQuerySet
 CANARY = "canary"
 """Part of each secret and of each document's value that a test makes up for this purpose."""
 
-_TESTS = Path(__file__).parent
+_TESTS = Path(__file__).parents[1]
 _PASSWORD = APP_USER[1]
 _SECRETS = (
     CANARY,

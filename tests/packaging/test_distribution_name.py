@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 OLD = "data" + "layer"  # this file is among those that are read
 ALONE = rf"(?<![\w./-]){OLD}"
 ENDS = r"(?![\w./-])"

@@ -23,7 +23,7 @@ from datalayer.embedded import EmbeddedMongo
 
 pytestmark = pytest.mark.applications
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # `benchmarks` is not installed with the package
 
 actions = importlib.import_module("benchmarks.odm.actions")
