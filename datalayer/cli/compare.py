@@ -10,8 +10,6 @@ from datalayer.cli.options import Parser, connection_options
 from datalayer.cli.output import Output
 from datalayer.settings import Settings
 
-__all__ = ["chosen", "load_known_models", "model_options"]
-
 _OWN_MODELS = "datalayer.models"
 
 

@@ -15,8 +15,6 @@ from datalayer.errors import ConnectError, DataLayerError
 from datalayer.service.service import DatabaseService
 from datalayer.settings import DatabaseSettings, Settings
 
-__all__ = ["Databases", "impatient", "opened"]
-
 # A connect has its deadline inside. This one only lets Ctrl-C be heard while it is waited for,
 # and is long enough for an embedded server to start.
 _GRACE_SECONDS = 60.0

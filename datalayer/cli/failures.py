@@ -14,8 +14,6 @@ from datalayer.errors import ConfigurationError, DataLayerError
 from datalayer.failures.driver import kind_of
 from datalayer.settings import redact
 
-__all__ = ["ExitCode", "UsageError", "document_of", "exit_code_of", "message_of", "traceback_of"]
-
 
 class ExitCode(IntEnum):
     """What the ``datalayer`` command tells the shell."""

@@ -8,16 +8,6 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from math import ceil
 
-__all__ = [
-    "clipped",
-    "host_clipped",
-    "padded",
-    "shared_out",
-    "width_of",
-    "wrapped",
-    "wrapped_lines",
-]
-
 _PORT = re.compile(r":\d+$")
 _WORD = re.compile(r"\S+\s*|\s+")
 _SEAMS = re.compile(r"(?<=[/?&,;=@_])|(?<=\.)(?=[A-Za-z])")  # of URIs, hosts and long names

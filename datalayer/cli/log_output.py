@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from datalayer.cli.output import Output
 from datalayer.settings import redact
 
-__all__ = ["nobody_listens", "quiet_log", "told_what_is_logged"]
-
 _OURS = "datalayer"
 
 

@@ -8,8 +8,6 @@ from datalayer.cli.failures import UsageError
 from datalayer.cli.options import Parser
 from datalayer.importing import import_named
 
-__all__ = ["load_models", "models_option"]
-
 
 def models_option(help_more: str = "") -> Parser:
     """``--models PACKAGE.MODULE``, any number of times."""

@@ -9,17 +9,6 @@ from typing import NoReturn, TypeAlias
 from datalayer.cli.failures import UsageError
 from datalayer.settings import Settings
 
-__all__ = [
-    "Commands",
-    "Parser",
-    "common_options",
-    "connection_options",
-    "count",
-    "seconds",
-    "settings_of",
-    "settings_options",
-]
-
 _DAY_SECONDS = 86_400
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text as RichText
 
-__all__ = ["Output", "Show"]
-
 Show: TypeAlias = Callable[[Any, Sequence[Table]], None]
 """Takes a result in both forms: the JSON-ready document, and the tables that tell the same."""
 

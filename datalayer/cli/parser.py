@@ -17,8 +17,6 @@ from datalayer.cli.commands import (
 )
 from datalayer.cli.options import Parser, common_options
 
-__all__ = ["build_parser"]
-
 _EPILOG = """\
 exit codes: 0 ok; 1 failure; 2 wrong command line or settings; 3 a database is unhealthy, or work
 is pending; 130 after Ctrl-C. With --json, standard output holds one JSON document; messages and

@@ -20,18 +20,6 @@ from datalayer.terminal import printable
 if TYPE_CHECKING:
     from rich.text import Text as RichText
 
-__all__ = [
-    "Cell",
-    "Hosts",
-    "Name",
-    "Prose",
-    "Styled",
-    "Table",
-    "as_plain_text",
-    "as_rich",
-    "state_cell",
-]
-
 _STATE_STYLES = {
     "connected": "green",
     "degraded": "yellow",

@@ -10,8 +10,6 @@ from typing import Any
 
 from datalayer.concurrency.forks import Mark, fork_mark
 
-__all__ = ["Flow", "process_mark", "starter_of_greenlet"]
-
 _mark = fork_mark()
 
 

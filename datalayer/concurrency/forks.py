@@ -10,8 +10,6 @@ import os
 import sys
 from typing import Protocol
 
-__all__ = ["Mark", "fork_mark", "warn_of_unsafe_forks"]
-
 logger = logging.getLogger("datalayer.workers")
 
 _ADVICE = (

@@ -11,8 +11,6 @@ from bson import ObjectId
 
 from datalayer.errors import ConfigurationError
 
-__all__ = ["gevent_of_threads", "refuse_unsafe_patching"]
-
 _NEEDED = ("threading", "socket", "ssl", "select", "time", "queue")
 """What the driver and this package wait in."""
 _FIRST = (

@@ -14,8 +14,6 @@ from typing import Generic, TypeVar
 
 from datalayer.concurrency.greenlets import gevent_of_threads
 
-__all__ = ["SingleFlight", "side_by_side", "signals_held"]
-
 Result = TypeVar("Result")
 
 

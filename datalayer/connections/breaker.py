@@ -9,8 +9,6 @@ from typing import Literal
 
 from datalayer.errors import UnavailableError
 
-__all__ = ["CircuitBreaker"]
-
 FAILURES_TO_OPEN = 3
 COOL_DOWN_SECONDS = 5.0
 

@@ -25,8 +25,6 @@ from datalayer.connections.breaker import CircuitBreaker
 from datalayer.connections.connection import Connection
 from datalayer.errors import DataLayerError
 
-__all__ = ["weigh"]
-
 ANSWER_SECONDS = 2.0
 """How long a server that is asked may take, as in ``status()``."""
 

@@ -10,8 +10,6 @@ from typing import Any
 
 from bson import Timestamp
 
-__all__ = ["LOOK_SECONDS", "Prepared"]
-
 Pair = tuple[Any, str]
 
 LOOK_SECONDS = 10.0

@@ -25,8 +25,6 @@ from datalayer.monitoring.direct import tell_directly
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.uri.secret_uri import SecretUri
 
-__all__ = ["abandon_client", "fill_pools", "open_client"]
-
 logger = logging.getLogger("datalayer.clients")
 
 _PASSPHRASE = re.compile(

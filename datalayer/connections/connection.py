@@ -25,8 +25,6 @@ from datalayer.settings.uri.secret_uri import SecretUri
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-__all__ = ["Connection", "not_connected"]
-
 _CLOSE_SECONDS = 0.5
 """Closing ends the server's sessions first, and would wait for a server that is away."""
 

@@ -17,8 +17,6 @@ from datalayer.failures.operations import Effect, Operation, operation_error
 from datalayer.failures.tracebacks import as_cause, without_locals
 from datalayer.monitoring.commands import Traffic
 
-__all__ = ["asking", "begin", "failed", "gave_up", "succeeded"]
-
 
 def begin(connection: Connection) -> Traffic:
     """Call before an operation; what it returns goes to ``failed``.

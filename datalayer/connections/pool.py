@@ -16,8 +16,6 @@ from datalayer.errors import PoolExhaustedError
 from datalayer.failures.server_codes import is_refusal
 from datalayer.failures.tracebacks import without_locals
 
-__all__ = ["BoundedPool"]
-
 
 class BoundedPool(Pool):
     """A pool whose callers wait at most ``waitQueueTimeoutMS`` for a free connection.

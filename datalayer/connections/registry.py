@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from datalayer.embedded import EmbeddedMongo
 
-__all__ = ["Registry", "client", "database", "how_to_configure", "registry"]
-
 logger = logging.getLogger("datalayer.core")
 
 DEFAULT_ALIAS = "default"

@@ -11,14 +11,6 @@ from pymongo.topology_description import TopologyDescription
 
 from datalayer.context.blocks import Blocks
 
-__all__ = [
-    "lag_seconds",
-    "lagging_less_than",
-    "largest_lag_seconds",
-    "selector",
-    "some_secondary_lags_less_than",
-]
-
 _limits: Blocks[float] = Blocks("datalayer_lag_limit", copies_keep=True)
 
 

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Block", "Blocks", "found"]
-
 Value = TypeVar("Value")
 
 

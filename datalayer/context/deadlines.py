@@ -12,8 +12,6 @@ from pymongo import _csot
 
 from datalayer.context.blocks import Blocks
 
-__all__ = ["deadline", "settle"]
-
 _open: Blocks[None] = Blocks("datalayer_deadline")
 _Driver = tuple[float | None, float, float]
 

@@ -15,8 +15,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from datalayer.errors import ConfigurationError
 
-__all__ = ["comes_later", "name_of", "runs_later", "with_block"]
-
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 _KINDS = (

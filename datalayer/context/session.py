@@ -27,19 +27,6 @@ from datalayer.concurrency.flow import Flow, starter_of_greenlet
 from datalayer.context.blocks import Block, Blocks
 from datalayer.errors import TransactionError
 
-__all__ = [
-    "Joined",
-    "JoiningClient",
-    "apart_from_all",
-    "hearing_replies",
-    "is_out_of_place",
-    "joined",
-    "joining",
-    "open_around",
-    "take_options_off",
-    "was_joined",
-]
-
 
 class Refusing(Protocol):
     """A transaction."""

@@ -12,8 +12,6 @@ from pymongo import MongoClient
 
 from datalayer.settings import DatabaseSettings
 
-__all__ = ["asking_client"]
-
 _CLOSING_SECONDS = 0.5
 
 

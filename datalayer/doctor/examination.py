@@ -23,8 +23,6 @@ from datalayer.doctor.judgements import (
 from datalayer.errors import ConfigurationError
 from datalayer.settings import DatabaseSettings, Settings, redact
 
-__all__ = ["Source", "examine"]
-
 Source: TypeAlias = Settings | Mapping[str, str] | Callable[[], Settings]
 
 _GATHERING = 0.95  # of the time; the rest is for the answers to get back

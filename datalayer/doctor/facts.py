@@ -13,22 +13,6 @@ from datalayer.indexes import CollectionDiff
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.uri.uri import ParsedUri
 
-__all__ = [
-    "Address",
-    "AliasFacts",
-    "Answer",
-    "Deadline",
-    "Document",
-    "Host",
-    "Network",
-    "Reach",
-    "Refusal",
-    "ServerFacts",
-    "Session",
-    "Unknown",
-    "Voice",
-]
-
 Value = TypeVar("Value")
 Document: TypeAlias = Mapping[str, Any]
 

@@ -8,20 +8,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-__all__ = [
-    "CHECKS",
-    "Check",
-    "Finding",
-    "Remark",
-    "Report",
-    "Severity",
-    "error",
-    "note",
-    "ok",
-    "skipped",
-    "warning",
-]
-
 Severity = Literal["ok", "note", "warning", "error", "skipped"]
 
 

@@ -26,8 +26,6 @@ from datalayer.doctor.tls import TlsOptions
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.uri.uri import ParsedUri, parse
 
-__all__ = ["facts_without_probing", "gather"]
-
 # Shares of the whole time: the SRV record, two rounds of the network, one question.
 _LOOK_UP = 0.1
 _SEEDS = 0.3

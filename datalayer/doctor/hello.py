@@ -12,8 +12,6 @@ from collections.abc import Mapping
 import bson
 from bson.errors import InvalidBSON
 
-__all__ = ["NotMongoDB", "say_hello"]
-
 # OP_MSG of the wire protocol: a header of four integers, flags, one section of kind 0.
 _HEADER = struct.Struct("<iiii")
 _OP_MSG = 2013

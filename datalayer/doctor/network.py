@@ -18,8 +18,6 @@ from datalayer.doctor.facts import Address, Deadline, Document, Host, Reach, Voi
 from datalayer.doctor.hello import NotMongoDB, say_hello
 from datalayer.doctor.tls import TlsOptions, days_left, explain
 
-__all__ = ["ask_host", "probe_hosts"]
-
 # Resolve, connect, converse as the URI says, converse the other way: each gets this share.
 _STEPS = 4
 _SHORTEST_SECONDS = 0.05

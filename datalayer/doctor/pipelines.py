@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CLIENTS", "INDEX_USES", "SCANS", "long_operations"]
-
 _MOST = 20
 _INTERNAL = {"$not": {"$regex": r"^(admin|local|config)\."}}
 _NAME_OF_COMMAND = {

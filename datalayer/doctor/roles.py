@@ -12,8 +12,6 @@ from urllib.parse import unquote_plus
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.uri.uri import parse
 
-__all__ = ["Grant", "as_commands", "as_script", "grants"]
-
 _WORK = ("find", "insert", "update", "remove")
 _PREPARE = (  # AUTO_CREATE, AUTO_INDEX and `datalayer indexes diff|sync`
     "listCollections",

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
-__all__ = ["NO_PROFILE", "ask_server"]
-
 Value = TypeVar("Value")
 Pipeline: TypeAlias = list[dict[str, Any]]
 

@@ -10,8 +10,6 @@ from time import time
 
 from datalayer.settings.uri.rules import turned_off_checks
 
-__all__ = ["TlsOptions", "days_left", "explain"]
-
 _SECONDS_A_DAY = 86_400
 _WRONG_NAME = "its certificate is for another host name"
 

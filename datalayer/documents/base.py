@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
-__all__ = ["AnalyticsDocument", "BusinessDocument", "Document", "EmbeddedDocument"]
-
 
 class _Exchange:
     """Taking data from outside and showing it there."""

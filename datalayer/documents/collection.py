@@ -28,17 +28,6 @@ from datalayer.failures.operations import Effect
 from datalayer.failures.redaction import without_values
 from datalayer.failures.tracebacks import as_cause
 
-__all__ = [
-    "ModelCollection",
-    "apart_from_transaction",
-    "collection_of",
-    "database_of",
-    "outside_transaction",
-    "plain_collection",
-    "time_limit",
-    "with_concerns",
-]
-
 _SECONDS_IN_A_TRANSACTION = 5.0
 
 

@@ -11,13 +11,6 @@ from datalayer.documents.base import (
     EmbeddedDocument,
 )
 
-__all__ = [
-    "DynamicAnalyticsDocument",
-    "DynamicBusinessDocument",
-    "DynamicDocument",
-    "DynamicEmbeddedDocument",
-]
-
 
 class DynamicDocument(Document, mongoengine.DynamicDocument):
     """``Document`` that takes any further field, as MongoEngine's ``DynamicDocument`` does.

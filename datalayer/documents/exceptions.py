@@ -11,8 +11,6 @@ from typing import Any
 
 from mongoengine import errors
 
-__all__ = ["Absences"]
-
 Place = tuple[str, str]
 """The module and the qualified name of a model."""
 

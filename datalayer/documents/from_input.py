@@ -29,8 +29,6 @@ from datalayer.documents.fields.fields import RawDictField
 from datalayer.documents.fields.scalar_conversion import expectation, is_as_stored
 from datalayer.documents.fields.storable import ENCODING, check_document
 
-__all__ = ["accepted", "assign", "values_of"]
-
 _HOLD_MAPPINGS = (DynamicField, GeoJsonBaseField, RawDictField)
 _LARGEST_EXPONENT = 6144  # of Decimal128
 _Names = dict[str, list[str] | None]

@@ -11,8 +11,6 @@ from mongoengine.base import BaseField, get_document
 from mongoengine.base.fields import ComplexBaseField
 from mongoengine.fields import EmbeddedDocumentField, GenericEmbeddedDocumentField
 
-__all__ = ["JSON_OPTIONS", "without_secrets"]
-
 JSON_OPTIONS = JSONOptions(
     json_mode=JSONMode.RELAXED, uuid_representation=UuidRepresentation.STANDARD, tz_aware=True
 )

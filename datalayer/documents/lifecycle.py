@@ -9,8 +9,6 @@ from mongoengine.errors import ValidationError
 
 from datalayer.errors import restored_error
 
-__all__ = ["Lifecycle", "TransitionError"]
-
 
 class TransitionError(ValidationError):
     """A document can't go to the status asked for; ``source`` is the one that it has now."""

@@ -15,8 +15,6 @@ from mongoengine.base.common import _document_registry
 
 from datalayer.errors import ConfigurationError
 
-__all__ = ["define_model"]
-
 Base = TypeVar("Base", bound=mongoengine.Document)
 
 _defining = threading.Lock()  # guards the look-up and registration of a name

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-__all__ = ["in_utc", "utc_now"]
-
 
 def utc_now() -> datetime:
     """Now, aware, in UTC, cut to the millisecond."""

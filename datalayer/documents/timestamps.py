@@ -11,8 +11,6 @@ from mongoengine.base.common import UPDATE_OPERATORS
 from datalayer.documents.queries.pipeline_timestamps import stamped_pipeline
 from datalayer.documents.times import utc_now
 
-__all__ = ["keeps", "stamped_update"]
-
 
 def keeps(model: Any, name: str) -> bool:
     """Whether ``model`` has the time stamp ``name``; ``meta = {"timestamps": False}`` has none."""

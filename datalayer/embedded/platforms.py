@@ -9,17 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "install_advice",
-    "keeper_options",
-    "memory_directory",
-    "pausing_is_possible",
-    "probing_option",
-    "program_name",
-    "python_programs",
-    "server_options",
-]
-
 # Of subprocess, which has the names on Windows alone.
 _CREATE_NEW_PROCESS_GROUP = 0x00000200
 _CREATE_NO_WINDOW = 0x08000000

@@ -29,16 +29,6 @@ from datalayer.failures.server_codes import (
 )
 from datalayer.failures.tracebacks import as_cause, is_internal
 
-__all__ = [
-    "Diagnosis",
-    "cause_of",
-    "connect_error",
-    "diagnose",
-    "is_transient",
-    "kind_of",
-    "no_privilege",
-]
-
 
 @dataclass(frozen=True)
 class Diagnosis:

@@ -40,8 +40,6 @@ from datalayer.failures.server_codes import (
     code_of,
 )
 
-__all__ = ["Effect", "Operation", "operation_error"]
-
 Effect = Literal["none", "one", "many"]
 """What an operation changes: nothing, one document as a whole, or several one after the other."""
 

@@ -16,8 +16,6 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, 
 from datalayer.failures.driver import kind_of
 from datalayer.failures.tracebacks import is_internal
 
-__all__ = ["traceback_without_contents", "without_contents", "without_values"]
-
 _HIDDEN = "***"
 _DUPLICATED = re.compile(r"dup key: .*", re.DOTALL)
 _SPEAKERS = frozenset({"pymongo", "mongoengine", "bson"})

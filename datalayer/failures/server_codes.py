@@ -10,23 +10,6 @@ from enum import IntEnum
 
 from pymongo.errors import BulkWriteError, NotPrimaryError, OperationFailure
 
-__all__ = [
-    "AUTHENTICATION",
-    "AUTHORISATION",
-    "CREDENTIALS",
-    "DUPLICATE_KEY",
-    "INDEX_EXISTS",
-    "NETWORK",
-    "NOT_PRIMARY",
-    "PASSING",
-    "SHUTTING_DOWN",
-    "TIME_LIMIT",
-    "UNSUITABLE",
-    "ServerCode",
-    "code_of",
-    "is_refusal",
-]
-
 
 class ServerCode(IntEnum):
     """The codes that datalayer knows."""

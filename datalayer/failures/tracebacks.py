@@ -9,8 +9,6 @@ from functools import wraps
 from types import FrameType
 from typing import ParamSpec, TypeVar
 
-__all__ = ["as_cause", "is_internal", "takes_secrets", "without_locals"]
-
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 Error = TypeVar("Error", bound=BaseException)

@@ -36,8 +36,6 @@ from datalayer.indexes.standing import collections, identify, notice_drops, own_
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
 
-__all__ = ["build", "create_collection", "create_indexes", "ensure", "ensure_all", "forget"]
-
 logger = logging.getLogger("datalayer.indexes")
 
 BUILD_SECONDS = 600.0

@@ -7,15 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = [
-    "ChangedIndex",
-    "ChangedOption",
-    "CollectionDiff",
-    "Index",
-    "changed_options",
-    "compare",
-]
-
 # What the server adds to an index that didn't ask for it, by the kind of index. Sources:
 # the reference pages of createIndexes, text indexes, 2d indexes and collation.
 _IGNORED = {"v", "ns", "background", "textIndexVersion", "2dsphereIndexVersion", "clustered"}

@@ -15,16 +15,6 @@ from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.errors import IndexBuildError
 from datalayer.indexes.comparing import Index
 
-__all__ = [
-    "CollectionPlan",
-    "alias_of",
-    "models_on",
-    "plan_for",
-    "plans_on",
-    "registered_on",
-    "unconfigured",
-]
-
 Model = type[mongoengine.Document]
 
 _DEFAULT_CAPPED_BYTES = 10 * 2**20  # MongoEngine's

@@ -28,8 +28,6 @@ from datalayer.indexes.refusals import (
 )
 from datalayer.indexes.siblings import sibling_advice
 
-__all__ = ["explained", "index_refused"]
-
 _INDEX_NAME = re.compile(r"index: (\S+) ")
 
 

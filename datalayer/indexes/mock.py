@@ -8,8 +8,6 @@ from typing import Any
 from datalayer.connections.connection import Connection
 from datalayer.indexes.declared import CollectionPlan
 
-__all__ = ["build_mock"]
-
 logger = logging.getLogger("datalayer.indexes")
 
 _KNOWN = ("name", "unique", "sparse", "expireAfterSeconds", "partialFilterExpression")

@@ -13,15 +13,6 @@ from pymongo.errors import OperationFailure
 from datalayer.failures.server_codes import INDEX_EXISTS, ServerCode
 from datalayer.indexes.comparing import ChangedIndex
 
-__all__ = [
-    "advice_on",
-    "difference_of",
-    "is_about_declaration",
-    "reason_of",
-    "shown",
-    "trouble_with_documents",
-]
-
 # What an index was refused for before a document was read: the server then repeats the
 # declaration, and nothing of the documents. The plain numbers have no names.
 _OF_THE_DECLARATION: Mapping[int, str] = {

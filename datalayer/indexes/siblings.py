@@ -10,8 +10,6 @@ from pymongo import IndexModel
 from datalayer.indexes.declared import CollectionPlan, Model
 from datalayer.indexes.refusals import shown
 
-__all__ = ["obstructed_siblings", "sibling_advice"]
-
 
 def obstructed_siblings(alias: str, plan: CollectionPlan) -> Iterator[str]:
     """A warning for each unique index that lets in one document only of some class."""

@@ -16,8 +16,6 @@ from datalayer.connections.connection import Connection
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
 
-__all__ = ["collections", "identify", "notice_drops", "own_session"]
-
 logger = logging.getLogger("datalayer.indexes")
 
 _BUCKETS = "system.buckets."  # what holds a time series, whose name is that of a view

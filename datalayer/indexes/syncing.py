@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
     from pymongo.database import Database
 
-__all__ = ["Action", "diff", "difference", "sync"]
-
 # What collMod can alter, and the word it takes for "none".
 _ALTERABLE: Mapping[str, Any] = {
     "expireAfterSeconds": "off",

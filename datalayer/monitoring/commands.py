@@ -25,8 +25,6 @@ from datalayer.monitoring.failures import FailureLog, address_of, kind_of
 from datalayer.monitoring.histogram import Bucket, Histogram
 from datalayer.monitoring.observer import Observer
 
-__all__ = ["CommandMonitor", "SlowCommand", "Traffic"]
-
 logger = logging.getLogger("datalayer.commands")
 # Unlike datalayer's other warnings these tell of no trouble, and may be many: they are for those
 # who have configured logging, and for status().

@@ -17,8 +17,6 @@ from datalayer.monitoring.commands import CommandMonitor
 from datalayer.monitoring.monitors import Monitors
 from datalayer.monitoring.pool import PoolMonitor
 
-__all__ = ["tell_directly"]
-
 logger = logging.getLogger("datalayer.monitoring")
 
 Calls = Mapping[str, Callable[..., None]]

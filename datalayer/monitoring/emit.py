@@ -5,7 +5,5 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-__all__ = ["Emit"]
-
 Emit: TypeAlias = Callable[[str, Mapping[str, Any]], None]
 """Called with an event's name and its facts; must return at once."""

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["Failure", "FailureLog", "address_of", "kind_of"]
-
 _REMEMBERED = 40  # kinds, those that happened latest
 _CODE_NAME = re.compile("[A-Za-z0-9_]{1,60}")
 

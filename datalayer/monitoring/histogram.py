@@ -7,8 +7,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Bucket", "Histogram", "percentile_ms"]
-
 _STEPS = 8  # buckets per power of two: a percentile is at most 1/16 away from the true value
 _LARGEST_MICROSECONDS = (1 << 36) - 1  # 19 hours; anything longer counts as this
 _WINDOW_SECONDS = 300.0

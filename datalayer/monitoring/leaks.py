@@ -23,8 +23,6 @@ from pymongo.monitoring import (
     ConnectionPoolListener,
 )
 
-__all__ = ["LeakMonitor"]
-
 logger = logging.getLogger("datalayer.leaks")
 
 _Key = tuple[Any, int]  # the server's address and the connection's number there

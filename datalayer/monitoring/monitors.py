@@ -12,8 +12,6 @@ from datalayer.monitoring.observer import Observer
 from datalayer.monitoring.pool import PoolMonitor
 from datalayer.monitoring.topology import TopologyMonitor
 
-__all__ = ["Monitors"]
-
 
 class Monitors:
     """Pool, command and topology listeners of one connection, with their figures."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["Observer"]
-
 
 class Observer(Protocol):
     """Told in the thread that made it happen: it has to return at once, and must not raise."""

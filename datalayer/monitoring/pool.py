@@ -28,8 +28,6 @@ from datalayer.monitoring.failures import FailureLog, address_of
 from datalayer.monitoring.histogram import Bucket, Histogram
 from datalayer.monitoring.observer import Observer
 
-__all__ = ["PoolMonitor"]
-
 _BATCH = 256  # waits are counted this many at a time, or when somebody asks
 
 

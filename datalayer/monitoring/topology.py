@@ -18,8 +18,6 @@ from pymongo.topology_description import TopologyDescription
 from datalayer.monitoring.emit import Emit
 from datalayer.monitoring.failures import FailureLog, address_of
 
-__all__ = ["Reach", "TopologyMonitor", "reach_of"]
-
 Reach = Literal["connected", "degraded", "unavailable"]
 Address = tuple[str, int | None]
 Describe = Callable[[], TopologyDescription | None]

@@ -15,8 +15,6 @@ from datalayer.outbox.entries import KEYS, OUTBOX, Entry, as_stored, collection
 from datalayer.outbox.keys import check_key
 from datalayer.transactions import current, transaction
 
-__all__ = ["add", "write_down"]
-
 
 def add(document: Any, *, key: Any = None, source: str = DEFAULT_ALIAS) -> None:
     """Have ``document``, of a model on another alias, delivered there after the commit.

@@ -9,8 +9,6 @@ from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.outbox.passing import Pass
 from datalayer.transactions import current
 
-__all__ = ["Delivered", "deliver", "deliver_patiently"]
-
 
 @dataclass(frozen=True)
 class Delivered:

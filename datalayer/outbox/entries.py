@@ -32,23 +32,6 @@ from pymongo.write_concern import WriteConcern
 from datalayer.connections.connection import Connection
 from datalayer.documents.collection import plain_collection
 
-__all__ = [
-    "ASIDE",
-    "INBOX",
-    "KEYS",
-    "OUTBOX",
-    "Entry",
-    "Line",
-    "Unreadable",
-    "as_stored",
-    "collection",
-    "is_whole",
-    "label_of",
-    "printable",
-    "raw",
-    "read",
-]
-
 OUTBOX = "datalayer_outbox"
 """In the source: what waits for delivery."""
 KEYS = "datalayer_outbox_keys"

@@ -15,8 +15,6 @@ from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
 from datalayer.outbox.entries import INBOX, Entry, Line, collection, is_whole
 
-__all__ = ["TakenIn", "prepare", "take_in"]
-
 logger = logging.getLogger("datalayer.outbox")
 
 _REMEMBERED_SECONDS = 30 * 24 * 3600

@@ -11,8 +11,6 @@ from bson import Decimal128, ObjectId
 
 from datalayer.errors import TransactionError
 
-__all__ = ["LONGEST_KEY_BYTES", "check_key"]
-
 LONGEST_KEY_BYTES = 1024
 """Far more than any id takes. The key is a part of an index."""
 

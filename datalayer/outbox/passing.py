@@ -39,8 +39,6 @@ from datalayer.outbox.telling import (
 from datalayer.outbox.troubles import note_failure, reason_of, troubles_of
 from datalayer.transactions import transactional
 
-__all__ = ["Pass"]
-
 logger = logging.getLogger("datalayer.outbox")
 
 _SKIPPED_BY_SERVER = 200_000

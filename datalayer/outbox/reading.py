@@ -8,8 +8,6 @@ from typing import Any
 
 from datalayer.outbox.entries import Entry, Unreadable, raw, read
 
-__all__ = ["BATCH_BYTES", "batches"]
-
 _BATCH = 200
 BATCH_BYTES = 16 * 1024 * 1024
 """As much as one document may have: memory is bounded by that, and transactions stay short."""

@@ -12,8 +12,6 @@ from datalayer.errors import DataLayerError
 from datalayer.failures.redaction import without_contents
 from datalayer.outbox.delivery import Delivered, deliver_patiently
 
-__all__ = ["passes", "running", "start", "stop"]
-
 logger = logging.getLogger("datalayer.outbox")
 
 _LONGEST_PAUSE_SECONDS = 30.0

@@ -30,8 +30,6 @@ from datalayer.outbox.entries import (
 from datalayer.outbox.passing import Pass
 from datalayer.transactions import transactional
 
-__all__ = ["Listed", "listed", "put_back", "retry", "set_aside", "shown"]
-
 _WITHOUT_CONTENTS = {
     **dict.fromkeys(("alias", "collection", "ordered", "key", "added_at", "held_at"), 1),
     **dict.fromkeys(("failure", "document._id"), 1),

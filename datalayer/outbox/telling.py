@@ -13,15 +13,6 @@ from datalayer.errors import DataLayerError
 from datalayer.failures.driver import kind_of
 from datalayer.outbox.entries import Entry, Unreadable, label_of, printable
 
-__all__ = [
-    "tell_away",
-    "tell_further",
-    "tell_gaps",
-    "tell_refused",
-    "tell_unknown_alias",
-    "tell_unreadable",
-]
-
 logger = logging.getLogger("datalayer.outbox")
 
 

@@ -18,8 +18,6 @@ from datalayer.failures.driver import kind_of
 from datalayer.failures.server_codes import ServerCode, code_of
 from datalayer.outbox.entries import Line
 
-__all__ = ["Troubles", "note_failure", "reason_of", "troubles_of"]
-
 logger = logging.getLogger("datalayer.outbox")
 
 _FIRST_REST_SECONDS = 0.5

@@ -9,8 +9,6 @@ from typing import Any
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.outbox.entries import ASIDE, OUTBOX, collection
 
-__all__ = ["Waiting", "waiting"]
-
 
 @dataclass(frozen=True)
 class Waiting:

@@ -14,8 +14,6 @@ from datalayer.recorder.queues import Batch, Lane, Target
 from datalayer.recorder.spooling import Spooling
 from datalayer.recorder.state import State
 
-__all__ = ["Collector"]
-
 logger = logging.getLogger("datalayer.recorder")
 
 _BATCH_BYTES = 8 * 1024 * 1024

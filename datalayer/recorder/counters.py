@@ -8,8 +8,6 @@ from typing import Any
 
 from datalayer.documents.times import utc_now
 
-__all__ = ["Counter", "Counters"]
-
 Key = tuple[Any, str, tuple[tuple[str, str], ...]]
 
 

@@ -39,8 +39,6 @@ from datalayer.recorder.measurements import has_time
 from datalayer.recorder.measurements import missing as _missing
 from datalayer.recorder.queues import Target
 
-__all__ = ["Outcome", "deliver"]
-
 _OF_CONTENTS = {ServerCode.BadValue, ServerCode.FailedToParse, ServerCode.TypeMismatch}
 _NOT_NOW = (
     PASSING

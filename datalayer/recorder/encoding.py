@@ -18,8 +18,6 @@ from datalayer.documents.timestamps import keeps
 from datalayer.recorder.queues import Lane, Target
 from datalayer.recorder.state import Prepare
 
-__all__ = ["Encoder", "Ids", "encoded", "fixed_fields", "stamps_of", "target_of"]
-
 _COUNTER_BITS = 24
 _UNFIT = object()
 """What no encoder takes."""

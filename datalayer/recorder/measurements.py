@@ -18,8 +18,6 @@ from pymongo.read_concern import ReadConcern
 
 from datalayer.documents.fields.storable import ENCODING
 
-__all__ = ["has_time", "missing"]
-
 _EXACT = DEFAULT_RAW_BSON_OPTIONS.with_options(datetime_conversion=DatetimeConversion.DATETIME_MS)
 """Times beyond Python's too; what is nested stays as it is."""
 _VALUES = (str, int, float, bytes, ObjectId, Binary, UUID, DatetimeMS, Decimal128)

@@ -12,8 +12,6 @@ import bson
 if TYPE_CHECKING:
     from datalayer.recorder.spool.spool import Place
 
-__all__ = ["Batch", "Lane", "Target"]
-
 _WEIGHT = 0.2
 """Of the latest batch in the mean size of events."""
 

@@ -21,8 +21,6 @@ from datalayer.recorder.sender import Sender
 from datalayer.recorder.state import Prepare, State
 from datalayer.settings.recorder_settings import RecorderSettings
 
-__all__ = ["Recorder"]
-
 logger = logging.getLogger("datalayer.recorder")
 
 FLUSH_SECONDS = 5.0

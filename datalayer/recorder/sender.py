@@ -12,8 +12,6 @@ from datalayer.recorder.encoding import Encoder
 from datalayer.recorder.queues import Batch, Lane
 from datalayer.recorder.state import State
 
-__all__ = ["Sender"]
-
 logger = logging.getLogger("datalayer.recorder")
 
 _FIRST_PAUSE_SECONDS = 0.25

@@ -18,8 +18,6 @@ from datalayer.recorder.state import FIRST_PAUSE_SECONDS, State
 if TYPE_CHECKING:
     from datalayer.recorder.spool.spool import Spool, Stored
 
-__all__ = ["Spooling"]
-
 logger = logging.getLogger("datalayer.recorder")
 
 _ADOPT_SECONDS = 15.0

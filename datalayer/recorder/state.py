@@ -12,8 +12,6 @@ from datalayer.settings.recorder_settings import RecorderSettings
 if TYPE_CHECKING:
     from datalayer.recorder.spool.spool import Spool
 
-__all__ = ["FIRST_PAUSE_SECONDS", "Prepare", "State"]
-
 FIRST_PAUSE_SECONDS = 0.25
 """After the first failure of the spool."""
 

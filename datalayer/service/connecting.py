@@ -24,18 +24,6 @@ from datalayer.failures.tracebacks import without_locals
 from datalayer.retry import retrying
 from datalayer.service.connecting_log import retry_teller, told_while_waiting
 
-__all__ = [
-    "ask_version",
-    "can_wait",
-    "check_again",
-    "establish",
-    "ping",
-    "prepare",
-    "refusal",
-    "stay_unavailable",
-    "verify",
-]
-
 logger = logging.getLogger("datalayer.opening")
 
 _WARM_UP_SECONDS = 2.0

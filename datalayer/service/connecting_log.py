@@ -18,8 +18,6 @@ from datalayer.concurrency.threads import signals_held
 from datalayer.connections.connection import Connection
 from datalayer.failures.driver import diagnose
 
-__all__ = ["seen", "tell_retry", "told_while_waiting"]
-
 logger = logging.getLogger("datalayer.opening")
 
 _FIRST_WORD_SECONDS = 1.0

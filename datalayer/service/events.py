@@ -11,8 +11,6 @@ from typing import Any, TypeAlias
 
 from datalayer.failures.redaction import without_contents
 
-__all__ = ["EVENTS", "Callback", "Event", "EventBus"]
-
 logger = logging.getLogger("datalayer.events")
 
 EVENTS = (

@@ -40,8 +40,6 @@ from datalayer.service.status import disconnected_status, status_of
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.settings.variables import prefix_of
 
-__all__ = ["DatabaseService"]
-
 logger = logging.getLogger("datalayer.service")
 
 _RECOVERY_SECONDS = 2.0

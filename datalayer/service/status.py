@@ -7,8 +7,6 @@ from typing import Any
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import DEFAULT_ALIAS
 
-__all__ = ["disconnected_status", "status_of"]
-
 _NO_POOL = {
     "open": 0,
     "in_use": 0,

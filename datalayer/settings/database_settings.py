@@ -15,8 +15,6 @@ from datalayer.settings.uri.secret_uri import SecretUri, whole
 from datalayer.settings.uri.uri import Kind, ParsedUri, parse
 from datalayer.settings.variables import DATABASE_VARIABLES, Value
 
-__all__ = ["DatabaseSettings", "contradictions", "with_uri_options"]
-
 
 @dataclass(frozen=True, repr=False)
 class DatabaseSettings:

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from decouple import RepositoryEnv
 
-__all__ = ["DotEnv", "Line", "read_dot_env"]
-
 _MARK = "\ufeff"
 """The byte-order mark that some editors write at the start of a file, and that is in the middle
 where such files were joined."""

@@ -11,8 +11,6 @@ from datalayer.settings.uri.rules import turned_off_checks, uses_tls
 from datalayer.settings.uri.uri import ParsedUri, parse, redact
 from datalayer.settings.variables import DATABASE_VARIABLES, Value, Variable, as_text
 
-__all__ = ["Findings", "Given", "Plan", "Row", "build", "check_transport", "read_given"]
-
 
 @dataclass(frozen=True)
 class Given:

@@ -10,8 +10,6 @@ from pathlib import Path
 from datalayer.errors import ConfigurationError
 from datalayer.settings.variables import RECORDER_POLICIES, RECORDER_PREFIX, Value
 
-__all__ = ["RecorderSettings", "recorder_settings"]
-
 _NO_SPOOL = (
     "the policy spool needs locks of files and descriptors of directories, which Windows lacks; "
     "take block"

@@ -40,8 +40,6 @@ from datalayer.settings.variables import (
     as_text,
 )
 
-__all__ = ["Settings"]
-
 _FIELDS = tuple(variable.field for variable in DATABASE_VARIABLES)
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 

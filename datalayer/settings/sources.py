@@ -13,8 +13,6 @@ from datalayer.settings.parsing import Findings, Given
 from datalayer.settings.unknown_variables import known_variables
 from datalayer.settings.variables import prefix_of
 
-__all__ = ["BUILT_IN", "gather", "read_aliases"]
-
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
 BUILT_IN = ("default", "database1")
 _RESERVED_PREFIXES = ("DATALAYER_", "DATABASE1_", "DEFAULT_", "MONGODB_")

@@ -21,8 +21,6 @@ from datalayer.settings.variables import (
     prefix_of,
 )
 
-__all__ = ["known_variables", "looks_like", "misspelt", "stand_in", "unread", "variables_of"]
-
 _HOLDS_URI = re.compile(r"\s*['\"]?(mongodb(\+srv)?|embedded|mongomock)://", re.IGNORECASE)
 _NAMES_URI = re.compile(r"(\w+?)_?(?:URI|URL)")
 _NAMES_ADDRESS = re.compile(

@@ -9,19 +9,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = [
-    "DATABASE_VARIABLES",
-    "FOREIGN_VARIABLES",
-    "GLOBAL_VARIABLES",
-    "PROFILES",
-    "RECORDER_POLICIES",
-    "RECORDER_PREFIX",
-    "RECORDER_VARIABLES",
-    "Value",
-    "Variable",
-    "prefix_of",
-]
-
 Value = str | int | float | bool
 
 DAY_MS = 86_400_000

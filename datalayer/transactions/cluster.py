@@ -13,8 +13,6 @@ from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
 from datalayer.errors import TransactionError
 
-__all__ = ["before", "begin_after_builds", "leader"]
-
 _BEGINNING = "beginning a transaction"
 before: list[Callable[[Connection, list[type[mongoengine.Document]]], None]] = []
 """What else has to be built before a transaction: called with a connection and its models."""

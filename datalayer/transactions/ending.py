@@ -19,8 +19,6 @@ from datalayer.failures.tracebacks import without_locals
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, over, rolled_back
 from datalayer.transactions.unit import Transaction
 
-__all__ = ["commit", "hindrance", "is_elsewhere", "left_elsewhere", "roll_back"]
-
 logger = logging.getLogger("datalayer.transactions")
 
 _LEAST_SECONDS = 0.1

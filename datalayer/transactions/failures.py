@@ -14,17 +14,6 @@ from datalayer.errors import DataLayerError, TransactionError, UnavailableError
 from datalayer.failures.driver import kind_of
 from datalayer.failures.server_codes import ServerCode
 
-__all__ = [
-    "NO_SUCH_TRANSACTION",
-    "Failure",
-    "caught_by_the_end",
-    "explanation",
-    "failure_in",
-    "may_succeed_next_time",
-    "over",
-    "rolled_back",
-]
-
 NO_SUCH_TRANSACTION = ServerCode.NoSuchTransaction
 """The server's answer to whatever comes after an error in a transaction."""
 _REFUSED = frozenset({ServerCode.IllegalOperation, ServerCode.OperationNotSupportedInTransaction})

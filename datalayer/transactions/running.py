@@ -40,8 +40,6 @@ from datalayer.transactions.sessions import own_session
 from datalayer.transactions.threads import watch_starts
 from datalayer.transactions.unit import Transaction, current, entered
 
-__all__ = ["transaction", "transactional"]
-
 logger = logging.getLogger("datalayer.transactions")
 
 DEFAULT_SECONDS = 20.0

@@ -16,8 +16,6 @@ from datalayer.context.session import Joined, joined, joining
 from datalayer.errors import TransactionError
 from datalayer.transactions.unit import current
 
-__all__ = ["own_session", "session"]
-
 
 @with_block
 def session(alias: str = DEFAULT_ALIAS) -> Iterator[ClientSession]:

@@ -17,8 +17,6 @@ from datalayer.context.blocks import Block
 from datalayer.context.session import Joined, joined
 from datalayer.transactions.unit import current
 
-__all__ = ["watch_starts"]
-
 _OWN_THREADS = ("datalayer-", "pymongo_")
 _TAKING_A_CALL = (
     "apply_async", "imap", "imap_unordered", "map", "map_async", "starmap", "starmap_async",

@@ -21,15 +21,6 @@ from datalayer.errors import ConfigurationError, DataLayerError, TransactionErro
 from datalayer.failures.redaction import without_contents
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, Failure, failure_in, over
 
-__all__ = [
-    "Transaction",
-    "bound",
-    "current",
-    "ended_by_server",
-    "entered",
-    "on_commit",
-]
-
 logger = logging.getLogger("datalayer.transactions")
 
 _innermost = joined.variable
@@ -38,7 +29,8 @@ _innermost = joined.variable
 class Note(Protocol):
     """What a document was like; a call makes it that again."""
 
-    def __call__(self) -> object: ...
+    def __call__(self) -> object:
+        """Put it back."""
 
     def replaced(self, name: str, value: object) -> None:
         """Take ``value`` for what stands under ``name``, where it is the same in another form."""

@@ -23,8 +23,6 @@ from datalayer.transfer.runner.rollback import Rollback
 from datalayer.transfer.runner.runner import Runner
 from datalayer.transfer.runner.workers import OnProgress, Progress
 
-__all__ = ["cut_over", "find", "resume", "rollback", "run", "show", "transfers", "verify"]
-
 _ASK_SECONDS = 0.2
 _ENDED = frozenset({"done", "rolling_back", "rolled_back"})
 

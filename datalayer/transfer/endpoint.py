@@ -20,8 +20,6 @@ from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
 from datalayer.transfer.raw.bson import DECODED, RAW
 
-__all__ = ["MAJORITY", "Place", "same_database", "share_a_cluster"]
-
 MAJORITY = WriteConcern("majority")
 """Journal and documents outlive a fail-over: what was noted as done was done."""
 _COMMITTED = ReadConcern("majority")

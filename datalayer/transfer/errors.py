@@ -28,20 +28,6 @@ from datalayer.failures.tracebacks import without_locals
 from datalayer.terminal import printable
 from datalayer.transfer.plan import Part, Plan
 
-__all__ = [
-    "PAST_IS_GONE",
-    "Kept",
-    "document_refused",
-    "explained",
-    "fail_over",
-    "foreign_documents",
-    "index_in_the_way",
-    "kept_documents",
-    "other_spelling",
-    "others_in",
-    "shown",
-]
-
 _MOST_SHOWN = 5
 _LONGEST_SHOWN = 80
 

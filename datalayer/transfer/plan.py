@@ -13,8 +13,6 @@ from bson import json_util
 
 from datalayer.transfer.raw.bson import CANONICAL, EXTENDED_JSON
 
-__all__ = ["Conflicts", "Method", "Part", "Plan"]
-
 Conflicts = Literal["fail", "skip", "replace"]
 """What to do about a document that the target holds already, under the same ``_id``."""
 Method = Literal["merge", "copy"]

@@ -21,8 +21,6 @@ from datalayer.transfer.report import Report
 from datalayer.transfer.runner.workers import OnProgress
 from datalayer.transfer.transform import function_of
 
-__all__ = ["Recipe", "as_history", "find_recipe", "from_history", "plan_recipe", "run_recipe"]
-
 Recipe: TypeAlias = Callable[..., Plan]
 """Takes the transfer's ``name`` and options of its own, texts by keyword; gives the plan."""
 

@@ -13,8 +13,6 @@ from datalayer.transfer.endpoint import Place
 from datalayer.transfer.journal.entry import DAMAGED, RANGES, Damaged, Entry
 from datalayer.transfer.journal.journal import Journal
 
-__all__ = ["Report", "report_of"]
-
 
 @dataclass(frozen=True)
 class Report:

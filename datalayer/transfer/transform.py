@@ -14,8 +14,6 @@ from datalayer.transfer.errors import shown
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.raw.bson import DECODED, id_of
 
-__all__ = ["MOST_BYTES", "Shape", "Transform", "function_of", "shape_of", "unshape_of"]
-
 MOST_BYTES = 16 * 2**20
 """Of a document: the server's ``maxBsonObjectSize``, the same everywhere."""
 _FIRST = {"_id": None}

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-__all__ = ["Answer", "json_answer"]
-
 
 @dataclass(frozen=True)
 class Answer:

@@ -10,8 +10,6 @@ import re
 from datalayer.errors import ConfigurationError
 from datalayer.settings.sources import gather
 
-__all__ = ["REMEMBERED_SECONDS", "Guard"]
-
 VARIABLE = "DATALAYER_STATUS_TOKEN"
 REMEMBERED_SECONDS = 3600.0
 """How long an application's yes holds while it can't be asked again, since a database is away:

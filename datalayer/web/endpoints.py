@@ -20,8 +20,6 @@ from datalayer.web.page import STYLE, page
 from datalayer.web.snapshot import Snapshot, take_snapshot
 from datalayer.web.workers import publisher
 
-__all__ = ["Endpoints", "alive"]
-
 _ASK_FOR_TOKEN = MappingProxyType({"WWW-Authenticate": 'Basic realm="datalayer", charset="UTF-8"'})
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _SELF_CONTAINED = MappingProxyType(

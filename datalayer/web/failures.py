@@ -12,8 +12,6 @@ from datalayer.errors import (
 )
 from datalayer.web.answer import Answer, json_answer
 
-__all__ = ["RETRY_AFTER_SECONDS", "TEMPORARY_ERRORS", "is_temporary", "temporary_failure"]
-
 RETRY_AFTER_SECONDS = 2
 """A planned fail-over takes a second, an unplanned one about twelve; asking again is cheap."""
 

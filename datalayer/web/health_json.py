@@ -9,8 +9,6 @@ from typing import Any
 
 from datalayer.health import Verdict
 
-__all__ = ["CONTENT_TYPE", "health_document"]
-
 CONTENT_TYPE = "application/health+json"
 
 Status = Mapping[str, Mapping[str, Any]]

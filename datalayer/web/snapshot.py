@@ -16,8 +16,6 @@ from datalayer.monitoring import Bucket, Failure, SlowCommand
 from datalayer.web.transfers_and_outbox import Work, work_in
 from datalayer.web.workers import Together, Workers, publisher
 
-__all__ = ["Figures", "Snapshot", "take_snapshot"]
-
 _SHARE_OF_WORK = 0.5
 
 

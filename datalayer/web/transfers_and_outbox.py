@@ -20,8 +20,6 @@ from datalayer.transfer.endpoint import Place
 from datalayer.transfer.errors import explained
 from datalayer.transfer.journal.entry import DAMAGED, RANGES, Damaged, Entry, unfinished
 
-__all__ = ["Transfer", "Work", "work_in"]
-
 _SHOWN = 10
 _MANY_ENTRIES = 10_000  # finding the oldest of more would take long
 _SHARE_FOR_READING = 0.85  # what is left is for the answer to get back in time

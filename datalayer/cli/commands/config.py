@@ -12,8 +12,6 @@ from datalayer.cli.output import Output
 from datalayer.cli.tables import Prose, Styled, Table
 from datalayer.settings import Row, Settings
 
-__all__ = ["add_to", "config"]
-
 
 def add_to(commands: Commands) -> None:
     """Add ``config`` to the command line."""

@@ -6,8 +6,6 @@ from datalayer.cli.failures import UsageError
 from datalayer.cli.options import Commands, common_options
 from datalayer.cli.output import Output
 
-__all__ = ["add_to", "demo"]
-
 
 def add_to(commands: Commands) -> None:
     """Add ``demo`` to the command line."""

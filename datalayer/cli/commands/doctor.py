@@ -17,8 +17,6 @@ from datalayer.doctor.roles import as_commands, as_script, grants
 from datalayer.documents.engine import Explanation, explain_all, is_compiled
 from datalayer.settings import Settings
 
-__all__ = ["add_to", "doctor", "explain_documents", "print_roles"]
-
 _STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red"}
 
 

@@ -18,8 +18,6 @@ from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.indexes import CollectionDiff, Index
 from datalayer.settings import Settings
 
-__all__ = ["add_to", "diff", "sync"]
-
 
 def add_to(commands: Commands) -> None:
     """Add ``indexes`` to the command line."""

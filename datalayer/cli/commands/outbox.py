@@ -15,8 +15,6 @@ from datalayer.cli.tables import Table
 from datalayer.outbox.relay import passes
 from datalayer.settings import Settings
 
-__all__ = ["add_to", "run", "show"]
-
 _INTERVAL_SECONDS = 0.5
 
 

@@ -16,8 +16,6 @@ from datalayer.cli.tables import Name, Prose, Styled, Table
 from datalayer.outbox import repairing
 from datalayer.outbox.repairing import Listed
 
-__all__ = ["add_commands"]
-
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 _STYLES = {"refused": "bold red", "unreadable": "bold red", "unknown alias": "yellow"}

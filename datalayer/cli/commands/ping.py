@@ -14,8 +14,6 @@ from datalayer.cli.tables import Name, Table
 from datalayer.errors import DataLayerError
 from datalayer.settings import Settings
 
-__all__ = ["add_to", "ping"]
-
 
 def add_to(commands: Commands) -> None:
     """Add ``ping`` to the command line."""

@@ -16,8 +16,6 @@ from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.settings import Settings
 from datalayer.sharding import Sharding
 
-__all__ = ["add_to", "show", "sync"]
-
 _STYLES = {"as declared": "green", "not declared": "cyan"}
 
 

@@ -13,8 +13,6 @@ from datalayer.cli.tables import Hosts, Name, Table, state_cell
 from datalayer.health import verdict
 from datalayer.settings import Settings
 
-__all__ = ["add_to", "code_for", "status", "status_table"]
-
 
 def add_to(commands: Commands) -> None:
     """Add ``status`` to the command line."""

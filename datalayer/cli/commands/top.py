@@ -31,8 +31,6 @@ from datalayer.service.connecting_log import seen
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.shutdown import graceful_shutdown
 
-__all__ = ["add_to", "top"]
-
 _MOST_OPERATIONS = 20
 _CONNECTIONS = ("current", "active", "available")
 _WITHOUT = ("asserts", "electionMetrics", "metrics", "repl", "tcmalloc", "wiredTiger", "locks")

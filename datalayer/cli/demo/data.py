@@ -25,8 +25,6 @@ from datalayer.models import (
     User,
 )
 
-__all__ = ["BERLIN", "Batch", "World"]
-
 BERLIN = (13.405, 52.52)  # longitude, latitude
 
 _CITIES = (BERLIN, (2.352, 48.857), (-0.128, 51.507), (-3.704, 40.417), (21.012, 52.230))

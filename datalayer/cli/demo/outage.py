@@ -19,8 +19,6 @@ from datalayer.errors import DataLayerError
 from datalayer.models import AnalyticsEvent, Transaction, User
 from datalayer.service.events import Event
 
-__all__ = ["Outage", "Requests", "pay", "run_outage"]
-
 REQUESTS = 100
 ANALYTICS_SECONDS = 0.05
 """What a request gives analytics. Waiting for a server that is away, PyMongo looks at the time

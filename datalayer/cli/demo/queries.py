@@ -23,8 +23,6 @@ from datalayer.models import (
     User,
 )
 
-__all__ = ["Answer", "ask", "index_used"]
-
 Stages = list[dict[str, Any]]
 
 

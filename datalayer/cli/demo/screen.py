@@ -11,8 +11,6 @@ from datalayer.cli.layout import wrapped_lines
 from datalayer.cli.tables import Cell, Table, as_plain_text
 from datalayer.terminal import ellipsis_for, printable, width_for
 
-__all__ = ["Screen"]
-
 _WIDTH = 98
 _INDENT = "   "
 

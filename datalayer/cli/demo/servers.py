@@ -15,8 +15,6 @@ from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
 from datalayer.settings.uri.uri import parse, with_database
 
-__all__ = ["DATABASES", "Place", "on_private_servers", "on_server"]
-
 DATABASES = {"default": "datalayer_demo", "database1": "datalayer_demo_analytics"}
 
 _MARK = "made_by_datalayer_demo"  # a collection that says whose the database is

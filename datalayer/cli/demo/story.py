@@ -20,8 +20,6 @@ from datalayer.indexes import alias_of
 from datalayer.models import User
 from datalayer.progress import progress
 
-__all__ = ["tell"]
-
 _BATCH = 500
 
 

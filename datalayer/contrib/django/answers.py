@@ -10,8 +10,6 @@ from django.template.loader import get_template
 
 from datalayer.web import Answer, temporary_failure
 
-__all__ = ["please_try_again", "response_to"]
-
 _JSON, _HTML = "application/json", "text/html"
 
 

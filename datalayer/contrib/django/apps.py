@@ -6,8 +6,6 @@ from django.apps import AppConfig
 
 from datalayer.connections.registry import registry
 
-__all__ = ["DataLayerConfig"]
-
 
 class DataLayerConfig(AppConfig):
     """No models of the ORM, no migrations, no admin: commands, checks, views and middleware."""

@@ -17,8 +17,6 @@ from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
 from datalayer.web import Endpoints
 
-__all__ = ["register"]
-
 _CONNECT = "datalayer.contrib.django.middleware.ConnectMiddleware"
 _EXAMINE_SECONDS = 10.0
 

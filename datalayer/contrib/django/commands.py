@@ -15,8 +15,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from datalayer import cli
 from datalayer.contrib.django.configuration import read_settings
 
-__all__ = ["DataLayerCommand"]
-
 
 class DataLayerCommand(BaseCommand):
     """``manage.py datalayer_NAME`` does what ``datalayer NAME`` does, with the same options and

@@ -9,8 +9,6 @@ from typing import Any
 
 from datalayer.settings import redact
 
-__all__ = ["concealed"]
-
 _HIDDEN = "***"
 
 

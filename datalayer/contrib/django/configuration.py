@@ -13,8 +13,6 @@ from datalayer.failures.tracebacks import takes_secrets
 from datalayer.settings import Settings
 from datalayer.settings.mongoengine.connect_arguments import variables_of_connects, with_plain_keys
 
-__all__ = ["conceal_secrets", "given_in_django", "read_settings", "status_token"]
-
 _ALIASES = "DATALAYER_ALIASES"
 _OLDER_KEY = "MONGODB_DATABASES"
 _STATUS_TOKEN = "DATALAYER_STATUS_TOKEN"  # noqa: S105 - a variable's name

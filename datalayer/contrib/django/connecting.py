@@ -16,8 +16,6 @@ from datalayer.errors import AuthenticationError
 from datalayer.failures.redaction import without_contents
 from datalayer.settings import Settings
 
-__all__ = ["MARK", "connect", "connect_within", "is_connected", "needs_no_database"]
-
 logger = logging.getLogger("datalayer.contrib.django")
 
 MARK = "needs_no_database"

@@ -18,8 +18,6 @@ from datalayer.errors import DataLayerError
 from datalayer.failures.redaction import without_contents
 from datalayer.web import is_temporary
 
-__all__ = ["CausalReadsMiddleware", "ConnectMiddleware", "TemporaryErrorsMiddleware"]
-
 logger = logging.getLogger("datalayer.contrib.django")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]

@@ -28,8 +28,6 @@ from datalayer.settings import prefix_of
 from datalayer.settings.sources import gather, read_aliases
 from datalayer.settings.uri.uri import parse, with_database
 
-__all__ = ["DataLayerTestRunner", "DataLayerTestRunnerMixin", "EmptyDatabasesMixin"]
-
 _FOR_WORKERS = "_DATALAYER_DJANGO_TESTS"
 """Tells the processes of ``--parallel`` where to make their databases."""
 _DROP_SECONDS = 10.0

@@ -6,8 +6,6 @@ from django.urls import path
 
 from datalayer.contrib.django.views import view_of
 
-__all__ = ["app_name", "urlpatterns"]
-
 app_name = "datalayer"
 urlpatterns = [
     path("livez", view_of("/livez"), name="livez"),

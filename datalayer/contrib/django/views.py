@@ -20,8 +20,6 @@ from datalayer.contrib.django.connecting import connect_within, needs_no_databas
 from datalayer.errors import DataLayerError
 from datalayer.web import REMEMBERED_SECONDS, Endpoints, alive, is_temporary
 
-__all__ = ["endpoints", "view_of"]
-
 TIMEOUT_SECONDS = 2.0
 """How long the databases have for their pings."""
 

@@ -13,8 +13,6 @@ from flask.cli import with_appcontext
 from datalayer.cli import main
 from datalayer.settings import Settings
 
-__all__ = ["datalayer_command"]
-
 
 def datalayer_command(settings_of: Callable[..., Settings]) -> click.Command:
     """The command for ``app.cli``; ``settings_of(app, **overrides)`` gives the settings."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from datalayer.contrib.flask.mongodb_settings import (
-    FLAT_KEYS,
     OLDER_KEY,
     problems_of_flat_keys,
     variables_of_mongodb_settings,
@@ -14,12 +13,11 @@ from datalayer.contrib.flask.mongodb_settings import (
 from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets
 from datalayer.settings import Settings
+from datalayer.settings.mongoengine.flat_keys import FLAT_KEYS
 from datalayer.settings.parsing import Given
 from datalayer.settings.sources import gather, read_aliases
 from datalayer.settings.unknown_variables import misspelt, stand_in, variables_of
 from datalayer.settings.variables import GLOBAL_VARIABLES, prefix_of
-
-__all__ = ["settings_from"]
 
 _ALIASES = "DATALAYER_ALIASES"
 

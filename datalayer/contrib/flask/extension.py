@@ -25,8 +25,6 @@ from datalayer.errors import AuthenticationError, ConfigurationError, DataLayerE
 from datalayer.settings import Settings
 from datalayer.terminal import printable_lines
 
-__all__ = ["NAME", "Connect", "DataLayer", "needs_no_database"]
-
 logger = logging.getLogger("datalayer.contrib.flask")
 
 NAME = "datalayer"

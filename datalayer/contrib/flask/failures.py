@@ -10,8 +10,6 @@ from werkzeug.exceptions import ServiceUnavailable
 from datalayer.web import is_temporary, temporary_failure
 from datalayer.web.failures import TEMPORARY_ERRORS
 
-__all__ = ["answer_temporary_failures"]
-
 logger = logging.getLogger("datalayer.contrib.flask")
 
 

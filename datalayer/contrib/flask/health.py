@@ -11,8 +11,6 @@ from datalayer import db
 from datalayer.contrib.flask.extension import NAME, DataLayer, needs_no_database
 from datalayer.web import Endpoints, alive, is_temporary
 
-__all__ = ["health_blueprint"]
-
 _TOKEN = "DATALAYER_STATUS_TOKEN"  # noqa: S105 - a variable's name
 
 

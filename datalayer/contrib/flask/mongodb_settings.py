@@ -11,8 +11,6 @@ from datalayer.settings.mongoengine.flat_keys import FLAT_KEYS, unheeded
 from datalayer.settings.parsing import Given
 from datalayer.settings.unknown_variables import looks_like
 
-__all__ = ["FLAT_KEYS", "OLDER_KEY", "problems_of_flat_keys", "variables_of_mongodb_settings"]
-
 OLDER_KEY = "MONGODB_SETTINGS"
 _EXAMPLE = "MONGODB_URI=mongodb://user:password@host:27017/name?authSource=admin"
 

@@ -10,8 +10,6 @@ from flask import session
 
 from datalayer.web import REMEMBERED_SECONDS, is_temporary
 
-__all__ = ["remembered"]
-
 Question = Callable[[], object]
 
 

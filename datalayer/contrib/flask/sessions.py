@@ -15,8 +15,6 @@ from datalayer.connections.registry import registry
 from datalayer.contrib.flask.extension import NAME, DataLayer
 from datalayer.errors import ConfigurationError
 
-__all__ = ["LazySessionInterface"]
-
 
 class LazySessionInterface(SessionInterface):
     """A session interface that ``make`` makes when it is first used.

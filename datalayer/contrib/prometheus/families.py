@@ -23,8 +23,6 @@ from datalayer.contrib.prometheus.readings import (
 )
 from datalayer.monitoring.durations import BOUNDS_SECONDS, Distribution
 
-__all__ = ["BOUNDS", "DataLayerCollector"]
-
 BOUNDS = (*map(str, BOUNDS_SECONDS), "+Inf")
 """The values of the label ``le``."""
 

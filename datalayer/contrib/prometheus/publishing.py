@@ -29,8 +29,6 @@ from datalayer.contrib.prometheus.readings import (
 )
 from datalayer.monitoring.durations import Distribution
 
-__all__ = ["Publisher", "is_multi_process"]
-
 logger = logging.getLogger("datalayer.metrics")
 
 

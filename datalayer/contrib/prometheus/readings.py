@@ -16,8 +16,6 @@ from datalayer.monitoring import Monitors
 from datalayer.monitoring.durations import Distribution
 from datalayer.outbox.troubles import troubles_of
 
-__all__ = ["METRICS", "Metric", "Reading", "counted_by", "counted_by_recorder", "gauges"]
-
 _BY_ALIAS = ("alias",)
 _STATES = ("connected", "degraded", "unavailable", "connecting", "disconnected")
 _ROLES = {

@@ -9,8 +9,6 @@ from datalayer.doctor.facts import AliasFacts, Refusal, Session, Unknown
 from datalayer.doctor.findings import Remark, error, note, ok, skipped, warning
 from datalayer.failures.server_codes import CREDENTIALS, ServerCode
 
-__all__ = ["judge_authentication"]
-
 _WORK = ("find", "insert", "update", "remove")
 _PREPARE = ("createCollection", "createIndex")
 _ALTER = "collMod"

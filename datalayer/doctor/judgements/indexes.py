@@ -9,8 +9,6 @@ from datalayer.doctor.facts import AliasFacts, Answer, Document, Session, Unknow
 from datalayer.doctor.findings import Remark, note, ok, skipped, warning
 from datalayer.indexes import CollectionDiff
 
-__all__ = ["judge_indexes"]
-
 _LONG_ENOUGH = timedelta(days=1)
 _MOST = 10
 

@@ -12,8 +12,6 @@ from types import ModuleType
 from datalayer.doctor.findings import Remark, error, warning
 from datalayer.errors import DataLayerError
 
-__all__ = ["judge_installation"]
-
 _OURS = "mongoengine-datalayer"
 
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from datalayer.doctor.facts import AliasFacts, Host, Network, Unknown, Voice
 from datalayer.doctor.findings import Remark, Severity, error, note, ok, skipped, warning
 
-__all__ = ["judge_network"]
-
 _EXPIRES_SOON_DAYS = 14
 _EXPIRES_DAYS = 30
 _OVERLOADED = (

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from datalayer.doctor.facts import AliasFacts, Document, Session, Unknown
 from datalayer.doctor.findings import Remark, note, ok, skipped, warning
 
-__all__ = ["judge_operations"]
-
 _LONG_SECONDS = 1.0
 _MOST = 5
 

@@ -14,8 +14,6 @@ from datalayer.doctor.facts import AliasFacts, Document
 from datalayer.doctor.findings import Remark, error, note, ok, warning
 from datalayer.settings import DatabaseSettings
 
-__all__ = ["judge_options"]
-
 _LONGEST_HEARTBEAT_MS = 60_000
 
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from datalayer.doctor.facts import AliasFacts, Session, Unknown
 from datalayer.doctor.findings import Remark, error, note, ok, skipped, warning
 
-__all__ = ["judge_budgets", "judge_pool"]
-
 # For each server, a client has one connection that waits for news and one that measures the
 # round-trip time (server monitoring specification).
 _MONITORING_CONNECTIONS = 2

@@ -12,8 +12,6 @@ from typing import TypeAlias
 from datalayer.doctor.facts import AliasFacts, Document, Session, Unknown
 from datalayer.doctor.findings import Remark, note, skipped, warning
 
-__all__ = ["END_OF_LIFE", "FIXED_IN", "Release", "is_open_to_zlib_leak", "judge_release"]
-
 Release: TypeAlias = tuple[int, int]
 
 END_OF_LIFE: Mapping[Release, date] = MappingProxyType(

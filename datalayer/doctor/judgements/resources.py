@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from datalayer.doctor.facts import AliasFacts, Answer, Document, Session, Unknown
 from datalayer.doctor.findings import Remark, error, ok, skipped, warning
 
-__all__ = ["judge_resources"]
-
 _GIGABYTE = 2**30
 # WiredTiger lets the application's own threads evict pages from 95% used and 20% dirty on.
 _FULL_CACHE = 0.95

@@ -11,8 +11,6 @@ from datalayer.doctor.findings import Remark, error, note, ok, skipped, warning
 from datalayer.doctor.judgements.release import judge_release
 from datalayer.failures.driver import Diagnosis
 
-__all__ = ["judge_server"]
-
 _MOST_LAG_SECONDS = 10.0
 _MOST_LINES = 6
 _HEALTHY_STATES = ("PRIMARY", "SECONDARY", "ARBITER")

@@ -8,8 +8,6 @@ from itertools import combinations
 from datalayer.doctor.findings import Remark, error, note, ok, warning
 from datalayer.settings import DatabaseSettings, Settings, prefix_of
 
-__all__ = ["judge_problems", "judge_settings", "judge_warnings"]
-
 _WHERE_FROM = "correct it; `datalayer config` shows every variable and where its value comes from"
 
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from datalayer.doctor.facts import AliasFacts, Document, Session, Unknown
 from datalayer.doctor.findings import Remark, note, ok, skipped, warning
 
-__all__ = ["judge_usage"]
-
 _CROWDED_SHARE = 0.8
 _MOST_NEW_A_SECOND = 1.0
 _LONG_ENOUGH_SECONDS = 60

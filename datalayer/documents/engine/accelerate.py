@@ -18,8 +18,6 @@ from datalayer.documents.engine.queryset import (
     FastQueries,
 )
 
-__all__ = ["accelerate", "invalidate"]
-
 _switching = threading.Lock()  # guards _replaced
 _ABSENT: Any = object()
 _replaced: dict[type, dict[str, Any]] = {}  # what stood in MongoEngine's classes, by name

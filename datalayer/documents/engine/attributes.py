@@ -31,8 +31,6 @@ from datalayer.documents.engine.values.sharing import done, first_read, read_fir
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["install", "install_fetching", "install_tracking", "uninstall"]
-
 _INSTALLED = "_engine_attributes"
 _WATCHED = TRACKED | {BaseList, EmbeddedDocumentList}
 _FETCHING = frozenset(

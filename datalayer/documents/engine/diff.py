@@ -25,8 +25,6 @@ from datalayer.documents.engine.values.locations import reshaped_at
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["changed_fields", "clear_changes", "written_changes"]
-
 _REFERENCES = (
     LazyReferenceField,
     ReferenceField,

@@ -13,8 +13,6 @@ from datalayer.documents.engine.mixins import uses_engine
 from datalayer.documents.engine.mongoengine_internals import listened_to
 from datalayer.documents.engine.programs import reason_against
 
-__all__ = ["Explanation", "explain", "explain_all"]
-
 
 @dataclass(frozen=True)
 class Explanation:

@@ -37,8 +37,6 @@ from mongoengine.fields import (
     UUIDField,
 )
 
-__all__ = ["Load", "Plan", "attribute_of", "is_plain_list", "plan_for", "scalar_types"]
-
 
 class Load(Enum):
     """How a value comes from the database into a document."""

@@ -20,8 +20,6 @@ from datalayer.documents.engine.programs import Program, own, program_of, withou
 from datalayer.documents.engine.save import save
 from datalayer.documents.engine.values.lazy_data import PartialData
 
-__all__ = ["FastDocument", "FastEmbeddedDocument", "is_fast", "let_fetch", "uses_engine"]
-
 
 class _Fast:
     """What both kinds of documents have."""

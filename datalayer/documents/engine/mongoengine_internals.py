@@ -17,21 +17,6 @@ from mongoengine.fields import BooleanField, FloatField, IntField, ObjectIdField
 from mongoengine.queryset import QuerySet, QuerySetNoCache
 from mongoengine.queryset.base import BaseQuerySet
 
-__all__ = [
-    "DOCUMENTED_VERSIONS",
-    "EMPTY",
-    "Slots",
-    "display_value",
-    "is_supported",
-    "listened_to",
-    "post_init",
-    "pre_init",
-    "slots",
-    "son_of",
-    "stock",
-    "unsupported_because",
-]
-
 _LOGGER = logging.getLogger("datalayer.documents.engine")
 
 # The releases whose own test suite was run on the engine.

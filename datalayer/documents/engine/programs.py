@@ -28,8 +28,6 @@ from datalayer.documents.engine.field_plan import Plan, plan_for
 from datalayer.documents.engine.mongoengine_internals import stock
 from datalayer.documents.engine.values.lazy_data import PartialData
 
-__all__ = ["Program", "forget_all", "own", "program_of", "reason_against", "without_lacking"]
-
 _ATTRIBUTE = "_engine_program"
 _TABLE = "_engine_table"
 

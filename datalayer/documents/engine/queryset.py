@@ -20,8 +20,6 @@ from datalayer.documents.engine.mongoengine_internals import stock
 from datalayer.documents.engine.programs import program_of
 from datalayer.documents.engine.queryset_cursor import asks_plainly, plain_query
 
-__all__ = ["FastCachingQueries", "FastPassingQueries", "FastQueries", "plain_next", "shown"]
-
 # What one queryset takes over from another; in each of MongoEngine's querysets.
 _KEPT = (
     "_allow_disk_use",

@@ -20,8 +20,6 @@ from mongoengine.queryset.visitor import Q
 from datalayer.documents.engine.mixins import is_fast
 from datalayer.documents.engine.programs import program_of
 
-__all__ = ["asks_plainly", "plain_query"]
-
 _OPERATORS = frozenset({*MATCH_OPERATORS, "not"})
 _PREPARING_NOTHING = frozenset(
     {

@@ -12,15 +12,6 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 from datalayer.documents.engine.mongoengine_internals import Slots, stock
 from datalayer.documents.engine.programs import Program, program_of
 
-__all__ = [
-    "mark_saved",
-    "mongoengine_errors",
-    "own_save_update",
-    "save",
-    "written",
-    "written_field",
-]
-
 # The functions ``_save_update`` that need no more of a document than its id and shard key.
 own_save_update: set[Any] = {stock.save_update}
 

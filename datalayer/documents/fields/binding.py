@@ -29,8 +29,6 @@ from mongoengine.fields import (
 from datalayer.documents.fields.conversion import converted, key_of, reason_of
 from datalayer.documents.fields.mapping_keys import with_stored_key
 
-__all__ = ["bind"]
-
 
 def bind(model: Any) -> None:
     """Give the fields of ``model`` what the base documents do better than MongoEngine.

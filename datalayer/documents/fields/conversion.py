@@ -39,22 +39,6 @@ from datalayer.documents.fields.scalar_conversion import (
 )
 from datalayer.documents.fields.storable import ENCODING
 
-__all__ = [
-    "PATTERNS",
-    "UNFIT",
-    "asked",
-    "converted",
-    "is_condition",
-    "is_many",
-    "key_field_of",
-    "key_of",
-    "raw",
-    "reason_of",
-    "refusal",
-    "stored",
-    "validated",
-]
-
 PATTERNS = (re.Pattern, Regex)
 UNFIT = (
     ArithmeticError,

@@ -18,15 +18,6 @@ from datalayer.documents.fields.money import CURRENCIES, not_an_amount
 from datalayer.documents.fields.storable import RawMapping
 from datalayer.documents.times import in_utc
 
-__all__ = [
-    "CurrencyField",
-    "MoneyField",
-    "NormalizedEmailField",
-    "RawDictField",
-    "SecretField",
-    "UTCDateTimeField",
-]
-
 
 class _Typed(BaseField):
     """Tells type checkers that an attribute holds a value rather than the field."""

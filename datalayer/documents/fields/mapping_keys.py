@@ -13,8 +13,6 @@ from mongoengine.base import LazyReference, get_document
 from datalayer.documents.fields.conversion import key_field_of, key_of
 from datalayer.documents.fields.storable import ENCODING
 
-__all__ = ["stored_keys", "with_own_key", "with_stored_key"]
-
 
 def stored_keys(model: Any, keys: Iterable[Any]) -> tuple[list[Any], Callable[[Any], Any]]:
     """``keys`` of ``model`` as they are stored, and a function that gives, for the ``_id`` of a

@@ -6,8 +6,6 @@ from decimal import Context, Decimal, InvalidOperation
 
 from mongoengine.errors import ValidationError
 
-__all__ = ["CURRENCIES", "exact_amount", "minor_units", "not_an_amount"]
-
 # ISO 4217, the currencies in use (without funds, metals and test codes).
 _CODES = """
 AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP

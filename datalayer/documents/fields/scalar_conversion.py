@@ -42,17 +42,6 @@ from mongoengine.fields import (
 
 from datalayer.documents.fields.fields import RawDictField
 
-__all__ = [
-    "SINGLE",
-    "Converter",
-    "Misfit",
-    "expectation",
-    "holds_text",
-    "is_as_stored",
-    "misfit",
-    "tells_well",
-]
-
 Converter = Callable[[Any, Any], Any]  # given a field and a value
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of BSON's integers
 _MOST_DIGITS = 20

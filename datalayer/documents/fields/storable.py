@@ -20,18 +20,6 @@ from mongoengine.errors import ValidationError
 
 from datalayer.documents.engine import core
 
-__all__ = [
-    "ENCODING",
-    "LARGEST_BYTES",
-    "MOST_LEVELS",
-    "RawMapping",
-    "check_call",
-    "check_document",
-    "check_path_to_change",
-    "check_update",
-    "shown_key",
-]
-
 # https://www.mongodb.com/docs/manual/reference/limits/#bson-documents: both are limits of the
 # server, which the driver's encoder doesn't know (of the size it knows 16 KiB too much).
 LARGEST_BYTES = 16 * 1024 * 1024

@@ -12,8 +12,6 @@ from datalayer.documents.partial import partial_documents, stale
 from datalayer.documents.partial.partial_documents import Partial, projection_in
 from datalayer.documents.partial.projections import Projection
 
-__all__ = ["refuse_fragments", "refuse_whole", "with_shard_key"]
-
 
 def refuse_whole(document: Any) -> None:
     """Refuse to insert a document that would lack what wasn't loaded of it.

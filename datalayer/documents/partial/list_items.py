@@ -9,8 +9,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["items_of_lists", "tell_of_whole_lists", "with_whole_lists"]
-
 logger = logging.getLogger("datalayer.documents")
 
 Update = dict[str, dict[str, Any]]

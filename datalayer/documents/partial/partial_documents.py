@@ -25,8 +25,6 @@ from datalayer.documents.engine import (
 from datalayer.documents.partial import stale
 from datalayer.documents.partial.projections import Projection, projection_of
 
-__all__ = ["Partial", "PartialReads", "complete", "projection_in", "settling"]
-
 _PROJECTION = "_projection"
 _NO_CONVERTERS = Converters("", {})
 some_are_parts = False

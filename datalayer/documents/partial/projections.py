@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Projection", "projection_of"]
-
 
 class Projection:
     """What was loaded of one document, embedded document or mapping.

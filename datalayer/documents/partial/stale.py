@@ -11,8 +11,6 @@ from bson import ObjectId
 from datalayer import routing
 from datalayer.errors import StaleDocumentError
 
-__all__ = ["error", "gone", "loaded_key", "refuse_changed_key", "remember_key"]
-
 _LOADED_KEY = "_loaded_key"
 _TELLING_NOTHING = (ObjectId, UUID, int)  # other keys may be contents, an e-mail address say
 

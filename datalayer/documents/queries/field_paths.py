@@ -20,8 +20,6 @@ from mongoengine.fields import (
     ReferenceField,
 )
 
-__all__ = ["Place", "place_of"]
-
 _POSITION = re.compile(r"\d+|S|\$|\$\[\w*\]")
 
 

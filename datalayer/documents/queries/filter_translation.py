@@ -39,8 +39,6 @@ from datalayer.documents.fields.scalar_conversion import holds_text
 from datalayer.documents.queries.field_paths import Place, place_of
 from datalayer.documents.queries.patterns import LONGEST_TEXT, is_too_long, within_the_limit
 
-__all__ = ["as_documents_have", "condition_on", "named", "query", "query_of", "raw_condition"]
-
 _GEO = frozenset(transform.GEO_OPERATORS)
 _TEXT = frozenset(transform.STRING_OPERATORS)
 _WITH_LIST = frozenset({"all", "in", "nin"})

@@ -8,8 +8,6 @@ from typing import Any
 
 from bson.regex import Regex
 
-__all__ = ["LONGEST_TEXT", "is_too_long", "within_the_limit"]
-
 LONGEST_TEXT = 16_000
 """Bytes that may be looked for. What the server compiles of a regular expression has at most
 64 KiB, of a letter it makes up to three bytes; and see ``_LONGEST_PATTERN``."""

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-__all__ = ["stamped_pipeline"]
-
 
 def stamped_pipeline(
     stages: Iterable[Any],

@@ -30,8 +30,6 @@ from datalayer.documents.fields.storable import ENCODING, LARGEST_BYTES, shown_k
 from datalayer.documents.from_input import values_of
 from datalayer.documents.queries.filter_translation import query
 
-__all__ = ["safe_filter"]
-
 _WITH_LIST = frozenset({"all", "in", "nin"})
 _REFUSED = frozenset({"elemMatch", "iregex", "match", "mod", "not", "regex", "type"})
 _OPERATORS = {*transform.MATCH_OPERATORS} - {*transform.GEO_OPERATORS} - _REFUSED

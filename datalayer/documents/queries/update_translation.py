@@ -35,8 +35,6 @@ from datalayer.documents.fields.conversion import (
 from datalayer.documents.queries.field_paths import Place, place_of
 from datalayer.documents.queries.filter_translation import condition_on, named, raw_condition
 
-__all__ = ["update_of"]
-
 _Change = tuple[str, dict[str, Any]]  # MongoDB's operator, and what it is to change
 _Filters = list[Mapping[str, Any]] | None
 _NAMES = {"add_to_set": "addToSet", "dec": "inc", "set_on_insert": "setOnInsert"}

@@ -20,8 +20,6 @@ from datalayer.documents.querysets.matched_keys import encoded, keys_in_one, key
 from datalayer.documents.querysets.near import countable
 from datalayer.documents.querysets.scope import NO_DOCUMENT, Scope, matches_in_pipelines, scope_of
 
-__all__ = ["Reads", "follows_references"]
-
 follows_references: ContextVar[bool] = ContextVar("datalayer_follows_references", default=False)
 """Whether references are being followed: they lead to their documents, whatever the manager of
 the model leaves out."""

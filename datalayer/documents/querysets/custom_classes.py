@@ -14,8 +14,6 @@ from mongoengine.queryset.base import BaseQuerySet
 from datalayer.documents.querysets.queryset import QuerySet, QuerySetNoCache
 from datalayer.errors import ConfigurationError
 
-__all__ = ["keep_own_querysets"]
-
 _OURS = (QuerySet, QuerySetNoCache)
 
 

@@ -10,8 +10,6 @@ from mongoengine.queryset import CASCADE, DENY, NULLIFY, PULL
 
 from datalayer.documents.querysets.matched_keys import pieces
 
-__all__ = ["follow_delete_rules", "has_delete_rules"]
-
 
 def has_delete_rules(model: Any) -> bool:
     """Whether something is to be done to other documents before those of ``model`` go."""

@@ -13,8 +13,6 @@ from datalayer.documents.querysets.delete_rules import follow_delete_rules, has_
 from datalayer.documents.querysets.matched_keys import filters_for, filters_of, keys_of
 from datalayer.documents.querysets.scope import Scope, scope_of
 
-__all__ = ["Deletes", "own_delete"]
-
 # The functions ``delete`` of documents that do no more than the queryset's own.
 own_delete: set[Any] = {mongoengine.Document.delete}
 

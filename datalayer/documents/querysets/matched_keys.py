@@ -15,16 +15,6 @@ from pymongo.read_preferences import ReadPreference
 
 from datalayer.documents.querysets.scope import Scope, compares_exactly
 
-__all__ = [
-    "encoded",
-    "filters_for",
-    "filters_of",
-    "first_key",
-    "keys_in_one",
-    "keys_of",
-    "pieces",
-]
-
 _STANDARD: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 KEYS_OF_ONE_WRITE = 1_000
 BYTES_OF_ONE_FILTER = 12 * 1024 * 1024  # a command takes 16 MiB

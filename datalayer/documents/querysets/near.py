@@ -7,8 +7,6 @@ import math
 from collections.abc import Container, Mapping
 from typing import Any
 
-__all__ = ["countable"]
-
 _EARTH_RADIUS_METRES = 6_378_100  # the server's own figure
 
 

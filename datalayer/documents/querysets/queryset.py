@@ -34,8 +34,6 @@ from datalayer.documents.related.adoption import complete, needs_completing
 from datalayer.documents.related.references import Dereference
 from datalayer.documents.timestamps import stamped_update
 
-__all__ = ["QuerySet", "QuerySetNoCache"]
-
 
 class _Writes:
     """What both querysets add to MongoEngine's."""

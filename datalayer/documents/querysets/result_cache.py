@@ -16,8 +16,6 @@ from datalayer.documents.engine import asks_plainly, shown, stock
 from datalayer.documents.querysets.matched_keys import first_key
 from datalayer.documents.querysets.scope import BY_KEY
 
-__all__ = ["CachedState", "PassingState", "State"]
-
 
 class State:
     """For a class before ``FastQueries``."""

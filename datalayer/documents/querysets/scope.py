@@ -15,15 +15,6 @@ from bson import Code, Decimal128, ObjectId
 from mongoengine.errors import OperationError
 from pymongo.collection import Collection
 
-__all__ = [
-    "BY_KEY",
-    "NO_DOCUMENT",
-    "Scope",
-    "check_upsert",
-    "matches_in_pipelines",
-    "scope_of",
-]
-
 NO_DOCUMENT: Mapping[str, Any] = {"_id": {"$in": []}}  # a filter that the server needs no look for
 
 # The server finds the documents of a text search in an order that changes from one search to the

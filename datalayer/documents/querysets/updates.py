@@ -17,8 +17,6 @@ from datalayer.documents.collection import with_concerns
 from datalayer.documents.querysets.matched_keys import filters_of, first_key
 from datalayer.documents.querysets.scope import Scope, check_upsert, scope_of
 
-__all__ = ["Changes"]
-
 Result = TypeVar("Result")
 
 # How often the first document may be changed by others before an operation on it gives up.

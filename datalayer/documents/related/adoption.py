@@ -48,8 +48,6 @@ from datalayer.documents.related.references import (
 )
 from datalayer.documents.related.sequences import ModelSequenceField
 
-__all__ = ["adopt", "complete", "needs_completing"]
-
 # MongoEngine's own fields, the more special first, and what stands for them.
 _STANDING_FOR: dict[Any, Any] = {
     ImageField: ModelImageField,

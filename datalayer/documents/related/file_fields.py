@@ -13,8 +13,6 @@ from datalayer.documents.engine import done, first_read
 from datalayer.documents.related.files import ModelFile, ModelImage, where
 from datalayer.documents.related.owning_database import alias_of, root_of
 
-__all__ = ["ModelFileField", "ModelImageField"]
-
 
 class ModelFileField(FileField):
     """Stands for MongoEngine's ``FileField`` in a class of datalayer's."""

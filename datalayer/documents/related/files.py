@@ -14,8 +14,6 @@ from datalayer.connections.registry import registry
 from datalayer.documents.related.gridfs import Files, copy_file, files_of
 from datalayer.documents.related.owning_database import alias_of
 
-__all__ = ["ModelFile", "ModelImage", "file_class", "kept", "settle", "where"]
-
 _STATE = ("grid_id", "key", "instance", "newfile", "lies_in", "is_changed")
 
 

@@ -19,8 +19,6 @@ from datalayer.documents.collection import (
 )
 from datalayer.errors import DataLayerError, TransactionError
 
-__all__ = ["Files", "copy_file", "files_of", "prepare_for_transactions"]
-
 _OF_THE_DRIVER = frozenset({"_id", "length", "uploadDate", "md5", "chunkSize"})
 
 

@@ -10,8 +10,6 @@ from datalayer.documents.related.adoption import adopt, complete, needs_completi
 from datalayer.documents.related.files import kept
 from datalayer.documents.related.references import Dereference
 
-__all__ = ["Belongings", "DocumentBelongings"]
-
 
 class Belongings:
     """Gives each class fields that know it."""

@@ -17,8 +17,6 @@ from datalayer import routing
 from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.errors import ConfigurationError
 
-__all__ = ["SWITCHED", "alias_of", "fields_within", "parts_within", "root_of", "values_of"]
-
 SWITCHED = "_switched_alias"
 """The attribute of a document that ``switch_db`` sends elsewhere: to which alias."""
 

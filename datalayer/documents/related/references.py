@@ -16,13 +16,6 @@ from mongoengine.fields import GenericLazyReferenceField, LazyReferenceField
 
 from datalayer.documents.querysets.aggregates import follows_references
 
-__all__ = [
-    "Dereference",
-    "ModelGenericLazyReferenceField",
-    "ModelLazyReferenceField",
-    "load_references",
-]
-
 _keeping = threading.Lock()  # guards which of two fetched documents a lazy reference keeps
 
 

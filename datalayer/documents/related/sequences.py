@@ -17,8 +17,6 @@ from datalayer.documents.collection import apart_from_transaction
 from datalayer.documents.engine import done, first_read
 from datalayer.documents.related.owning_database import alias_of, root_of
 
-__all__ = ["ModelSequenceField"]
-
 
 class ModelSequenceField(SequenceField):
     """Stands for MongoEngine's ``SequenceField`` in a class of datalayer's.

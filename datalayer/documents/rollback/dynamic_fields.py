@@ -11,8 +11,6 @@ from bson import SON
 from datalayer.documents.engine import slots
 from datalayer.documents.rollback.snapshots import snapshot
 
-__all__ = ["forgetting"]
-
 
 @contextmanager
 def forgetting(document: Any, names: Sequence[str] = ()) -> Iterator[Callable[[], Any]]:

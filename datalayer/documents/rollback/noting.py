@@ -9,8 +9,6 @@ from datalayer.documents.engine import tracked
 from datalayer.documents.rollback.snapshots import snapshot
 from datalayer.transactions import Note
 
-__all__ = ["Noting", "NotingPart"]
-
 
 class Noting:
     """Noticing every change, and letting the transaction know of the document before it."""

@@ -14,8 +14,6 @@ from datalayer.documents.engine.values.tracking import Tracked
 from datalayer.documents.engine.values.values import are_single, is_same
 from datalayer.transactions import Note, current
 
-__all__ = ["snapshot"]
-
 Restore = Callable[[], Any]
 _ABSENT: Any = object()
 _SLOTS = ("_changed_fields", "_created", "_instance")

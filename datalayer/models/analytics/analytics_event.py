@@ -14,8 +14,6 @@ from mongoengine.fields import DictField, ObjectIdField, StringField
 from datalayer.documents import AnalyticsDocument, QuerySet, UTCDateTimeField, utc_now
 from datalayer.models.analytics.periods import within
 
-__all__ = ["AnalyticsEvent"]
-
 MOST_PROPERTIES = 100
 LARGEST_PROPERTIES_BYTES = 16 * 1024
 

@@ -16,8 +16,6 @@ from datalayer.documents import (
     without_secrets,
 )
 
-__all__ = ["HistoryRecord"]
-
 
 class HistoryRecord(AnalyticsDocument):
     """The state of a document at ``recorded_at``, without the fields that are marked secret."""

@@ -9,8 +9,6 @@ from mongoengine.fields import DictField, StringField
 from datalayer.documents import AnalyticsDocument, QuerySet, UTCDateTimeField, utc_now
 from datalayer.models.analytics.periods import within
 
-__all__ = ["LogEntry"]
-
 KEPT_SECONDS = 30 * 24 * 3600
 
 

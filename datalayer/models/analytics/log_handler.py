@@ -11,8 +11,6 @@ from datalayer.documents import redact, traceback_without_contents
 from datalayer.models.analytics.log_entry import LogEntry
 from datalayer.recorder import Recorder, RecorderSettings
 
-__all__ = ["MongoLogHandler"]
-
 _OWN_LOGGERS = ("datalayer", "pymongo", "mongoengine")
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LONGEST_MESSAGE = 16_384

@@ -15,8 +15,6 @@ from datalayer.documents import (
 )
 from datalayer.models.analytics.periods import within
 
-__all__ = ["Metric", "MetricSeries"]
-
 KEPT_SECONDS = 90 * 24 * 3600
 
 

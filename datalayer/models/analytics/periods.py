@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-__all__ = ["within"]
-
 
 def within(name: str, since: datetime | None, until: datetime | None) -> dict[str, datetime]:
     """The conditions for the time field ``name``: from ``since`` on and before ``until``."""

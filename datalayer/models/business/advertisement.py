@@ -21,8 +21,6 @@ from datalayer.documents import (
 )
 from datalayer.models.business.user import User
 
-__all__ = ["Advertisement"]
-
 
 class Advertisement(Lifecycle, BusinessDocument):
     """An offer. Its status goes from draft to active, may pause, and ends expired or removed."""

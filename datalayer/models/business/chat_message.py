@@ -27,8 +27,6 @@ from datalayer.documents import (
 from datalayer.models.business.conversation import Conversation
 from datalayer.models.business.user import User
 
-__all__ = ["ChatMessage", "ReadReceipt"]
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 

@@ -12,8 +12,6 @@ from mongoengine.fields import ListField, ReferenceField, StringField
 from datalayer.documents import BusinessDocument, QuerySet, UTCDateTimeField, utc_now
 from datalayer.models.business.user import User
 
-__all__ = ["Conversation"]
-
 
 class Conversation(BusinessDocument):
     """A chat of two or more users. Two users have one chat of their own: see ``between``."""

@@ -18,8 +18,6 @@ from mongoengine.fields import (
 from datalayer.documents import BusinessDocument, EmbeddedDocument, QuerySet
 from datalayer.models.business.user import User
 
-__all__ = ["Preferences", "Profile"]
-
 
 class Preferences(EmbeddedDocument):
     """What a user likes to have it like."""

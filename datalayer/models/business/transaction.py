@@ -21,8 +21,6 @@ from datalayer.documents import (
 )
 from datalayer.models.business.user import User
 
-__all__ = ["Transaction"]
-
 
 class Transaction(Lifecycle, BusinessDocument):
     """One payment: pending, authorised, captured, perhaps refunded; or failed or cancelled.

@@ -15,8 +15,6 @@ from datalayer.errors import ConfigurationError
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-__all__ = ["User"]
-
 SHORTEST_PASSWORD = 8  # NIST SP 800-63B, section 3.1.1.2
 LONGEST_PASSWORD = 1024  # hashing more would only serve an attacker
 

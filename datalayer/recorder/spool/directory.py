@@ -8,8 +8,6 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["UntrustedError", "entry_exists", "open_directory", "open_file"]
-
 logger = logging.getLogger("datalayer.recorder")
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH

@@ -18,19 +18,6 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from hmac import compare_digest
 
-__all__ = [
-    "BATCH",
-    "SETTLED",
-    "VERSION_1",
-    "Damage",
-    "Frame",
-    "Layout",
-    "framed",
-    "keyed",
-    "layout_of",
-    "preamble",
-]
-
 BATCH = 1
 SETTLED = 2
 

@@ -22,16 +22,6 @@ from datalayer.recorder.spool.frames import (
     preamble,
 )
 
-__all__ = [
-    "SUFFIX",
-    "Segment",
-    "force_to_disk",
-    "new_segment",
-    "offset_bytes",
-    "read_back",
-    "taken_over",
-]
-
 SUFFIX = ".spool"
 _OWN_NAME = re.compile(r"\d+-[0-9a-f]{12}\.spool")
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -31,8 +31,6 @@ from datalayer.recorder.spool.segment import (
     taken_over,
 )
 
-__all__ = ["Place", "Spool", "SpoolFullError", "Stored"]
-
 logger = logging.getLogger("datalayer.recorder")
 
 _DAMAGED = ".damaged"

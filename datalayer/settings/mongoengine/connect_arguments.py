@@ -13,8 +13,6 @@ from urllib.parse import quote, quote_plus
 from datalayer.settings.mongoengine.connect_options import options_of
 from datalayer.settings.variables import prefix_of
 
-__all__ = ["variables_of_connects", "with_plain_keys"]
-
 _LOOKED_UP_IN_A_DATABASE = ("DEFAULT", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256")
 _Problem = Callable[[str], None]
 

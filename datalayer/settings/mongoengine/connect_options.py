@@ -13,8 +13,6 @@ from typing import Any
 
 from datalayer.settings.uri.options import OPTIONS, is_boolean
 
-__all__ = ["PLACE", "SAYS_NOTHING", "TAKEN", "options_of"]
-
 PLACE = frozenset(
     {"alias", "db", "host", "is_mock", "mongo_client_class", "name", "password", "port"}
     | {"username"}

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 
 from datalayer.settings.parsing import Given
 
-__all__ = ["FLAT_KEYS", "unheeded"]
-
 FLAT_KEYS = frozenset(
     f"MONGODB_{name}"
     for name in (

@@ -15,8 +15,6 @@ from urllib.parse import unquote_plus
 
 from datalayer.settings.variables import DATABASE_VARIABLES, Variable
 
-__all__ = ["OPTIONS", "SECRET_OPTIONS", "is_boolean", "read_options"]
-
 SECRET_OPTIONS = ("authMechanismProperties", "proxyPassword", "tlsCertificateKeyFilePassword")
 
 _READ_PREFERENCES = ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-__all__ = ["check_together", "turned_off_checks", "uses_tls"]
-
 
 @dataclass(frozen=True)
 class _Facts:

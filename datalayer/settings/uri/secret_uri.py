@@ -7,8 +7,6 @@ from typing import Any
 
 from datalayer.settings.uri.uri import redact
 
-__all__ = ["SecretUri", "whole"]
-
 
 class SecretUri(str):
     """A URI whose text has ``***`` in the place of credentials and secret options.

@@ -17,8 +17,6 @@ from datalayer.settings.uri.options import SECRET_OPTIONS, read_options
 from datalayer.settings.uri.rules import check_together
 from datalayer.settings.variables import DATABASE_VARIABLES
 
-__all__ = ["HIDDEN", "Kind", "ParsedUri", "parse", "redact", "with_database"]
-
 Kind = Literal["mongodb", "embedded", "mongomock"]
 
 HIDDEN = "***"

@@ -18,8 +18,6 @@ from datalayer.transfer.endpoint import Place
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.raw.bson import DECODED, id_of
 
-__all__ = ["DAMAGED", "RANGES", "TRANSFERS", "Damaged", "Entry", "entries", "entry", "unfinished"]
-
 TRANSFERS = "datalayer_transfers"
 RANGES = "datalayer_transfer_ranges"
 DAMAGED = "damaged"

@@ -21,8 +21,6 @@ from datalayer.transfer.journal.range import Range, RangeState
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.raw.bson import OBJECT_ID_SIZE, key_of
 
-__all__ = ["Journal"]
-
 _COUNTS = ("count", "missing", "differing", "gone", "here")
 _IDS_INDEX = "ids_of_followed"
 _ONE = WriteConcern(1)

@@ -13,8 +13,6 @@ from pymongo.errors import PyMongoError
 
 from datalayer.transfer.journal.journal import Journal
 
-__all__ = ["Lease", "held"]
-
 logger = logging.getLogger("datalayer.transfer")
 
 _BEATS = 4  # how often the lease is renewed within its time

@@ -12,8 +12,6 @@ import bson
 from datalayer.transfer.raw.bson import DECODED, exactly, key_of, keys_of
 from datalayer.transfer.raw.object_ids import ObjectIds, packed
 
-__all__ = ["MARK_SIZE", "Range", "RangeState", "checksum_of", "mark_of"]
-
 RangeState = Literal["copying", "copied", "verified", "deleting", "deleted", "restoring"]
 MARK_SIZE = 8
 

@@ -20,8 +20,6 @@ from datalayer.transfer.planning.selection import Model, both, parse_filter, res
 from datalayer.transfer.raw.read_ahead import keeps_order
 from datalayer.transfer.transform import function_of
 
-__all__ = ["plan"]
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _LEAST_LEASE_SECONDS = 0.5
 _SMALL_BYTES = 256

@@ -14,8 +14,6 @@ from datalayer.transfer.endpoint import Place
 from datalayer.transfer.journal.entry import RANGES, TRANSFERS
 from datalayer.transfer.plan import Part, Plan
 
-__all__ = ["check", "lacks", "room_for"]
-
 _KIND = ("timeseries.timeField", "timeseries.metaField", "capped", "collation")
 _READS = frozenset({"find", "listIndexes"})
 _WATCHES = frozenset({"find", "changeStream"})

@@ -13,8 +13,6 @@ from mongoengine.errors import MongoEngineException
 from datalayer.errors import ConfigurationError
 from datalayer.transfer.raw.bson import EXTENDED_JSON
 
-__all__ = ["Model", "both", "parse_filter", "resolved"]
-
 Model = type[mongoengine.Document]
 
 _OWN = "datalayer_transfer"

@@ -7,9 +7,8 @@ for all of them at once. Rules from https://bsonspec.org/spec.html.
 
 from __future__ import annotations
 
-from datalayer.transfer.raw.bson import LENGTH, OBJECT_ID_ELEMENT, OBJECT_ID_SIZE
-
-__all__ = ["array_of_object_ids", "document_of", "documents_in", "object_ids_in"]
+from datalayer.transfer.raw.bson import OBJECT_ID_ELEMENT, OBJECT_ID_SIZE
+from datalayer.transfer.raw.comparison_keys import LENGTH
 
 _DOCUMENT, _OBJECT_ID = 0x03, 0x07
 _FIRST = 4

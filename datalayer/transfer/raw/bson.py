@@ -24,24 +24,6 @@ from datalayer.transfer.raw.comparison_keys import (
     size_of,
 )
 
-__all__ = [
-    "CANONICAL",
-    "DECODED",
-    "EXTENDED_JSON",
-    "LENGTH",
-    "OBJECT_ID_ELEMENT",
-    "OBJECT_ID_SIZE",
-    "RAW",
-    "digest_of",
-    "exactly",
-    "id_of",
-    "key_in",
-    "key_of",
-    "keys_of",
-    "same_id",
-    "split",
-]
-
 _CODEC: dict[str, Any] = {
     "tz_aware": True,
     "uuid_representation": UuidRepresentation.STANDARD,

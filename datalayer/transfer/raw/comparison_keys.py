@@ -9,8 +9,6 @@ from collections.abc import Iterator
 
 from bson import Decimal128
 
-__all__ = ["LENGTH", "key_of_integer", "key_of_text", "key_of_value", "size_of"]
-
 LENGTH = struct.Struct("<i")
 """How many bytes a document has, and a text."""
 

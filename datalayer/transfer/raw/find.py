@@ -10,10 +10,9 @@ from bson import MaxKey, MinKey, ObjectId
 
 from datalayer.transfer.endpoint import Place
 from datalayer.transfer.raw.arrays import documents_in
-from datalayer.transfer.raw.bson import LENGTH, RAW, id_of
+from datalayer.transfer.raw.bson import RAW, id_of
+from datalayer.transfer.raw.comparison_keys import LENGTH
 from datalayer.transfer.raw.object_ids import ids_in
-
-__all__ = ["BEGINNING", "first_batch_of", "ids_behind", "pages_of"]
 
 BEGINNING = MinKey()
 """Behind which all ids are."""

@@ -13,8 +13,6 @@ from pymongo.errors import BulkWriteError
 from datalayer.errors import TransferError
 from datalayer.transfer.endpoint import MAJORITY, Place
 
-__all__ = ["insert"]
-
 _MOST_BYTES = 12 * 2**20
 """Below the 16 MiB that the driver lets a document have, for what it takes to be one."""
 _MOST_DOCUMENTS = 100_000

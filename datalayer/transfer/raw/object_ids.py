@@ -23,16 +23,6 @@ from datalayer.transfer.raw.bson import (
     key_of,
 )
 
-__all__ = [
-    "ObjectIds",
-    "among",
-    "are_of",
-    "from_first_to_last",
-    "ids_in",
-    "ids_of",
-    "packed",
-]
-
 _FIRST, _END = 9, 21  # where a document's leading ObjectId stands
 _ELEMENT = slice(4, _FIRST)
 _VALUE = slice(_FIRST, _END)

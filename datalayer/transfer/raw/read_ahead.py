@@ -17,17 +17,6 @@ from datalayer.transfer.raw.bson import OBJECT_ID_SIZE, id_of, key_in, key_of, s
 from datalayer.transfer.raw.find import BEGINNING, ids_behind, pages_of
 from datalayer.transfer.raw.object_ids import ObjectIds, ids_of, packed
 
-__all__ = [
-    "BEGINNING",
-    "Batch",
-    "batches",
-    "compared_at_once",
-    "documents_at_once",
-    "how_many",
-    "is_paged",
-    "keeps_order",
-]
-
 _MOST_BYTES = 8 * 2**20
 """What a batch may hold besides its last document: four are in memory at once."""
 _MOST_MERGED_BYTES = 24 * 2**20

@@ -16,8 +16,6 @@ from datalayer.transfer.endpoint import Place
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.raw.bson import RAW, exactly, key_of
 
-__all__ = ["Changes", "Some"]
-
 _OF_DOCUMENTS = frozenset({"insert", "update", "replace", "delete"})
 _AT_ONCE = 1000
 _WAIT_SECONDS = 0.2

@@ -28,8 +28,6 @@ from datalayer.transfer.raw.read_ahead import Batch, is_paged, keeps_order
 from datalayer.transfer.runner.lookup import by_asked, by_id, ids_present
 from datalayer.transfer.transform import Shape
 
-__all__ = ["Copier", "replacement"]
-
 _ATTEMPTS = 3
 _OF_ONE_DOCUMENT = frozenset(
     {ServerCode.Overflow, ServerCode.InvalidBSON, ServerCode.BSONObjectTooLarge}

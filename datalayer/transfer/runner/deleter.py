@@ -19,8 +19,6 @@ from datalayer.transfer.raw.object_ids import pieces
 from datalayer.transfer.runner.lookup import by_asked, by_id, ids_present
 from datalayer.transfer.transform import Shape, unshape_of
 
-__all__ = ["Mover", "delete_expected", "same_as"]
-
 _AT_ONCE = 1000
 """How many documents are deleted by one command."""
 

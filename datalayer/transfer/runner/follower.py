@@ -28,8 +28,6 @@ from datalayer.transfer.runner.lookup import by_id, ids_present
 from datalayer.transfer.runner.throttle import Pace
 from datalayer.transfer.transform import Shape
 
-__all__ = ["Follower"]
-
 _ATTEMPTS = 5
 _NOTED_EVERY_SECONDS = 10.0
 _PATIENCE_SECONDS = 60.0

@@ -15,8 +15,6 @@ from datalayer.transfer.raw.bson import id_of, key_in, key_of, keys_of, split
 from datalayer.transfer.raw.find import first_batch_of
 from datalayer.transfer.raw.object_ids import among
 
-__all__ = ["by_asked", "by_id", "ids_present", "raw_between", "raw_by_id"]
-
 _ORDERED = (ObjectId, int, datetime)
 
 

@@ -17,8 +17,6 @@ from datalayer.transfer.runner.lookup import by_asked
 from datalayer.transfer.runner.verifier import Verifier
 from datalayer.transfer.transform import Shape, unshape_of
 
-__all__ = ["AT_ONCE", "Judge", "Judgement"]
-
 AT_ONCE = 1000
 """How many documents are looked at, deleted or put back by one command."""
 

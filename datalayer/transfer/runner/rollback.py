@@ -30,8 +30,6 @@ from datalayer.transfer.runner.ownership import AT_ONCE, Judge, Judgement
 from datalayer.transfer.runner.workers import OnProgress, Progress
 from datalayer.transfer.transform import shape_of
 
-__all__ = ["Rollback"]
-
 logger = logging.getLogger("datalayer.transfer")
 
 _MOST_COMPARED_BYTES = 12 * 2**20

@@ -19,7 +19,8 @@ from datalayer.transfer.journal.lease import Lease
 from datalayer.transfer.journal.range import Range, RangeState
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.raw.bson import key_of
-from datalayer.transfer.raw.read_ahead import BEGINNING, Batch, batches, how_many, keeps_order
+from datalayer.transfer.raw.find import BEGINNING
+from datalayer.transfer.raw.read_ahead import Batch, batches, how_many, keeps_order
 from datalayer.transfer.runner import target_schema
 from datalayer.transfer.runner.change_stream import Changes
 from datalayer.transfer.runner.copier import Copier
@@ -29,8 +30,6 @@ from datalayer.transfer.runner.throttle import Pace
 from datalayer.transfer.runner.verifier import Verifier
 from datalayer.transfer.runner.workers import Item, OnProgress, Progress, Work, Workers
 from datalayer.transfer.transform import shape_of
-
-__all__ = ["Runner"]
 
 logger = logging.getLogger("datalayer.transfer")
 

@@ -12,8 +12,6 @@ from datalayer.indexes import Index, compare
 from datalayer.transfer.endpoint import Place
 from datalayer.transfer.plan import Part, Plan
 
-__all__ = ["build_indexes", "create", "missing_indexes", "take_back"]
-
 _BUILD_SECONDS = 600.0
 _NOT_OF_CREATE = frozenset({"uuid", "autoIndexId", "idIndex"})
 

@@ -12,8 +12,6 @@ from datalayer.connections.replica_lag import lag_seconds
 from datalayer.errors import TransferError
 from datalayer.transfer.endpoint import Place
 
-__all__ = ["Pace"]
-
 _LAG_PATIENCE_SECONDS = 600.0
 _ASK_SECONDS = 0.25
 

@@ -26,8 +26,6 @@ from datalayer.transfer.raw.read_ahead import compared_at_once
 from datalayer.transfer.runner.lookup import by_asked, raw_between, raw_by_id
 from datalayer.transfer.transform import Shape
 
-__all__ = ["Verifier"]
-
 _COUNTS = ("count", "missing", "differing", "gone", "here")
 _WRONG = ("missing", "differing", "gone")
 

@@ -15,8 +15,6 @@ from datalayer.transfer.journal.range import Range
 from datalayer.transfer.plan import Method, Plan
 from datalayer.transfer.raw.read_ahead import Batch
 
-__all__ = ["Item", "OnProgress", "Progress", "Work", "Workers"]
-
 _WRITING = 2
 _COMPARING = 3
 """That only reads: a third thread finds the server and this process with time to spare."""

@@ -12,8 +12,6 @@ from datalayer.web.page.plots import bar, distribution, pool_bar
 from datalayer.web.page.wording import duration, moment, number, plural, tone_of
 from datalayer.web.snapshot import Figures
 
-__all__ = ["section", "tile"]
-
 Entry = Mapping[str, Any]
 Row = TypeVar("Row")
 

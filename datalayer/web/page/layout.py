@@ -17,8 +17,6 @@ from datalayer.web.page.wording import Tone, moment, plural
 from datalayer.web.page.workers import scope, workers
 from datalayer.web.snapshot import Figures, Snapshot
 
-__all__ = ["page"]
-
 
 class _Headline(NamedTuple):
     tone: Tone

@@ -5,8 +5,6 @@ from __future__ import annotations
 from html import escape
 from typing import TypeAlias
 
-__all__ = ["Content", "Markup", "element", "joined"]
-
 
 class Markup(str):
     """Text that is HTML already. Made by ``element`` and ``joined`` only, and for constants."""

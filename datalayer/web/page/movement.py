@@ -12,8 +12,6 @@ from datalayer.web.page.wording import Tone, moment, number, plural, seconds, si
 from datalayer.web.snapshot import Snapshot
 from datalayer.web.transfers_and_outbox import Transfer, Work
 
-__all__ = ["outbox", "recorder", "transfers"]
-
 
 def transfers(snapshot: Snapshot) -> Markup:
     """The transfers that are not finished, and the databases that could not be asked."""

@@ -10,8 +10,6 @@ from datalayer.web.page.workers import silent_seconds
 from datalayer.web.snapshot import Snapshot
 from datalayer.web.transfers_and_outbox import Transfer, Work
 
-__all__ = ["notes"]
-
 _LONG_SECONDS = 60.0
 
 

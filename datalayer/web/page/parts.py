@@ -8,8 +8,6 @@ from datalayer.web.page.markup import Content, Markup, element
 from datalayer.web.page.plots import icon
 from datalayer.web.page.wording import Tone
 
-__all__ = ["card", "facts", "state", "table"]
-
 
 def card(key: str, title: Content, *contents: Content) -> Markup:
     """A section with a heading; ``key`` is its id."""

@@ -13,8 +13,6 @@ from datalayer.web.page.markup import Markup, element
 from datalayer.web.page.scales import Column, LogScale, columns, round_top
 from datalayer.web.page.wording import Tone, compact, duration, number, plural
 
-__all__ = ["bar", "distribution", "icon", "pool_bar"]
-
 _UNIT = 58  # above it are three lines for the names of percentiles
 _TOP = _UNIT + 12
 _BASE = _TOP + 104

@@ -10,8 +10,6 @@ from math import ceil, floor, log10
 from datalayer.monitoring import Bucket
 from datalayer.web.page.wording import duration
 
-__all__ = ["Column", "LogScale", "columns", "round_top"]
-
 _SHORTEST_MS = 0.001
 _COLUMNS_PER_DECADE = 12
 _MOST_TICKS = 6

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datalayer.web.page.markup import Markup
 
-__all__ = ["STYLE"]
-
 STYLE = Markup("""
 :root {
   --page: #f5f6f8; --card: #fff; --ink: #1b2027; --soft: #586069; --line: #dfe3e8;

@@ -8,11 +8,6 @@ from typing import Any, Literal, TypeAlias
 
 from datalayer.web.page.markup import Markup, element
 
-__all__ = [
-    "NOTHING", "Tone", "compact", "duration", "moment", "number", "plural", "seconds", "size",
-    "tone_of",
-]  # fmt: skip
-
 NOTHING = "—"
 Tone: TypeAlias = Literal["good", "warn", "bad", "quiet"]
 

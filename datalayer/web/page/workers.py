@@ -10,8 +10,6 @@ from datalayer.web.page.wording import moment, number, plural, seconds
 from datalayer.web.snapshot import Snapshot
 from datalayer.web.workers import Report, Workers
 
-__all__ = ["scope", "silent_seconds", "workers"]
-
 _SILENT_SECONDS = 15.0
 """A worker tells of itself every two seconds."""
 

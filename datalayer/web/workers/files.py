@@ -22,8 +22,6 @@ try:
 except ImportError:  # not a Unix: each page shows its own process
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["ENDED", "SUPPORTED", "Found", "WorkerFiles"]
-
 logger = logging.getLogger("datalayer.web")
 
 SUPPORTED = fcntl is not None

@@ -31,8 +31,6 @@ from datalayer.web.workers.tidying import (
     tidy_up,
 )
 
-__all__ = ["INTERVAL_SECONDS", "VARIABLE", "Publisher", "application_key", "publisher"]
-
 logger = logging.getLogger("datalayer.web")
 
 VARIABLE = "DATALAYER_WORKERS_DIRECTORY"

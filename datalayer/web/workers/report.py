@@ -17,8 +17,6 @@ from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
 from datalayer.monitoring import Bucket, Failure, SlowCommand
 
-__all__ = ["COUNTED", "Database", "Numbers", "Report", "counted_by", "numbers", "report"]
-
 _FORMAT = 1
 _POOL_COUNTS = ("timeouts", "created", "closed", "cleared")
 _POOL_GAUGES = ("open", "in_use", "idle", "waiting", "max_size", "min_size")

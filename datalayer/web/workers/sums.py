@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datalayer.monitoring import Bucket, Failure, SlowCommand, percentile_ms
 from datalayer.web.workers.report import COUNTED, Database, Numbers, Report, numbers
 
-__all__ = ["Ended", "Together", "Unreadable", "Workers", "added"]
-
 _SLOW_COMMANDS = 20
 _FAILURES = 40
 

@@ -10,8 +10,6 @@ from datalayer.web.workers.files import ENDED, Found, WorkerFiles
 from datalayer.web.workers.report import Report
 from datalayer.web.workers.sums import Ended, Unreadable, Workers
 
-__all__ = ["KEY_LENGTH", "begin_or_join", "leave", "put_together", "sweep", "tidy_up"]
-
 KEY_LENGTH = 16
 _NAME = re.compile(f"[0-9a-f]{{{KEY_LENGTH}}}")
 

@@ -10,8 +10,6 @@ from datalayer.cli.models import models_option
 from datalayer.cli.options import Commands, Parser, connection_options, count, seconds
 from datalayer.cli.output import Output
 
-__all__ = ["Runs", "add_commands"]
-
 Runs = Callable[[Output, argparse.Namespace], ExitCode]
 
 _EPILOG = (

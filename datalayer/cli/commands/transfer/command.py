@@ -26,8 +26,6 @@ from datalayer.terminal import printable
 from datalayer.transfer import Plan, Report
 from datalayer.transfer.planning.selection import parse_filter
 
-__all__ = ["add_to"]
-
 _OWN_MODELS = "datalayer.models"
 _STATES = {
     "done": "green",

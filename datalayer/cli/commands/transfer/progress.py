@@ -12,8 +12,6 @@ from datalayer.progress import Advance, progress
 from datalayer.terminal import printable_json
 from datalayer.transfer import Progress
 
-__all__ = ["telling"]
-
 _SECONDS_BETWEEN_LINES = 1.0
 
 

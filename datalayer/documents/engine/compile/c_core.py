@@ -24,8 +24,6 @@ from datalayer.documents.engine.values.containers import (
 from datalayer.documents.engine.values.lazy_data import LazyData
 from datalayer.documents.engine.values.sharing import read_first
 
-__all__ = ["core", "fast_init", "is_compiled", "list_copy", "plain_copy"]
-
 _PURE = "DATALAYER_PURE_PYTHON"  # a variable for measuring and testing the Python alone
 
 

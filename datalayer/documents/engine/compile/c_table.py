@@ -19,8 +19,6 @@ from datalayer.documents.engine.mongoengine_internals import post_init, pre_init
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["in_table_order", "link", "use"]
-
 
 class _Never:
     """No value is of this type."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["Names", "compiled"]
-
 
 class Names:
     """The global names of one compiled function."""

@@ -28,8 +28,6 @@ from datalayer.documents.engine.mongoengine_internals import EMPTY, slots, stock
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["Preset", "constructor_for", "preset_for", "taker_for"]
-
 Constructor = Callable[[Any, dict[str, Any]], None]
 _ABSENT: Any = object()
 _SINGLE = frozenset({bool, bytes, datetime, Decimal128, float, int, ObjectId, str})

@@ -20,8 +20,6 @@ from datalayer.documents.engine.values.lazy_data import Converter, Converters
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["converters_for", "default_of", "waiting_tests"]
-
 _MOST_SHAPES = 64  # more different sets of keys than that are looked at each time
 
 

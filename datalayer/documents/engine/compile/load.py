@@ -24,8 +24,6 @@ from datalayer.documents.engine.values.lazy_data import LazyData
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["AnyReader", "finisher_for", "reader_for"]
-
 Reader = Callable[[Any, bool], Any]
 
 

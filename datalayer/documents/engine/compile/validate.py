@@ -32,8 +32,6 @@ from datalayer.documents.engine.values.lazy_data import LazyData
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["Check", "Passing", "check_for", "is_required", "judge_for", "missing", "validator_for"]
-
 Errors = dict[str, Any]
 # Given a document, whether to clean its parts, and whether to skip what waits.
 Validator = Callable[[Any, bool, bool], Errors]

@@ -21,8 +21,6 @@ from datalayer.documents.engine.values.values import plain
 if TYPE_CHECKING:
     from datalayer.documents.engine.programs import Program
 
-__all__ = ["Wrap", "own_to_mongo", "value_writer_for", "with_unknown", "writer_for"]
-
 # Makes the kind of mapping that is asked for of the dictionary of an embedded document.
 Wrap = Callable[[dict[str, Any]], Any] | None
 Writer = Callable[[Any, Wrap], dict[str, Any]]

@@ -20,16 +20,6 @@ from datalayer.documents.engine.values.tracking import (
 from datalayer.documents.engine.values.values import are_single, is_same, is_single, plain
 from datalayer.transactions import current
 
-__all__ = [
-    "TRACKED",
-    "TrackedDict",
-    "TrackedEmbeddedDocumentList",
-    "TrackedList",
-    "adopted",
-    "received",
-    "tracked",
-]
-
 _ABSENT: Any = object()
 _MOST_KEYS = 100  # when more are set at once, the mapping is written as a whole
 

@@ -8,8 +8,6 @@ from weakref import ref
 
 from mongoengine.errors import InvalidDocumentError
 
-__all__ = ["Converter", "Converters", "LazyData", "PartialData", "lacks"]
-
 _ABSENT: Any = object()
 
 # What makes a value of a raw one: called with the document (or None, where it is gone) and it.

@@ -8,8 +8,6 @@ from mongoengine.base import BaseField
 from mongoengine.base.fields import ComplexBaseField
 from mongoengine.fields import DynamicField, EmbeddedDocumentField, GenericEmbeddedDocumentField
 
-__all__ = ["Path", "at", "path_of", "path_to_mark", "reshaped_at", "values_of"]
-
 Path = tuple[Any, ...]
 """The name of a field, and the keys and indexes from there."""
 

@@ -7,8 +7,6 @@ import os
 import threading
 from typing import Any
 
-__all__ = ["done", "exchange", "first_read", "read_first"]
-
 _name = "_engine_first_read"  # under which a document has its lock
 _exchanging = threading.Lock()  # guards the look and the exchange in ``exchange``
 

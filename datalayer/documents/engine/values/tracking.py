@@ -15,9 +15,6 @@ from datalayer.documents.engine.values.sharing import exchange
 from datalayer.documents.engine.values.values import is_single, plain
 from datalayer.transactions import current
 
-__all__ = ["Tracked", "changing", "proxy_of", "stands_in_a_document", "tracking"]
-
-
 _ABSENT: Any = object()
 
 

@@ -10,8 +10,6 @@ from uuid import UUID
 from bson import Binary, Decimal128, ObjectId
 from mongoengine import EmbeddedDocument
 
-__all__ = ["SINGLE", "are_single", "is_same", "is_single", "plain"]
-
 SINGLE = frozenset(
     {
         Binary, Decimal128, NoneType, ObjectId, UUID, bool, bytes, datetime.datetime, float, int,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datalayer.contrib.django.commands import DataLayerCommand
 
-__all__ = ["Command"]
-
 
 class Command(DataLayerCommand):
     """``datalayer indexes``, with the project's settings."""
