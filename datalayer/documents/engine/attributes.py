@@ -4,7 +4,7 @@ way through several calls, and what MongoEngine gives to each document anew."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bson import DBRef
 from mongoengine.base import BaseField, BaseList, EmbeddedDocumentList
@@ -24,12 +24,10 @@ from datalayer.documents.engine.compile.c_core import core
 from datalayer.documents.engine.compile.c_table import in_table_order
 from datalayer.documents.engine.field_plan import Load, Plan, attribute_of, scalar_types
 from datalayer.documents.engine.mongoengine_internals import display_value
+from datalayer.documents.engine.program import Program
 from datalayer.documents.engine.values.containers import TRACKED, adopted, received
 from datalayer.documents.engine.values.lazy_data import LazyData, lacks
 from datalayer.documents.engine.values.sharing import done, first_read, read_first
-
-if TYPE_CHECKING:
-    from datalayer.documents.engine.programs import Program
 
 _INSTALLED = "_engine_attributes"
 _WATCHED = TRACKED | {BaseList, EmbeddedDocumentList}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from numbers import Number
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bson import DBRef, ObjectId
 from mongoengine import EmbeddedDocument
@@ -20,10 +20,8 @@ from mongoengine.fields import (
 
 from datalayer.documents.engine.field_plan import Plan, scalar_types
 from datalayer.documents.engine.mongoengine_internals import slots
+from datalayer.documents.engine.program import Program
 from datalayer.documents.engine.values.locations import reshaped_at
-
-if TYPE_CHECKING:
-    from datalayer.documents.engine.programs import Program
 
 _REFERENCES = (
     LazyReferenceField,

@@ -16,7 +16,8 @@ from datalayer.documents.engine.mongoengine_internals import (
     son_of,
     stock,
 )
-from datalayer.documents.engine.programs import Program, own, program_of, without_lacking
+from datalayer.documents.engine.program import Program
+from datalayer.documents.engine.programs import own, program_of, without_lacking
 from datalayer.documents.engine.save import save
 from datalayer.documents.engine.values.lazy_data import PartialData
 

@@ -1,4 +1,5 @@
-"""A class's program: the functions that were compiled for it, or why it has none."""
+"""Makes a class's program: compiles its functions at the first use, or finds out why it has
+none."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import copy
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mongoengine.base import BaseDocument
@@ -19,13 +20,13 @@ from datalayer.documents.engine.compile.construct import constructor_for
 from datalayer.documents.engine.compile.load import AnyReader, reader_for
 from datalayer.documents.engine.compile.validate import validator_for
 from datalayer.documents.engine.compile.write import (
-    Wrap,
     value_writer_for,
     with_unknown,
     writer_for,
 )
 from datalayer.documents.engine.field_plan import Plan, plan_for
 from datalayer.documents.engine.mongoengine_internals import stock
+from datalayer.documents.engine.program import Program
 from datalayer.documents.engine.values.lazy_data import PartialData
 
 _ATTRIBUTE = "_engine_program"
@@ -48,29 +49,24 @@ _compiling = threading.RLock()  # guards the compilation of a class, and _compil
 _compiled: weakref.WeakSet[Any] = weakref.WeakSet()  # the classes that have a program
 
 
-class Program:
-    """What was compiled for ``model``; of one that MongoEngine must see to itself, the ``reason``.
-
-    ``fields`` are the class's own, or copies of them that don't dereference.
-    """
+class _Compiled(Program):
+    """A program, with all that it takes to make it."""
 
     def __init__(self, model: Any, fields: Mapping[str, Any], *, dereferences: bool) -> None:
         self.model = model
         self.fields = fields
         self.dereferences = dereferences
-        self.tracks_changes: bool = getattr(model, "_tracks_changes", False)
+        self.tracks_changes = getattr(model, "_tracks_changes", False)
         self.reason = reason_against(model)
         self.saves_as_stock = self.reason is not None
         self.fetches = False
         self._without_dereferencing: Program | None = None
         if self.reason is not None:
-            self.read: Callable[[Any, bool], Any] = self._read_as_mongoengine
-            self.construct: Callable[[Any, dict[str, Any]], None] = self._construct_as_mongoengine
+            self.read = self._read_as_mongoengine
+            self.construct = self._construct_as_mongoengine
             self.is_flat = False
             return
-        self.plans: tuple[Plan, ...] = tuple(
-            plan_for(model, name, field) for name, field in fields.items()
-        )
+        self.plans = tuple(plan_for(model, name, field) for name, field in fields.items())
         self.by_name = {plan.name: plan for plan in self.plans}
         self.in_order = tuple(self.by_name[name] for name in model._fields_ordered)
         self.containers = tuple(plan for plan in self.in_order if plan.is_container)
@@ -86,36 +82,32 @@ class Program:
         self.is_strict = bool(model._meta.get("strict", True))
         self.keeps_unknown = self.tracks_changes and not self.is_strict
         self.any_reader = AnyReader(self)
-        self.reader: Callable[[Any, bool], Any] = reader_for(self, self.any_reader)
+        self.reader = reader_for(self, self.any_reader)
         self.read = self._read_first
         self.construct = self._construct_first
         self.made = constructor_for(self)
-        self.write: Callable[[Any, Wrap], dict[str, Any]] = writer_for(self)
-        self.errors_of: Callable[[Any, bool, bool], dict[str, Any]] = validator_for(self)
+        self.write = writer_for(self)
+        self.errors_of = validator_for(self)
         self._value_writers = {
             plan.name: value_writer_for(plan.field, self) for plan in self.plans
         }
         self.is_linkable = False
-        self.table: Any = c_table.use(self)
+        self.table = c_table.use(self)
         if self.keeps_unknown:
             self.write = with_unknown(self.write, self)
 
     @staticmethod
     def of(model: Any) -> Program:
-        """The program of another class."""
         return program_of(model)
 
     @property
     def without_dereferencing(self) -> Program:
-        """The same with copies of the fields that leave references alone.
-
-        MongoEngine copies the fields for each document that it reads so; one copy per class does.
-        """
+        # MongoEngine copies the fields for each document that it reads so; one copy does.
         found = self._without_dereferencing
         if found is None:
             # Where MongoEngine reads, it copies them itself.
             fields = {} if self.reason is not None else copy.deepcopy(self.model._fields)
-            found = self._without_dereferencing = Program(self.model, fields, dereferences=False)
+            found = self._without_dereferencing = _Compiled(self.model, fields, dereferences=False)
         return found
 
     def _use_links(self) -> None:
@@ -147,15 +139,9 @@ class Program:
             stock.embedded_init(document, **values)
 
     def write_value(self, plan: Plan, value: Any) -> Any:
-        """What MongoDB gets of one field's value, which isn't ``None``."""
         return self._value_writers[plan.name](value, _as_it_is)
 
     def check(self, document: Any, clean: bool, *, skips: bool) -> None:
-        """Validate ``document``; with ``skips`` without what was loaded and never read.
-
-        Raises:
-            ValidationError: with all fields that don't pass in ``errors``.
-        """
         errors: dict[str, Any] = {}
         if clean and self.has_own_clean:
             try:
@@ -220,7 +206,7 @@ def _compile(model: Any) -> Program:
     with _compiling:
         program: Program | None = model.__dict__.get(_ATTRIBUTE)
         if program is None:
-            program = Program(model, model._fields, dereferences=True)
+            program = _Compiled(model, model._fields, dereferences=True)
             if program.reason is None:
                 attributes.install(program)
             elif program.tracks_changes:

@@ -3,7 +3,7 @@ documents in them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mongoengine.errors import NotRegistered, ValidationError
 from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField, ListField
@@ -15,9 +15,7 @@ from datalayer.documents.engine.compile.validate import check_for, is_required, 
 from datalayer.documents.engine.compile.write import own_to_mongo, value_writer_for
 from datalayer.documents.engine.field_plan import Load, Plan
 from datalayer.documents.engine.mongoengine_internals import post_init, pre_init
-
-if TYPE_CHECKING:
-    from datalayer.documents.engine.programs import Program
+from datalayer.documents.engine.program import Program
 
 
 class _Never:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import IntEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bson import Decimal128, ObjectId
 from mongoengine import EmbeddedDocument
@@ -24,9 +24,7 @@ from datalayer.documents.engine.compile.lazy_reads import default_of
 from datalayer.documents.engine.compile.load import finisher_for
 from datalayer.documents.engine.field_plan import Load, Plan, scalar_types
 from datalayer.documents.engine.mongoengine_internals import EMPTY, slots, stock
-
-if TYPE_CHECKING:
-    from datalayer.documents.engine.programs import Program
+from datalayer.documents.engine.program import Program
 
 Constructor = Callable[[Any, dict[str, Any]], None]
 _ABSENT: Any = object()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mongoengine import EmbeddedDocument
 from mongoengine.base import BaseList, EmbeddedDocumentList, get_document
@@ -14,11 +14,9 @@ from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField,
 from datalayer.documents.engine.compile.c_core import plain_copy
 from datalayer.documents.engine.field_plan import Load, Plan, is_plain_list, scalar_types
 from datalayer.documents.engine.mongoengine_internals import slots
+from datalayer.documents.engine.program import Program
 from datalayer.documents.engine.values.containers import TrackedEmbeddedDocumentList, TrackedList
 from datalayer.documents.engine.values.lazy_data import Converter, Converters
-
-if TYPE_CHECKING:
-    from datalayer.documents.engine.programs import Program
 
 _MOST_SHAPES = 64  # more different sets of keys than that are looked at each time
 

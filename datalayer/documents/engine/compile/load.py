@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mongoengine.base import BaseDocument, get_document
 
@@ -19,10 +19,8 @@ from datalayer.documents.engine.mongoengine_internals import (
     slots,
     stock,
 )
+from datalayer.documents.engine.program import Program
 from datalayer.documents.engine.values.lazy_data import LazyData
-
-if TYPE_CHECKING:
-    from datalayer.documents.engine.programs import Program
 
 Reader = Callable[[Any, bool], Any]
 

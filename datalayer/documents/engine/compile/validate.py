@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bson import ObjectId
 from mongoengine.base import BaseField, BaseList, EmbeddedDocumentList
@@ -26,11 +26,9 @@ from mongoengine.fields import (
 
 from datalayer.documents.engine.compile.codegen import Names, compiled
 from datalayer.documents.engine.field_plan import Load, Plan
+from datalayer.documents.engine.program import Program
 from datalayer.documents.engine.values.containers import TRACKED
 from datalayer.documents.engine.values.lazy_data import LazyData
-
-if TYPE_CHECKING:
-    from datalayer.documents.engine.programs import Program
 
 Errors = dict[str, Any]
 # Given a document, whether to clean its parts, and whether to skip what waits.

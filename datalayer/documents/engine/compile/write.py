@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bson import Binary
 from mongoengine.base import BaseField
@@ -14,12 +14,10 @@ from datalayer.documents.engine.compile.c_core import list_copy, plain_copy
 from datalayer.documents.engine.compile.codegen import Names, compiled
 from datalayer.documents.engine.field_plan import Plan, scalar_types
 from datalayer.documents.engine.mongoengine_internals import stock
+from datalayer.documents.engine.program import Program
 from datalayer.documents.engine.values.lazy_data import lacks
 from datalayer.documents.engine.values.tracking import Tracked
 from datalayer.documents.engine.values.values import plain
-
-if TYPE_CHECKING:
-    from datalayer.documents.engine.programs import Program
 
 # Makes the kind of mapping that is asked for of the dictionary of an embedded document.
 Wrap = Callable[[dict[str, Any]], Any] | None
