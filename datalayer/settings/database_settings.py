@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -13,11 +13,12 @@ from datalayer.settings.uri.options import is_boolean
 from datalayer.settings.uri.rules import uses_tls
 from datalayer.settings.uri.secret_uri import SecretUri, whole
 from datalayer.settings.uri.uri import Kind, ParsedUri, parse
-from datalayer.settings.variables import DATABASE_VARIABLES, Value
+from datalayer.settings.value_types import Value
+from datalayer.settings.variables import DATABASE_VARIABLES, DatabaseFields
 
 
 @dataclass(frozen=True, repr=False)
-class DatabaseSettings:
+class DatabaseSettings(DatabaseFields):
     """How one database is reached; built by ``Settings``.
 
     Two are equal when everything is, credentials included. What shows it (``repr``, ``vars``,
@@ -28,27 +29,6 @@ class DatabaseSettings:
     Raises:
         ConfigurationError: naming every wrong field.
     """
-
-    alias: str
-    uri: str
-    """As it may be shown: with ``***`` in the place of credentials. See ``secret_uri()``."""
-    database: str = field(init=False)
-    """The name of the database, from the URI."""
-    max_pool_size: int
-    min_pool_size: int
-    server_selection_timeout_ms: int
-    connect_timeout_ms: int
-    socket_timeout_ms: int
-    wait_queue_timeout_ms: int
-    operation_timeout_ms: int
-    slow_ms: int
-    auto_index: bool
-    auto_create: bool
-    required: bool
-    retry_attempts: int
-    retry_max_seconds: float
-    allow_unacknowledged: bool = False
-    leak_warning_ms: int = 0
 
     def __post_init__(self) -> None:
         uri, problems = parse(whole(self.uri))
@@ -171,9 +151,10 @@ def _checked(settings: DatabaseSettings) -> dict[str, Value]:
     values: dict[str, Value] = {}
     problems = []
     for variable in DATABASE_VARIABLES:
-        if variable.kind != "uri":
+        if variable.field != "uri":
+            text = str(getattr(settings, variable.field))
             try:
-                values[variable.field] = variable.read(str(getattr(settings, variable.field)))
+                values[variable.field] = variable.type.read(text)
             except ValueError as exc:
                 problems.append(f"{settings.alias}.{variable.field} {exc}")
     if problems:
@@ -185,7 +166,7 @@ def with_uri_options(values: Mapping[str, Any], uri: ParsedUri) -> dict[str, Any
     """``values`` with those replaced that the URI sets."""
     chosen = dict(uri.options)
     return dict(values) | {
-        v.field: v.read(chosen[v.option])
+        v.field: v.type.read(chosen[v.option])
         for v in DATABASE_VARIABLES
         if v.option is not None and v.option in chosen
     }

@@ -9,7 +9,8 @@ from typing import Any
 from datalayer.settings.database_settings import DatabaseSettings, contradictions, with_uri_options
 from datalayer.settings.uri.rules import turned_off_checks, uses_tls
 from datalayer.settings.uri.uri import ParsedUri, parse, redact
-from datalayer.settings.variables import DATABASE_VARIABLES, Value, Variable, as_text
+from datalayer.settings.value_types import Value, as_text
+from datalayer.settings.variables import DATABASE_VARIABLES, Variable
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def build(plan: Plan, findings: Findings) -> DatabaseSettings | None:
     uri = _read_uri(plan, findings)
     values: dict[str, Any] = {}
     for variable in DATABASE_VARIABLES:
-        if variable.kind != "uri":
+        if variable.field != "uri":
             given = plan.given.get(variable.field)
             default = variable.default_for(plan.alias, plan.profile)
             name = plan.names[variable.field]
@@ -89,14 +90,11 @@ def read_given(
     if given is None:
         return default
     try:
-        return variable.read(given.text)
+        return variable.type.read(given.text)
     except ValueError as exc:
-        findings.problems.append(f"{name} {exc}; for example {name}={_sample(variable, default)}")
+        example = variable.example if default is None else as_text(default)
+        findings.problems.append(f"{name} {exc}; for example {name}={example}")
         return default
-
-
-def _sample(variable: Variable, default: Value | None) -> str:
-    return as_text(default) if default is not None else variable.example
 
 
 def _read_uri(plan: Plan, findings: Findings) -> ParsedUri | None:
@@ -161,5 +159,5 @@ def _rows(plan: Plan, uri: ParsedUri, values: Mapping[str, Any]) -> Iterator[Row
         source = given.source if given is not None else "default"
         if variable.option in chosen:
             source = "URI"
-        text = redact(uri.text) if variable.kind == "uri" else as_text(values[name])
+        text = redact(uri.text) if name == "uri" else as_text(values[name])
         yield Row(plan.alias, plan.names[name], text, source)

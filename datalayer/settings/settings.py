@@ -32,12 +32,13 @@ from datalayer.settings.unknown_variables import (
 )
 from datalayer.settings.uri.secret_uri import whole
 from datalayer.settings.uri.uri import parse, with_database
+from datalayer.settings.value_types import Value, as_text
 from datalayer.settings.variables import (
     DATABASE_VARIABLES,
     GLOBAL_VARIABLES,
     PROFILES,
-    Value,
-    as_text,
+    RECORDER_VARIABLES,
+    ApplicationFields,
 )
 
 _FIELDS = tuple(variable.field for variable in DATABASE_VARIABLES)
@@ -109,7 +110,7 @@ class Settings(Mapping[str, DatabaseSettings]):
         """
         findings = Findings()
         found = gather(environ, overrides, findings)
-        profile, require_tls, aliases, recorder = _read_globals(found, findings)
+        application, aliases, recorder = _read_globals(found, findings)
         findings.problems.extend(misspelt(found, aliases, overrides))
         findings.warnings.extend(unread(found, aliases))
         built = {}
@@ -120,7 +121,8 @@ class Settings(Mapping[str, DatabaseSettings]):
                 uri = _default_uri(alias, found, aliases, findings, alone=only is not None)
                 if uri is not None:
                     given["uri"] = Given(uri, "default")
-            one = build(Plan(alias, given, names, profile, require_tls), findings)
+            plan = Plan(alias, given, names, application.profile, application.require_tls)
+            one = build(plan, findings)
             if one is not None:
                 built[alias] = one
         settings = object.__new__(cls)
@@ -180,23 +182,24 @@ def _restore(
 
 def _read_globals(
     found: Mapping[str, Given], findings: Findings
-) -> tuple[str, bool, tuple[str, ...], RecorderSettings | None]:
-    values: dict[str, Value | None] = {}
+) -> tuple[ApplicationFields, tuple[str, ...], RecorderSettings | None]:
+    """What holds for all databases, the aliases, and the recorder's settings."""
+    named = found.get("DATALAYER_ALIASES")
+    further = read_aliases(named.text if named else "", findings.problems)
+    values: dict[str, Any] = {"DATALAYER_ALIASES": ",".join(further)}
     for variable in GLOBAL_VARIABLES:
-        given = found.get(variable.name)
-        if variable.kind == "names":
-            value: Value | None = given.text if given else ""
-        else:
-            value = read_given(variable, variable.name, given, variable.default, findings)
-        values[variable.name] = value
-    further = read_aliases(str(values["DATALAYER_ALIASES"]), findings.problems)
-    values["DATALAYER_ALIASES"] = ",".join(further)
-    for name, value in values.items():
-        source = found[name].source if name in found else "default"
-        findings.rows.append(Row("", name, as_text("" if value is None else value), source))
-    profile, require_tls = values["DATALAYER_PROFILE"], values["DATALAYER_REQUIRE_TLS"]
-    recorder = recorder_settings(values, findings.problems)
-    return str(profile), bool(require_tls), (*BUILT_IN, *further), recorder
+        name, given = variable.name, found.get(variable.name)
+        if name not in values:
+            values[name] = read_given(variable, name, given, variable.default, findings)
+        text = "" if values[name] is None else as_text(values[name])
+        findings.rows.append(Row("", name, text, given.source if given else "default"))
+    recorder = {v.field: values.pop(v.name) for v in RECORDER_VARIABLES}
+    application = {v.field: values[v.name] for v in GLOBAL_VARIABLES if v.name in values}
+    return (
+        ApplicationFields(**application),
+        (*BUILT_IN, *further),
+        recorder_settings(recorder, findings.problems),
+    )
 
 
 def _default_uri(

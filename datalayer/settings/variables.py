@@ -1,51 +1,62 @@
-"""The table of all variables: what parsing, messages, `datalayer config` and the documentation
-know about them comes from here."""
+"""Every variable, one row each: a new one is a field here and nothing else. Reading it, its
+default, `datalayer config`, the hints on its spelling, the documentation and the tests follow."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any
 
-Value = str | int | float | bool
+from datalayer.settings.value_types import (
+    BOOLEAN,
+    DATABASE_URI,
+    DIRECTORY,
+    NAMES,
+    Value,
+    ValueType,
+    as_text,
+    decimal,
+    milliseconds,
+    one_of,
+    whole,
+)
 
-DAY_MS = 86_400_000
 PROFILES = ("web", "job")
 RECORDER_POLICIES = ("drop_oldest", "drop_newest", "block", "spool")
-RECORDER_PREFIX = "DATALAYER_RECORDER_"
-
-_TRUE = frozenset({"true", "1", "yes", "on"})
-_FALSE = frozenset({"false", "0", "no", "off"})
 
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable: its name (for a database's variables what follows the prefix), its kind,
-    its defaults and what it means.
+    """One variable: what it means, what it may be, and its defaults.
 
     ``default`` holds for the alias ``default``; ``elsewhere`` for all others where it differs;
     ``job`` in the profile ``job`` where it differs. ``option`` is the URI option of the same
     meaning, which beats the variable.
     """
 
-    name: str
-    kind: Literal["uri", "whole", "decimal", "boolean", "names", "choice", "path"]
     meaning: str
+    type: ValueType
     default: Value | None = None
     elsewhere: Value | None = None
     job: Value | None = None
-    unit: str = ""
-    lowest: float = 0
-    highest: float = 0
-    choices: tuple[str, ...] = ()
     option: str | None = None
+    prefix: str = ""
+    """What the name begins with; empty for a database's, whose prefix is the alias's."""
+    field: str = ""
+    """The name of the field, and of the keyword argument without its prefix."""
 
     @property
-    def field(self) -> str:
-        """The name of the field, and of the keyword argument without its prefix."""
-        return self.name.lower()
+    def name(self) -> str:
+        """Its name in the environment; for a database's what follows the prefix."""
+        return f"{self.prefix}{self.field.upper()}"
+
+    @property
+    def example(self) -> str:
+        """A correct value, as it is written in the environment."""
+        return self.type.example or as_text("" if self.default is None else self.default)
 
     def default_for(self, alias: str, profile: str) -> Value | None:
         """The value where nothing is said."""
@@ -55,365 +66,159 @@ class Variable:
             return self.elsewhere
         return self.default
 
-    @property
-    def expected(self) -> str:
-        """What a correct value looks like, to follow 'must be'."""
-        if self.kind == "boolean":
-            return "true or false (also 1/0, yes/no, on/off)"
-        if self.kind == "choice":
-            return " or ".join(self.choices)
-        if self.kind == "uri":
-            return "a URI with the name of a database"
-        if self.kind == "names":
-            return "names separated by commas"
-        if self.kind == "path":
-            return "the path of a directory"
-        number = "a whole number" if self.kind == "whole" else "a decimal number"
-        unit = f" of {self.unit}" if self.unit else ""
-        return f"{number}{unit} from {_plain(self.lowest)} to {_plain(self.highest)}"
 
-    @property
-    def example(self) -> str:
-        """A correct value, as it is written in the environment."""
-        if self.kind == "uri":
-            return "mongodb://user:password@db.example.com:27017/app?authSource=admin"
-        if self.kind == "names":
-            return "archive,reports"
-        if self.kind == "path":
-            return "/var/lib/app/spool"
-        return as_text(self.default) if self.default is not None else ""
-
-    def read(self, text: str) -> Value:
-        """The value that ``text`` stands for; ``ValueError`` with what to write instead.
-
-        The message doesn't repeat the text, which may be a secret in the wrong place.
-        """
-        text = text.strip()
-        if not text:
-            raise ValueError(f"is empty; it must be {self.expected}")
-        if self.kind == "boolean":
-            return self._read_boolean(text.lower())
-        if self.kind == "choice":
-            return self._read_choice(text)
-        if self.kind == "path":
-            return self._read_path(text)
-        return self._read_number(text)
-
-    def _read_path(self, text: str) -> str:
-        if " #" in text or text[0] in "'\"":
-            raise ValueError(
-                f"must be {self.expected}, without quotation marks or a comment behind it; a "
-                "comment has a line of its own"
-            )
-        return text
-
-    def _read_boolean(self, text: str) -> bool:
-        if text not in _TRUE | _FALSE:
-            raise ValueError(f"must be {self.expected}")
-        return text in _TRUE
-
-    def _read_choice(self, text: str) -> str:
-        if text not in self.choices:
-            raise ValueError(f"must be {self.expected}")
-        return text
-
-    def _read_number(self, text: str) -> int | float:
-        whole = self.kind == "whole"
-        form = r"[0-9]{1,12}" if whole else r"[0-9]{1,12}(\.[0-9]{1,6})?"
-        if not re.fullmatch(form, text):
-            raise ValueError(f"must be {self.expected}, in plain digits and without a unit")
-        number = int(text) if whole else float(text)
-        if self.name == "MAX_POOL_SIZE" and number == 0:
-            raise ValueError(
-                f"must be {self.expected}; 0 would mean a pool without limit, "
-                "which one burst of requests could use to overwhelm the server"
-            )
-        if not self.lowest <= number <= self.highest:
-            raise ValueError(f"must be {self.expected}")
-        return number
+def _row(
+    meaning: str, type: ValueType, default: Value | None = None, **further: Any
+) -> Mapping[str, Variable]:
+    return {"variable": Variable(meaning, type, default, **further)}
 
 
-def as_text(value: Value) -> str:
-    """A value as it is written in the environment."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _plain(value) if isinstance(value, float) else str(value)
-
-
-def _plain(number: float) -> str:
-    return f"{number:.10g}"
-
-
-def _milliseconds(
-    name: str, meaning: str, default: int, *, option: str | None, job: int | None = None
-) -> Variable:
-    return Variable(
-        name,
-        "whole",
-        meaning,
-        default=default,
-        job=job,
-        unit="milliseconds",
-        lowest=1,
-        highest=DAY_MS,
-        option=option,
+def variables_in(fields_of: type, prefix: str = "") -> tuple[Variable, ...]:
+    """The variables that the fields of a dataclass stand for."""
+    return tuple(
+        replace(
+            variable,
+            prefix=prefix,
+            field=each.name,
+            default=variable.default if each.default is MISSING else each.default,
+        )
+        for each in fields(fields_of)
+        if (variable := each.metadata.get("variable")) is not None
     )
 
 
-DATABASE_VARIABLES: tuple[Variable, ...] = (
-    Variable("URI", "uri", "Where the database is, with its name; see the special URIs below."),
-    Variable(
-        "MAX_POOL_SIZE",
-        "whole",
+# Rows of a table are quicker to read, and to compare, than one argument on each line.
+# fmt: off
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class DatabaseFields:
+    """The fields of ``DatabaseSettings``."""
+
+    alias: str
+    uri: str = field(metadata=_row(
+        "Where the database is, with its name; see the special URIs below.", DATABASE_URI))
+    """As it may be shown: with ``***`` in the place of credentials. See ``secret_uri()``."""
+    database: str = field(init=False)
+    """The name of the database, from the URI."""
+    max_pool_size: int = field(metadata=_row(
         "Most connections that one process opens to each server of the database.",
-        default=10,
-        elsewhere=5,
-        unit="connections",
-        lowest=1,
-        highest=10_000,
-        option="maxPoolSize",
-    ),
-    Variable(
-        "MIN_POOL_SIZE",
-        "whole",
+        whole("connections", 1, 10_000, zero_means="a pool without limit, which one burst of "
+              "requests could use to overwhelm the server"),
+        10, elsewhere=5, option="maxPoolSize"))
+    min_pool_size: int = field(metadata=_row(
         "Connections that are opened at connect and kept open.",
-        default=2,
-        elsewhere=1,
-        unit="connections",
-        lowest=0,
-        highest=10_000,
-        option="minPoolSize",
-    ),
-    _milliseconds(
-        "SERVER_SELECTION_TIMEOUT_MS",
+        whole("connections", 0, 10_000), 2, elsewhere=1, option="minPoolSize"))
+    server_selection_timeout_ms: int = field(metadata=_row(
         "How long an operation, or one attempt to connect, looks for a usable server.",
-        10_000,
-        option="serverSelectionTimeoutMS",
-    ),
-    _milliseconds(
-        "CONNECT_TIMEOUT_MS",
+        milliseconds(), 10_000, option="serverSelectionTimeoutMS"))
+    connect_timeout_ms: int = field(metadata=_row(
         "How long opening one connection may take.",
-        10_000,
-        option="connectTimeoutMS",
-    ),
-    _milliseconds(
-        "SOCKET_TIMEOUT_MS",
+        milliseconds(), 10_000, option="connectTimeoutMS"))
+    socket_timeout_ms: int = field(metadata=_row(
         "How long the driver waits for a reply where no operation deadline ends the wait sooner.",
-        45_000,
-        option="socketTimeoutMS",
-    ),
-    _milliseconds(
-        "WAIT_QUEUE_TIMEOUT_MS",
+        milliseconds(), 45_000, option="socketTimeoutMS"))
+    wait_queue_timeout_ms: int = field(metadata=_row(
         "How long an operation waits for a free connection of the pool.",
-        10_000,
-        option="waitQueueTimeoutMS",
-    ),
-    _milliseconds(
-        "OPERATION_TIMEOUT_MS",
+        milliseconds(), 10_000, option="waitQueueTimeoutMS"))
+    operation_timeout_ms: int = field(metadata=_row(
         "Deadline of one operation with its retry; 120000 in the profile 'job'.",
-        20_000,
-        job=120_000,
-        option="timeoutMS",
-    ),
-    Variable(
-        "SLOW_MS",
-        "whole",
+        milliseconds(), 20_000, job=120_000, option="timeoutMS"))
+    slow_ms: int = field(metadata=_row(
         "A command that takes at least this long is logged as slow; 0 logs every command.",
-        default=100,
-        unit="milliseconds",
-        lowest=0,
-        highest=DAY_MS,
-    ),
-    Variable(
-        "LEAK_WARNING_MS",
-        "whole",
-        "A connection that an operation or cursor holds this long is logged, with the place in "
-        "the code that took it; 0 switches it off. For finding leaks: it slows each operation.",
-        default=0,
-        unit="milliseconds",
-        lowest=0,
-        highest=DAY_MS,
-    ),
-    Variable("AUTO_INDEX", "boolean", "Build the indexes of the models at connect.", default=True),
-    Variable(
-        "AUTO_CREATE", "boolean", "Create the collections of the models at connect.", default=True
-    ),
-    Variable(
-        "REQUIRED",
-        "boolean",
+        milliseconds(0), 100))
+    auto_index: bool = field(metadata=_row(
+        "Build the indexes of the models at connect.", BOOLEAN, True))
+    auto_create: bool = field(metadata=_row(
+        "Create the collections of the models at connect.", BOOLEAN, True))
+    required: bool = field(metadata=_row(
         "Whether connecting fails when this database can't be reached.",
-        default=True,
-        elsewhere=False,
-    ),
-    Variable(
-        "RETRY_ATTEMPTS",
-        "whole",
-        "Attempts to connect to a server that is away.",
-        default=5,
-        unit="attempts",
-        lowest=1,
-        highest=1000,
-    ),
-    Variable(
-        "RETRY_MAX_SECONDS",
-        "decimal",
+        BOOLEAN, True, elsewhere=False))
+    retry_attempts: int = field(metadata=_row(
+        "Attempts to connect to a server that is away.", whole("attempts", 1, 1000), 5))
+    retry_max_seconds: float = field(metadata=_row(
         "Total time for connecting, all attempts and pauses together. Shorter where the "
         "database is optional: it joins by itself later, and a start must not wait for it.",
-        default=20.0,
-        elsewhere=5.0,
-        unit="seconds",
-        lowest=0.1,
-        highest=86_400,
-    ),
-    Variable(
-        "ALLOW_UNACKNOWLEDGED",
-        "boolean",
+        decimal("seconds", 0.1, 86_400), 20.0, elsewhere=5.0))
+    allow_unacknowledged: bool = field(default=False, metadata=_row(
         "Accept w=0 in the URI: writes that no server confirms and that get lost silently.",
-        default=False,
-    ),
-)
+        BOOLEAN))
+    leak_warning_ms: int = field(default=0, metadata=_row(
+        "A connection that an operation or cursor holds this long is logged, with the place in "
+        "the code that took it; 0 switches it off. For finding leaks: it slows each operation.",
+        milliseconds(0)))
 
-RECORDER_VARIABLES: tuple[Variable, ...] = (
-    Variable(
-        "DATALAYER_RECORDER_POLICY",
-        "choice",
-        "What happens to recorded events that find no room: drop_oldest and drop_newest lose "
-        "one, block has the caller wait, spool keeps events on disk.",
-        default="drop_oldest",
-        choices=RECORDER_POLICIES,
-    ),
-    Variable(
-        "DATALAYER_RECORDER_CAPACITY",
-        "whole",
-        "How many recorded events of each model may wait in memory.",
-        default=50_000,
-        unit="events",
-        lowest=1,
-        highest=100_000_000,
-    ),
-    Variable(
-        "DATALAYER_RECORDER_MAX_MEGABYTES",
-        "decimal",
-        "How much the waiting events of each model may take as BSON; Python's objects take "
-        "three to five times as much memory.",
-        default=64.0,
-        unit="megabytes",
-        lowest=0.001,
-        highest=1_000_000,
-    ),
-    Variable(
-        "DATALAYER_RECORDER_BATCH_SIZE",
-        "whole",
-        "How many events are sent together at most.",
-        default=1000,
-        unit="events",
-        lowest=1,
-        highest=100_000,
-    ),
-    Variable(
-        "DATALAYER_RECORDER_INTERVAL_MS",
-        "decimal",
-        "How long an event waits for others that are sent with it.",
-        default=200.0,
-        unit="milliseconds",
-        lowest=1,
-        highest=DAY_MS,
-    ),
-    Variable(
-        "DATALAYER_RECORDER_CONNECTIONS",
-        "whole",
-        "How many batches of a model may be under way at the same time, where events come "
-        "faster than one connection stores them.",
-        default=3,
-        unit="connections",
-        lowest=1,
-        highest=100,
-    ),
-    Variable(
-        "DATALAYER_RECORDER_BLOCK_MS",
-        "decimal",
-        "With the policy block: how long a caller waits for room before its event is dropped.",
-        default=100.0,
-        unit="milliseconds",
-        lowest=0,
-        highest=DAY_MS,
-    ),
-    Variable(
-        "DATALAYER_RECORDER_SPOOL_DIRECTORY",
-        "path",
-        "With the policy spool: a directory on a local disk, which processes may share.",
-    ),
-    Variable(
-        "DATALAYER_RECORDER_SPOOL_MAX_MEGABYTES",
-        "decimal",
-        "With the policy spool: how much each process may keep on disk.",
-        default=1024.0,
-        unit="megabytes",
-        lowest=0.001,
-        highest=1_000_000,
-    ),
-    Variable(
-        "DATALAYER_RECORDER_FSYNC_MS",
-        "decimal",
-        "With the policy spool: how often it is forced to the disk.",
-        default=1000.0,
-        unit="milliseconds",
-        lowest=1,
-        highest=DAY_MS,
-    ),
-    Variable(
-        "DATALAYER_RECORDER_COUNTER_SECONDS",
-        "decimal",
-        "How often the sums of the recorder's counters are stored.",
-        default=10.0,
-        unit="seconds",
-        lowest=0.1,
-        highest=86_400,
-    ),
-)
 
-GLOBAL_VARIABLES: tuple[Variable, ...] = (
-    Variable(
-        "DATALAYER_ALIASES",
-        "names",
+@dataclass(frozen=True)
+class ApplicationFields:
+    """What holds for all databases."""
+
+    aliases: str = field(default="", metadata=_row(
         "Names of further databases, separated by commas; each has its own <NAME>_URI and the "
-        "other variables of a database.",
-        default="",
-    ),
-    Variable(
-        "DATALAYER_PROFILE",
-        "choice",
-        "'job' allows the longer operation deadline of scripts and workers.",
-        default="web",
-        choices=PROFILES,
-    ),
-    Variable(
-        "DATALAYER_REQUIRE_TLS",
-        "boolean",
+        "other variables of a database.", NAMES))
+    profile: str = field(default="web", metadata=_row(
+        "'job' allows the longer operation deadline of scripts and workers.", one_of(*PROFILES)))
+    require_tls: bool = field(default=False, metadata=_row(
         "Refuse connections that are not protected by verified TLS, except to this machine.",
-        default=False,
-    ),
-    *RECORDER_VARIABLES,
-)
+        BOOLEAN))
 
-FOREIGN_VARIABLES: Mapping[str, str] = MappingProxyType(
-    {
-        "DATALAYER_MONGOD": "The mongod that the embedded server starts.",
-        "DATALAYER_STATUS_TOKEN": "Who sends it sees the status page and the health's details.",
-        "DATALAYER_WORKERS_DIRECTORY": "Where workers tell each other of themselves, for the "
-        "status page; off for nowhere.",
-        "DATALAYER_PURE_PYTHON": "Set to anything, the documents do without their part in C.",
-        "DATALAYER_TEST_DATA": "Where the package's own tests find the benchmarks' documents.",
-        "DATALAYER_TEST_EXAMPLES": "How many examples the package's own property tests try.",
-        "DATALAYER_SOAK_MINUTES": "How long the package's own soak runs.",
-        "DATALAYER_TEST_SHARDED_URI": "A sharded cluster for the package's own tests.",
-    }
-)
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class RecorderFields:
+    """The fields of ``RecorderSettings``."""
+
+    policy: str = field(default="drop_oldest", metadata=_row(
+        "What happens to recorded events that find no room: drop_oldest and drop_newest lose "
+        "one, block has the caller wait, spool keeps events on disk and loses the newest when "
+        "that is full.", one_of(*RECORDER_POLICIES)))
+    capacity: int = field(default=50_000, metadata=_row(
+        "How many recorded events of each model may wait in memory.",
+        whole("events", 1, 100_000_000)))
+    max_megabytes: float = field(default=64.0, metadata=_row(
+        "How much the waiting events of each model may take as BSON; Python's objects take "
+        "three to five times as much memory.", decimal("megabytes", 0.001, 1_000_000)))
+    batch_size: int = field(default=1000, metadata=_row(
+        "How many events are sent together at most.", whole("events", 1, 100_000)))
+    interval_ms: float = field(default=200.0, metadata=_row(
+        "How long an event waits for others that are sent with it.",
+        decimal("milliseconds", 1, 86_400_000)))
+    connections: int = field(default=3, metadata=_row(
+        "How many batches of a model may be under way at the same time, where events come "
+        "faster than one connection stores them.", whole("connections", 1, 100)))
+    block_ms: float = field(default=100.0, metadata=_row(
+        "With the policy block: how long a caller waits for room before its event is dropped. "
+        "It doesn't wait for a database that is away.", decimal("milliseconds", 0, 86_400_000)))
+    spool_directory: Path | None = field(default=None, metadata=_row(
+        "With the policy spool: a directory on a local disk, which processes may share.",
+        DIRECTORY))
+    spool_max_megabytes: float = field(default=1024.0, metadata=_row(
+        "With the policy spool: how much each process may keep on disk.",
+        decimal("megabytes", 0.001, 1_000_000)))
+    fsync_ms: float = field(default=1000.0, metadata=_row(
+        "With the policy spool: how often it is forced to the disk.",
+        decimal("milliseconds", 1, 86_400_000)))
+    counter_seconds: float = field(default=10.0, metadata=_row(
+        "How often the sums of the recorder's counters are stored.",
+        decimal("seconds", 0.1, 86_400)))
+
+
+FOREIGN_VARIABLES: Mapping[str, str] = MappingProxyType({
+    "DATALAYER_MONGOD": "The mongod that the embedded server starts.",
+    "DATALAYER_STATUS_TOKEN": "Who sends it sees the status page and the health's details.",
+    "DATALAYER_WORKERS_DIRECTORY": "Where workers tell each other of themselves, for the status "
+    "page; off for nowhere.",
+    "DATALAYER_PURE_PYTHON": "Set to anything, the documents do without their part in C.",
+    "DATALAYER_TEST_DATA": "Where the package's own tests find the benchmarks' documents.",
+    "DATALAYER_TEST_EXAMPLES": "How many examples the package's own property tests try.",
+    "DATALAYER_SOAK_MINUTES": "How long the package's own soak runs.",
+    "DATALAYER_TEST_SHARDED_URI": "A sharded cluster for the package's own tests.",
+})
 """Variables with our prefix that other modules read, with their meaning."""
+# fmt: on
 
-_PREFIXES = {"default": "MONGODB_"}
+DATABASE_VARIABLES = variables_in(DatabaseFields)
+RECORDER_VARIABLES = variables_in(RecorderFields, "DATALAYER_RECORDER_")
+GLOBAL_VARIABLES = (*variables_in(ApplicationFields, "DATALAYER_"), *RECORDER_VARIABLES)
 
 
 def prefix_of(alias: str) -> str:
     """What the names of an alias's variables begin with: ``EU_ARCHIVE_`` for ``eu-archive``."""
-    return _PREFIXES.get(alias, re.sub(r"[^A-Z0-9]", "_", f"{alias.upper()}_"))
+    return "MONGODB_" if alias == "default" else re.sub(r"[^A-Z0-9]", "_", f"{alias.upper()}_")

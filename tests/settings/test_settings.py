@@ -770,7 +770,7 @@ def test_every_variable_has_a_meaning_and_defaults_within_its_bounds() -> None:
         assert variable.meaning.endswith((".", "below."))
         for default in (variable.default, variable.elsewhere, variable.job):
             if default is not None:
-                assert variable.read(str(default)) == default
+                assert variable.type.read(str(default)) == default
 
 
 def test_every_option_of_the_driver_is_known() -> None:

@@ -26,6 +26,7 @@ from pymongo import MongoClient
 from datalayer.errors import ConfigurationError
 from datalayer.settings import DatabaseSettings, Settings, prefix_of, redact
 from datalayer.settings.uri.options import OPTIONS, SECRET_OPTIONS
+from datalayer.settings.value_types import DIRECTORY, NAMES
 from datalayer.settings.variables import DATABASE_VARIABLES, GLOBAL_VARIABLES
 
 CANARY = "Zq7XwKv93Jp"
@@ -251,7 +252,7 @@ def test_any_second_uri_gives_settings_or_a_configuration_error(
 
 names = [prefix + v.name for prefix in ("MONGODB_", "DATABASE1_") for v in DATABASE_VARIABLES]
 # Names and paths are shown as they are.
-names += [v.name for v in GLOBAL_VARIABLES if v.kind not in ("names", "path")]
+names += [v.name for v in GLOBAL_VARIABLES if v.type not in (NAMES, DIRECTORY)]
 name = st.one_of(
     st.sampled_from(names),
     st.builds(

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from difflib import get_close_matches
 from urllib.parse import unquote_plus
 
-from datalayer.settings.variables import DATABASE_VARIABLES, Variable
+from datalayer.settings.value_types import ValueType, matching, milliseconds, one_of, whole
+from datalayer.settings.variables import DATABASE_VARIABLES
 
 SECRET_OPTIONS = ("authMechanismProperties", "proxyPassword", "tlsCertificateKeyFilePassword")
 
-_READ_PREFERENCES = ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")
+READ_PREFERENCES = ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")
 _MECHANISMS = (
     "DEFAULT",
     "GSSAPI",
@@ -28,7 +28,6 @@ _MECHANISMS = (
     "SCRAM-SHA-1",
     "SCRAM-SHA-256",
 )
-_COMPRESSORS = ("snappy", "zlib", "zstd")
 _PROPERTIES = (
     "AWS_SESSION_TOKEN",
     "CANONICALIZE_HOST_NAME",
@@ -40,27 +39,8 @@ _PROPERTIES = (
 )
 
 
-@dataclass(frozen=True)
-class _Form:
-    """What a value must look like, in words and as a test."""
-
-    expected: str
-    accepts: Callable[[str], bool]
-
-
-def _one_of(*choices: str) -> _Form:
-    return _Form("one of " + ", ".join(choices), lambda value: value in choices)
-
-
-def _whole(lowest: int, highest: int, unit: str = "") -> _Form:
-    def accepts(value: str) -> bool:
-        return bool(re.fullmatch(r"-?[0-9]{1,10}", value)) and lowest <= int(value) <= highest
-
-    return _Form(f"a whole number{unit} from {lowest} to {highest}, in plain digits", accepts)
-
-
-def _each_of(*choices: str) -> _Form:
-    return _Form(
+def _some_of(*choices: str) -> ValueType:
+    return matching(
         "some of " + ", ".join(choices) + ", separated by commas",
         lambda value: all(part in choices for part in value.split(",")),
     )
@@ -96,10 +76,9 @@ def _is_domain(value: str) -> bool:
     return bool(re.fullmatch(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", value))
 
 
-_BOOLEAN = _one_of("true", "false")
-_MILLISECONDS = _whole(1, 86_400_000, " of milliseconds")
-_TEXT = _Form("a text that is not empty", bool)
-_NAME_OF_CLIENT = _Form(
+_BOOLEAN = one_of("true", "false")  # the driver takes no other words
+_TEXT = matching("a text that is not empty", bool)
+_NAME_OF_CLIENT = matching(
     "a text of 1 to 128 bytes", lambda value: 0 < len(value.encode("utf-8")) <= 128
 )
 
@@ -109,56 +88,43 @@ def _is_readable(path: str) -> bool:
     return "\0" not in path and os.path.isfile(path) and os.access(path, os.R_OK)
 
 
-_FILE = _Form("the path of a file that this process may read", _is_readable)
+_FILE = matching("the path of a file that this process may read", _is_readable)
 
-
-def _as_variable(variable: Variable) -> _Form:
-    def accepts(value: str) -> bool:
-        try:
-            variable.read(value)
-        except ValueError:
-            return False
-        return value == value.strip()
-
-    return _Form(variable.expected, accepts)
-
-
-OPTIONS: Mapping[str, _Form] = {
-    **{v.option: _as_variable(v) for v in DATABASE_VARIABLES if v.option},
+OPTIONS: Mapping[str, ValueType] = {
     "appname": _NAME_OF_CLIENT,
-    "authMechanism": _one_of(*_MECHANISMS),
-    "authMechanismProperties": _Form(
+    "authMechanism": one_of(*_MECHANISMS),
+    "authMechanismProperties": matching(
         "NAME:value pairs, separated by commas, with names of " + ", ".join(_PROPERTIES),
         _are_properties,
     ),
     "authSource": _TEXT,
-    "compressors": _each_of(*_COMPRESSORS),
+    "compressors": _some_of("snappy", "zlib", "zstd"),
     "connect": _BOOLEAN,
-    "datetime_conversion": _one_of("DATETIME", "DATETIME_CLAMP", "DATETIME_MS", "DATETIME_AUTO"),
+    "datetime_conversion": one_of("DATETIME", "DATETIME_CLAMP", "DATETIME_MS", "DATETIME_AUTO"),
     "directConnection": _BOOLEAN,
     "enableOverloadRetargeting": _BOOLEAN,
     "fsync": _BOOLEAN,
-    "heartbeatFrequencyMS": _whole(500, 86_400_000, " of milliseconds"),
+    "heartbeatFrequencyMS": milliseconds(500),
     "journal": _BOOLEAN,
     "loadBalanced": _BOOLEAN,
-    "localThresholdMS": _whole(0, 86_400_000, " of milliseconds"),
-    "maxAdaptiveRetries": _whole(0, 1000),
-    "maxConnecting": _whole(1, 1000),
-    "maxIdleTimeMS": _MILLISECONDS,
+    "localThresholdMS": milliseconds(0),
+    "maxAdaptiveRetries": whole("", 0, 1000),
+    "maxConnecting": whole("", 1, 1000),
+    "maxIdleTimeMS": milliseconds(),
     # The driver refuses less than 90 s at the first read (server selection specification).
-    "maxStalenessSeconds": _Form(
+    "maxStalenessSeconds": matching(
         "-1 (no limit) or a whole number of seconds from 90",
-        lambda value: value == "-1" or _whole(90, 100_000_000).accepts(value),
+        lambda value: value == "-1" or whole("seconds", 90, 100_000_000).accepts(value),
     ),
-    "readConcernLevel": _one_of("local", "available", "majority", "linearizable", "snapshot"),
-    "readPreference": _one_of(*_READ_PREFERENCES),
-    "readPreferenceTags": _Form("name:value pairs, separated by commas", _is_tag_set),
+    "readConcernLevel": one_of("local", "available", "majority", "linearizable", "snapshot"),
+    "readPreference": one_of(*READ_PREFERENCES),
+    "readPreferenceTags": matching("name:value pairs, separated by commas", _is_tag_set),
     "replicaSet": _TEXT,
     "retryReads": _BOOLEAN,
     "retryWrites": _BOOLEAN,
-    "serverMonitoringMode": _one_of("auto", "stream", "poll"),
-    "srvAllowedHostsSuffix": _Form("a domain of at least two parts", _is_domain),
-    "srvMaxHosts": _whole(0, 1000),
+    "serverMonitoringMode": one_of("auto", "stream", "poll"),
+    "srvAllowedHostsSuffix": matching("a domain of at least two parts", _is_domain),
+    "srvMaxHosts": whole("", 0, 1000),
     "srvServiceName": _TEXT,
     "ssl": _BOOLEAN,
     "tls": _BOOLEAN,
@@ -171,16 +137,17 @@ OPTIONS: Mapping[str, _Form] = {
     "tlsDisableOCSPEndpointCheck": _BOOLEAN,
     "tlsInsecure": _BOOLEAN,
     "tz_aware": _BOOLEAN,
-    "unicode_decode_error_handler": _one_of("strict", "replace", "ignore"),
-    "uuidRepresentation": _one_of(
+    "unicode_decode_error_handler": one_of("strict", "replace", "ignore"),
+    "uuidRepresentation": one_of(
         "standard", "unspecified", "pythonLegacy", "javaLegacy", "csharpLegacy"
     ),
-    "w": _Form("a number of servers from 0 to 50, majority, or a name", _is_write_concern),
-    "wTimeoutMS": _whole(0, 86_400_000, " of milliseconds"),
-    "waitQueueMultiple": _whole(0, 1000),
-    "zlibCompressionLevel": _whole(-1, 9),
+    "w": matching("a number of servers from 0 to 50, majority, or a name", _is_write_concern),
+    "wTimeoutMS": milliseconds(0),
+    "waitQueueMultiple": whole("", 0, 1000),
+    "zlibCompressionLevel": whole("", -1, 9),
+    **{v.option: v.type for v in DATABASE_VARIABLES if v.option},
 }
-"""Every option by its proper name, with the form of its value."""
+"""Every option by its proper name, with what its value may be."""
 
 _MOST_OPTIONS = 500
 """More than there are, with many tags; each that is misspelt takes its time to be told."""
@@ -233,13 +200,10 @@ def _read_option(number: int, pair: str, problems: list[str]) -> tuple[str, str]
         return None
     # The driver decodes tags after it has split them.
     value = raw if name == "readPreferenceTags" else unquote_plus(raw)
-    if not OPTIONS[name].accepts(value):
-        problems.append(_bad_value(name))
+    try:
+        OPTIONS[name].parse(value)
+    except ValueError as exc:
+        problems.append(
+            f"gives the option {name} a wrong value; it must be {OPTIONS[name].expected}{exc}"
+        )
     return name, value
-
-
-def _bad_value(name: str) -> str:
-    text = f"gives the option {name} a wrong value; it must be {OPTIONS[name].expected}"
-    if name == "maxPoolSize":
-        text += " (0 would mean a pool without limit)"
-    return text
