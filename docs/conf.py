@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import is_dataclass
 
 import datalayer
 from datalayer.settings.variables import (
@@ -10,6 +11,7 @@ from datalayer.settings.variables import (
     FOREIGN_VARIABLES,
     GLOBAL_VARIABLES,
     Variable,
+    variables_in,
 )
 
 project = "datalayer"
@@ -40,7 +42,7 @@ def variable_table(variables: Iterable[Variable]) -> str:
 
 def _row(variable: Variable) -> str:
     option = f"`{variable.option}`" if variable.option else ""
-    unit = f" Unit: {variable.unit}." if variable.unit else ""
+    unit = f" Unit: {variable.type.unit}." if variable.type.unit else ""
     return f"| `{variable.name}` | {variable.meaning}{unit} | {_default(variable)} | {option} |"
 
 
@@ -78,5 +80,15 @@ def _drop_module_docstrings(
         lines.clear()
 
 
+def _list_settings(
+    _app: object, what: str, _name: str, thing: object, _options: object, lines: list[str]
+) -> None:
+    # The fields of settings are explained by the table of variables.
+    if what == "class" and isinstance(thing, type) and is_dataclass(thing):
+        rows = [f"* ``{each.field}``: {each.meaning}" for each in variables_in(thing)]
+        lines.extend(["", *rows, ""] if rows else [])
+
+
 def setup(app: object) -> None:
     app.connect("autodoc-process-docstring", _drop_module_docstrings)  # type: ignore[attr-defined]
+    app.connect("autodoc-process-docstring", _list_settings)  # type: ignore[attr-defined]
