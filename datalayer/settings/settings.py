@@ -21,24 +21,20 @@ from datalayer.settings.parsing import (
     read_given,
 )
 from datalayer.settings.recorder_settings import RecorderSettings, recorder_settings
-from datalayer.settings.sources import BUILT_IN, gather, read_aliases
-from datalayer.settings.unknown_variables import (
-    known_variables,
-    looks_like,
-    misspelt,
-    stand_in,
-    unread,
-    variables_of,
-)
+from datalayer.settings.sources import gather, read_aliases
+from datalayer.settings.unknown_variables import looks_like, misspelt, stand_in, unread
 from datalayer.settings.uri.secret_uri import whole
 from datalayer.settings.uri.uri import parse, with_database
 from datalayer.settings.value_types import Value, as_text
 from datalayer.settings.variables import (
+    BUILT_IN_ALIASES,
     DATABASE_VARIABLES,
     GLOBAL_VARIABLES,
     PROFILES,
     RECORDER_VARIABLES,
     ApplicationFields,
+    known_variables,
+    variables_of,
 )
 
 _FIELDS = tuple(variable.field for variable in DATABASE_VARIABLES)
@@ -197,7 +193,7 @@ def _read_globals(
     application = {v.field: values[v.name] for v in GLOBAL_VARIABLES if v.name in values}
     return (
         ApplicationFields(**application),
-        (*BUILT_IN, *further),
+        (*BUILT_IN_ALIASES, *further),
         recorder_settings(recorder, findings.problems),
     )
 

@@ -10,11 +10,9 @@ from typing import Any
 
 from datalayer.settings.dot_env import read_dot_env
 from datalayer.settings.parsing import Findings, Given
-from datalayer.settings.unknown_variables import known_variables
-from datalayer.settings.variables import prefix_of
+from datalayer.settings.variables import BUILT_IN_ALIASES, known_variables, prefix_of
 
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
-BUILT_IN = ("default", "database1")
 _RESERVED_PREFIXES = ("DATALAYER_", "DATABASE1_", "DEFAULT_", "MONGODB_")
 
 
@@ -42,7 +40,9 @@ def gather(
     )
     if file is not None and findings is not None:
         named = found.get("DATALAYER_ALIASES")
-        known = known_variables((*BUILT_IN, *read_aliases(named.text if named else "", [])))
+        known = known_variables(
+            (*BUILT_IN_ALIASES, *read_aliases(named.text if named else "", []))
+        )
         findings.problems.extend(file.problems(known))
         findings.warnings.extend(file.warnings(known))
     return found
@@ -68,7 +68,7 @@ def read_aliases(text: str, problems: list[str]) -> tuple[str, ...]:
 def _why_unusable(name: str, others: list[str]) -> str:
     if not _ALIAS.fullmatch(name):
         return "is not made of letters, digits, '_', '-' and '.', beginning with a letter"
-    if name in BUILT_IN:
+    if name in BUILT_IN_ALIASES:
         return "is there without being listed"
     prefix = prefix_of(name)
     if prefix in _RESERVED_PREFIXES:

@@ -10,15 +10,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
-from types import MappingProxyType
 
 from datalayer.settings.mongoengine.flat_keys import FLAT_KEYS, unheeded
 from datalayer.settings.parsing import Given
 from datalayer.settings.variables import (
     DATABASE_VARIABLES,
-    FOREIGN_VARIABLES,
     GLOBAL_VARIABLES,
+    known_variables,
     prefix_of,
+    variables_of,
 )
 
 _HOLDS_URI = re.compile(r"\s*['\"]?(mongodb(\+srv)?|embedded|mongomock)://", re.IGNORECASE)
@@ -30,21 +30,6 @@ _NAMES_ADDRESS = re.compile(
 _PARTS = ("HOST", "HOSTNAME", "PASSWORD", "PORT", "USERNAME", "DATABASE")
 _OTHERS = frozenset({"DATABASE", "DB", "MONGO"})
 """What the names of variables of many other tools begin with, as in DATABASE_URL."""
-
-
-@lru_cache(maxsize=32)
-def variables_of(alias: str) -> Mapping[str, str]:
-    """The names of an alias's variables, by field."""
-    prefix = prefix_of(alias)
-    return MappingProxyType({v.field: f"{prefix}{v.name}" for v in DATABASE_VARIABLES})
-
-
-@lru_cache(maxsize=32)
-def known_variables(aliases: tuple[str, ...]) -> frozenset[str]:
-    """The names of all variables that are read."""
-    of_databases = {name for alias in aliases for name in variables_of(alias).values()}
-    of_all = {variable.name for variable in GLOBAL_VARIABLES}
-    return frozenset(of_databases | of_all | set(FOREIGN_VARIABLES))
 
 
 def misspelt(

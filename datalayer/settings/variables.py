@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +25,7 @@ from datalayer.settings.value_types import (
     whole,
 )
 
+BUILT_IN_ALIASES = ("default", "database1")
 PROFILES = ("web", "job")
 RECORDER_POLICIES = ("drop_oldest", "drop_newest", "block", "spool")
 
@@ -222,3 +224,18 @@ GLOBAL_VARIABLES = (*variables_in(ApplicationFields, "DATALAYER_"), *RECORDER_VA
 def prefix_of(alias: str) -> str:
     """What the names of an alias's variables begin with: ``EU_ARCHIVE_`` for ``eu-archive``."""
     return "MONGODB_" if alias == "default" else re.sub(r"[^A-Z0-9]", "_", f"{alias.upper()}_")
+
+
+@lru_cache(maxsize=32)
+def variables_of(alias: str) -> Mapping[str, str]:
+    """The names of an alias's variables, by field."""
+    prefix = prefix_of(alias)
+    return MappingProxyType({v.field: f"{prefix}{v.name}" for v in DATABASE_VARIABLES})
+
+
+@lru_cache(maxsize=32)
+def known_variables(aliases: tuple[str, ...]) -> frozenset[str]:
+    """The names of all variables that are read."""
+    of_databases = {name for alias in aliases for name in variables_of(alias).values()}
+    of_all = {variable.name for variable in GLOBAL_VARIABLES}
+    return frozenset(of_databases | of_all | set(FOREIGN_VARIABLES))

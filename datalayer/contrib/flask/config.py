@@ -16,8 +16,8 @@ from datalayer.settings import Settings
 from datalayer.settings.mongoengine.flat_keys import FLAT_KEYS
 from datalayer.settings.parsing import Given
 from datalayer.settings.sources import gather, read_aliases
-from datalayer.settings.unknown_variables import misspelt, stand_in, variables_of
-from datalayer.settings.variables import GLOBAL_VARIABLES, prefix_of
+from datalayer.settings.unknown_variables import misspelt, stand_in
+from datalayer.settings.variables import GLOBAL_VARIABLES, prefix_of, variables_of
 
 _ALIASES = "DATALAYER_ALIASES"
 

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from datalayer.settings.mongoengine.connect_options import options_of
-from datalayer.settings.variables import prefix_of
+from datalayer.settings.uri.rules import PASSWORD_MECHANISMS
+from datalayer.settings.variables import BUILT_IN_ALIASES, prefix_of
 
-_LOOKED_UP_IN_A_DATABASE = ("DEFAULT", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256")
 _Problem = Callable[[str], None]
 
 
@@ -35,7 +35,7 @@ def variables_of_connects(
         found: list[str] = []
         variables[name] = _uri(arguments, found.append)
         problems.extend(f"{origin}, alias {alias!r}: {problem}" for problem in found)
-        if alias not in ("default", "database1"):
+        if alias not in BUILT_IN_ALIASES:
             further.append(alias)
     if further:
         variables["DATALAYER_ALIASES"] = ",".join(further)
@@ -43,7 +43,10 @@ def variables_of_connects(
 
 
 def with_plain_keys(arguments: Mapping[Any, Any]) -> dict[str, Any]:
-    """The same in small letters and without Flask's prefix; ``None`` counts as not given."""
+    """Keyword arguments by names in small letters, without Flask's prefix ``MONGODB_``.
+
+    ``None`` counts as not given.
+    """
     return {
         str(name).lower().removeprefix("mongodb_"): value
         for name, value in arguments.items()
@@ -98,7 +101,7 @@ def _is_looked_up(options: Mapping[str, str]) -> bool:
     """Whether the driver looks the user up in ``admin`` where no database is told: a URI that
     names one has it look there."""
     mechanism = options.get("authMechanism", "DEFAULT")
-    return "authSource" not in options and mechanism in _LOOKED_UP_IN_A_DATABASE
+    return "authSource" not in options and mechanism in PASSWORD_MECHANISMS
 
 
 def _joined(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from datalayer.settings.uri.options import OPTIONS, is_boolean
+from datalayer.settings.uri.options import OPTIONS, READ_PREFERENCES, is_boolean
 
 PLACE = frozenset(
     {"alias", "db", "host", "is_mock", "mongo_client_class", "name", "password", "port"}
@@ -61,7 +61,6 @@ _ELSE = (
     "what MONGODB_URI can't say goes into Settings(databases=...), given to "
     "DataLayer(settings=...), or has no counterpart"
 )
-_MODES = ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")
 _UUIDS = {
     0: "unspecified", 3: "pythonLegacy", 4: "standard", 5: "javaLegacy", 6: "csharpLegacy",
 }  # fmt: skip
@@ -115,8 +114,8 @@ def _mode(preference: Any) -> str | None:
     """The name of a read preference; ``None`` where it holds more than that."""
     if isinstance(preference, str):
         return preference
-    if isinstance(preference, int) and 0 <= preference < len(_MODES):
-        return _MODES[preference]
+    if isinstance(preference, int) and 0 <= preference < len(READ_PREFERENCES):
+        return READ_PREFERENCES[preference]
     tags, staleness = (getattr(preference, name, None) for name in ("tag_sets", "max_staleness"))
     if tags not in (None, [{}], ({},)) or staleness not in (None, -1):
         return None

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from datalayer.settings.parsing import Given
+from datalayer.settings.value_types import TRUE
 
 FLAT_KEYS = frozenset(
     f"MONGODB_{name}"
@@ -15,8 +16,6 @@ FLAT_KEYS = frozenset(
     )
 )  # fmt: skip
 """The keys that flask-mongoengine took from ``app.config`` directly."""
-
-_TRUE = frozenset({"1", "on", "true", "yes"})
 
 
 def unheeded(found: Mapping[str, Given]) -> Iterator[str]:
@@ -37,7 +36,7 @@ def unheeded(found: Mapping[str, Given]) -> Iterator[str]:
 
 
 def _is_true(given: Given) -> bool:
-    return given.text.strip().lower() in _TRUE
+    return given.text.strip().lower() in TRUE
 
 
 def _says(uri: Given | None, option: str) -> bool:

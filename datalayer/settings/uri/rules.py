@@ -29,6 +29,8 @@ _IMPLIED_BY_INSECURE = (
     "tlsAllowInvalidHostnames",
     "tlsDisableOCSPEndpointCheck",
 )
+PASSWORD_MECHANISMS = ("DEFAULT", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256")
+"""How users log in that a database knows by name and password, the one of ``authSource``."""
 _EXTERNAL = ("GSSAPI", "MONGODB-AWS", "MONGODB-OIDC", "MONGODB-X509")
 
 
@@ -95,8 +97,8 @@ def _credential_problems(facts: _Facts) -> Iterator[str]:
         return
     if not facts.user and mechanism not in ("MONGODB-AWS", "MONGODB-OIDC", "MONGODB-X509"):
         yield f"asks for authMechanism={mechanism}, which needs a user name: user:password@host"
-    needs_password = mechanism in ("DEFAULT", "SCRAM-SHA-1", "SCRAM-SHA-256", "PLAIN")
-    if facts.user and not facts.password and (needs_password or mechanism == "MONGODB-AWS"):
+    needs_password = mechanism in (*PASSWORD_MECHANISMS, "MONGODB-AWS")
+    if facts.user and not facts.password and needs_password:
         yield "has a user name without a password; write user:password@host"
     if facts.password and mechanism in ("MONGODB-X509", "MONGODB-OIDC"):
         yield f"has a password, which authMechanism={mechanism} does not use; remove it"

@@ -21,7 +21,7 @@ class SecretUri(str):
     """A closure: what walks over attributes to show them finds a function."""
 
     def __new__(cls, uri: str) -> SecretUri:
-        """The same again where it is one already."""
+        """``uri`` as it may be shown; itself where it is a ``SecretUri`` already."""
         if isinstance(uri, SecretUri):
             return uri
         self = super().__new__(cls, redact(uri))

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
 from datalayer.settings.uri.hosts import is_loopback, read_hosts
 from datalayer.settings.uri.options import SECRET_OPTIONS, read_options
-from datalayer.settings.uri.rules import check_together
+from datalayer.settings.uri.rules import PASSWORD_MECHANISMS, check_together
 from datalayer.settings.variables import DATABASE_VARIABLES
 
 Kind = Literal["mongodb", "embedded", "mongomock"]
@@ -80,7 +80,7 @@ class ParsedUri:
         return self.user_info == HIDDEN or any(value == HIDDEN for _, value in self.options)
 
     def without_secrets(self) -> ParsedUri:
-        """The same with what must not be shown replaced."""
+        """The URI with ``***`` in the place of credentials and secret options."""
         return replace(
             self,
             user_info=HIDDEN if self.user_info else "",
@@ -112,7 +112,7 @@ def redact(text: str) -> str:
 
 
 def with_database(uri: ParsedUri, name: str) -> ParsedUri:
-    """The same server and credentials with another database.
+    """A URI of another database on the server of ``uri``, with its credentials.
 
     Users are looked up in ``authSource``, which is the URI's database unless it says otherwise,
     so that is written out. Not for ``mongodb+srv``: there the DNS record may hold it. Options
@@ -126,12 +126,7 @@ def with_database(uri: ParsedUri, name: str) -> ParsedUri:
     options = tuple(option for option, _ in kept)
     query = _separator(uri).join(text for _, text in kept)
     named = dict(options)
-    looked_up = named.get("authMechanism", "DEFAULT") in (
-        "DEFAULT",
-        "PLAIN",
-        "SCRAM-SHA-1",
-        "SCRAM-SHA-256",
-    )
+    looked_up = named.get("authMechanism", "DEFAULT") in PASSWORD_MECHANISMS
     if uri.user_info and looked_up and "authSource" not in named and not uri.srv:
         source = f"authSource={quote(uri.database, safe='')}"
         query = f"{query}{_separator(uri)}{source}" if query else source
