@@ -10,7 +10,7 @@ from datalayer.settings.database_settings import DatabaseSettings, contradiction
 from datalayer.settings.uri.rules import turned_off_checks, uses_tls
 from datalayer.settings.uri.uri import ParsedUri, parse, redact
 from datalayer.settings.value_types import Value, as_text
-from datalayer.settings.variables import DATABASE_VARIABLES, Variable
+from datalayer.settings.variables import DATABASE_VARIABLES, ApplicationFields, Variable
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ class Plan:
     """By field."""
     names: Mapping[str, str]
     """What messages call each field: its variable, or the alias and the field."""
-    profile: str = "web"
-    require_tls: bool = False
+    application: ApplicationFields
 
 
 def build(plan: Plan, findings: Findings) -> DatabaseSettings | None:
@@ -63,7 +62,7 @@ def build(plan: Plan, findings: Findings) -> DatabaseSettings | None:
     for variable in DATABASE_VARIABLES:
         if variable.field != "uri":
             given = plan.given.get(variable.field)
-            default = variable.default_for(plan.alias, plan.profile)
+            default = variable.default_for(plan.alias, plan.application.profile)
             name = plan.names[variable.field]
             values[variable.field] = read_given(variable, name, given, default, findings)
     if uri is None or len(findings.problems) > before:
@@ -72,7 +71,7 @@ def build(plan: Plan, findings: Findings) -> DatabaseSettings | None:
     findings.warnings.extend(_overruled(plan, uri, values, final))
     findings.problems.extend(contradictions(final, uri, plan.names))
     if plan.given["uri"].source != "default":  # else it is MONGODB_URI's server, checked there
-        check_transport(uri, plan.names["uri"], plan.require_tls, findings)
+        check_transport(uri, plan.names["uri"], plan.application.require_tls, findings)
     if len(findings.problems) > before:
         return None
     findings.rows.extend(_rows(plan, uri, final))

@@ -52,15 +52,15 @@ class RecorderSettings(RecorderFields):
         return self.spool_max_megabytes * 1024 * 1024
 
 
-def recorder_settings(values: Mapping[str, Any], problems: list[str]) -> RecorderSettings | None:
-    """The settings from ``values`` by field; ``None`` after adding to the problems."""
+def recorder_settings(values: Mapping[str, Any], problems: list[str]) -> RecorderSettings:
+    """The settings from ``values`` by field; the defaults after adding to the problems."""
     if values["policy"] == "spool" and values["spool_directory"] is None:
         problems.append(
             "DATALAYER_RECORDER_SPOOL_DIRECTORY is not set, and DATALAYER_RECORDER_POLICY=spool "
             "needs it; for example DATALAYER_RECORDER_SPOOL_DIRECTORY=/var/lib/app/spool"
         )
-        return None
-    if values["policy"] == "spool" and sys.platform == "win32":
+    elif values["policy"] == "spool" and sys.platform == "win32":
         problems.append(f"DATALAYER_RECORDER_POLICY: {_NO_SPOOL}")
-        return None
-    return RecorderSettings(**values)
+    else:
+        return RecorderSettings(**values)
+    return RecorderSettings()

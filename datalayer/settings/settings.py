@@ -58,7 +58,7 @@ class Settings(Mapping[str, DatabaseSettings]):
     recorder: RecorderSettings
     """How ``datalayer.recorder`` keeps and sends events."""
     warnings: tuple[str, ...] = field(compare=False)
-    """What works and should be changed: insecure transport, a URI that overrules a variable."""
+    """What works and should be changed, such as a connection without TLS to another machine."""
     rows: tuple[Row, ...] = field(compare=False)
     """Every setting with its value and its source, secrets hidden."""
 
@@ -78,11 +78,11 @@ class Settings(Mapping[str, DatabaseSettings]):
             raise ConfigurationError("databases must be a dict of aliases with their URIs")
         if not databases:
             findings.problems.append("databases is empty; give at least one alias with its URI")
-        built = {}
-        for alias, value in databases.items():
-            one = _from_code(alias, value, profile, require_tls, findings)
-            if one is not None:
-                built[alias] = one
+        application = ApplicationFields(profile=profile, require_tls=require_tls)
+        built = {
+            alias: _from_code(alias, value, application, findings)
+            for alias, value in databases.items()
+        }
         self._fill(built, recorder or RecorderSettings(), findings)
 
     @classmethod
@@ -117,20 +117,18 @@ class Settings(Mapping[str, DatabaseSettings]):
                 uri = _default_uri(alias, found, aliases, findings, alone=only is not None)
                 if uri is not None:
                     given["uri"] = Given(uri, "default")
-            plan = Plan(alias, given, names, application.profile, application.require_tls)
-            one = build(plan, findings)
-            if one is not None:
-                built[alias] = one
+            built[alias] = build(Plan(alias, given, names, application), findings)
         settings = object.__new__(cls)
-        settings._fill(built, recorder or RecorderSettings(), findings)
+        settings._fill(built, recorder, findings)
         return settings
 
     def _fill(
         self,
-        databases: Mapping[str, DatabaseSettings],
+        databases: Mapping[str, DatabaseSettings | None],
         recorder: RecorderSettings,
         findings: Findings,
     ) -> None:
+        # A database is None where its problems are among the findings.
         if findings.problems:
             raise ConfigurationError(dict.fromkeys(findings.problems))
         self.__dict__.update(
@@ -178,7 +176,7 @@ def _restore(
 
 def _read_globals(
     found: Mapping[str, Given], findings: Findings
-) -> tuple[ApplicationFields, tuple[str, ...], RecorderSettings | None]:
+) -> tuple[ApplicationFields, tuple[str, ...], RecorderSettings]:
     """What holds for all databases, the aliases, and the recorder's settings."""
     named = found.get("DATALAYER_ALIASES")
     further = read_aliases(named.text if named else "", findings.problems)
@@ -228,11 +226,7 @@ def _default_uri(
 
 
 def _from_code(
-    alias: str,
-    value: object,
-    profile: str,
-    require_tls: bool,
-    findings: Findings,
+    alias: str, value: object, application: ApplicationFields, findings: Findings
 ) -> DatabaseSettings | None:
     if not isinstance(alias, str) or not _ALIAS.fullmatch(alias):
         findings.problems.append(
@@ -242,7 +236,7 @@ def _from_code(
         return None
     names = {name: f"{alias}.{name}" for name in _FIELDS}
     if isinstance(value, DatabaseSettings):
-        return _ready_made(alias, value, names, require_tls, findings)
+        return _ready_made(alias, value, names, application, findings)
     if isinstance(value, str):
         value = {"uri": value}
     elif not isinstance(value, Mapping):
@@ -262,20 +256,20 @@ def _from_code(
         for name, each in value.items()
         if name in _FIELDS and each is not None
     }
-    return build(Plan(alias, given, names, profile, require_tls), findings)
+    return build(Plan(alias, given, names, application), findings)
 
 
 def _ready_made(
     alias: str,
     value: DatabaseSettings,
     names: Mapping[str, str],
-    require_tls: bool,
+    application: ApplicationFields,
     findings: Findings,
 ) -> DatabaseSettings | None:
     if value.alias != alias:
         findings.problems.append(f"{alias} is given the settings of the alias {value.alias}")
         return None
-    check_transport(value._parsed, names["uri"], require_tls, findings)
+    check_transport(value._parsed, names["uri"], application.require_tls, findings)
     for name in _FIELDS:
         text = value.redacted_uri if name == "uri" else as_text(getattr(value, name))
         findings.rows.append(Row(alias, names[name], text, "code"))

@@ -40,9 +40,8 @@ def gather(
     )
     if file is not None and findings is not None:
         named = found.get("DATALAYER_ALIASES")
-        known = known_variables(
-            (*BUILT_IN_ALIASES, *read_aliases(named.text if named else "", []))
-        )
+        further = read_aliases(named.text if named else "", [])
+        known = known_variables((*BUILT_IN_ALIASES, *further))
         findings.problems.extend(file.problems(known))
         findings.warnings.extend(file.warnings(known))
     return found

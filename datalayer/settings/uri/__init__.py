@@ -1,2 +1,7 @@
 """A MongoDB URI: read without asking any server, checked by the driver's rules, and shown without
-its secrets."""
+its secrets.
+
+- `uri`: its parts, and what is wrong with it. `hosts`: its hosts, and which are this machine.
+- `options`: which options there are. `rules`: which contradict each other, and which mean TLS.
+- `secret_uri`: a URI that is shown without its secrets.
+"""
