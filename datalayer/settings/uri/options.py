@@ -28,6 +28,7 @@ _MECHANISMS = (
     "SCRAM-SHA-1",
     "SCRAM-SHA-256",
 )
+_COMPRESSORS = ("snappy", "zlib", "zstd")
 _PROPERTIES = (
     "AWS_SESSION_TOKEN",
     "CANONICALIZE_HOST_NAME",
@@ -37,13 +38,6 @@ _PROPERTIES = (
     "SERVICE_REALM",
     "TOKEN_RESOURCE",
 )
-
-
-def _some_of(*choices: str) -> ValueType:
-    return matching(
-        "some of " + ", ".join(choices) + ", separated by commas",
-        lambda value: all(part in choices for part in value.split(",")),
-    )
 
 
 def _is_tag_set(value: str) -> bool:
@@ -98,7 +92,10 @@ OPTIONS: Mapping[str, ValueType] = {
         _are_properties,
     ),
     "authSource": _TEXT,
-    "compressors": _some_of("snappy", "zlib", "zstd"),
+    "compressors": matching(
+        "some of " + ", ".join(_COMPRESSORS) + ", separated by commas",
+        lambda value: all(part in _COMPRESSORS for part in value.split(",")),
+    ),
     "connect": _BOOLEAN,
     "datetime_conversion": one_of("DATETIME", "DATETIME_CLAMP", "DATETIME_MS", "DATETIME_AUTO"),
     "directConnection": _BOOLEAN,

@@ -84,7 +84,9 @@ class ParsedUri:
         return replace(
             self,
             user_info=HIDDEN if self.user_info else "",
-            options=tuple(_without_secret(option) for option in self.options),
+            options=tuple(
+                (name, HIDDEN if name in SECRET_OPTIONS else value) for name, value in self.options
+            ),
             query=redact(self.query),
         )
 
@@ -92,11 +94,6 @@ class ParsedUri:
     def leaves_this_machine(self) -> bool:
         """Whether any host is something else than loopback or a socket."""
         return not all(is_loopback(host) for host in self.hosts)
-
-
-def _without_secret(option: tuple[str, str]) -> tuple[str, str]:
-    name, value = option
-    return name, HIDDEN if name in SECRET_OPTIONS else value
 
 
 def redact(text: str) -> str:
