@@ -43,8 +43,8 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is known of one database before it is built."""
+class GivenDatabase:
+    """What is given for one database, before it is checked."""
 
     alias: str
     given: Mapping[str, Given]
@@ -54,28 +54,28 @@ class Plan:
     application: ApplicationFields
 
 
-def build(plan: Plan, findings: Findings) -> DatabaseSettings | None:
+def build_database(database: GivenDatabase, findings: Findings) -> DatabaseSettings | None:
     """The settings of one database; ``None`` after adding to the problems."""
     before = len(findings.problems)
-    uri = _read_uri(plan, findings)
+    uri = _read_uri(database, findings)
     values: dict[str, Any] = {}
     for variable in DATABASE_VARIABLES:
         if variable.field != "uri":
-            given = plan.given.get(variable.field)
-            default = variable.default_for(plan.alias, plan.application.profile)
-            name = plan.names[variable.field]
+            given = database.given.get(variable.field)
+            default = variable.default_for(database.alias, database.application.profile)
+            name = database.names[variable.field]
             values[variable.field] = read_given(variable, name, given, default, findings)
     if uri is None or len(findings.problems) > before:
         return None
-    final = _fit_minimum(plan, uri, with_uri_options(values, uri))
-    findings.warnings.extend(_overruled(plan, uri, values, final))
-    findings.problems.extend(contradictions(final, uri, plan.names))
-    if plan.given["uri"].source != "default":  # else it is MONGODB_URI's server, checked there
-        check_transport(uri, plan.names["uri"], plan.application.require_tls, findings)
+    final = _fit_minimum(database, uri, with_uri_options(values, uri))
+    findings.warnings.extend(_overruled(database, uri, values, final))
+    findings.problems.extend(contradictions(final, uri, database.names))
+    if database.given["uri"].source != "default":  # else it is MONGODB_URI's server, checked there
+        check_transport(uri, database.names["uri"], database.application.require_tls, findings)
     if len(findings.problems) > before:
         return None
-    findings.rows.extend(_rows(plan, uri, final))
-    return DatabaseSettings(alias=plan.alias, uri=uri.text, **final)
+    findings.rows.extend(_rows(database, uri, final))
+    return DatabaseSettings(alias=database.alias, uri=uri.text, **final)
 
 
 def read_given(
@@ -96,8 +96,8 @@ def read_given(
         return default
 
 
-def _read_uri(plan: Plan, findings: Findings) -> ParsedUri | None:
-    given, name = plan.given.get("uri"), plan.names["uri"]
+def _read_uri(database: GivenDatabase, findings: Findings) -> ParsedUri | None:
+    given, name = database.given.get("uri"), database.names["uri"]
     variable = DATABASE_VARIABLES[0]
     if given is None:
         return None
@@ -109,24 +109,26 @@ def _read_uri(plan: Plan, findings: Findings) -> ParsedUri | None:
     return uri
 
 
-def _fit_minimum(plan: Plan, uri: ParsedUri, values: dict[str, Any]) -> dict[str, Any]:
+def _fit_minimum(
+    database: GivenDatabase, uri: ParsedUri, values: dict[str, Any]
+) -> dict[str, Any]:
     """Where only the maximum was chosen, the default minimum follows it down."""
-    chosen = "min_pool_size" in plan.given or "minPoolSize" in dict(uri.options)
+    chosen = "min_pool_size" in database.given or "minPoolSize" in dict(uri.options)
     if not chosen:
         values["min_pool_size"] = min(values["min_pool_size"], values["max_pool_size"])
     return values
 
 
 def _overruled(
-    plan: Plan, uri: ParsedUri, values: Mapping[str, Any], final: Mapping[str, Any]
+    database: GivenDatabase, uri: ParsedUri, values: Mapping[str, Any], final: Mapping[str, Any]
 ) -> Iterator[str]:
     chosen = dict(uri.options)
     for variable in DATABASE_VARIABLES:
         name = variable.field
-        if variable.option in chosen and name in plan.given and values[name] != final[name]:
+        if variable.option in chosen and name in database.given and values[name] != final[name]:
             yield (
-                f"{plan.names['uri']} sets {variable.option} to another value than "
-                f"{plan.names[name]}; the URI's is used, remove one of them"
+                f"{database.names['uri']} sets {variable.option} to another value than "
+                f"{database.names[name]}; the URI's is used, remove one of them"
             )
 
 
@@ -150,13 +152,13 @@ def check_transport(uri: ParsedUri, name: str, require_tls: bool, findings: Find
         findings.warnings.extend(found)
 
 
-def _rows(plan: Plan, uri: ParsedUri, values: Mapping[str, Any]) -> Iterator[Row]:
+def _rows(database: GivenDatabase, uri: ParsedUri, values: Mapping[str, Any]) -> Iterator[Row]:
     chosen = dict(uri.options)
     for variable in DATABASE_VARIABLES:
         name = variable.field
-        given = plan.given.get(name)
+        given = database.given.get(name)
         source = given.source if given is not None else "default"
         if variable.option in chosen:
             source = "URI"
         text = redact(uri.text) if name == "uri" else as_text(values[name])
-        yield Row(plan.alias, plan.names[name], text, source)
+        yield Row(database.alias, database.names[name], text, source)

@@ -14,9 +14,9 @@ from datalayer.settings.database_settings import DatabaseSettings
 from datalayer.settings.parsing import (
     Findings,
     Given,
-    Plan,
+    GivenDatabase,
     Row,
-    build,
+    build_database,
     check_transport,
     read_given,
 )
@@ -117,7 +117,9 @@ class Settings(Mapping[str, DatabaseSettings]):
                 uri = _default_uri(alias, found, aliases, findings, alone=only is not None)
                 if uri is not None:
                     given["uri"] = Given(uri, "default")
-            built[alias] = build(Plan(alias, given, names, application), findings)
+            built[alias] = build_database(
+                GivenDatabase(alias, given, names, application), findings
+            )
         settings = object.__new__(cls)
         settings._fill(built, recorder, findings)
         return settings
@@ -256,7 +258,7 @@ def _from_code(
         for name, each in value.items()
         if name in _FIELDS and each is not None
     }
-    return build(Plan(alias, given, names, application), findings)
+    return build_database(GivenDatabase(alias, given, names, application), findings)
 
 
 def _ready_made(
