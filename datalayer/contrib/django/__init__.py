@@ -14,7 +14,8 @@ except ImportError as exc:
         'datalayer.contrib.django needs Django: pip install "mongoengine-datalayer[django]"'
     ) from exc
 
-from datalayer.contrib.django.configuration import read_settings
-from datalayer.contrib.django.connecting import connect, needs_no_database
+from datalayer.contrib.connecting import needs_no_database
+from datalayer.contrib.django.connecting import connect
+from datalayer.contrib.django.settings import read_settings
 
 __all__ = ["connect", "needs_no_database", "read_settings"]

@@ -10,8 +10,8 @@ from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.checks import register as register_check
 from django.utils.module_loading import import_string
 
-from datalayer.contrib.django.configuration import read_settings, status_token
 from datalayer.contrib.django.middleware import CausalReadsMiddleware, ConnectMiddleware
+from datalayer.contrib.django.settings import read_settings, status_token
 from datalayer.doctor import Finding, examine
 from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings

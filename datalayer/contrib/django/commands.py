@@ -13,7 +13,7 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from datalayer import cli
-from datalayer.contrib.django.configuration import read_settings
+from datalayer.contrib.django.settings import read_settings
 
 
 class DataLayerCommand(BaseCommand):

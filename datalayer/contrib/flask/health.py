@@ -8,7 +8,8 @@ from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 
 from datalayer import db
-from datalayer.contrib.flask.extension import NAME, DataLayer, needs_no_database
+from datalayer.contrib.connecting import needs_no_database
+from datalayer.contrib.flask.extension import NAME, DataLayer
 from datalayer.web import Endpoints, alive, is_temporary
 
 _TOKEN = "DATALAYER_STATUS_TOKEN"  # noqa: S105 - a variable's name

@@ -20,8 +20,8 @@ except ImportError as exc:
         'pip install "mongoengine-datalayer[prometheus]"'
     ) from exc
 
-from datalayer.contrib.prometheus.families import DataLayerCollector
-from datalayer.contrib.prometheus.publishing import Publisher, is_multi_process
+from datalayer.contrib.prometheus.collector import DataLayerCollector
+from datalayer.contrib.prometheus.multiprocess import Publisher, is_multi_process
 
 __all__ = ["DataLayerCollector", "register", "unregister"]
 

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from datalayer.connections.registry import registry
-from datalayer.contrib.prometheus.readings import (
+from datalayer.contrib.prometheus.metrics import (
     METRICS,
     Metric,
     Reading,

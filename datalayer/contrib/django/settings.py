@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
-from datalayer.contrib.django.concealing import concealed
+from datalayer.contrib.django.redaction import concealed
 from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets
 from datalayer.settings import Settings
