@@ -9,7 +9,7 @@ from __future__ import annotations
 from datalayer.web.answer import Answer
 from datalayer.web.authorisation import REMEMBERED_SECONDS, Guard
 from datalayer.web.endpoints import Endpoints, alive
-from datalayer.web.failures import (
+from datalayer.web.temporary_errors import (
     RETRY_AFTER_SECONDS,
     TEMPORARY_ERRORS,
     is_temporary,

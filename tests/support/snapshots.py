@@ -9,8 +9,8 @@ from datalayer.monitoring import Bucket, Failure, SlowCommand
 from datalayer.web.snapshot import Figures, Snapshot
 from datalayer.web.transfers_and_outbox import Transfer, Work
 from datalayer.web.workers import Workers
+from datalayer.web.workers.aggregation import Ended, Unreadable
 from datalayer.web.workers.report import COUNTED, Database, Report
-from datalayer.web.workers.sums import Ended, Unreadable
 
 __all__ = [
     "changed",

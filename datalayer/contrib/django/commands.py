@@ -50,6 +50,16 @@ class DataLayerCommand(BaseCommand):
             raise CommandError(f"{name} ended with exit code {code}", returncode=code)
 
 
+def command(word: str, help_text: str) -> type[DataLayerCommand]:
+    """The management command for ``datalayer WORD``, with the project's settings."""
+
+    class Command(DataLayerCommand):
+        help = help_text
+        words = (word,)
+
+    return Command
+
+
 def _parse(
     parser: CommandParser,
     args: Sequence[str] | None = None,

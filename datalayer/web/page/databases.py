@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from datalayer.monitoring import Bucket, Failure, SlowCommand
+from datalayer.web.page.components import card, facts, state, table
+from datalayer.web.page.formatting import duration, moment, number, plural, tone_of
 from datalayer.web.page.markup import Content, Markup, element, joined
-from datalayer.web.page.parts import card, facts, state, table
 from datalayer.web.page.plots import bar, distribution, pool_bar
-from datalayer.web.page.wording import duration, moment, number, plural, tone_of
 from datalayer.web.snapshot import Figures
 
 Entry = Mapping[str, Any]

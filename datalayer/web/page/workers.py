@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from datalayer.web.page.components import card, state, table
+from datalayer.web.page.formatting import moment, number, plural, seconds
 from datalayer.web.page.markup import Content, Markup, element, joined
-from datalayer.web.page.parts import card, state, table
-from datalayer.web.page.wording import moment, number, plural, seconds
 from datalayer.web.snapshot import Snapshot
 from datalayer.web.workers import Report, Workers
 

@@ -6,8 +6,8 @@ its own. Whichever worker is asked for the status page reads the others' files.
 
 from __future__ import annotations
 
+from datalayer.web.workers.aggregation import Together, Workers
 from datalayer.web.workers.publishing import publisher
 from datalayer.web.workers.report import Report
-from datalayer.web.workers.sums import Together, Workers
 
 __all__ = ["Report", "Together", "Workers", "publisher"]

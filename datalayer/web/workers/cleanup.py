@@ -6,9 +6,9 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from datalayer.web.workers.aggregation import Ended, Unreadable, Workers
 from datalayer.web.workers.files import ENDED, Found, WorkerFiles
 from datalayer.web.workers.report import Report
-from datalayer.web.workers.sums import Ended, Unreadable, Workers
 
 KEY_LENGTH = 16
 _NAME = re.compile(f"[0-9a-f]{{{KEY_LENGTH}}}")

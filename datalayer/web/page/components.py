@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from datalayer.web.page.formatting import Tone
 from datalayer.web.page.markup import Content, Markup, element
 from datalayer.web.page.plots import icon
-from datalayer.web.page.wording import Tone
 
 
 def card(key: str, title: Content, *contents: Content) -> Markup:

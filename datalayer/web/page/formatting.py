@@ -1,4 +1,5 @@
-"""How figures are written, and which words and tones stand for which state."""
+"""How numbers, durations, sizes and points in time are written on the page, and the tone of a
+database's state."""
 
 from __future__ import annotations
 
@@ -6,10 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
+from datalayer.health import Grade, grade_of
 from datalayer.web.page.markup import Markup, element
 
 NOTHING = "—"
 Tone: TypeAlias = Literal["good", "warn", "bad", "quiet"]
+TONES: Mapping[Grade, Tone] = {"pass": "good", "warn": "warn", "fail": "bad"}
 
 _UNITS_MS = ((3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms"), (0.001, "µs"))
 
@@ -70,6 +73,4 @@ def moment(iso: str | None, form: str = "%Y-%m-%d %H:%M:%S UTC") -> Markup:
 
 def tone_of(entry: Mapping[str, Any]) -> Tone:
     """How bad a database's state is."""
-    if entry["connected"]:
-        return "warn" if entry["state"] == "degraded" or entry["last_error"] else "good"
-    return "bad" if entry["required"] else "warn"
+    return TONES[grade_of(entry)]
