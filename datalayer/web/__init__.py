@@ -2,6 +2,10 @@
 
 The integrations in ``datalayer.contrib`` are thin: they take the request apart, ask
 ``Endpoints``, and give its ``Answer`` back in their framework's way.
+
+``endpoints`` has the paths, ``authorisation`` says who sees details, ``temporary_errors`` what is
+answered with 503. ``health_json`` is readiness; the status is a ``snapshot`` (with
+``transfers_and_outbox``, and ``workers`` for those of other processes) that ``page`` shows.
 """
 
 from __future__ import annotations

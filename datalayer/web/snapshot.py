@@ -12,7 +12,7 @@ from typing import Any
 import datalayer
 from datalayer import recorder
 from datalayer.connections.registry import registry
-from datalayer.monitoring import Bucket, Failure, SlowCommand
+from datalayer.monitoring import Bucket, Failure, SlowCommand, percentile_ms
 from datalayer.web.transfers_and_outbox import Work, work_in
 from datalayer.web.workers import Together, Workers, publisher
 
@@ -57,7 +57,7 @@ class Snapshot:
         return asdict(self) | {"together": together}
 
     def of_all_workers(self) -> Snapshot:
-        """The same with the sums of all workers in the place of this process's figures."""
+        """This snapshot with the sums of all workers in the place of this process's figures."""
         if not self.workers.are_several:
             return self
         sums = {alias: self.workers.together(alias) for alias in self.databases}
@@ -93,8 +93,8 @@ def take_snapshot(status: Mapping[str, Mapping[str, Any]], timeout_seconds: floa
 
 
 def _with(entry: Mapping[str, Any], sums: Together) -> dict[str, Any]:
-    p50, p95, p99 = sums.percentiles_ms(0.5, 0.95, 0.99)
-    wait_p50, wait_p99 = sums.checkout_percentiles_ms(0.5, 0.99)
+    p50, p95, p99 = (percentile_ms(sums.commands, share) for share in (0.5, 0.95, 0.99))
+    wait_p50, wait_p99 = (percentile_ms(sums.checkouts, share) for share in (0.5, 0.99))
     numbers = {**sums.counts, **sums.gauges}
     pool = {name: numbers.get(name, value) for name, value in entry["pool"].items()}
     commands = {name: numbers.get(name, value) for name, value in entry["commands"].items()}

@@ -50,14 +50,9 @@ class DataLayerCommand(BaseCommand):
             raise CommandError(f"{name} ended with exit code {code}", returncode=code)
 
 
-def command(word: str, help_text: str) -> type[DataLayerCommand]:
-    """The management command for ``datalayer WORD``, with the project's settings."""
-
-    class Command(DataLayerCommand):
-        help = help_text
-        words = (word,)
-
-    return Command
+def command(help_text: str, *words: str) -> type[DataLayerCommand]:
+    """The management command that is ``datalayer WORDS``, with the project's settings."""
+    return type("Command", (DataLayerCommand,), {"help": help_text, "words": words})
 
 
 def _parse(

@@ -10,6 +10,11 @@ wants of them.
         app = Flask(__name__)
         datalayer.init_app(app)
         return app
+
+``extension`` connects around requests, ``settings`` reads ``app.config`` (``mongodb_settings``
+what Flask-MongoEngine had there), ``error_handlers`` answers 503, ``health`` has the endpoints,
+``authorisation_cache`` remembers who may see them, ``command`` is ``flask datalayer``, and
+``sessions`` is for session interfaces of other extensions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Temporary failures of a database as ``503 Service Unavailable``."""
+"""Flask's error handlers for temporary failures of a database: ``503 Service Unavailable``."""
 
 from __future__ import annotations
 

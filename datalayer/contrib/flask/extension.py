@@ -1,4 +1,4 @@
-"""The extension: connects when an application begins to serve, and what goes on around each
+"""The extension ``DataLayer``: connects an application's databases, and puts a session around each
 request."""
 
 from __future__ import annotations
@@ -138,9 +138,9 @@ class DataLayer:
             self._accepted[app] = present
 
     def connect_on_request(self, app: Flask) -> None:
-        """What each request does that may ask a database; for what goes before all of it.
+        """``connect_now``, unless ``connect`` is ``"never"`` or the application is connected.
 
-        Raises what ``connect_now`` raises.
+        Each request does so that may need a database; for code that runs before all of it.
         """
         if self._connect != "never" and not self._is_connected(app):
             self.connect_now(app)

@@ -5,6 +5,8 @@
     prometheus.register()
 
 They are exposed with the application's other metrics, in whichever way it exposes those.
+``metrics`` names each and reads it; ``collector`` exposes those of one process, ``multiprocess``
+writes those of several.
 """
 
 from __future__ import annotations

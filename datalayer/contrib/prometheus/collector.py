@@ -1,4 +1,5 @@
-"""Readings in the form in which prometheus_client exposes them."""
+"""The collector that prometheus_client asks for the figures of one process, and how readings
+become its metric families."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces that several sections are made of."""
+"""What several sections are made of: cards, tables, figures with names, states."""
 
 from __future__ import annotations
 

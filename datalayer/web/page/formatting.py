@@ -18,7 +18,7 @@ _UNITS_MS = ((3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms"), (0.001, 
 
 
 def duration(milliseconds: float | None) -> str:
-    """In the unit that fits, with two digits at least where they are known: ``4.2 ms``."""
+    """``4.2 ms``: in the unit that fits, with two digits at least where they are known."""
     if milliseconds is None:
         return NOTHING
     for unit_ms, unit in _UNITS_MS:
@@ -33,17 +33,17 @@ def duration(milliseconds: float | None) -> str:
 
 
 def seconds(amount: float | None) -> str:
-    """``duration`` of seconds."""
+    """A duration that is known in seconds, as ``duration`` writes it."""
     return duration(None if amount is None else amount * 1000)
 
 
 def number(amount: float | None) -> str:
-    """With a comma at each thousand."""
+    """``1,234``: without decimals, and with a comma at each thousand."""
     return NOTHING if amount is None else f"{amount:,.0f}"
 
 
 def compact(amount: float) -> str:
-    """Short, for an axis: ``1.5k``."""
+    """``1.5k``: short, for an axis."""
     for unit, letter in ((1_000_000_000, "G"), (1_000_000, "M"), (1000, "k")):
         if amount >= unit:
             return f"{amount / unit:g}{letter}"
@@ -51,7 +51,7 @@ def compact(amount: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes, in the unit that fits."""
+    """``1.5 MB``: bytes in the unit that fits."""
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= unit:
             return f"{count / unit:.1f} {name}"

@@ -1,4 +1,4 @@
-"""The whole document: head, verdict, and the sections in their order."""
+"""The whole page: head, verdict, and the sections in their order."""
 
 from __future__ import annotations
 

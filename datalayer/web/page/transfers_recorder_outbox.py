@@ -1,4 +1,4 @@
-"""What is on its way between databases: transfers, the recorder's events, the outbox."""
+"""The page's sections on what is on its way: transfers, the recorder's events, the outbox."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def workers(snapshot: Snapshot) -> Markup | None:
 
 
 def scope(snapshot: Snapshot) -> str:
-    """Of whom the figures are."""
+    """One sentence that says whose figures the page shows: all workers', or this process's."""
     if snapshot.workers.are_several:
         living = plural(len(snapshot.workers.living), "worker", "workers")
         return (

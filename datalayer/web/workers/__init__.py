@@ -2,6 +2,9 @@
 
 Each process that answers with ``Endpoints`` writes a small file every few seconds, in a thread of
 its own. Whichever worker is asked for the status page reads the others' files.
+
+``report`` is what a worker tells, ``publishing`` the thread that writes it, ``files`` the
+directory; ``aggregation`` adds up, and ``cleanup`` removes files of workers that have ended.
 """
 
 from __future__ import annotations

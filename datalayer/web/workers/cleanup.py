@@ -1,4 +1,5 @@
-"""What is done with the files of workers that have ended, and what is read of all of them."""
+"""Who counts and removes the files of workers that have ended, when a worker starts, writes or
+ends; and what all the files tell together."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ class Publisher:
 
 
 def application_key(cwd: str, settings: Mapping[str, DatabaseSettings]) -> str:
-    """The same for all workers of an application, and another one for another application: by
+    """What the workers of one application have in common, and those of others have not: made of
     its directory and its first database."""
     first = settings.get(DEFAULT_ALIAS) or settings[min(settings)]
     told = "\n".join((cwd, first.redacted_uri, first.database))

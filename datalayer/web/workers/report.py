@@ -37,7 +37,7 @@ class Database:
     counts: Numbers
     """By the names of ``COUNTED``."""
     gauges: Numbers
-    """Of the pool."""
+    """How the pool is now, by the names that ``status()`` has for it."""
     commands: tuple[Bucket, ...] = ()
     checkouts: tuple[Bucket, ...] = ()
     failures: tuple[Failure, ...] = ()
@@ -57,12 +57,16 @@ class Report:
     recorder_gauges: Numbers = field(default_factory=dict)
 
     def encoded(self) -> bytes:
-        """As it stands in the file."""
+        """JSON, which ``decoded`` reads back."""
         return json.dumps({"format": _FORMAT, **asdict(self)}, separators=(",", ":")).encode()
 
     @classmethod
     def decoded(cls, data: bytes) -> Report:
-        """Raises ``ValueError`` for what ``encoded`` can't have made."""
+        """The report that ``encoded`` wrote.
+
+        Raises:
+            ValueError: for anything else.
+        """
         try:
             found = json.loads(data)
             if found["format"] != _FORMAT:
@@ -175,7 +179,8 @@ def _buckets(found: Any) -> tuple[Bucket, ...]:
 
 
 def numbers(found: Any, names: Iterable[str] | None = None) -> dict[str, float]:
-    """Checked ones, by name. Raises ``ValueError`` for others."""
+    """The numbers of these names in ``found`` (default: of all). Raises ``ValueError`` where one
+    is none."""
     wanted = found.keys() if names is None else names
     return {_text(name): _number(found[name]) for name in wanted}
 

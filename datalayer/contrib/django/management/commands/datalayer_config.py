@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from datalayer.contrib.django.commands import command
 
-Command = command("config", "Shows every setting with its value, and where that comes from.")
+Command = command("Shows every setting with its value, and where that comes from.", "config")

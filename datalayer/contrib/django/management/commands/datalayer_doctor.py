@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from datalayer.contrib.django.commands import command
 
-Command = command("doctor", "Looks for what commonly goes wrong, and says what to do.")
+Command = command("Looks for what commonly goes wrong, and says what to do.", "doctor")

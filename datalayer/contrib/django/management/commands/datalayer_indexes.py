@@ -5,5 +5,5 @@ from __future__ import annotations
 from datalayer.contrib.django.commands import command
 
 Command = command(
-    "indexes", "Compares the models' indexes with the servers', and brings them in line."
+    "Compares the models' indexes with the servers', and brings them in line.", "indexes"
 )

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from datalayer.contrib.django.commands import command
 
-Command = command("outbox", "Delivers documents that transactions left for other databases.")
+Command = command("Delivers documents that transactions left for other databases.", "outbox")

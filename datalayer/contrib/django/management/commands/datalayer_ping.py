@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from datalayer.contrib.django.commands import command
 
-Command = command("ping", "Tells how many milliseconds each database takes to answer.")
+Command = command("Tells how many milliseconds each database takes to answer.", "ping")

@@ -5,5 +5,5 @@ from __future__ import annotations
 from datalayer.contrib.django.commands import command
 
 Command = command(
-    "shard", "Compares the models' shard keys with the collections', and shards them."
+    "Compares the models' shard keys with the collections', and shards them.", "shard"
 )

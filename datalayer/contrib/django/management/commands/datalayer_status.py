@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from datalayer.contrib.django.commands import command
 
-Command = command("status", "Connects, and shows how each database is doing.")
+Command = command("Connects, and shows how each database is doing.", "status")

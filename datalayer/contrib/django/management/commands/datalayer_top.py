@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from datalayer.contrib.django.commands import command
 
-Command = command("top", "A live view of pools, connections and running operations.")
+Command = command("A live view of pools, connections and running operations.", "top")

@@ -5,5 +5,5 @@ from __future__ import annotations
 from datalayer.contrib.django.commands import command
 
 Command = command(
-    "transfer", "Plans, runs, verifies and takes back moves of documents between databases."
+    "Plans, runs, verifies and takes back moves of documents between databases.", "transfer"
 )
