@@ -22,9 +22,9 @@ from datalayer.web.page.log_scale import LogScale, columns, round_top
 from datalayer.web.page.markup import Markup, element, joined
 from datalayer.web.page.plots import bar, distribution, pool_bar
 from datalayer.web.page.style import STYLE
-from datalayer.web.snapshot import Figures, Snapshot, take_snapshot
+from datalayer.web.snapshot import Snapshot, take_snapshot
 from datalayer.web.transfers_and_outbox import Work
-from datalayer.web.workers import Workers
+from datalayer.web.workers import Figures, Workers
 
 _WITHOUT_END = {"meta", "link", "br"}
 

@@ -10,7 +10,7 @@ from datalayer.web.page.components import card, facts, state, table
 from datalayer.web.page.formatting import duration, moment, number, plural, tone_of
 from datalayer.web.page.markup import Content, Markup, element, joined
 from datalayer.web.page.plots import bar, distribution, pool_bar
-from datalayer.web.snapshot import Figures
+from datalayer.web.workers import Figures
 
 Entry = Mapping[str, Any]
 Row = TypeVar("Row")

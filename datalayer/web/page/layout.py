@@ -15,7 +15,8 @@ from datalayer.web.page.plots import icon
 from datalayer.web.page.style import STYLE
 from datalayer.web.page.transfers_recorder_outbox import outbox, recorder, transfers
 from datalayer.web.page.workers import scope, workers
-from datalayer.web.snapshot import Figures, Snapshot
+from datalayer.web.snapshot import Snapshot
+from datalayer.web.workers import Figures
 
 
 class _Headline(NamedTuple):

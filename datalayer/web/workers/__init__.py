@@ -11,6 +11,6 @@ from __future__ import annotations
 
 from datalayer.web.workers.aggregation import Together, Workers
 from datalayer.web.workers.publishing import publisher
-from datalayer.web.workers.report import Report
+from datalayer.web.workers.report import Figures, Report, figures_of
 
-__all__ = ["Report", "Together", "Workers", "publisher"]
+__all__ = ["Figures", "Report", "Together", "Workers", "figures_of", "publisher"]

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from datalayer.monitoring import Bucket, Failure, SlowCommand
-from datalayer.web.workers.report import COUNTED, Database, Numbers, Report, numbers
+from datalayer.monitoring import Bucket, Failure
+from datalayer.web.workers.report import COUNTED, Database, Figures, Numbers, Report, numbers
 
 _SLOW_COMMANDS = 20
 _FAILURES = 40
@@ -65,17 +65,13 @@ class Unreadable:
     why: str
 
 
-@dataclass(frozen=True)
-class Together:
+@dataclass(frozen=True, kw_only=True)
+class Together(Figures):
     """One database as all workers see it: counts since the first of them began, gauges of those
     that live, durations of the last five to ten minutes."""
 
     counts: Numbers
     gauges: Numbers
-    commands: tuple[Bucket, ...] = ()
-    checkouts: tuple[Bucket, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    slow_commands: tuple[SlowCommand, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ def begin_or_join(files: WorkerFiles, data: bytes) -> bool:
     with files.alone() as alone:
         if alone:
             if not any(each.lives for each in files.others()):
-                _remove_dead(files)
+                files.remove_dead()
                 files.remove(ENDED)
             files.write(data)
         return alone
@@ -44,12 +44,6 @@ def tidy_up(files: WorkerFiles) -> None:
         files.write_ended(Ended(ended.workers, ended.databases, ended.recorder, names).encoded())
         for name in names:
             files.remove(name)
-
-
-def _remove_dead(files: WorkerFiles) -> None:
-    for each in files.others():
-        if not each.lives and each.trouble is None:
-            files.remove(each.name)
 
 
 def leave(files: WorkerFiles, data: bytes) -> None:
