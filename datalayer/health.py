@@ -1,14 +1,17 @@
-"""From ``db.status()`` to the two answers that an orchestrator asks for: live and ready. Pure."""
+"""Whether the process is live, ready and well, judged from ``db.status()``: the one judgement that
+the health endpoints, the status page and the commands show. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 __all__ = ["Verdict", "verdict"]
 
-Status = Mapping[str, Mapping[str, Any]]
+Status: TypeAlias = Mapping[str, Mapping[str, Any]]
+Grade: TypeAlias = Literal["pass", "warn", "fail"]
+"""How well a database or the process does, in the words of ``application/health+json``."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,13 @@ class Verdict:
     degraded: bool
     reasons: tuple[str, ...]
 
+    @property
+    def grade(self) -> Grade:
+        """``fail`` where it isn't ready, ``warn`` where it is and something is amiss."""
+        if not self.ready:
+            return "fail"
+        return "warn" if self.degraded else "pass"
+
 
 def verdict(status: Status) -> Verdict:
     """Judge what ``db.status()`` gave.
@@ -33,14 +43,20 @@ def verdict(status: Status) -> Verdict:
     A required database that isn't connected means not ready. An optional one means degraded,
     and so do a replica set that lacks members and indexes that could not be built.
     """
-    missing = [entry for entry in status.values() if not entry["connected"]]
     reasons = tuple(_reasons(status))
     return Verdict(
         live=True,
-        ready=bool(status) and not any(entry["required"] for entry in missing),
+        ready=bool(status) and "fail" not in map(grade_of, status.values()),
         degraded=bool(reasons),
         reasons=reasons,
     )
+
+
+def grade_of(entry: Mapping[str, Any]) -> Grade:
+    """How well one database of a status does. Only a required one can fail."""
+    if not entry["connected"]:
+        return "fail" if entry["required"] else "warn"
+    return "warn" if entry["state"] == "degraded" or entry["last_error"] else "pass"
 
 
 def _reasons(status: Status) -> Iterator[str]:

@@ -10,7 +10,7 @@ https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 try:
     from opentelemetry import metrics
@@ -109,28 +109,27 @@ class _Instruments:
         )
 
     def _make_gauges(self) -> None:
-        up_down = self._meter.create_observable_up_down_counter
-        up_down(
+        self._meter.create_observable_up_down_counter(
             "db.client.connection.count",
             [self._count],
             "{connection}",
             "The number of connections that are currently in the state described.",
         )
-        up_down(
+        self._make_gauge(
             "db.client.connection.max",
-            [self._max],
+            lambda connection: connection.settings.max_pool_size,
             "{connection}",
             "The maximum number of open connections allowed.",
         )
-        up_down(
+        self._make_gauge(
             "db.client.connection.idle.min",
-            [self._idle_min],
+            lambda connection: connection.settings.min_pool_size,
             "{connection}",
             "The minimum number of idle open connections allowed.",
         )
-        up_down(
+        self._make_gauge(
             "db.client.connection.pending_requests",
-            [self._pending_requests],
+            lambda connection: connection.monitors.pool.snapshot()["waiting"],
             "{request}",
             "The number of current pending requests for an open connection.",
         )
@@ -141,6 +140,14 @@ class _Instruments:
             "The number of connection timeouts that have occurred trying to obtain a connection "
             "from the pool.",
         )
+
+    def _make_gauge(
+        self, name: str, read: Callable[[Connection], int], unit: str, description: str
+    ) -> None:
+        def observe(options: CallbackOptions) -> Iterable[Observation]:
+            return (Observation(read(each), pool) for each, pool in self._connections())
+
+        self._meter.create_observable_up_down_counter(name, [observe], unit, description)
 
     def _connections(self) -> Iterator[tuple[Connection, Attributes]]:
         if registry.observers != self.observer:
@@ -155,18 +162,6 @@ class _Instruments:
             figures = connection.monitors.pool.snapshot()
             for state, number in (("idle", figures["idle"]), ("used", figures["in_use"])):
                 yield Observation(number, {**pool, "db.client.connection.state": state})
-
-    def _max(self, options: CallbackOptions) -> Iterable[Observation]:
-        for connection, pool in self._connections():
-            yield Observation(connection.settings.max_pool_size, pool)
-
-    def _idle_min(self, options: CallbackOptions) -> Iterable[Observation]:
-        for connection, pool in self._connections():
-            yield Observation(connection.settings.min_pool_size, pool)
-
-    def _pending_requests(self, options: CallbackOptions) -> Iterable[Observation]:
-        for connection, pool in self._connections():
-            yield Observation(connection.monitors.pool.snapshot()["waiting"], pool)
 
     def _timeouts(self, options: CallbackOptions) -> Iterable[Observation]:
         for connection, pool in self._connections():

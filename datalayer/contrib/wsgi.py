@@ -33,7 +33,10 @@ class HealthApp:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         answer = _answer_to(self._endpoints, environ, str(environ.get("PATH_INFO", "")))
-        return _give(answer or _not_found(self._endpoints), environ, start_response)
+        if answer is None:
+            there_are = ", ".join(self._endpoints.paths)
+            answer = json_answer(404, {"error": f"there are {there_are}"})
+        return _give(answer, environ, start_response)
 
 
 class HealthMiddleware:
@@ -86,10 +89,6 @@ def _give(
     """Send ``answer`` as WSGI (PEP 3333) wants it."""
     start_response(answer.status_line, list(answer.headers.items()))
     return [] if environ.get("REQUEST_METHOD") == "HEAD" else [answer.body]
-
-
-def _not_found(endpoints: Endpoints) -> Answer:
-    return json_answer(404, {"error": f"there are {', '.join(endpoints.paths)}"})
 
 
 def _handled(

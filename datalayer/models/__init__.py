@@ -1,5 +1,8 @@
 """Ready models: business data on ``default``, analytics on ``database1``.
 
+``business`` and ``analytics`` have a module for each model; ``insert_once`` is how they insert
+what may be there already.
+
 An application that has models of its own uses only the base classes, from
 ``datalayer.documents``: nothing is built for models that were not imported.
 """

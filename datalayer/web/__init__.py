@@ -2,6 +2,10 @@
 
 The integrations in ``datalayer.contrib`` are thin: they take the request apart, ask
 ``Endpoints``, and give its ``Answer`` back in their framework's way.
+
+``endpoints`` has the paths, ``authorisation`` says who sees details, ``temporary_errors`` what is
+answered with 503. ``health_json`` is readiness; the status is a ``snapshot`` (with
+``transfers_and_outbox``, and ``workers`` for those of other processes) that ``page`` shows.
 """
 
 from __future__ import annotations
@@ -9,7 +13,7 @@ from __future__ import annotations
 from datalayer.web.answer import Answer
 from datalayer.web.authorisation import REMEMBERED_SECONDS, Guard
 from datalayer.web.endpoints import Endpoints, alive
-from datalayer.web.failures import (
+from datalayer.web.temporary_errors import (
     RETRY_AFTER_SECONDS,
     TEMPORARY_ERRORS,
     is_temporary,

@@ -81,12 +81,7 @@ class Endpoints:
         """200 where every required database answers its ping, 503 where one doesn't."""
         status = self._status()
         judged = verdict(status)
-        document = health_document(
-            status,
-            judged,
-            detailed=detailed,
-            now=datetime.now(UTC),
-        )
+        document = health_document(status, judged, detailed=detailed, now=datetime.now(UTC))
         return json_answer(200 if judged.ready else 503, document, CONTENT_TYPE)
 
     def status_json(self, *, authorised: bool) -> Answer:

@@ -7,18 +7,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from datalayer.health import Verdict
+from datalayer.health import Status, Verdict, grade_of
 
 CONTENT_TYPE = "application/health+json"
-
-Status = Mapping[str, Mapping[str, Any]]
 
 
 def health_document(
     status: Status, verdict: Verdict, *, detailed: bool, now: datetime
 ) -> dict[str, Any]:
     """``pass``, ``warn`` or ``fail``; with ``detailed`` also why, and each database's figures."""
-    document: dict[str, Any] = {"status": _word(verdict)}
+    document: dict[str, Any] = {"status": verdict.grade}
     if not detailed:
         return document
     time = now.astimezone(UTC).isoformat(timespec="milliseconds")
@@ -32,18 +30,12 @@ def health_document(
     return document
 
 
-def _word(verdict: Verdict) -> str:
-    if not verdict.ready:
-        return "fail"
-    return "warn" if verdict.degraded else "pass"
-
-
 def _checks(
     alias: str, entry: Mapping[str, Any], time: str
 ) -> list[tuple[str, list[dict[str, Any]]]]:
     what = {"componentId": alias, "componentType": "datastore", "time": time}
     pool = entry["pool"]
-    ping = {**what, "status": _status_of(entry)}
+    ping = {**what, "status": grade_of(entry)}
     if entry["latency_ms"] is not None:
         ping |= {"observedValue": entry["latency_ms"], "observedUnit": "ms"}
     if entry["last_error"]:
@@ -55,9 +47,3 @@ def _checks(
         "observedUnit": "connections",
     }
     return [(f"{alias}:responseTime", [ping]), (f"{alias}:connections", [connections])]
-
-
-def _status_of(entry: Mapping[str, Any]) -> str:
-    if not entry["connected"]:
-        return "fail" if entry["required"] else "warn"
-    return "warn" if entry["state"] == "degraded" or entry["last_error"] else "pass"

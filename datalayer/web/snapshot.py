@@ -12,25 +12,11 @@ from typing import Any
 import datalayer
 from datalayer import recorder
 from datalayer.connections.registry import registry
-from datalayer.monitoring import Bucket, Failure, SlowCommand
+from datalayer.monitoring import percentile_ms
 from datalayer.web.transfers_and_outbox import Work, work_in
-from datalayer.web.workers import Together, Workers, publisher
+from datalayer.web.workers import Figures, Together, Workers, figures_of, publisher
 
 _SHARE_OF_WORK = 0.5
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What was counted of one database besides its status."""
-
-    commands: tuple[Bucket, ...] = ()
-    """How long the commands of the last five to ten minutes took."""
-    checkouts: tuple[Bucket, ...] = ()
-    """How long operations waited for a connection in that time."""
-    slow_commands: tuple[SlowCommand, ...] = ()
-    """The last ones, the latest first."""
-    failures: tuple[Failure, ...] = ()
-    """What failed, by kind, the latest first."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +43,14 @@ class Snapshot:
         return asdict(self) | {"together": together}
 
     def of_all_workers(self) -> Snapshot:
-        """The same with the sums of all workers in the place of this process's figures."""
+        """This snapshot with the sums of all workers in the place of this process's figures."""
         if not self.workers.are_several:
             return self
         sums = {alias: self.workers.together(alias) for alias in self.databases}
         return replace(
             self,
             databases={alias: _with(self.databases[alias], sums[alias]) for alias in sums},
-            figures={
-                alias: Figures(each.commands, each.checkouts, each.slow_commands, each.failures)
-                for alias, each in sums.items()
-            },
+            figures=sums,
             recorder={**self.recorder, **self.workers.recorder()} if self.recorder else {},
         )
 
@@ -78,6 +61,7 @@ def take_snapshot(status: Mapping[str, Mapping[str, Any]], timeout_seconds: floa
     Databases that are away by their status aren't asked. The others have half of
     ``timeout_seconds`` to tell what is under way in them.
     """
+    connections = {alias: registry.find(alias) for alias in status}
     answering = [alias for alias, entry in status.items() if entry["connected"]]
     return Snapshot(
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -85,7 +69,7 @@ def take_snapshot(status: Mapping[str, Mapping[str, Any]], timeout_seconds: floa
         host=socket.gethostname(),
         version=datalayer.__version__,
         databases=status,
-        figures={alias: _figures_of(alias) for alias in status},
+        figures={a: Figures() if c is None else figures_of(c) for a, c in connections.items()},
         work=work_in(answering, timeout_seconds * _SHARE_OF_WORK),
         recorder=recorder.stats(),
         workers=publisher.workers(),
@@ -93,8 +77,8 @@ def take_snapshot(status: Mapping[str, Mapping[str, Any]], timeout_seconds: floa
 
 
 def _with(entry: Mapping[str, Any], sums: Together) -> dict[str, Any]:
-    p50, p95, p99 = sums.percentiles_ms(0.5, 0.95, 0.99)
-    wait_p50, wait_p99 = sums.checkout_percentiles_ms(0.5, 0.99)
+    p50, p95, p99 = (percentile_ms(sums.commands, share) for share in (0.5, 0.95, 0.99))
+    wait_p50, wait_p99 = (percentile_ms(sums.checkouts, share) for share in (0.5, 0.99))
     numbers = {**sums.counts, **sums.gauges}
     pool = {name: numbers.get(name, value) for name, value in entry["pool"].items()}
     commands = {name: numbers.get(name, value) for name, value in entry["commands"].items()}
@@ -105,16 +89,3 @@ def _with(entry: Mapping[str, Any], sums: Together) -> dict[str, Any]:
         "pool": {**pool, "checkout_p50_ms": wait_p50, "checkout_p99_ms": wait_p99},
         "commands": {**commands, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99},
     }
-
-
-def _figures_of(alias: str) -> Figures:
-    connection = registry.find(alias)
-    if connection is None:
-        return Figures()
-    monitors = connection.monitors
-    return Figures(
-        commands=monitors.commands.latencies(),
-        checkouts=monitors.pool.checkouts(),
-        slow_commands=monitors.commands.slow_commands(),
-        failures=monitors.failures.latest(),
-    )

@@ -31,18 +31,18 @@ class Transfer:
 
     name: str
     state: str
-    source: str
-    target: str
-    move: bool
-    planned: int
-    begun: int
+    source: str = ""
+    target: str = ""
+    move: bool = False
+    planned: int = 0
+    begun: int = 0
     """In ranges that have been begun: about how many have arrived."""
-    holder: str | None
+    holder: str | None = None
     """The runner at work, as host:process."""
-    seconds_left: float
+    seconds_left: float = 0.0
     """How long the runner may go on without a sign of life; 0 where nobody is at work."""
-    created_at: str
-    updated_at: str
+    created_at: str = ""
+    updated_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,13 +122,7 @@ def _transfer(place: Place, found: Entry | Damaged) -> Transfer:
         return Transfer(
             name=found.name,
             state=DAMAGED,
-            source="",
             target=place.alias,
-            move=False,
-            planned=0,
-            begun=0,
-            holder=None,
-            seconds_left=0.0,
             created_at=found.created_at.isoformat(timespec="seconds"),
             updated_at=found.updated_at.isoformat(timespec="seconds"),
         )

@@ -30,7 +30,7 @@ class Login:
 @pytest.fixture
 def login(monkeypatch: pytest.MonkeyPatch) -> Login:
     made = Login()
-    monkeypatch.setattr("datalayer.contrib.flask.remembering.time.time", lambda: made.now)
+    monkeypatch.setattr("datalayer.contrib.flask.authorisation_cache.time.time", lambda: made.now)
     return made
 
 

@@ -23,7 +23,7 @@ from pymongo.errors import OperationFailure
 
 from datalayer import Settings, db, recorder
 from datalayer.contrib import prometheus
-from datalayer.contrib.prometheus.publishing import Publisher
+from datalayer.contrib.prometheus.multiprocess import Publisher
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import PoolExhaustedError
 from datalayer.models import AnalyticsEvent

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import datalayer.contrib.prometheus
-from datalayer.contrib.prometheus.readings import METRICS, Metric
+from datalayer.contrib.prometheus.metrics import METRICS, Metric
 
 HERE = Path(datalayer.contrib.prometheus.__file__).parent
 DASHBOARD = HERE / "grafana-dashboard.json"

@@ -10,6 +10,7 @@ from bson import ObjectId
 from models_explained import indexes_used
 from mongoengine.errors import NotUniqueError, ValidationError
 
+from datalayer import db
 from datalayer.documents import utc_now
 from datalayer.models import ChatMessage, Conversation, User
 
@@ -123,6 +124,17 @@ def test_a_message_that_is_sent_twice_is_there_once(chat: Conversation, ann: Use
     one, other = (ChatMessage.send(chat, ann, "hello", key=key) for _ in range(2))
     assert (one.pk, other.pk, other.sent_at) == (key, key, one.sent_at)
     assert [each.text for each in ChatMessage.page(chat)] == ["hello"]
+
+
+def test_in_a_transaction_too_a_message_with_a_key_is_sent_once(
+    chat: Conversation, ann: User
+) -> None:
+    key = ObjectId()
+    ChatMessage.send(chat, ann, "hello", key=key)
+    with db.transaction():
+        for text in ("hello", "another"):
+            ChatMessage.send(chat, ann, text, key=key)
+    assert [each.text for each in ChatMessage.page(chat)] == ["another", "hello"]
 
 
 def test_another_message_under_the_same_key_gets_one_of_its_own(

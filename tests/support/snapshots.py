@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from datalayer.monitoring import Bucket, Failure, SlowCommand
-from datalayer.web.snapshot import Figures, Snapshot
+from datalayer.web.snapshot import Snapshot
 from datalayer.web.transfers_and_outbox import Transfer, Work
-from datalayer.web.workers import Workers
+from datalayer.web.workers import Figures, Workers
+from datalayer.web.workers.aggregation import Ended, Unreadable
 from datalayer.web.workers.report import COUNTED, Database, Report
-from datalayer.web.workers.sums import Ended, Unreadable
 
 __all__ = [
     "changed",
@@ -118,8 +118,9 @@ def failure(kind: str = "MaxTimeMSExpired (50)", **changes: Any) -> Failure:
 def worker(process: int, **changes: Any) -> Report:
     """One that is well, with both databases."""
     gauges = {"open": 5, "in_use": 3, "idle": 2, "waiting": 0, "max_size": 10, "min_size": 2}
+    counts = dict.fromkeys(COUNTED, 7)
     seen = Database(
-        "connected", dict.fromkeys(COUNTED, 7), gauges, *(_FIGURES.commands, _FIGURES.checkouts)
+        _FIGURES.commands, _FIGURES.checkouts, state="connected", counts=counts, gauges=gauges
     )
     made = Report(
         process=process,

@@ -17,14 +17,14 @@ from datalayer import db
 from datalayer.embedded import EmbeddedMongo
 from datalayer.monitoring import Bucket, Failure, SlowCommand
 from datalayer.web.page import page
+from datalayer.web.page.formatting import compact, duration, moment, plural, size
+from datalayer.web.page.log_scale import LogScale, columns, round_top
 from datalayer.web.page.markup import Markup, element, joined
 from datalayer.web.page.plots import bar, distribution, pool_bar
-from datalayer.web.page.scales import LogScale, columns, round_top
 from datalayer.web.page.style import STYLE
-from datalayer.web.page.wording import compact, duration, moment, plural, size
-from datalayer.web.snapshot import Figures, Snapshot, take_snapshot
+from datalayer.web.snapshot import Snapshot, take_snapshot
 from datalayer.web.transfers_and_outbox import Work
-from datalayer.web.workers import Workers
+from datalayer.web.workers import Figures, Workers
 
 _WITHOUT_END = {"meta", "link", "br"}
 

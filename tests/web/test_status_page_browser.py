@@ -25,8 +25,9 @@ from datalayer.contrib.wsgi import HealthApp
 from datalayer.embedded import EmbeddedMongo
 from datalayer.monitoring import Bucket, SlowCommand
 from datalayer.recorder import Recorder
-from datalayer.web.snapshot import Figures, Snapshot
+from datalayer.web.snapshot import Snapshot
 from datalayer.web.transfers_and_outbox import Work
+from datalayer.web.workers import Figures
 
 TOKEN = "canary-token-of-the-tests"
 PHONE, TABLET, DESK = 360, 840, 1440

@@ -3,6 +3,10 @@
 INSTALLED_APPS += ["datalayer.contrib.django"]
 MIDDLEWARE.insert(0, "datalayer.contrib.django.middleware.ConnectMiddleware")
 DATALAYER = {"MONGODB_URI": "mongodb://localhost:27017/app"}
+
+``settings`` reads that dict and ``redaction`` hides its secrets; ``middleware`` connects and
+answers 503 (``responses``), ``connecting`` says when, ``views`` and ``urls`` have the health
+endpoints, ``checks`` the system checks, ``commands`` what ``manage.py`` runs, ``test`` the runner.
 """
 
 from __future__ import annotations
@@ -14,7 +18,8 @@ except ImportError as exc:
         'datalayer.contrib.django needs Django: pip install "mongoengine-datalayer[django]"'
     ) from exc
 
-from datalayer.contrib.django.configuration import read_settings
-from datalayer.contrib.django.connecting import connect, needs_no_database
+from datalayer.contrib.connecting import needs_no_database
+from datalayer.contrib.django.connecting import connect
+from datalayer.contrib.django.settings import read_settings
 
 __all__ = ["connect", "needs_no_database", "read_settings"]

@@ -17,7 +17,7 @@ class DataLayerConfig(AppConfig):
     def ready(self) -> None:
         """Connects to nothing and starts no thread. Doing it again changes nothing."""
         from datalayer.contrib.django import checks
-        from datalayer.contrib.django.configuration import conceal_secrets, read_settings
+        from datalayer.contrib.django.settings import conceal_secrets, read_settings
 
         conceal_secrets()
         registry.read_settings = read_settings

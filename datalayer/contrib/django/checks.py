@@ -10,8 +10,8 @@ from django.core.checks import CheckMessage, Error, Tags, Warning
 from django.core.checks import register as register_check
 from django.utils.module_loading import import_string
 
-from datalayer.contrib.django.configuration import read_settings, status_token
 from datalayer.contrib.django.middleware import CausalReadsMiddleware, ConnectMiddleware
+from datalayer.contrib.django.settings import read_settings, status_token
 from datalayer.doctor import Finding, examine
 from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
@@ -39,7 +39,7 @@ def check_settings(**_options: Any) -> list[CheckMessage]:
             ".env; `manage.py datalayer_config` shows where each value comes from.",
             id="datalayer.E001",
         )
-        for problem in _problems()
+        for problem in _read()[1]
     ]
     try:
         Endpoints(token=status_token())  # as the views make them
@@ -79,7 +79,7 @@ def check_middleware(**_options: Any) -> list[CheckMessage]:
 
 def check_for_production(**_options: Any) -> list[CheckMessage]:
     """W002 for transport without verified TLS, E004 for databases that end with the process."""
-    settings = _settings()
+    settings, _ = _read()
     if settings is None:
         return []  # E001 says why
     found: list[CheckMessage] = [
@@ -110,7 +110,7 @@ def check_servers(
 
     Runs only where ``manage.py check`` is told ``--deploy --database``.
     """
-    settings = _settings()
+    settings, _ = _read()
     if not databases or settings is None:
         return []
     report = examine(settings, timeout=_EXAMINE_SECONDS)
@@ -127,19 +127,12 @@ def _messages(findings: Sequence[Finding]) -> Iterator[CheckMessage]:
             yield Warning(about, hint=hint, id="datalayer.W003")
 
 
-def _problems() -> Sequence[str]:
+def _read() -> tuple[Settings | None, Sequence[str]]:
+    """The settings, or all that is wrong with them."""
     try:
-        read_settings()
+        return read_settings(), ()
     except ConfigurationError as exc:
-        return exc.problems
-    return ()
-
-
-def _settings() -> Settings | None:
-    try:
-        return read_settings()
-    except ConfigurationError:
-        return None
+        return None, exc.problems
 
 
 def _imported(name: str) -> object:

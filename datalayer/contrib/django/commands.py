@@ -13,7 +13,7 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from datalayer import cli
-from datalayer.contrib.django.configuration import read_settings
+from datalayer.contrib.django.settings import read_settings
 
 
 class DataLayerCommand(BaseCommand):
@@ -48,6 +48,11 @@ class DataLayerCommand(BaseCommand):
         if code:
             name = " ".join(("datalayer", *self.words))
             raise CommandError(f"{name} ended with exit code {code}", returncode=code)
+
+
+def command(help_text: str, *words: str) -> type[DataLayerCommand]:
+    """The management command that is ``datalayer WORDS``, with the project's settings."""
+    return type("Command", (DataLayerCommand,), {"help": help_text, "words": words})
 
 
 def _parse(

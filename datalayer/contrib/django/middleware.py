@@ -12,8 +12,9 @@ from django.urls import Resolver404, resolve
 
 from datalayer import db
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
-from datalayer.contrib.django.answers import please_try_again
-from datalayer.contrib.django.connecting import MARK, connect, is_connected
+from datalayer.contrib.connecting import does_without_database
+from datalayer.contrib.django.connecting import connect, is_connected
+from datalayer.contrib.django.responses import please_try_again
 from datalayer.errors import DataLayerError
 from datalayer.failures.redaction import without_contents
 from datalayer.web import is_temporary
@@ -87,10 +88,9 @@ class CausalReadsMiddleware:
 
 def _does_without(request: HttpRequest) -> bool:
     try:
-        view = resolve(request.path_info).func
+        return does_without_database(resolve(request.path_info).func)
     except Resolver404:
         return False  # another middleware may need a database
-    return getattr(view, MARK, False) is True
 
 
 def _unavailable(request: HttpRequest, exc: Exception) -> HttpResponse:

@@ -20,9 +20,9 @@ from django.test.utils import override_settings
 
 from datalayer import db
 from datalayer.connections.registry import registry
-from datalayer.contrib.django.concealing import concealed
-from datalayer.contrib.django.configuration import given_in_django
 from datalayer.contrib.django.connecting import connect
+from datalayer.contrib.django.redaction import concealed
+from datalayer.contrib.django.settings import given_in_django
 from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import prefix_of
 from datalayer.settings.sources import gather, read_aliases

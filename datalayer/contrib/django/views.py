@@ -14,9 +14,10 @@ from django.db import Error as OrmError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from datalayer import db
-from datalayer.contrib.django.answers import response_to
-from datalayer.contrib.django.configuration import status_token
-from datalayer.contrib.django.connecting import connect_within, needs_no_database
+from datalayer.contrib.connecting import connect_within, needs_no_database
+from datalayer.contrib.django.connecting import connect, is_connected
+from datalayer.contrib.django.responses import response_to
+from datalayer.contrib.django.settings import status_token
 from datalayer.errors import DataLayerError
 from datalayer.web import REMEMBERED_SECONDS, Endpoints, alive, is_temporary
 
@@ -53,7 +54,8 @@ def view_of(path: str) -> Callable[[HttpRequest], HttpResponse]:
         head = request.method == "HEAD"
         if path == _LIVENESS:
             return response_to(alive(), head=head)
-        connect_within(TIMEOUT_SECONDS)
+        if not is_connected():
+            connect_within(connect, TIMEOUT_SECONDS)
         header = request.headers.get("Authorization")
         is_staff = _is_staff(request)
         may_see = _was_staff(request) if is_staff is None else is_staff

@@ -10,6 +10,11 @@ wants of them.
         app = Flask(__name__)
         datalayer.init_app(app)
         return app
+
+``extension`` connects around requests, ``settings`` reads ``app.config`` (``mongodb_settings``
+what Flask-MongoEngine had there), ``error_handlers`` answers 503, ``health`` has the endpoints,
+``authorisation_cache`` remembers who may see them, ``command`` is ``flask datalayer``, and
+``sessions`` is for session interfaces of other extensions.
 """
 
 from __future__ import annotations
@@ -21,11 +26,12 @@ except ImportError as exc:
         'datalayer.contrib.flask needs Flask: pip install "mongoengine-datalayer[flask]"'
     ) from exc
 
-from datalayer.contrib.flask.config import settings_from
-from datalayer.contrib.flask.extension import DataLayer, needs_no_database
+from datalayer.contrib.connecting import needs_no_database
+from datalayer.contrib.flask.authorisation_cache import remembered
+from datalayer.contrib.flask.extension import DataLayer
 from datalayer.contrib.flask.health import health_blueprint
-from datalayer.contrib.flask.remembering import remembered
 from datalayer.contrib.flask.sessions import LazySessionInterface
+from datalayer.contrib.flask.settings import settings_from
 
 __all__ = [
     "DataLayer",

@@ -1,16 +1,13 @@
-"""The extension: connects when an application begins to serve, and what goes on around each
+"""The extension ``DataLayer``: connects an application's databases, and puts a session around each
 request."""
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import click
@@ -18,36 +15,20 @@ from flask import Flask, current_app, g, has_app_context, request, request_start
 
 from datalayer import db
 from datalayer.connections.registry import registry
+from datalayer.contrib.connecting import Connector, connect_within, does_without_database
 from datalayer.contrib.flask.command import datalayer_command
-from datalayer.contrib.flask.config import settings_from
-from datalayer.contrib.flask.failures import answer_temporary_failures
-from datalayer.errors import AuthenticationError, ConfigurationError, DataLayerError
+from datalayer.contrib.flask.error_handlers import answer_temporary_failures
+from datalayer.contrib.flask.settings import settings_from
+from datalayer.errors import ConfigurationError, DataLayerError
 from datalayer.settings import Settings
 from datalayer.terminal import printable_lines
-
-logger = logging.getLogger("datalayer.contrib.flask")
 
 NAME = "datalayer"
 """The extension's key in ``app.extensions``."""
 
 Connect = Literal["first_request", "now", "never"]
-View = TypeVar("View", bound=Callable[..., Any])
 
 _SESSION = "_datalayer_session"
-_MARK = "needs_no_database"
-
-
-def needs_no_database(view: View) -> View:
-    """Mark a view that is to answer without a connection.
-
-    It then does so also while a database is away::
-
-        @app.get("/about")
-        @needs_no_database
-        def about(): ...
-    """
-    setattr(view, _MARK, True)
-    return view
 
 
 class DataLayer:
@@ -87,8 +68,7 @@ class DataLayer:
         self._handle_errors = handle_errors
         # What each application uses; set and read as a whole, by any thread.
         self._accepted: WeakKeyDictionary[Flask, Settings] = WeakKeyDictionary()
-        self._refused: WeakKeyDictionary[Flask, tuple[Settings, AuthenticationError]]
-        self._refused = WeakKeyDictionary()
+        self._connectors: WeakKeyDictionary[Flask, Connector] = WeakKeyDictionary()
         if app is not None:
             self.init_app(app)
 
@@ -105,6 +85,7 @@ class DataLayer:
                 f'app.extensions["{NAME}"]'
             )
         app.extensions[NAME] = self
+        self._connectors[app] = Connector()
         app.cli.add_command(datalayer_command(self.settings))
         app.shell_context_processor(partial(self._for_the_shell, app))
         request_started.connect(self._begin_request, app)
@@ -148,7 +129,7 @@ class DataLayer:
         if present is None or not app.testing:
             settings = self.settings(app)
             if present is None:
-                self._connect_all(app, settings)
+                self._connectors[app].connect_all(settings)
                 # Not ours where another application's run was under way: it is shared.
                 present = registry.settings
             if present is not None and present != settings:
@@ -156,20 +137,10 @@ class DataLayer:
         if present is not None:
             self._accepted[app] = present
 
-    def _connect_all(self, app: Flask, settings: Settings) -> None:
-        refused = self._refused.get(app)
-        if refused is not None and refused[0] == settings:
-            raise _like(refused[1])
-        try:
-            db.connect_all(settings)
-        except AuthenticationError as exc:
-            self._refused[app] = (settings, _like(exc))
-            raise
-
     def connect_on_request(self, app: Flask) -> None:
-        """What each request does that may ask a database; for what goes before all of it.
+        """``connect_now``, unless ``connect`` is ``"never"`` or the application is connected.
 
-        Raises what ``connect_now`` raises.
+        Each request does so that may need a database; for code that runs before all of it.
         """
         if self._connect != "never" and not self._is_connected(app):
             self.connect_now(app)
@@ -180,19 +151,8 @@ class DataLayer:
         For probes: those of a balancer come before any request, and must be answered in time.
         """
         app = self._application(app)
-        if self._connect == "never" or self._is_connected(app) or registry.connecting.under_way:
-            return
-        thread = threading.Thread(
-            target=self._connect_or_log, args=(app,), name="datalayer-connect", daemon=True
-        )
-        thread.start()
-        thread.join(seconds)
-
-    def _connect_or_log(self, app: Flask) -> None:
-        try:
-            self.connect_now(app)
-        except DataLayerError as exc:
-            logger.error("not connected: %s", exc, extra={"event": "not_connected"})
+        if self._connect != "never" and not self._is_connected(app):
+            connect_within(partial(self.connect_now, app), seconds)
 
     def _is_connected(self, app: Flask) -> bool:
         present = registry.settings
@@ -239,20 +199,13 @@ def _asks_a_database(app: Flask) -> bool:
         return True  # the page that says "not found" may tell who is signed in
     if endpoint == "static" or endpoint.endswith(".static"):
         return False
-    return not getattr(app.view_functions.get(endpoint), _MARK, False)
+    return not does_without_database(app.view_functions.get(endpoint))
 
 
 def _end_session(_: BaseException | None) -> None:
     stack: ExitStack | None = g.pop(_SESSION, None)
     if stack is not None:
         stack.close()
-
-
-def _like(error: AuthenticationError) -> AuthenticationError:
-    """The same error without what it was raised from and where."""
-    return type(error)(
-        error.message, alias=error.alias, reason=error.reason, elapsed=error.elapsed
-    )
 
 
 def _refusal(app: Flask, present: Settings, wanted: Settings) -> ConfigurationError:

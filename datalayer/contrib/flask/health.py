@@ -8,8 +8,9 @@ from flask import Blueprint, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 
 from datalayer import db
-from datalayer.contrib.flask.extension import NAME, DataLayer, needs_no_database
-from datalayer.web import Endpoints, alive, is_temporary
+from datalayer.contrib.connecting import needs_no_database
+from datalayer.contrib.flask.extension import NAME, DataLayer
+from datalayer.web import Answer, Endpoints, alive, is_temporary
 
 _TOKEN = "DATALAYER_STATUS_TOKEN"  # noqa: S105 - a variable's name
 
@@ -56,24 +57,21 @@ def _view(
     timeout_seconds: float,
     authorise: Callable[[], object] | None,
 ) -> Callable[[], Response]:
-    def live() -> Response:
-        answer = alive()
+    def view() -> Response:
+        answer: Answer | None = alive()
+        if path != "/livez":  # which asks nobody
+            extension = current_app.extensions.get(NAME)
+            if isinstance(extension, DataLayer):
+                extension.connect_within(timeout_seconds)
+            answer = endpoints.answer(
+                path,
+                authorization=request.headers.get("Authorization"),
+                authorised=authorise is not None and _says_yes(authorise, timeout_seconds),
+            )
+        assert answer is not None  # noqa: S101 - for the type checker: Endpoints has named the path
         return Response(answer.body, answer.status, answer.headers)
 
-    def ask() -> Response:
-        extension = current_app.extensions.get(NAME)
-        if isinstance(extension, DataLayer):
-            extension.connect_within(timeout_seconds)
-        answer = endpoints.answer(
-            path,
-            authorization=request.headers.get("Authorization"),
-            authorised=authorise is not None and _says_yes(authorise, timeout_seconds),
-        )
-        if answer is None:
-            raise LookupError(path)  # no path that Endpoints has named itself
-        return Response(answer.body, answer.status, answer.headers)
-
-    return live if path == "/livez" else ask
+    return view
 
 
 def _says_yes(authorise: Callable[[], object], timeout_seconds: float) -> bool:

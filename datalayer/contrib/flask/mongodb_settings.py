@@ -16,9 +16,9 @@ _EXAMPLE = "MONGODB_URI=mongodb://user:password@host:27017/name?authSource=admin
 
 
 def variables_of_mongodb_settings(value: Any, problems: list[str]) -> dict[str, str]:
-    """The variables that say the same: a URI for each alias, and the names of further aliases.
+    """``MONGODB_SETTINGS`` as variables: a URI for each alias, and the names of further aliases.
 
-    ``None`` stands for no such setting.
+    ``None`` stands for no such setting; what can't be carried over is added to ``problems``.
     """
     if value is None:
         return {}

@@ -41,7 +41,7 @@ class LazySessionInterface(SessionInterface):
         self._made = WeakKeyDictionary()
 
     def open_session(self, app: Flask, request: Request) -> SessionMixin | None:
-        """As the interface that was made does it.
+        """Have the interface that ``make`` made open the session.
 
         Raises:
             ConfigurationError: where the application has no ``DataLayer``, and with what
@@ -50,15 +50,15 @@ class LazySessionInterface(SessionInterface):
         return self._interface(app).open_session(app, request)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """As the interface that was made does it."""
+        """Have the interface that ``make`` made save the session."""
         self._interface(app).save_session(app, session, response)
 
     def is_null_session(self, obj: object) -> bool:
-        """As the interface that was made does it."""
+        """Ask the interface that ``make`` made."""
         return self._interface().is_null_session(obj)
 
     def make_null_session(self, app: Flask) -> Any:
-        """As the interface that was made does it."""
+        """Have the interface that ``make`` made give an empty session."""
         return self._interface(app).make_null_session(app)
 
     def __getattr__(self, name: str) -> Any:

@@ -5,6 +5,8 @@
     prometheus.register()
 
 They are exposed with the application's other metrics, in whichever way it exposes those.
+``metrics`` names each and reads it; ``collector`` exposes those of one process, ``multiprocess``
+writes those of several.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ except ImportError as exc:
         'pip install "mongoengine-datalayer[prometheus]"'
     ) from exc
 
-from datalayer.contrib.prometheus.families import DataLayerCollector
-from datalayer.contrib.prometheus.publishing import Publisher, is_multi_process
+from datalayer.contrib.prometheus.collector import DataLayerCollector
+from datalayer.contrib.prometheus.multiprocess import Publisher, is_multi_process
 
 __all__ = ["DataLayerCollector", "register", "unregister"]
 

@@ -12,7 +12,7 @@ from mongoengine.errors import ValidationError
 from mongoengine.fields import DictField, ObjectIdField, StringField
 
 from datalayer.documents import AnalyticsDocument, QuerySet, UTCDateTimeField, utc_now
-from datalayer.models.analytics.periods import within
+from datalayer.models.analytics.periods import in_period
 
 MOST_PROPERTIES = 100
 LARGEST_PROPERTIES_BYTES = 16 * 1024
@@ -50,13 +50,11 @@ class AnalyticsEvent(AnalyticsDocument):
         cls, name: str, *, since: datetime | None = None, until: datetime | None = None
     ) -> QuerySet:
         """The events called ``name``, from ``since`` on and before ``until``, newest first."""
-        found = cls.objects(name=name, **within("occurred_at", since, until))
-        return found.order_by("-occurred_at")
+        return in_period(cls, "occurred_at", since, until, name=name)
 
     @classmethod
     def of_user(
         cls, user_id: Any, *, since: datetime | None = None, until: datetime | None = None
     ) -> QuerySet:
         """What the user with this id did, newest first."""
-        found = cls.objects(user_id=user_id, **within("occurred_at", since, until))
-        return found.order_by("-occurred_at")
+        return in_period(cls, "occurred_at", since, until, user_id=user_id)

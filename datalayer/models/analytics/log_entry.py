@@ -7,7 +7,7 @@ from datetime import datetime
 from mongoengine.fields import DictField, StringField
 
 from datalayer.documents import AnalyticsDocument, QuerySet, UTCDateTimeField, utc_now
-from datalayer.models.analytics.periods import within
+from datalayer.models.analytics.periods import in_period
 
 KEPT_SECONDS = 30 * 24 * 3600
 
@@ -36,20 +36,18 @@ class LogEntry(AnalyticsDocument):
     @classmethod
     def recent(cls, *, since: datetime | None = None, until: datetime | None = None) -> QuerySet:
         """All entries from ``since`` on and before ``until``, newest first."""
-        return cls.objects(**within("logged_at", since, until)).order_by("-logged_at")
+        return in_period(cls, "logged_at", since, until)
 
     @classmethod
     def with_level(
         cls, level: str, *, since: datetime | None = None, until: datetime | None = None
     ) -> QuerySet:
         """The entries of one level (``"ERROR"``), newest first."""
-        found = cls.objects(level=level, **within("logged_at", since, until))
-        return found.order_by("-logged_at")
+        return in_period(cls, "logged_at", since, until, level=level)
 
     @classmethod
     def from_logger(
         cls, logger: str, *, since: datetime | None = None, until: datetime | None = None
     ) -> QuerySet:
         """The entries of one logger, newest first."""
-        found = cls.objects(logger=logger, **within("logged_at", since, until))
-        return found.order_by("-logged_at")
+        return in_period(cls, "logged_at", since, until, logger=logger)

@@ -13,7 +13,7 @@ from datalayer.documents import (
     UTCDateTimeField,
     utc_now,
 )
-from datalayer.models.analytics.periods import within
+from datalayer.models.analytics.periods import in_period
 
 KEPT_SECONDS = 90 * 24 * 3600
 
@@ -60,5 +60,4 @@ class Metric(AnalyticsDocument):
         cls, name: str, *, since: datetime | None = None, until: datetime | None = None
     ) -> QuerySet:
         """The measurements of ``name``, from ``since`` on and before ``until``, newest first."""
-        found = cls.objects(series__name=name, **within("measured_at", since, until))
-        return found.order_by("-measured_at")
+        return in_period(cls, "measured_at", since, until, series__name=name)

@@ -1,11 +1,21 @@
-"""Restricts a query to a period of time."""
+"""Finds the documents of a period of time, which all models of analytics have."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
+
+from datalayer.documents import Document, QuerySet
 
 
-def within(name: str, since: datetime | None, until: datetime | None) -> dict[str, datetime]:
-    """The conditions for the time field ``name``: from ``since`` on and before ``until``."""
-    conditions = {f"{name}__gte": since, f"{name}__lt": until}
-    return {key: moment for key, moment in conditions.items() if moment is not None}
+def in_period(
+    model: type[Document],
+    time_field: str,
+    since: datetime | None,
+    until: datetime | None,
+    **conditions: Any,
+) -> QuerySet:
+    """Those that fulfil ``conditions``, from ``since`` on and before ``until``, newest first."""
+    limits = {f"{time_field}__gte": since, f"{time_field}__lt": until}
+    conditions.update((name, moment) for name, moment in limits.items() if moment is not None)
+    return model.objects(**conditions).order_by(f"-{time_field}")

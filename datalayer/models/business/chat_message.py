@@ -8,7 +8,7 @@ from typing import Any
 from bson import ObjectId
 from bson.errors import InvalidId
 from mongoengine import Q
-from mongoengine.errors import NotUniqueError, ValidationError
+from mongoengine.errors import ValidationError
 from mongoengine.fields import (
     EmbeddedDocumentListField,
     ListField,
@@ -24,8 +24,9 @@ from datalayer.documents import (
     UTCDateTimeField,
     utc_now,
 )
-from datalayer.models.business.conversation import Conversation
+from datalayer.models.business.conversation import Conversation, id_of
 from datalayer.models.business.user import User
+from datalayer.models.insert_once import insert_once
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -75,14 +76,11 @@ class ChatMessage(BusinessDocument):
             raise ValidationError("only participants write to a conversation", field_name="sender")
         message = cls(id=key, conversation=conversation, sender=sender, text=text)
         message.unread_by = [each for each in readers if each != sender.pk]
-        try:
+        if key is None:
             message.save(force_insert=True)
-        except NotUniqueError:
-            if key is None:
-                raise  # another model's own unique index
-            same = cls.objects(pk=key, conversation=conversation, sender=sender, text=message.text)
-            sent = same.first()
-            if sent is None:
+        else:
+            sent = insert_once(message, pk=key)
+            if sent._said() != message._said():
                 return cls.send(conversation, sender, text)
             message = sent
         conversation.touch(message.sent_at)
@@ -134,6 +132,10 @@ class ChatMessage(BusinessDocument):
         """When ``user`` read it."""
         found: Any = next((each for each in self.read_by if each.user == user.pk), None)
         return None if found is None else found.read_at
+
+    def _said(self) -> tuple[Any, ...]:
+        """Where who said what, without loading either."""
+        return (id_of(self._data["conversation"]), id_of(self._data["sender"]), self.text)
 
 
 def _read(cursor: str) -> tuple[datetime, ObjectId]:

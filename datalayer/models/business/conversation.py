@@ -33,7 +33,7 @@ class Conversation(BusinessDocument):
     @classmethod
     def between(cls, one: User | ObjectId, other: User | ObjectId) -> Conversation:
         """The chat of two users, made at the first call; one, however many call at once."""
-        ids = sorted({_id_of(one), _id_of(other)})
+        ids = sorted({id_of(one), id_of(other)})
         if len(ids) != 2:
             raise ValidationError("a conversation has two different participants")
         found: Conversation = cls.objects(pair_key=":".join(map(str, ids))).modify(
@@ -47,11 +47,11 @@ class Conversation(BusinessDocument):
     @classmethod
     def of(cls, user: User | ObjectId) -> QuerySet:
         """The conversations of ``user``, the one with the latest message first."""
-        return cls.objects(participants=_id_of(user)).order_by("-last_message_at")
+        return cls.objects(participants=id_of(user)).order_by("-last_message_at")
 
     def participant_ids(self) -> list[Any]:
         """The ids of the participants, without loading them."""
-        return [_id_of(each) for each in self._data["participants"]]
+        return [id_of(each) for each in self._data["participants"]]
 
     def touch(self, moment: Any) -> None:
         """Note that a message was sent at ``moment``; an earlier one changes nothing."""
@@ -60,7 +60,7 @@ class Conversation(BusinessDocument):
     def clean(self) -> None:
         """Refuse fewer than two participants, and one that is named twice."""
         super().clean()
-        ids = [_id_of(each) for each in _iterable(self._data.get("participants"))]
+        ids = [id_of(each) for each in _iterable(self._data.get("participants"))]
         if len(ids) < 2 or len(set(ids)) != len(ids):
             raise ValidationError(
                 "a conversation has at least two participants, each named once",
@@ -72,6 +72,6 @@ def _iterable(value: Any) -> Iterable[Any]:
     return value if isinstance(value, (list, tuple)) else ()
 
 
-def _id_of(user: Any) -> Any:
+def id_of(user: Any) -> Any:
     """The id, given a user, a reference or the id itself."""
     return getattr(user, "pk", getattr(user, "id", user))

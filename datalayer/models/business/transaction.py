@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from mongoengine import DENY
-from mongoengine.errors import NotUniqueError, ValidationError
+from mongoengine.errors import ValidationError
 from mongoengine.fields import ReferenceField, StringField
 
 from datalayer.documents import (
@@ -20,6 +20,7 @@ from datalayer.documents import (
     utc_now,
 )
 from datalayer.models.business.user import User
+from datalayer.models.insert_once import insert_once
 
 
 class Transaction(Lifecycle, BusinessDocument):
@@ -82,17 +83,7 @@ class Transaction(Lifecycle, BusinessDocument):
             description=description,
         )
         wanted.validate()
-        # Looked for first: the unique index would abort a transaction that is open around this.
-        made = cls._for_key(user, idempotency_key)
-        if made is None:
-            try:
-                wanted.save(force_insert=True)
-            except NotUniqueError:
-                made = cls._for_key(user, idempotency_key)
-                if made is None:
-                    raise
-            else:
-                return wanted
+        made = insert_once(wanted, user=user, idempotency_key=idempotency_key)
         if (made.amount, made.currency) != (wanted.amount, wanted.currency):
             raise ValidationError(
                 "this idempotency key was used for another amount", field_name="idempotency_key"
@@ -132,11 +123,6 @@ class Transaction(Lifecycle, BusinessDocument):
     def fail(self, reason: str) -> None:
         """The provider refused, for ``reason``."""
         self.move_to("failed", status_changed_at=utc_now(), failure_reason=reason)
-
-    @classmethod
-    def _for_key(cls, user: User, idempotency_key: str) -> Transaction | None:
-        found: Transaction | None = cls.objects(user=user, idempotency_key=idempotency_key).first()
-        return found
 
     def clean(self) -> None:
         """Check the amount and give it the places of its currency."""

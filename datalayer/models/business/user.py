@@ -110,5 +110,5 @@ def password_hasher() -> PasswordHasher:
 
 
 def _normal(password: str) -> str:
-    """The same bytes for the same characters, on whatever keyboard they were typed."""
+    """NFKC, so that a character gives the same bytes on whatever keyboard it was typed."""
     return unicodedata.normalize("NFKC", password)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from datalayer.monitoring import Bucket, Failure, SlowCommand
+from datalayer.web.page.components import card, facts, state, table
+from datalayer.web.page.formatting import duration, moment, number, plural, tone_of
 from datalayer.web.page.markup import Content, Markup, element, joined
-from datalayer.web.page.parts import card, facts, state, table
 from datalayer.web.page.plots import bar, distribution, pool_bar
-from datalayer.web.page.wording import duration, moment, number, plural, tone_of
-from datalayer.web.snapshot import Figures
+from datalayer.web.workers import Figures
 
 Entry = Mapping[str, Any]
 Row = TypeVar("Row")
@@ -66,7 +66,9 @@ def section(key: str, alias: str, entry: Entry, figures: Figures) -> Markup:
     """All there is to say of one database."""
     head = joined(alias, " ", state(tone_of(entry), entry["state"]))
     if entry["uri"] is None:
-        return card(key, head, _trouble(entry), element("p", _never(entry), class_="about"))
+        kind = "required" if entry["required"] else "optional"
+        never = f"This process is not connected to it ({kind})."
+        return card(key, head, _trouble(entry), element("p", never, class_="about"))
     return card(
         key,
         head,
@@ -80,14 +82,9 @@ def section(key: str, alias: str, entry: Entry, figures: Figures) -> Markup:
             _checkouts(entry["pool"], figures.checkouts),
             class_="parts",
         ),
-        _failed(figures.failures),
-        _slow(figures.slow_commands),
+        _latest_first("Failures", figures.failures, _failed_table),
+        _latest_first("Slow commands", figures.slow_commands, _slow_table),
     )
-
-
-def _never(entry: Entry) -> str:
-    kind = "required" if entry["required"] else "optional"
-    return f"This process is not connected to it ({kind})."
 
 
 def _about(entry: Entry) -> list[Content]:
@@ -204,14 +201,6 @@ def _plot(
     if not buckets:
         return element("p", f"No {unit} in the last five to ten minutes.", class_="soft")
     return distribution(buckets, shares, title=title, unit=unit)
-
-
-def _slow(commands: Sequence[SlowCommand]) -> Markup | None:
-    return _latest_first("Slow commands", commands, _slow_table)
-
-
-def _failed(failures: Sequence[Failure]) -> Markup | None:
-    return _latest_first("Failures", failures, _failed_table)
 
 
 def _latest_first(

@@ -1,4 +1,4 @@
-"""The whole document: head, verdict, and the sections in their order."""
+"""The whole page: head, verdict, and the sections in their order."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from datalayer.health import Verdict, verdict
-from datalayer.web.page import movement
 from datalayer.web.page.databases import section, tile
+from datalayer.web.page.formatting import Tone, moment, plural
+from datalayer.web.page.hints import hints
 from datalayer.web.page.markup import Markup, element, joined
-from datalayer.web.page.notes import notes
 from datalayer.web.page.plots import icon
 from datalayer.web.page.style import STYLE
-from datalayer.web.page.wording import Tone, moment, plural
+from datalayer.web.page.transfers_recorder_outbox import outbox, recorder, transfers
 from datalayer.web.page.workers import scope, workers
-from datalayer.web.snapshot import Figures, Snapshot
+from datalayer.web.snapshot import Snapshot
+from datalayer.web.workers import Figures
 
 
 class _Headline(NamedTuple):
@@ -33,7 +34,7 @@ _MARKS: Mapping[Tone, str] = {
 def page(snapshot: Snapshot) -> str:
     """The status page as one HTML document that needs nothing else, nor JavaScript."""
     snapshot = snapshot.of_all_workers()
-    judged, worth_a_look = verdict(snapshot.databases), notes(snapshot)
+    judged, worth_a_look = verdict(snapshot.databases), hints(snapshot)
     headline = _headline(judged, worth_a_look)
     keys = {alias: f"database-{at}" for at, alias in enumerate(snapshot.databases)}
     databases = snapshot.databases.items()
@@ -53,9 +54,9 @@ def page(snapshot: Snapshot) -> str:
                 section(keys[alias], alias, entry, snapshot.figures.get(alias, Figures()))
                 for alias, entry in databases
             ),
-            movement.transfers(snapshot),
-            movement.recorder(snapshot.recorder),
-            movement.outbox(snapshot),
+            transfers(snapshot),
+            recorder(snapshot.recorder),
+            outbox(snapshot),
         ),
         _foot(snapshot),
     )

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from datalayer.monitoring import Bucket
+from datalayer.web.page.formatting import Tone, compact, duration, number, plural
+from datalayer.web.page.log_scale import Column, LogScale, columns, round_top
 from datalayer.web.page.markup import Markup, element
-from datalayer.web.page.scales import Column, LogScale, columns, round_top
-from datalayer.web.page.wording import Tone, compact, duration, number, plural
 
 _UNIT = 58  # above it are three lines for the names of percentiles
 _TOP = _UNIT + 12

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from datalayer.web.page.components import card, state, table
+from datalayer.web.page.formatting import moment, number, plural, seconds
 from datalayer.web.page.markup import Content, Markup, element, joined
-from datalayer.web.page.parts import card, state, table
-from datalayer.web.page.wording import moment, number, plural, seconds
 from datalayer.web.snapshot import Snapshot
 from datalayer.web.workers import Report, Workers
 
@@ -34,7 +34,7 @@ def workers(snapshot: Snapshot) -> Markup | None:
 
 
 def scope(snapshot: Snapshot) -> str:
-    """Of whom the figures are."""
+    """One sentence that says whose figures the page shows: all workers', or this process's."""
     if snapshot.workers.are_several:
         living = plural(len(snapshot.workers.living), "worker", "workers")
         return (

@@ -90,6 +90,12 @@ class WorkerFiles:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._directory)
 
+    def remove_dead(self) -> None:
+        """Remove the files of workers that have ended, but those that can't be read."""
+        for each in self.others():
+            if not each.lives and each.trouble is None:
+                self.remove(each.name)
+
     def remove_left_overs(self) -> None:
         """Remove what workers left that were killed while they wrote."""
         for name in os.listdir(self._directory):
@@ -120,9 +126,7 @@ class WorkerFiles:
 
     def clear(self) -> None:
         """Leave nothing, where no other worker is there: neither files nor the directory."""
-        for each in self.others():
-            if each.trouble is None:
-                self.remove(each.name)
+        self.remove_dead()
         self.remove(self._own)
         self.remove(ENDED)
         with contextlib.suppress(OSError):  # others have come, or something else is in it

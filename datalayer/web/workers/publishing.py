@@ -19,10 +19,8 @@ from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.recorder.spool.directory import open_directory
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.sources import gather
-from datalayer.web.workers.files import SUPPORTED, WorkerFiles
-from datalayer.web.workers.report import Numbers, counted_by, report
-from datalayer.web.workers.sums import Ended, Workers
-from datalayer.web.workers.tidying import (
+from datalayer.web.workers.aggregation import Ended, Workers
+from datalayer.web.workers.cleanup import (
     KEY_LENGTH,
     begin_or_join,
     leave,
@@ -30,6 +28,8 @@ from datalayer.web.workers.tidying import (
     sweep,
     tidy_up,
 )
+from datalayer.web.workers.files import SUPPORTED, WorkerFiles
+from datalayer.web.workers.report import Numbers, counted_by, report
 
 logger = logging.getLogger("datalayer.web")
 
@@ -209,7 +209,7 @@ class Publisher:
 
 
 def application_key(cwd: str, settings: Mapping[str, DatabaseSettings]) -> str:
-    """The same for all workers of an application, and another one for another application: by
+    """What the workers of one application have in common, and those of others have not: made of
     its directory and its first database."""
     first = settings.get(DEFAULT_ALIAS) or settings[min(settings)]
     told = "\n".join((cwd, first.redacted_uri, first.database))

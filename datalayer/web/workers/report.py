@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from datalayer import recorder
 from datalayer.connections.connection import Connection
@@ -27,21 +27,32 @@ COUNTED = (*_POOL_COUNTS, *_COMMAND_COUNTS, *_HEARTBEAT_COUNTS)
 _RECORDER_GAUGES = ("waiting", "spool_bytes", "lag_seconds")
 
 Numbers: TypeAlias = Mapping[str, float]
+Row = TypeVar("Row", Bucket, SlowCommand, Failure)
 
 
 @dataclass(frozen=True)
-class Database:
+class Figures:
+    """What is known of one database besides its status and its counts."""
+
+    commands: tuple[Bucket, ...] = ()
+    """How long the commands of the last five to ten minutes took."""
+    checkouts: tuple[Bucket, ...] = ()
+    """How long operations waited for a connection in that time."""
+    slow_commands: tuple[SlowCommand, ...] = ()
+    """The last ones, the latest first."""
+    failures: tuple[Failure, ...] = ()
+    """What failed, by kind, the latest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database(Figures):
     """What one worker knows of one database."""
 
     state: str
     counts: Numbers
     """By the names of ``COUNTED``."""
     gauges: Numbers
-    """Of the pool."""
-    commands: tuple[Bucket, ...] = ()
-    checkouts: tuple[Bucket, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    slow_commands: tuple[SlowCommand, ...] = ()
+    """How the pool is now, by the names that ``status()`` has for it."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +68,16 @@ class Report:
     recorder_gauges: Numbers = field(default_factory=dict)
 
     def encoded(self) -> bytes:
-        """As it stands in the file."""
+        """JSON, which ``decoded`` reads back."""
         return json.dumps({"format": _FORMAT, **asdict(self)}, separators=(",", ":")).encode()
 
     @classmethod
     def decoded(cls, data: bytes) -> Report:
-        """Raises ``ValueError`` for what ``encoded`` can't have made."""
+        """The report that ``encoded`` wrote.
+
+        Raises:
+            ValueError: for anything else.
+        """
         try:
             found = json.loads(data)
             if found["format"] != _FORMAT:
@@ -88,7 +103,8 @@ def report(since: str, gone: Mapping[str, Numbers]) -> Report:
         if connection is not None
     }
     for alias in gone.keys() - databases.keys():
-        databases[alias] = Database(_state(alias), gone[alias], dict.fromkeys(_POOL_GAUGES, 0))
+        nothing_open = dict.fromkeys(_POOL_GAUGES, 0)
+        databases[alias] = Database(state=_state(alias), counts=gone[alias], gauges=nothing_open)
     stats = {k: v for k, v in recorder.stats().items() if isinstance(v, (int, float))}
     return Report(
         process=os.getpid(),
@@ -108,18 +124,26 @@ def counted_by(connection: Connection, before: Numbers) -> Numbers:
     return {name: before.get(name, 0) + (figures[name] or 0) for name in COUNTED}
 
 
+def figures_of(connection: Connection) -> Figures:
+    """What the connection's monitors remember."""
+    monitors = connection.monitors
+    return Figures(
+        commands=monitors.commands.latencies(),
+        checkouts=monitors.pool.checkouts(),
+        slow_commands=monitors.commands.slow_commands(),
+        failures=monitors.failures.latest(),
+    )
+
+
 def _of_connection(connection: Connection, gone: Numbers) -> Database:
-    monitors, settings = connection.monitors, connection.settings
+    settings = connection.settings
     sizes = {"max_size": settings.max_pool_size, "min_size": settings.min_pool_size}
-    pool = monitors.pool.snapshot() | sizes
+    pool = connection.monitors.pool.snapshot() | sizes
     return Database(
         state=_state(connection.alias),
         counts=counted_by(connection, gone),
         gauges={name: pool[name] or 0 for name in _POOL_GAUGES},
-        commands=monitors.commands.latencies(),
-        checkouts=monitors.pool.checkouts(),
-        failures=monitors.failures.latest(),
-        slow_commands=monitors.commands.slow_commands(),
+        **vars(figures_of(connection)),
     )
 
 
@@ -136,46 +160,21 @@ def _database(found: Any) -> Database:
         state=_text(found["state"]),
         counts=numbers(found["counts"], COUNTED),
         gauges=numbers(found["gauges"], _POOL_GAUGES),
-        commands=_buckets(found["commands"]),
-        checkouts=_buckets(found["checkouts"]),
-        failures=tuple(map(_failure, found["failures"])),
-        slow_commands=tuple(map(_slow_command, found["slow_commands"])),
+        commands=_rows(Bucket, found["commands"]),
+        checkouts=_rows(Bucket, found["checkouts"]),
+        slow_commands=_rows(SlowCommand, found["slow_commands"]),
+        failures=_rows(Failure, found["failures"]),
     )
 
 
-def _failure(found: Any) -> Failure:
-    return Failure(
-        alias=_text(found["alias"]),
-        kind=_text(found["kind"]),
-        operation=_text(found["operation"]),
-        host=None if found["host"] is None else _text(found["host"]),
-        count=int(_number(found["count"])),
-        first_at=_moment(found["first_at"]),
-        last_at=_moment(found["last_at"]),
-    )
-
-
-def _slow_command(found: Any) -> SlowCommand:
-    documents = found["documents"]
-    return SlowCommand(
-        at=_moment(found["at"]),
-        alias=_text(found["alias"]),
-        collection=None if found["collection"] is None else _text(found["collection"]),
-        command=_text(found["command"]),
-        ms=_number(found["ms"]),
-        documents=None if documents is None else int(_number(documents)),
-    )
-
-
-def _buckets(found: Any) -> tuple[Bucket, ...]:
-    return tuple(
-        Bucket(_number(each["from_ms"]), _number(each["to_ms"]), int(_number(each["count"])))
-        for each in found
-    )
+def _rows(kind: type[Row], found: Any) -> tuple[Row, ...]:
+    names = [each.name for each in fields(kind)]
+    return tuple(kind(**{name: _CHECKS[name](each[name]) for name in names}) for each in found)
 
 
 def numbers(found: Any, names: Iterable[str] | None = None) -> dict[str, float]:
-    """Checked ones, by name. Raises ``ValueError`` for others."""
+    """The numbers of these names in ``found`` (default: of all). Raises ``ValueError`` where one
+    is none."""
     wanted = found.keys() if names is None else names
     return {_text(name): _number(found[name]) for name in wanted}
 
@@ -194,3 +193,22 @@ def _text(value: Any) -> str:
 
 def _moment(value: Any) -> str:
     return datetime.fromisoformat(_text(value)).astimezone(UTC).isoformat()
+
+
+def _whole(value: Any) -> int:
+    return int(_number(value))
+
+
+def _optional(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else check(value)
+
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("alias", "kind", "operation", "command"), _text),
+    **dict.fromkeys(("host", "collection"), _optional(_text)),
+    **dict.fromkeys(("at", "first_at", "last_at"), _moment),
+    **dict.fromkeys(("ms", "from_ms", "to_ms"), _number),
+    "count": _whole,
+    "documents": _optional(_whole),
+}
+"""Of buckets, slow commands and failures, by the names of their fields."""

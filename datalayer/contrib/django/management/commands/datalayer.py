@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from datalayer.contrib.django.commands import DataLayerCommand
+from datalayer.contrib.django.commands import command
 
-
-class Command(DataLayerCommand):
-    """``datalayer`` with the project's settings."""
-
-    help = "The datalayer command, with the settings and the models of this project."
+Command = command("The datalayer command, with the settings and the models of this project.")

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from datalayer.contrib.django.commands import DataLayerCommand
+from datalayer.contrib.django.commands import command
 
-
-class Command(DataLayerCommand):
-    """``datalayer config``, with the project's settings."""
-
-    help = "Shows every setting with its value, and where that comes from."
-    words = ("config",)
+Command = command("Shows every setting with its value, and where that comes from.", "config")

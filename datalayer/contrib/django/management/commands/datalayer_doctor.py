@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from datalayer.contrib.django.commands import DataLayerCommand
+from datalayer.contrib.django.commands import command
 
-
-class Command(DataLayerCommand):
-    """``datalayer doctor``, with the project's settings."""
-
-    help = "Looks for what commonly goes wrong, and says what to do."
-    words = ("doctor",)
+Command = command("Looks for what commonly goes wrong, and says what to do.", "doctor")

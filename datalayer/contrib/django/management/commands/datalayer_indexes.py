@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datalayer.contrib.django.commands import DataLayerCommand
+from datalayer.contrib.django.commands import command
 
-
-class Command(DataLayerCommand):
-    """``datalayer indexes``, with the project's settings."""
-
-    help = "Compares the models' indexes with the servers', and brings them in line."
-    words = ("indexes",)
+Command = command(
+    "Compares the models' indexes with the servers', and brings them in line.", "indexes"
+)

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from datalayer.contrib.django.commands import DataLayerCommand
+from datalayer.contrib.django.commands import command
 
-
-class Command(DataLayerCommand):
-    """``datalayer outbox``, with the project's settings."""
-
-    help = "Delivers documents that transactions left for other databases."
-    words = ("outbox",)
+Command = command("Delivers documents that transactions left for other databases.", "outbox")

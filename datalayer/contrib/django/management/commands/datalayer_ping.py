@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from datalayer.contrib.django.commands import DataLayerCommand
+from datalayer.contrib.django.commands import command
 
-
-class Command(DataLayerCommand):
-    """``datalayer ping``, with the project's settings."""
-
-    help = "Tells how many milliseconds each database takes to answer."
-    words = ("ping",)
+Command = command("Tells how many milliseconds each database takes to answer.", "ping")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datalayer.contrib.django.commands import DataLayerCommand
+from datalayer.contrib.django.commands import command
 
-
-class Command(DataLayerCommand):
-    """``datalayer shard``, with the project's settings."""
-
-    help = "Compares the models' shard keys with the collections', and shards them."
-    words = ("shard",)
+Command = command(
+    "Compares the models' shard keys with the collections', and shards them.", "shard"
+)

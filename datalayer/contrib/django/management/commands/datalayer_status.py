@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from datalayer.contrib.django.commands import DataLayerCommand
+from datalayer.contrib.django.commands import command
 
-
-class Command(DataLayerCommand):
-    """``datalayer status``, with the project's settings."""
-
-    help = "Connects, and shows how each database is doing."
-    words = ("status",)
+Command = command("Connects, and shows how each database is doing.", "status")

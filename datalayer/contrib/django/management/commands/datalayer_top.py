@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from datalayer.contrib.django.commands import DataLayerCommand
+from datalayer.contrib.django.commands import command
 
-
-class Command(DataLayerCommand):
-    """``datalayer top``, with the project's settings."""
-
-    help = "A live view of pools, connections and running operations."
-    words = ("top",)
+Command = command("A live view of pools, connections and running operations.", "top")

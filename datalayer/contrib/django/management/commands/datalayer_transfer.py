@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datalayer.contrib.django.commands import DataLayerCommand
+from datalayer.contrib.django.commands import command
 
-
-class Command(DataLayerCommand):
-    """``datalayer transfer``, with the project's settings."""
-
-    help = "Plans, runs, verifies and takes back moves of documents between databases."
-    words = ("transfer",)
+Command = command(
+    "Plans, runs, verifies and takes back moves of documents between databases.", "transfer"
+)

@@ -1,4 +1,4 @@
-"""The settings of the databases, from the dict ``DATALAYER`` of Django's settings."""
+"""From the dict ``DATALAYER`` of Django's settings, or Django-MongoEngine's, to datalayer's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
-from datalayer.contrib.django.concealing import concealed
+from datalayer.contrib.django.redaction import concealed
 from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets
 from datalayer.settings import Settings
@@ -82,8 +82,8 @@ def conceal_secrets() -> None:
 
 
 def status_token() -> str | None:
-    """Who sends it may see the details of the health views; ``None`` where the dict has none, or
-    an empty one."""
+    """The token in ``DATALAYER``: who sends it may see the details of the health views. ``None``
+    where there is none, or an empty one."""
     token = str(given_in_django().get(_STATUS_TOKEN) or "").strip()
     return token or None
 

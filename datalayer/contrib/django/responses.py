@@ -1,4 +1,4 @@
-"""From datalayer's answers to Django's responses."""
+"""datalayer's answers as Django's responses, and the 503 of a project's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _JSON, _HTML = "application/json", "text/html"
 
 
 def response_to(answer: Answer, *, head: bool = False) -> HttpResponse:
-    """``answer``, as Django wants it. ``head`` leaves out the body, as an answer to HEAD has none:
+    """The response for ``answer``. ``head`` leaves out the body, as an answer to HEAD has none:
     not every server (uWSGI) takes it away itself."""
     body = b"" if head else answer.body
     return HttpResponse(body, status=answer.status, headers=answer.headers)

@@ -1,12 +1,12 @@
-"""Pieces that several sections are made of."""
+"""What several sections are made of: cards, tables, figures with names, states."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from datalayer.web.page.formatting import Tone
 from datalayer.web.page.markup import Content, Markup, element
 from datalayer.web.page.plots import icon
-from datalayer.web.page.wording import Tone
 
 
 def card(key: str, title: Content, *contents: Content) -> Markup:

@@ -1,4 +1,4 @@
-"""Temporary failures of a database as ``503 Service Unavailable``."""
+"""Flask's error handlers for temporary failures of a database: ``503 Service Unavailable``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flask import Flask, Response, current_app
 from werkzeug.exceptions import ServiceUnavailable
 
 from datalayer.web import is_temporary, temporary_failure
-from datalayer.web.failures import TEMPORARY_ERRORS
+from datalayer.web.temporary_errors import TEMPORARY_ERRORS
 
 logger = logging.getLogger("datalayer.contrib.flask")
 

@@ -19,8 +19,8 @@ from prometheus_client import values
 from datalayer.concurrency.threads import signals_held
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
-from datalayer.contrib.prometheus.families import BOUNDS
-from datalayer.contrib.prometheus.readings import (
+from datalayer.contrib.prometheus.collector import BOUNDS
+from datalayer.contrib.prometheus.metrics import (
     Metric,
     Reading,
     counted_by,

@@ -1,4 +1,5 @@
-"""Readings in the form in which prometheus_client exposes them."""
+"""The collector that prometheus_client asks for the figures of one process, and how readings
+become its metric families."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from datalayer.connections.registry import registry
-from datalayer.contrib.prometheus.readings import (
+from datalayer.contrib.prometheus.metrics import (
     METRICS,
     Metric,
     Reading,

@@ -1,4 +1,5 @@
-"""How figures are written, and which words and tones stand for which state."""
+"""How numbers, durations, sizes and points in time are written on the page, and the tone of a
+database's state."""
 
 from __future__ import annotations
 
@@ -6,16 +7,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
+from datalayer.health import Grade, grade_of
 from datalayer.web.page.markup import Markup, element
 
 NOTHING = "—"
 Tone: TypeAlias = Literal["good", "warn", "bad", "quiet"]
+TONES: Mapping[Grade, Tone] = {"pass": "good", "warn": "warn", "fail": "bad"}
 
 _UNITS_MS = ((3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms"), (0.001, "µs"))
 
 
 def duration(milliseconds: float | None) -> str:
-    """In the unit that fits, with two digits at least where they are known: ``4.2 ms``."""
+    """``4.2 ms``: in the unit that fits, with two digits at least where they are known."""
     if milliseconds is None:
         return NOTHING
     for unit_ms, unit in _UNITS_MS:
@@ -30,17 +33,17 @@ def duration(milliseconds: float | None) -> str:
 
 
 def seconds(amount: float | None) -> str:
-    """``duration`` of seconds."""
+    """A duration that is known in seconds, as ``duration`` writes it."""
     return duration(None if amount is None else amount * 1000)
 
 
 def number(amount: float | None) -> str:
-    """With a comma at each thousand."""
+    """``1,234``: without decimals, and with a comma at each thousand."""
     return NOTHING if amount is None else f"{amount:,.0f}"
 
 
 def compact(amount: float) -> str:
-    """Short, for an axis: ``1.5k``."""
+    """``1.5k``: short, for an axis."""
     for unit, letter in ((1_000_000_000, "G"), (1_000_000, "M"), (1000, "k")):
         if amount >= unit:
             return f"{amount / unit:g}{letter}"
@@ -48,7 +51,7 @@ def compact(amount: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes, in the unit that fits."""
+    """``1.5 MB``: bytes in the unit that fits."""
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= unit:
             return f"{count / unit:.1f} {name}"
@@ -70,6 +73,4 @@ def moment(iso: str | None, form: str = "%Y-%m-%d %H:%M:%S UTC") -> Markup:
 
 def tone_of(entry: Mapping[str, Any]) -> Tone:
     """How bad a database's state is."""
-    if entry["connected"]:
-        return "warn" if entry["state"] == "degraded" or entry["last_error"] else "good"
-    return "bad" if entry["required"] else "warn"
+    return TONES[grade_of(entry)]

@@ -1,14 +1,14 @@
-"""What is on its way between databases: transfers, the recorder's events, the outbox."""
+"""The page's sections on what is on its way: transfers, the recorder's events, the outbox."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from datalayer.web.page.components import card, facts, state
+from datalayer.web.page.formatting import Tone, moment, number, plural, seconds, size
 from datalayer.web.page.markup import Content, Markup, element
-from datalayer.web.page.parts import card, facts, state
 from datalayer.web.page.plots import bar
-from datalayer.web.page.wording import Tone, moment, number, plural, seconds, size
 from datalayer.web.snapshot import Snapshot
 from datalayer.web.transfers_and_outbox import Transfer, Work
 

@@ -8,7 +8,7 @@ from itertools import count
 from math import ceil, floor, log10
 
 from datalayer.monitoring import Bucket
-from datalayer.web.page.wording import duration
+from datalayer.web.page.formatting import duration
 
 _SHORTEST_MS = 0.001
 _COLUMNS_PER_DECADE = 12

@@ -1,4 +1,4 @@
-"""From Flask's ``app.config`` to datalayer's settings."""
+"""From Flask's ``app.config`` to datalayer's settings, and what is misspelt there."""
 
 from __future__ import annotations
 

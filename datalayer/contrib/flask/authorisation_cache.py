@@ -1,4 +1,5 @@
-"""Keeps what the application has said of a visitor for the time that a database is away."""
+"""Keeps in a visitor's session that he may see something, for the time that the database which
+says so is away."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ def remembered(
 
 
 def _age_of(noted: object, asking: str) -> float:
-    """How long ago a yes was noted of who asks now; endless where none was."""
+    """How many seconds ago a yes was noted of who asks now; infinity where none was."""
     if not isinstance(noted, (list, tuple)) or len(noted) != 2:
         return float("inf")
     whom, at = noted
@@ -66,7 +67,7 @@ def _age_of(noted: object, asking: str) -> float:
 
 
 def _note(key: str, asking: str | None, says_yes: bool, seconds: float) -> None:
-    """Not with each request: the cookie would be sent again each time."""
+    """Keep a yes, or forget it. Not with each request: each would send the cookie again."""
     if asking is None or not says_yes:
         if key in session:
             del session[key]

@@ -1,11 +1,11 @@
-"""What doesn't make a process unready, but is worth a look. Pure."""
+"""What is shown below "Worth a look": it doesn't make a process unready or degraded. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from datalayer.web.page.wording import number, plural, seconds
+from datalayer.web.page.formatting import number, plural, seconds
 from datalayer.web.page.workers import silent_seconds
 from datalayer.web.snapshot import Snapshot
 from datalayer.web.transfers_and_outbox import Transfer, Work
@@ -13,7 +13,7 @@ from datalayer.web.transfers_and_outbox import Transfer, Work
 _LONG_SECONDS = 60.0
 
 
-def notes(snapshot: Snapshot) -> tuple[str, ...]:
+def hints(snapshot: Snapshot) -> tuple[str, ...]:
     """One sentence for each such thing, which begins with what it is about."""
     return (
         *_of_databases(snapshot),

@@ -1,4 +1,5 @@
-"""What is done with the files of workers that have ended, and what is read of all of them."""
+"""Who counts and removes the files of workers that have ended, when a worker starts, writes or
+ends; and what all the files tell together."""
 
 from __future__ import annotations
 
@@ -6,9 +7,9 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from datalayer.web.workers.aggregation import Ended, Unreadable, Workers
 from datalayer.web.workers.files import ENDED, Found, WorkerFiles
 from datalayer.web.workers.report import Report
-from datalayer.web.workers.sums import Ended, Unreadable, Workers
 
 KEY_LENGTH = 16
 _NAME = re.compile(f"[0-9a-f]{{{KEY_LENGTH}}}")
@@ -20,7 +21,7 @@ def begin_or_join(files: WorkerFiles, data: bytes) -> bool:
     with files.alone() as alone:
         if alone:
             if not any(each.lives for each in files.others()):
-                _remove_dead(files)
+                files.remove_dead()
                 files.remove(ENDED)
             files.write(data)
         return alone
@@ -43,12 +44,6 @@ def tidy_up(files: WorkerFiles) -> None:
         files.write_ended(Ended(ended.workers, ended.databases, ended.recorder, names).encoded())
         for name in names:
             files.remove(name)
-
-
-def _remove_dead(files: WorkerFiles) -> None:
-    for each in files.others():
-        if not each.lives and each.trouble is None:
-            files.remove(each.name)
 
 
 def leave(files: WorkerFiles, data: bytes) -> None:

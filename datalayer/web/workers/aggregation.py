@@ -1,4 +1,5 @@
-"""What all workers together have counted and hold. Pure."""
+"""Adds up what the workers of an application have counted and hold, those that have ended too.
+Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from datalayer.monitoring import Bucket, Failure, SlowCommand, percentile_ms
-from datalayer.web.workers.report import COUNTED, Database, Numbers, Report, numbers
+from datalayer.monitoring import Bucket, Failure
+from datalayer.web.workers.report import COUNTED, Database, Figures, Numbers, Report, numbers
 
 _SLOW_COMMANDS = 20
 _FAILURES = 40
@@ -25,12 +26,12 @@ class Ended:
     """Those that are counted here: each may be there still, and counts no second time."""
 
     def encoded(self) -> bytes:
-        """As it stands in the file."""
+        """JSON, which ``decoded`` reads back."""
         return json.dumps(asdict(self), separators=(",", ":")).encode()
 
     @classmethod
     def decoded(cls, data: bytes | None) -> Ended:
-        """Nothing has been counted where ``data`` is none that ``encoded`` has made."""
+        """What ``encoded`` wrote; no workers where ``data`` is something else, or nothing."""
         try:
             found = json.loads(data or b"")
             return cls(
@@ -43,7 +44,7 @@ class Ended:
             return cls()
 
     def plus(self, reports: Iterable[Report]) -> Ended:
-        """With workers that have ended since."""
+        """These workers and those of ``reports``, which have ended since."""
         ended = self
         for each in reports:
             databases = dict(ended.databases)
@@ -64,25 +65,13 @@ class Unreadable:
     why: str
 
 
-@dataclass(frozen=True)
-class Together:
+@dataclass(frozen=True, kw_only=True)
+class Together(Figures):
     """One database as all workers see it: counts since the first of them began, gauges of those
     that live, durations of the last five to ten minutes."""
 
     counts: Numbers
     gauges: Numbers
-    commands: tuple[Bucket, ...] = ()
-    checkouts: tuple[Bucket, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    slow_commands: tuple[SlowCommand, ...] = ()
-
-    def percentiles_ms(self, *shares: float) -> list[float | None]:
-        """Of the commands."""
-        return [percentile_ms(self.commands, share) for share in shares]
-
-    def checkout_percentiles_ms(self, *shares: float) -> list[float | None]:
-        """Of the waits for a connection."""
-        return [percentile_ms(self.checkouts, share) for share in shares]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""What is exported, and how it is read from the monitors: no server is asked for it."""
+"""Every metric that is exported: its name, its labels, and how it is read from the monitors. No
+server is asked for it."""
 
 from __future__ import annotations
 
