@@ -168,7 +168,7 @@ class Registry:
         """
         for connection in list(self._connections.values()):
             if database in (None, connection.settings.database):
-                connection.prepared.forget(collection)
+                connection.built_indexes.forget(collection)
 
     def _unknown(self, alias: str) -> NotConnectedError:
         configured = self.settings

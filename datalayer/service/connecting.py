@@ -18,7 +18,7 @@ from datalayer.connections.client import fill_pools
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
 from datalayer.errors import ConnectError, DataLayerError, IndexBuildError
-from datalayer.failures.driver import cause_of, connect_error, is_transient, no_privilege
+from datalayer.failures.connecting import cause_of, connect_error, is_transient, no_privilege
 from datalayer.failures.server_codes import CREDENTIALS, PASSING, ServerCode, is_refusal
 from datalayer.failures.tracebacks import without_locals
 from datalayer.retry import retrying

@@ -21,7 +21,7 @@ from datalayer.errors import (
     DataLayerError,
     UnavailableError,
 )
-from datalayer.failures.driver import cause_of
+from datalayer.failures.connecting import cause_of
 from datalayer.failures.server_codes import is_refusal
 from datalayer.failures.tracebacks import as_cause, takes_secrets, without_locals
 from datalayer.monitoring import Monitors

@@ -11,7 +11,7 @@ from typing import Any
 from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.errors import DataLayerError, TransactionError, UnavailableError
-from datalayer.failures.driver import kind_of
+from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import ServerCode
 
 NO_SUCH_TRANSACTION = ServerCode.NoSuchTransaction

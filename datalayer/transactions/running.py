@@ -24,7 +24,7 @@ from datalayer.context.session import apart_from_all, take_options_off
 from datalayer.errors import DataLayerError, TransactionError
 from datalayer.retry import retrying
 from datalayer.transactions.cluster import begin_after_builds, leader
-from datalayer.transactions.ending import (
+from datalayer.transactions.commit import (
     commit,
     hindrance,
     is_elsewhere,
@@ -37,8 +37,8 @@ from datalayer.transactions.failures import (
     may_succeed_next_time,
 )
 from datalayer.transactions.sessions import own_session
+from datalayer.transactions.state import Transaction, current, entered
 from datalayer.transactions.threads import watch_starts
-from datalayer.transactions.unit import Transaction, current, entered
 
 logger = logging.getLogger("datalayer.transactions")
 

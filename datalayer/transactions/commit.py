@@ -17,7 +17,7 @@ from datalayer.errors import (
 )
 from datalayer.failures.tracebacks import without_locals
 from datalayer.transactions.failures import NO_SUCH_TRANSACTION, over, rolled_back
-from datalayer.transactions.unit import Transaction
+from datalayer.transactions.state import Transaction
 
 logger = logging.getLogger("datalayer.transactions")
 
