@@ -4,7 +4,6 @@ for one model before its first write where it was first seen later."""
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -32,6 +31,7 @@ from datalayer.indexes.existing import collections, identify, notice_drops, own_
 from datalayer.indexes.failures import explained, index_refused
 from datalayer.indexes.inheritance import obstructed_siblings
 from datalayer.indexes.mock import build_mock
+from datalayer.retry import retrying
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
@@ -52,7 +52,6 @@ _RACES = frozenset(
     }
 )
 _ATTEMPTS = 5
-_PAUSE_SECONDS = 0.1
 _DECIDES_THE_KIND = frozenset({"capped", "timeseries.timeField", "timeseries.metaField"})
 
 
@@ -172,15 +171,12 @@ def _send(
     indexes: list[IndexModel],
     session: ClientSession | None,
 ) -> None:
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            connection.database[plan.name].create_indexes(indexes, session=session)
-        except OperationFailure as exc:
-            if exc.code not in _RACES or attempt == _ATTEMPTS:
-                raise
-            time.sleep(_PAUSE_SECONDS * attempt)
-        else:
-            return
+    policy = retrying(attempts=_ATTEMPTS, retryable=_is_race)
+    policy(connection.database[plan.name].create_indexes, indexes, session=session)
+
+
+def _is_race(exc: BaseException) -> bool:
+    return isinstance(exc, OperationFailure) and exc.code in _RACES
 
 
 def _create_one_by_one(
