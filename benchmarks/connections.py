@@ -29,7 +29,7 @@ from pymongo.monitoring import CommandListener
 from datalayer import Settings, db
 from datalayer.embedded import EmbeddedMongo
 from datalayer.monitoring import Monitors
-from datalayer.monitoring.direct import tell_directly
+from datalayer.monitoring.hooks import tell_directly
 
 OPERATIONS_A_ROUND = 40
 """So few that the machine's speed hardly changes from one peer's turn to the other's."""

@@ -23,8 +23,9 @@ from datalayer.context.decorators import with_block
 from datalayer.database import database
 from datalayer.database1 import database1
 from datalayer.documents.queries.safe_filter import safe_filter
-from datalayer.errors import ConfigurationError, DataLayerError
+from datalayer.errors import ConfigurationError
 from datalayer.failures.redaction import without_contents
+from datalayer.failures.tracebacks import TrimmedTraceback
 from datalayer.retry import retry
 from datalayer.routing import read_from, router, using
 from datalayer.service.service import DatabaseService
@@ -75,11 +76,8 @@ def connect_all(settings: Settings | None = None) -> dict[str, Any]:
             refused credentials, of optional databases too.
         IndexBuildError: when a required database's collections or indexes can't be built.
     """
-    try:
+    with TrimmedTraceback():
         return registry.connecting.run(partial(_connect_all, settings))
-    except DataLayerError as exc:
-        exc.__traceback__ = None  # the way through threads and retries is always the same
-        raise
 
 
 def disconnect_all() -> None:

@@ -1,5 +1,5 @@
-"""The one retry policy of datalayer: capped exponential backoff with full jitter, a limit on
-the attempts and one total deadline; and the decorator that puts it on an application's work."""
+"""When is something tried again, after which pause, and how often? The one retry policy that all
+of datalayer asks, and ``db.retry``, which puts it on an application's function."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable
+from math import inf
 from time import monotonic
 from typing import ParamSpec, TypeVar, overload
 
@@ -17,16 +18,15 @@ from tenacity import (
     stop_after_attempt,
     stop_before_delay,
     stop_when_event_set,
+    wait_none,
     wait_random_exponential,
 )
-from tenacity.nap import sleep_using_event
+from tenacity.nap import sleep, sleep_using_event
 
 from datalayer.concurrency.flow import process_mark
 from datalayer.context.deadlines import deadline
 from datalayer.context.decorators import comes_later, name_of, runs_later
 from datalayer.errors import ConfigurationError, OutcomeUnknownError, UnavailableError
-
-__all__ = ["FIRST_WAIT_SECONDS", "LONGEST_WAIT_SECONDS", "retry", "retrying"]
 
 logger = logging.getLogger("datalayer.retry")
 
@@ -40,10 +40,11 @@ LONGEST_WAIT_SECONDS = 5.0
 def retrying(
     *,
     attempts: int,
-    max_seconds: float,
     retryable: Callable[[BaseException], bool],
-    cancelled: threading.Event,
-    before_sleep: Callable[[RetryCallState], None],
+    max_seconds: float = inf,
+    cancelled: threading.Event | None = None,
+    before_sleep: Callable[[RetryCallState], None] | None = None,
+    pauses: bool = True,
 ) -> Retrying:
     """A tenacity ``Retrying`` that repeats a call while ``retryable`` says that it may help.
 
@@ -51,18 +52,47 @@ def retrying(
     from the first try, or as soon as ``cancelled`` is set, also in the middle of a pause. The
     last error is raised as it is. Pauses are drawn evenly between zero and a limit that doubles
     from ``FIRST_WAIT_SECONDS`` to ``LONGEST_WAIT_SECONDS`` ("full jitter"), so that workers
-    that lost their server together do not come back together.
+    that lost their server together do not come back together. Without ``pauses`` the next
+    attempt follows at once: where the driver itself waits for a server.
     """
+    stop = stop_after_attempt(attempts) | stop_before_delay(max_seconds)
+    wait = wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
     return Retrying(
-        stop=stop_after_attempt(attempts)
-        | stop_before_delay(max_seconds)
-        | stop_when_event_set(cancelled),
-        wait=wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS),
+        stop=stop if cancelled is None else stop | stop_when_event_set(cancelled),
+        wait=wait if pauses else wait_none(),
         retry=retry_if_exception(retryable),
-        sleep=sleep_using_event(cancelled),
+        sleep=sleep if cancelled is None else sleep_using_event(cancelled),
         before_sleep=before_sleep,
         reraise=True,
     )
+
+
+def run_again(
+    attempt: Callable[[float], Result],
+    *,
+    attempts: int,
+    max_seconds: float,
+    retryable: Callable[[BaseException], bool],
+    before_sleep: Callable[[RetryCallState], None],
+) -> Result:
+    """Call ``attempt`` with the seconds that are left, as often as the policy allows.
+
+    A child that was forked inside doesn't begin anew what its parent is at.
+    """
+    mark, ends = process_mark(), monotonic() + max_seconds
+    policy = retrying(
+        attempts=attempts,
+        retryable=lambda exc: bool(mark[0]) and retryable(exc),
+        max_seconds=max_seconds,
+        before_sleep=before_sleep,
+    )
+    return policy(lambda: attempt(max(ends - monotonic(), 0.001)))
+
+
+def next_pause(last_seconds: float, longest_seconds: float = LONGEST_WAIT_SECONDS) -> float:
+    """How many seconds a thread that never gives up waits after another failure in a row: twice
+    as long as the last time, which is 0 at the first failure."""
+    return min(max(last_seconds * 2, FIRST_WAIT_SECONDS), longest_seconds)
 
 
 @overload
@@ -111,35 +141,39 @@ def retry(
     again = (UnavailableError, OutcomeUnknownError) if repeatable else (UnavailableError,)
 
     def decorate(call: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-        name = name_of(call)
-        if runs_later(call):
-            raise ConfigurationError(_refusal(name))
-
-        @functools.wraps(call)
-        def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-            ends = monotonic() + max_seconds
-
-            def attempt() -> Result:
-                with deadline(max(ends - monotonic(), 0.001)):
-                    result = call(*args, **kwargs)
-                if comes_later(result):
-                    raise ConfigurationError(_refusal(name))
-                return result
-
-            mark = process_mark()
-            policy = retrying(
-                attempts=attempts,
-                max_seconds=max_seconds,
-                # A child that was forked inside doesn't begin anew what its parent is at.
-                retryable=lambda exc: bool(mark[0]) and isinstance(exc, again),
-                cancelled=threading.Event(),
-                before_sleep=functools.partial(_tell, name),
-            )
-            return policy(attempt)
-
-        return run
+        return _retried(call, attempts, max_seconds, again)
 
     return decorate if function is None else decorate(function)
+
+
+def _retried(
+    call: Callable[Arguments, Result],
+    attempts: int,
+    max_seconds: float,
+    again: tuple[type[Exception], ...],
+) -> Callable[Arguments, Result]:
+    name = name_of(call)
+    if runs_later(call):
+        raise ConfigurationError(_refusal(name))
+
+    @functools.wraps(call)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        def attempt(seconds_left: float) -> Result:
+            with deadline(seconds_left):
+                result = call(*args, **kwargs)
+            if comes_later(result):
+                raise ConfigurationError(_refusal(name))
+            return result
+
+        return run_again(
+            attempt,
+            attempts=attempts,
+            max_seconds=max_seconds,
+            retryable=lambda exc: isinstance(exc, again),
+            before_sleep=functools.partial(_tell, name),
+        )
+
+    return run
 
 
 def _refusal(name: str) -> str:

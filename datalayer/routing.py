@@ -21,8 +21,8 @@ from datalayer import indexes
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
 from datalayer.connections.replica_lag import lagging_less_than, some_secondary_lags_less_than
-from datalayer.context.blocks import Blocks, found
 from datalayer.context.decorators import with_block
+from datalayer.context.stack import ContextStack
 from datalayer.errors import ConfigurationError
 
 __all__ = ["alias_for", "read_from", "read_preference_for", "redirected", "router", "using"]
@@ -50,8 +50,10 @@ class _Reading:
     most_lag_seconds: float | None = None
 
 
-_aliases: Blocks[Mapping[str, str]] = Blocks("datalayer_using", copies_keep=True)
-_readings: Blocks[Mapping[str, _Reading]] = Blocks("datalayer_read_from", copies_keep=True)
+_aliases: ContextStack[Mapping[str, str]] = ContextStack("datalayer_using", copies_keep=True)
+_readings: ContextStack[Mapping[str, _Reading]] = ContextStack(
+    "datalayer_read_from", copies_keep=True
+)
 
 
 @with_block
@@ -123,7 +125,7 @@ def router(function: Router | None) -> Router | None:
 def alias_for(model: Any) -> str:
     """The alias that operations of ``model`` go to now."""
     declared = indexes.alias_of(model)
-    used: str | None = found(_aliases, declared)
+    used: str | None = _aliases.find(declared)
     if used is not None:
         return used
     route: Router | None = registry.router
@@ -132,7 +134,7 @@ def alias_for(model: Any) -> str:
 
 def redirected(alias: str) -> str:
     """The alias that operations of ``alias`` go to now, inside ``using``."""
-    return found(_aliases, alias) or alias
+    return _aliases.find(alias) or alias
 
 
 def read_preference_for(model: Any, connection: Connection) -> Preference | None:
@@ -140,7 +142,7 @@ def read_preference_for(model: Any, connection: Connection) -> Preference | None
 
     The present context decides, then the model's ``meta["read_from"]``.
     """
-    reading: _Reading | None = found(_readings, connection.alias, _EVERY_ALIAS)
+    reading: _Reading | None = _readings.find(connection.alias, _EVERY_ALIAS)
     if reading is None:
         declared = model._meta.get("read_from")
         return None if declared is None else _preference(declared, None, -1)

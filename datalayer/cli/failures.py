@@ -11,7 +11,7 @@ from mongoengine.errors import MongoEngineException
 from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.errors import ConfigurationError, DataLayerError
-from datalayer.failures.driver import kind_of
+from datalayer.failures.connecting import kind_of
 from datalayer.settings import redact
 
 

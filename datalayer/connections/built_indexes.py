@@ -17,7 +17,7 @@ LOOK_SECONDS = 10.0
 looks at each server. Only drops by others take that long to be noticed."""
 
 
-class Prepared:
+class BuiltIndexes:
     """The models, each with the name of a collection, whose indexes were built.
 
     What a writer knows holds as long as ``generation`` is the same: it goes up each time

@@ -21,7 +21,7 @@ from datalayer.context.session import JoiningClient
 from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets
 from datalayer.monitoring import Monitors
-from datalayer.monitoring.direct import tell_directly
+from datalayer.monitoring.hooks import tell_directly
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.uri.secret_uri import SecretUri
 

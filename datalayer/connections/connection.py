@@ -14,7 +14,7 @@ from pymongo import MongoClient
 
 from datalayer.concurrency.threads import SingleFlight
 from datalayer.connections.breaker import CircuitBreaker
-from datalayer.connections.built_indexes import Prepared
+from datalayer.connections.built_indexes import BuiltIndexes
 from datalayer.connections.client import abandon_client, open_client
 from datalayer.errors import NotConnectedError
 from datalayer.monitoring import Monitors
@@ -30,7 +30,7 @@ _CLOSE_SECONDS = 0.5
 
 
 class Connection:
-    """One alias's client, with its settings, its monitors and what was prepared on it.
+    """One alias's client, with its settings, its monitors and the indexes that were built over it.
 
     After a fork the child gets a client of its own at the first use. The parent's is left as it
     is: closing it would shut down sockets that the parent still uses.
@@ -54,9 +54,9 @@ class Connection:
         """Refuses calls to an optional database that is away."""
         self.closed = False
         """Whether it was disconnected: operations that still hold it end."""
-        self.prepared = Prepared()
+        self.built_indexes = BuiltIndexes()
         """The models, with their collection, whose indexes were built over this connection."""
-        self.preparing: dict[str, SingleFlight[None]] = {}
+        self.index_builds: dict[str, SingleFlight[None]] = {}
         """The builds that first writes share, by collection."""
         self._uri = SecretUri(uri)
         self._opened = opened
@@ -116,8 +116,8 @@ class Connection:
     def after_fork(self) -> MongoClient[Any] | None:
         """Let go of the parent's client, in a child; returns it where it must not be freed."""
         self._lock = threading.Lock()
-        self.preparing = {}
-        self.prepared.after_fork()
+        self.index_builds = {}
+        self.built_indexes.after_fork()
         self.monitors.reset()
         if self.breaker is not None:
             self.breaker.reset()

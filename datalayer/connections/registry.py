@@ -22,6 +22,7 @@ from datalayer.concurrency.forks import fork_mark
 from datalayer.concurrency.threads import SingleFlight
 from datalayer.connections.connection import Connection, not_connected
 from datalayer.errors import ConfigurationError, NotConnectedError
+from datalayer.monitoring import Emit, Monitors
 from datalayer.monitoring.observer import Observer
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.settings.variables import prefix_of
@@ -123,8 +124,7 @@ class Registry:
                         mongo_client_class=connection.client_for_mongoengine,
                     )
                 except mongoengine_connection.ConnectionFailure as exc:
-                    connection.close()
-                    self._release_embedded()
+                    self.discard(connection)
                     raise ConfigurationError(
                         f"the alias {connection.alias!r} was already connected by a direct call "
                         "of mongoengine.connect(); leave connecting to datalayer, or use another "
@@ -168,7 +168,7 @@ class Registry:
         """
         for connection in list(self._connections.values()):
             if database in (None, connection.settings.database):
-                connection.prepared.forget(collection)
+                connection.built_indexes.forget(collection)
 
     def _unknown(self, alias: str) -> NotConnectedError:
         configured = self.settings
@@ -201,8 +201,18 @@ class Registry:
                 self._embedded = EmbeddedMongo(journal=False)  # it never outlives the process
             return self._embedded.uri_for(settings.database)
 
-    def release_unused(self) -> None:
-        """Stop the private server when no connection uses it, after a failed connect say."""
+    def new_connection(self, settings: DatabaseSettings, emit: Emit) -> Connection:
+        """A connection without a client yet, which nobody finds before ``publish``; what happens
+        to its database is told to ``emit``."""
+        monitors = Monitors(settings.alias, settings.slow_ms, emit, settings.leak_warning_ms)
+        if self.observers is not None:
+            monitors.observe(self.observers(settings))
+        return Connection(settings, monitors, self.uri_for(settings), self.opened)
+
+    def discard(self, connection: Connection) -> None:
+        """Close a connection that could not be published, and the private server with it when no
+        other uses that."""
+        connection.close()
         with self._lock:
             self._release_embedded()
 

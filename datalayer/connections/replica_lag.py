@@ -9,9 +9,9 @@ from pymongo.server_description import ServerDescription
 from pymongo.server_type import SERVER_TYPE
 from pymongo.topology_description import TopologyDescription
 
-from datalayer.context.blocks import Blocks
+from datalayer.context.stack import ContextStack
 
-_limits: Blocks[float] = Blocks("datalayer_lag_limit", copies_keep=True)
+_limits: ContextStack[float] = ContextStack("datalayer_lag_limit", copies_keep=True)
 
 
 def lagging_less_than(seconds: float) -> AbstractContextManager[None]:

@@ -10,9 +10,9 @@ from time import monotonic
 
 from pymongo import _csot
 
-from datalayer.context.blocks import Blocks
+from datalayer.context.stack import ContextStack
 
-_open: Blocks[None] = Blocks("datalayer_deadline")
+_open: ContextStack[None] = ContextStack("datalayer_deadline")
 _Driver = tuple[float | None, float, float]
 
 

@@ -24,7 +24,7 @@ from pymongo.errors import InvalidOperation
 from pymongo.synchronous.client_session import _SESSION
 
 from datalayer.concurrency.flow import Flow, starter_of_greenlet
-from datalayer.context.blocks import Block, Blocks
+from datalayer.context.stack import Block, ContextStack
 from datalayer.errors import TransactionError
 
 
@@ -50,7 +50,7 @@ class Joined:
 
 
 _MARK = "joined_by_datalayer"
-joined: Blocks[Joined] = Blocks("datalayer_joined")
+joined: ContextStack[Joined] = ContextStack("datalayer_joined")
 
 
 def joining(mine: Joined) -> Block[Joined]:

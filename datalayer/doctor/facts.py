@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from time import monotonic
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from datalayer.failures.driver import Diagnosis
+from datalayer.failures.connecting import Diagnosis
 from datalayer.indexes import CollectionDiff
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.uri.uri import ParsedUri

@@ -19,7 +19,7 @@ from datalayer.doctor.client import asking_client
 from datalayer.doctor.facts import Answer, Deadline, Document, ServerFacts, Session, Unknown
 from datalayer.doctor.pipelines import CLIENTS, INDEX_USES, SCANS, long_operations
 from datalayer.errors import DataLayerError
-from datalayer.failures.driver import Diagnosis, diagnose
+from datalayer.failures.connecting import Diagnosis, diagnose
 from datalayer.failures.server_codes import ServerCode, is_refusal
 from datalayer.indexes import CollectionDiff
 from datalayer.settings import DatabaseSettings

@@ -43,8 +43,8 @@ def collection_of(model: Any, connection: Connection, name: str | None = None) -
     if connection.settings.kind == "mongomock":
         indexes.ensure(model, connection.alias, name)  # in memory
         return connection.database[name]
-    generation = connection.prepared.generation
-    is_prepared = (model, name) in connection.prepared
+    generation = connection.built_indexes.generation
+    is_prepared = (model, name) in connection.built_indexes
     carrier = _carrier_of(connection) or connection
     collection = ModelCollection(carrier.client[connection.settings.database], name)
     return collection._for(carrier, connection, model, generation if is_prepared else None)
@@ -229,7 +229,7 @@ class ModelCollection(Collection[Any]):
             self._build_what_is_missing(pymongo.timeout(_SECONDS_IN_A_TRANSACTION))
 
     def _build_what_is_missing(self, limit: AbstractContextManager[None]) -> None:
-        model, prepared = self._model, self._home.prepared
+        model, prepared = self._model, self._home.built_indexes
         indexes.notice_drops(self._home)
         generation = prepared.generation
         if generation == self._prepared:
@@ -280,7 +280,7 @@ def _operation(name: str, effect: Effect, *, needs_indexes: bool = False) -> Cal
         if needs_indexes:
             check_call(name, args, kwargs, self.name)
             if self._model is not None:
-                prepared = self._home.prepared
+                prepared = self._home.built_indexes
                 if self._prepared != prepared.generation or monotonic() >= prepared.look_again_at:
                     self._ensure_indexes()
         run = partial(getattr(super(ModelCollection, self), name), *args, **kwargs)

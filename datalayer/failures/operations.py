@@ -29,7 +29,7 @@ from datalayer.errors import (
     TransactionError,
     UnavailableError,
 )
-from datalayer.failures.driver import kind_of
+from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import (
     CREDENTIALS,
     NETWORK,

@@ -13,7 +13,7 @@ from typing import Any
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure, WriteError
 
-from datalayer.failures.driver import kind_of
+from datalayer.failures.connecting import kind_of
 from datalayer.failures.tracebacks import is_internal
 
 _HIDDEN = "***"

@@ -5,9 +5,12 @@ variables of every frame."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import wraps
 from types import FrameType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+
+from datalayer.errors import DataLayerError
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -31,6 +34,16 @@ def as_cause(exc: BaseException) -> BaseException | None:
     exc.__cause__ = None
     exc.__suppress_context__ = True
     return exc.with_traceback(None)
+
+
+class TrimmedTraceback(AbstractContextManager[None]):
+    """Has our errors leave its block with a traceback that begins at the caller: the way through
+    threads and retries is the same each time."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: Any) -> None:
+        """Forget the way."""
+        if isinstance(error, DataLayerError):
+            error.__traceback__ = None
 
 
 def is_internal(kind: type[BaseException]) -> bool:

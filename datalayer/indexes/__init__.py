@@ -18,7 +18,7 @@ from datalayer.indexes.declared import (
     plans_on,
     unconfigured,
 )
-from datalayer.indexes.standing import notice_drops
+from datalayer.indexes.existing import notice_drops
 from datalayer.indexes.syncing import Action, diff, difference, sync
 
 __all__ = [

@@ -4,7 +4,6 @@ for one model before its first write where it was first seen later."""
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
 from datalayer.errors import IndexBuildError
 from datalayer.failures.server_codes import INDEX_EXISTS, ServerCode
+from datalayer.indexes.advice import is_about_declaration
 from datalayer.indexes.comparing import ChangedIndex, Index, changed_options, compare
 from datalayer.indexes.declared import (
     CollectionPlan,
@@ -27,11 +27,11 @@ from datalayer.indexes.declared import (
     plans_on,
     registered_on,
 )
-from datalayer.indexes.explaining import explained, index_refused
+from datalayer.indexes.existing import collections, identify, notice_drops, own_session
+from datalayer.indexes.failures import explained, index_refused
+from datalayer.indexes.inheritance import obstructed_siblings
 from datalayer.indexes.mock import build_mock
-from datalayer.indexes.refusals import is_about_declaration
-from datalayer.indexes.siblings import obstructed_siblings
-from datalayer.indexes.standing import collections, identify, notice_drops, own_session
+from datalayer.retry import retrying
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
@@ -52,7 +52,6 @@ _RACES = frozenset(
     }
 )
 _ATTEMPTS = 5
-_PAUSE_SECONDS = 0.1
 _DECIDES_THE_KIND = frozenset({"capped", "timeseries.timeField", "timeseries.metaField"})
 
 
@@ -66,16 +65,16 @@ def build(alias: str) -> None:
         IndexBuildError: the first failure, after all collections were tried.
     """
     connection = registry.connection(alias)
+    generation = connection.built_indexes.generation
     plans = plans_on(alias)
     if not plans or not (connection.settings.auto_create or connection.settings.auto_index):
         # Capped and time-series collections are looked at before the first write: it would make
         # a plain one where they are missing.
         for plan in plans:
             if not plan.options:
-                connection.prepared.add(plan.models, plan.name, connection.prepared.generation)
+                connection.built_indexes.add(plan.models, plan.name, generation)
         return
     failures: list[IndexBuildError] = []
-    generation = connection.prepared.generation
     with explained(connection, None), own_session(connection) as session:
         existing = collections(connection, session)
     for plan in plans:
@@ -107,8 +106,8 @@ def ensure(model: Model, alias: str | None = None, collection: str | None = None
     collection = collection or model._get_collection_name()
     connection = registry.connection(alias)
     # Again where the run that this call joined was for a relative of the model.
-    while (model, collection) not in connection.prepared:
-        flight = connection.preparing.setdefault(collection, SingleFlight())
+    while (model, collection) not in connection.built_indexes:
+        flight = connection.index_builds.setdefault(collection, SingleFlight())
         flight.run(partial(_prepare_late, connection, model, collection))
 
 
@@ -119,14 +118,14 @@ def ensure_all(connection: Connection) -> None:
     """
     notice_drops(connection)
     for model in registered_on(connection.alias):
-        if (model, model._get_collection_name()) not in connection.prepared:
+        if (model, model._get_collection_name()) not in connection.built_indexes:
             ensure(model, connection.alias)
 
 
 def forget(model: Model) -> None:
     """Have the collection and indexes of ``model`` built again before the next write."""
     connection = registry.connection(alias_of(model))
-    for relative, _ in connection.prepared.forget(model._get_collection_name()):
+    for relative, _ in connection.built_indexes.forget(model._get_collection_name()):
         relative._disconnect()  # MongoEngine's own documents look again where they have none
 
 
@@ -172,15 +171,12 @@ def _send(
     indexes: list[IndexModel],
     session: ClientSession | None,
 ) -> None:
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            connection.database[plan.name].create_indexes(indexes, session=session)
-        except OperationFailure as exc:
-            if exc.code not in _RACES or attempt == _ATTEMPTS:
-                raise
-            time.sleep(_PAUSE_SECONDS * attempt)
-        else:
-            return
+    policy = retrying(attempts=_ATTEMPTS, retryable=_is_race)
+    policy(connection.database[plan.name].create_indexes, indexes, session=session)
+
+
+def _is_race(exc: BaseException) -> bool:
+    return isinstance(exc, OperationFailure) and exc.code in _RACES
 
 
 def _create_one_by_one(
@@ -211,8 +207,8 @@ def _create_one_by_one(
 
 
 def _prepare_late(connection: Connection, model: Model, collection: str) -> None:
-    generation = connection.prepared.generation
-    if (model, collection) not in connection.prepared:
+    generation = connection.built_indexes.generation
+    if (model, collection) not in connection.built_indexes:
         plan = plan_for(model, connection.alias, collection)
         with explained(connection, plan, writing=True), own_session(connection) as session:
             existing = collections(connection, session, [collection])
@@ -243,7 +239,7 @@ def _prepare(
             _check_kind(connection, plan, present)
             if settings.auto_index and plan.auto_index and plan.indexes:
                 create_indexes(connection, plan, plan.indexes, session)
-    connection.prepared.add(plan.models, plan.name, generation)
+    connection.built_indexes.add(plan.models, plan.name, generation)
 
 
 def _check_kind(

@@ -37,7 +37,7 @@ def _hear_of_drops(connection: Connection, name: str) -> None:
 
     def drop_and_tell() -> None:
         drop()
-        for model, _ in connection.prepared.forget(name):
+        for model, _ in connection.built_indexes.forget(name):
             model._disconnect()  # its collection is mongomock's own, which looks at nothing
 
     store.drop = drop_and_tell

@@ -26,8 +26,8 @@ from datalayer.indexes.comparing import (
     compare,
 )
 from datalayer.indexes.declared import CollectionPlan, plans_on
-from datalayer.indexes.explaining import explained
-from datalayer.indexes.standing import own_session
+from datalayer.indexes.existing import own_session
+from datalayer.indexes.failures import explained
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession

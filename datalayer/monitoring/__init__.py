@@ -7,11 +7,11 @@ event happen, so what they do is short, and an error in them would reach nobody.
 from __future__ import annotations
 
 from datalayer.monitoring.commands import CommandMonitor, SlowCommand
-from datalayer.monitoring.emit import Emit
 from datalayer.monitoring.failures import Failure, FailureLog
 from datalayer.monitoring.histogram import Bucket, Histogram, percentile_ms
 from datalayer.monitoring.leaks import LeakMonitor
 from datalayer.monitoring.monitors import Monitors
+from datalayer.monitoring.observer import Emit
 from datalayer.monitoring.pool import PoolMonitor
 from datalayer.monitoring.topology import TopologyMonitor
 

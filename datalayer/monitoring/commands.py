@@ -20,10 +20,9 @@ from pymongo.monitoring import (
 )
 
 from datalayer.monitoring.durations import Distribution, Durations
-from datalayer.monitoring.emit import Emit
 from datalayer.monitoring.failures import FailureLog, address_of, kind_of
 from datalayer.monitoring.histogram import Bucket, Histogram
-from datalayer.monitoring.observer import Observer
+from datalayer.monitoring.observer import Emit, Observer
 
 logger = logging.getLogger("datalayer.commands")
 # Unlike datalayer's other warnings these tell of no trouble, and may be many: they are for those

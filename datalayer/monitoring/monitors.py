@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from datalayer.monitoring.commands import CommandMonitor
-from datalayer.monitoring.emit import Emit
 from datalayer.monitoring.failures import FailureLog
 from datalayer.monitoring.leaks import LeakMonitor
-from datalayer.monitoring.observer import Observer
+from datalayer.monitoring.observer import Emit, Observer
 from datalayer.monitoring.pool import PoolMonitor
 from datalayer.monitoring.topology import TopologyMonitor
 

@@ -1,8 +1,13 @@
-"""Who is told of each single command and connection, rather than of sums."""
+"""Whom the monitors tell: their service of each event, and an observer of each single command and
+connection, rather than of sums."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+Emit: TypeAlias = Callable[[str, Mapping[str, Any]], None]
+"""Called with an event's name and its facts; must return at once."""
 
 
 class Observer(Protocol):

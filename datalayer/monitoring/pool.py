@@ -23,10 +23,9 @@ from pymongo.monitoring import (
 )
 
 from datalayer.monitoring.durations import Distribution, Durations
-from datalayer.monitoring.emit import Emit
 from datalayer.monitoring.failures import FailureLog, address_of
 from datalayer.monitoring.histogram import Bucket, Histogram
-from datalayer.monitoring.observer import Observer
+from datalayer.monitoring.observer import Emit, Observer
 
 _BATCH = 256  # waits are counted this many at a time, or when somebody asks
 

@@ -15,8 +15,8 @@ from pymongo.monitoring import (
 from pymongo.read_preferences import ReadPreference
 from pymongo.topology_description import TopologyDescription
 
-from datalayer.monitoring.emit import Emit
 from datalayer.monitoring.failures import FailureLog, address_of
+from datalayer.monitoring.observer import Emit
 
 Reach = Literal["connected", "degraded", "unavailable"]
 Address = tuple[str, int | None]

@@ -11,6 +11,7 @@ from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.errors import DataLayerError
 from datalayer.failures.redaction import without_contents
 from datalayer.outbox.delivery import Delivered, deliver_patiently
+from datalayer.retry import next_pause
 
 logger = logging.getLogger("datalayer.outbox")
 
@@ -61,7 +62,7 @@ def passes(source: str, stopping: threading.Event, interval_seconds: float) -> I
         except DataLayerError as exc:
             if registry.find(source) is None:
                 return
-            pause = min(max(pause * 2, 0.1), _LONGEST_PAUSE_SECONDS)
+            pause = next_pause(pause, _LONGEST_PAUSE_SECONDS)
             logger.warning(
                 "the outbox is tried again in %.1f s: %s",
                 pause,
@@ -69,7 +70,7 @@ def passes(source: str, stopping: threading.Event, interval_seconds: float) -> I
                 extra={"alias": exc.alias, "event": "outbox_waits"},
             )
         except Exception as exc:
-            pause = min(max(pause * 2, 0.1), _LONGEST_PAUSE_SECONDS)
+            pause = next_pause(pause, _LONGEST_PAUSE_SECONDS)
             logger.error(
                 "delivering from the outbox failed, and is tried again in %.1f s",
                 pause,

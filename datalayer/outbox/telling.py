@@ -10,7 +10,7 @@ from bson import MinKey
 from pymongo.collection import Collection
 
 from datalayer.errors import DataLayerError
-from datalayer.failures.driver import kind_of
+from datalayer.failures.connecting import kind_of
 from datalayer.outbox.entries import Entry, Unreadable, label_of, printable
 
 logger = logging.getLogger("datalayer.outbox")

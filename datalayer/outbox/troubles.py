@@ -14,7 +14,7 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from datalayer.connections.connection import Connection
-from datalayer.failures.driver import kind_of
+from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import ServerCode, code_of
 from datalayer.outbox.entries import Line
 

@@ -26,7 +26,7 @@ from datalayer.connections.registry import registry
 from datalayer.documents.collection import plain_collection
 from datalayer.documents.fields.storable import ENCODING
 from datalayer.errors import DataLayerError, NotConnectedError
-from datalayer.failures.driver import kind_of
+from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import (
     CREDENTIALS,
     DUPLICATE_KEY,

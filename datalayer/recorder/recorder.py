@@ -19,6 +19,7 @@ from datalayer.recorder.encoding import fixed_fields, stamps_of, target_of
 from datalayer.recorder.queues import Lane, Target
 from datalayer.recorder.sender import Sender
 from datalayer.recorder.state import Prepare, State
+from datalayer.retry import next_pause
 from datalayer.settings.recorder_settings import RecorderSettings
 
 logger = logging.getLogger("datalayer.recorder")
@@ -27,8 +28,6 @@ FLUSH_SECONDS = 5.0
 _ROOM_AGAIN = 0.75
 """The share of a full queue at which those that wait for room go on, so that they seldom wait."""
 _JOIN_SECONDS = 1.0
-_FIRST_REST_SECONDS = 0.1
-_LONGEST_REST_SECONDS = 5.0
 
 
 class Recorder:
@@ -359,7 +358,7 @@ class Recorder:
 
     def _run(self, run: Callable[[], None]) -> None:
         """Run one of the threads. It is not to end by what it meets."""
-        state, pause = self._state, _FIRST_REST_SECONDS
+        state, pause = self._state, 0.0
         state.threads.add(threading.get_ident())
         while True:
             try:
@@ -371,5 +370,5 @@ class Recorder:
                     type(exc).__name__,
                     extra={"event": "recorder_failed"},
                 )
+            pause = next_pause(pause)
             time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_REST_SECONDS)

@@ -11,11 +11,9 @@ from datalayer.recorder.delivery import Outcome, deliver
 from datalayer.recorder.encoding import Encoder
 from datalayer.recorder.queues import Batch, Lane
 from datalayer.recorder.state import State
+from datalayer.retry import next_pause
 
 logger = logging.getLogger("datalayer.recorder")
-
-_FIRST_PAUSE_SECONDS = 0.25
-_LONGEST_PAUSE_SECONDS = 5.0
 
 
 class Sender:
@@ -126,7 +124,7 @@ class Sender:
                 why,
                 extra={"alias": lane.target.alias, "event": "recorder_waits"},
             )
-        pause = min(lane.pause * 2 or _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+        pause = next_pause(lane.pause)
         lane.pause = pause
         lane.not_before = monotonic() + pause * random.uniform(0.5, 1)  # noqa: S311 - no secret
         lane.failures += 1

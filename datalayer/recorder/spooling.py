@@ -13,7 +13,8 @@ from mongoengine.base.common import _document_registry
 
 from datalayer.recorder.encoding import target_of
 from datalayer.recorder.queues import Batch, Lane, Target
-from datalayer.recorder.state import FIRST_PAUSE_SECONDS, State
+from datalayer.recorder.state import State
+from datalayer.retry import FIRST_WAIT_SECONDS, next_pause
 
 if TYPE_CHECKING:
     from datalayer.recorder.spool.spool import Spool, Stored
@@ -23,7 +24,6 @@ logger = logging.getLogger("datalayer.recorder")
 _ADOPT_SECONDS = 15.0
 _ADOPT_AT_ONCE_SECONDS = 0.1
 """Then what request threads have recorded meanwhile comes first."""
-_LONGEST_PAUSE_SECONDS = 5.0
 _TELL_SECONDS = 60.0
 _LONGEST_AGE_SECONDS = 10 * 365 * 86_400.0
 
@@ -108,7 +108,7 @@ class Spooling:
         try:
             path = settings.spool_directory or Path()
             self._state.spool = Spool(path, int(settings.spool_max_bytes))
-            self._state.spool_pause = FIRST_PAUSE_SECONDS  # what was taken before waits in memory
+            self._state.spool_pause = FIRST_WAIT_SECONDS  # what was taken before waits in memory
         except OSError as exc:
             self._failed(exc)
 
@@ -155,7 +155,7 @@ class Spooling:
 
         state, now = self._state, monotonic()
         state.spool_is_full = isinstance(exc, SpoolFullError)
-        pause = min(state.spool_pause * 2 or FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+        pause = next_pause(state.spool_pause)
         state.spool_pause, state.spool_not_before = pause, now + pause
         if self._is_told or now < self._tell_at:
             return

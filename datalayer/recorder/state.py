@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from datalayer.recorder.queues import Lane, Target
+from datalayer.retry import FIRST_WAIT_SECONDS
 from datalayer.settings.recorder_settings import RecorderSettings
 
 if TYPE_CHECKING:
     from datalayer.recorder.spool.spool import Spool
-
-FIRST_PAUSE_SECONDS = 0.25
-"""After the first failure of the spool."""
 
 Prepare = Callable[[Any, Any], Mapping[str, Any]]
 """Makes the stored document of what was recorded for a model, in the collector's thread."""
@@ -63,7 +61,7 @@ class State:
         """Have the collector write down what waits in memory, where the spool is open; to be
         called with the lock held."""
         if self.spool is not None and not self.spool_pause:
-            self.spool_pause, self.spool_not_before = FIRST_PAUSE_SECONDS, 0.0
+            self.spool_pause, self.spool_not_before = FIRST_WAIT_SECONDS, 0.0
             self.work.notify()
 
     def lane_for(self, target: Target) -> Lane | None:

@@ -1,28 +1,26 @@
-"""The steps from settings to a verified, warm and prepared connection."""
+"""The way from settings to a connection that is verified, warm, and has its collections and
+indexes."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
 from functools import partial
 from time import monotonic
-from typing import Any
 
 import pymongo
-from pymongo.errors import OperationFailure, PyMongoError
-from pymongo.read_preferences import ReadPreference
+from pymongo.errors import PyMongoError
 
 from datalayer import indexes
 from datalayer.connections.client import fill_pools
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
-from datalayer.errors import ConnectError, DataLayerError, IndexBuildError
-from datalayer.failures.driver import cause_of, connect_error, is_transient, no_privilege
-from datalayer.failures.server_codes import CREDENTIALS, PASSING, ServerCode, is_refusal
-from datalayer.failures.tracebacks import without_locals
+from datalayer.errors import ConnectError, IndexBuildError
+from datalayer.failures.connecting import cause_of, is_transient
+from datalayer.failures.server_codes import is_refusal
 from datalayer.retry import retrying
 from datalayer.service.connecting_log import retry_teller, told_while_waiting
+from datalayer.service.verification import ask_version, refusal, verify
 
 logger = logging.getLogger("datalayer.opening")
 
@@ -32,95 +30,41 @@ _LAST_ATTEMPT_SECONDS = 0.1
 second longer than its time-out, and connecting ends within half a second of its deadline."""
 
 
-_NEVER_THE_PRIMARY_INSTEAD = frozenset(
-    {ReadPreference.NEAREST.mode, ReadPreference.SECONDARY.mode}
-)
-"""Reads with these fail where the set has no such member, and with the tags asked for."""
+def connect(connection: Connection, cancelled: threading.Event) -> str | None:
+    """Verify ``connection``, again and again while waiting can help, and make it the one that the
+    documents of its alias use. Returns what ``prepare`` does.
 
-
-def ping(connection: Connection, timeout_seconds: float) -> float:
-    """Ask the primary for a sign of life; returns the milliseconds that it took.
-
-    Raises the driver's error when no answer comes in time.
-    """
-    started = monotonic()
-    with pymongo.timeout(timeout_seconds):
-        connection.client.admin.command("ping")
-    return (monotonic() - started) * 1000
-
-
-def ask_version(connection: Connection, timeout_seconds: float) -> None:
-    """Learn the server's version, once for each connection; a failure leaves it unknown."""
-    if connection.server_version is None:
-        try:
-            with pymongo.timeout(timeout_seconds):
-                connection.server_version = connection.client.server_info()["version"]
-        except PyMongoError:
-            logger.debug("%s did not tell its version", connection.alias)
-
-
-def verify(connection: Connection, timeout_seconds: float) -> float:
-    """Ask the primary for a sign of life and for what the user may do; returns milliseconds.
-
-    Where reads go to other members, whether there is one. A ping takes no privilege. This asks,
-    with one command too, how a query would be carried out: that takes the privilege of the query,
-    carries out nothing, and the answer names the server's version besides.
-
-    Raises:
-        AuthenticationError: for a user that may do nothing in its database, and where the server
-            wants one and got none.
-        PyMongoError: when no answer comes in time, the server isn't ready, or the credentials
-            are refused.
-    """
-    if connection.settings.kind == "mongomock":
-        return ping(connection, timeout_seconds)
-    started = monotonic()
-    with pymongo.timeout(timeout_seconds):
-        try:
-            told = connection.database.command(
-                "explain", {"find": "datalayer", "limit": 1}, verbosity="queryPlanner"
-            )
-        except OperationFailure as exc:
-            if exc.code not in CREDENTIALS | PASSING:
-                return ping(connection, timeout_seconds)  # it may imitate MongoDB in part
-            if exc.code != ServerCode.Unauthorized:
-                raise
-            _check_privileges(connection, exc)
-        else:
-            connection.server_version = told.get("serverInfo", {}).get("version")
-        preference = connection.client.read_preference
-        if preference.mode in _NEVER_THE_PRIMARY_INSTEAD:
-            connection.client.admin.command("ping", read_preference=preference)
-    return (monotonic() - started) * 1000
-
-
-def _check_privileges(connection: Connection, refused: OperationFailure) -> None:
-    """Raise ``AuthenticationError`` unless the user may do anything else in the database."""
-    settings = connection.settings
-    logged_in = connection.database.command("connectionStatus", showPrivileges=True)
-    info = logged_in["authInfo"]
-    if not _may_do_something(info, settings.database):
-        without_locals(refused)
-        raise no_privilege(
-            alias=connection.alias,
-            hosts=settings.hosts,
-            database=settings.database,
-            logged_in=bool(info["authenticatedUsers"]),
-        ) from None
-
-
-def _may_do_something(info: Mapping[str, Any], database: str) -> bool:
-    resources = [each["resource"] for each in info["authenticatedUserPrivileges"]]
-    return any(each.get("anyResource") or each.get("db") in ("", database) for each in resources)
-
-
-def establish(connection: Connection, cancelled: threading.Event) -> None:
-    """Verify a connection, again and again while waiting can help, and warm it up.
+    After an error the connection is closed; that of an optional database which is away stays
+    open: the driver's monitoring goes on looking for its servers, so it joins by itself.
 
     Raises:
         ConnectError: when the attempts or the total deadline are used up.
         AuthenticationError, ConfigurationError: at once.
+        IndexBuildError: when a required database's collections or indexes can't be built.
     """
+    try:
+        _establish(connection, cancelled)
+    except BaseException as exc:  # also Ctrl-C
+        # There is no client where DNS names no hosts for mongodb+srv.
+        if can_wait(connection, exc) and not connection.is_unused:
+            _wait_for(connection)
+        else:
+            registry.discard(connection)
+        raise
+    return prepare(connection)
+
+
+def can_wait(connection: Connection, error: BaseException) -> bool:
+    """Whether the application can do without a database that could not be connected.
+
+    It can without an optional one that is away. What the server has refused does not heal by
+    waiting, nor do bad options.
+    """
+    away = isinstance(error, ConnectError) and error.reason != "rejected"
+    return away and not connection.settings.required
+
+
+def _establish(connection: Connection, cancelled: threading.Event) -> None:
     settings = connection.settings
     started = monotonic()
 
@@ -189,42 +133,11 @@ def check_again(
         logger.debug("%s does not answer yet", connection.alias)  # the monitoring's news lag
 
 
-def refusal(connection: Connection, exc: PyMongoError, elapsed: float) -> DataLayerError:
-    """datalayer's error for what the driver raised while a database was being reached."""
-    return connect_error(
-        without_locals(exc),
-        alias=connection.alias,
-        hosts=connection.settings.hosts,
-        description=connection.monitors.topology.description,
-        elapsed=elapsed,
-    )
-
-
-def can_wait(connection: Connection, error: DataLayerError) -> bool:
-    """Whether the application can do without a database whose ``establish`` has failed.
-
-    It can without an optional one that is away. What the server has refused does not heal by
-    waiting, nor do bad options.
-    """
-    away = isinstance(error, ConnectError) and error.reason != "rejected"
-    return away and not connection.settings.required
-
-
-def stay_unavailable(connection: Connection, *, waits: bool) -> bool:
-    """After a failed ``establish``: keep the client of a database that ``waits``, or close it.
-
-    The driver's monitoring goes on looking for the servers of a client that was kept, so the
-    database joins by itself. There is no client where DNS names no hosts for ``mongodb+srv``.
-    """
-    if not waits or connection.is_unused:
-        connection.close()
-        registry.release_unused()
-        return False
+def _wait_for(connection: Connection) -> None:
     registry.publish(connection)
     if connection.breaker is not None:
         connection.breaker.open()
     connection.monitors.topology.watch(usable=False)
-    return True
 
 
 def prepare(connection: Connection) -> str | None:

@@ -16,7 +16,7 @@ from tenacity import RetryCallState
 
 from datalayer.concurrency.threads import signals_held
 from datalayer.connections.connection import Connection
-from datalayer.failures.driver import diagnose
+from datalayer.failures.connecting import diagnose
 
 logger = logging.getLogger("datalayer.opening")
 

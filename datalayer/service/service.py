@@ -10,33 +10,16 @@ from time import monotonic
 from typing import Any
 
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
 
 from datalayer.concurrency.threads import SingleFlight
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
-from datalayer.errors import (
-    ConfigurationError,
-    ConnectError,
-    DataLayerError,
-    UnavailableError,
-)
-from datalayer.failures.driver import cause_of
-from datalayer.failures.server_codes import is_refusal
-from datalayer.failures.tracebacks import as_cause, takes_secrets, without_locals
-from datalayer.monitoring import Monitors
-from datalayer.service.connecting import (
-    ask_version,
-    can_wait,
-    check_again,
-    establish,
-    ping,
-    prepare,
-    refusal,
-    stay_unavailable,
-)
+from datalayer.errors import ConfigurationError, ConnectError, DataLayerError
+from datalayer.failures.tracebacks import TrimmedTraceback, takes_secrets
+from datalayer.service.connecting import can_wait, check_again, connect, prepare
 from datalayer.service.events import Callback, Event, EventBus
 from datalayer.service.status import disconnected_status, status_of
+from datalayer.service.verification import ask_version, ping_or_explain
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.settings.variables import prefix_of
 
@@ -79,11 +62,8 @@ class DatabaseService:
             ConnectError: when a required database stays unreachable.
             IndexBuildError: when a required database's collections or indexes can't be built.
         """
-        try:
+        with TrimmedTraceback():
             self.open(self._resolve(settings))
-        except DataLayerError as exc:
-            exc.__traceback__ = None  # how it came here is the same each time
-            raise
         return self
 
     @takes_secrets
@@ -140,12 +120,7 @@ class DatabaseService:
 
         Read from what the driver's monitoring last saw: costs nothing and asks no server.
         """
-        connection = registry.find(self.alias)
-        if self._connecting.under_way:
-            return "connecting"
-        if connection is None:
-            return "disconnected"
-        return connection.reach()
+        return self._state_of(registry.find(self.alias))
 
     @property
     def is_connected(self) -> bool:
@@ -160,30 +135,19 @@ class DatabaseService:
             UnavailableError: when no answer comes within ``timeout`` seconds.
             AuthenticationError: when the server no longer accepts the credentials.
         """
-        connection = registry.connection(self.alias)
-        started = monotonic()
-        try:
-            return ping(connection, timeout)
-        except PyMongoError as exc:
-            if is_refusal(exc):
-                error = refusal(connection, exc, monotonic() - started)
-                raise error from cause_of(error, exc)
-            raise UnavailableError(
-                f"{self.alias!r} at {', '.join(connection.settings.hosts)} did not answer a ping "
-                f"within {timeout:g} s",
-                alias=self.alias,
-            ) from as_cause(without_locals(exc))
+        return ping_or_explain(registry.connection(self.alias), timeout)
 
     def status(self, timeout: float = 2.0) -> dict[str, Any]:
         """How the database is doing, JSON-ready. Never raises, never connects.
 
         Pings the server, for at most ``timeout`` seconds.
         """
-        if registry.find(self.alias) is None:
+        connection = registry.find(self.alias)
+        if connection is None:
             return self.status_unasked(None)
         try:
-            latency_ms = self.ping(timeout)
-            ask_version(registry.connection(self.alias), timeout)
+            latency_ms = ping_or_explain(connection, timeout)
+            ask_version(connection, timeout)
         except DataLayerError as exc:
             return self.status_unasked(exc.message)
         return self.status_unasked(None, latency_ms)
@@ -196,10 +160,10 @@ class DatabaseService:
     def status_unasked(self, error: str | None, latency_ms: float | None = None) -> dict[str, Any]:
         """``status()`` from a ping whose outcome is known already."""
         connection = registry.find(self.alias)
-        last_error = error or self._last_error
+        state, last_error = self._state_of(connection), error or self._last_error
         if connection is None:
-            return disconnected_status(self.alias, self.state, last_error)
-        return status_of(connection, self.state, latency_ms, last_error)
+            return disconnected_status(self.alias, state, last_error)
+        return status_of(connection, state, latency_ms, last_error)
 
     # Events
 
@@ -217,6 +181,11 @@ class DatabaseService:
         self._events.off(event, callback)
 
     # Inside
+
+    def _state_of(self, connection: Connection | None) -> str:
+        if self._connecting.under_way:
+            return "connecting"
+        return "disconnected" if connection is None else connection.reach()
 
     def _resolve(self, settings: DatabaseSettings | Settings | None) -> DatabaseSettings:
         if isinstance(settings, DatabaseSettings):
@@ -238,20 +207,14 @@ class DatabaseService:
         self._cancelled.clear()
         started = monotonic()
         self._events.publish(Event("connecting", self.alias))
-        monitors = Monitors(
-            self.alias, settings.slow_ms, self._on_driver_event, settings.leak_warning_ms
-        )
-        if registry.observers is not None:
-            monitors.observe(registry.observers(settings))
-        connection = Connection(settings, monitors, registry.uri_for(settings), registry.opened)
+        connection = registry.new_connection(settings, self._on_driver_event)
         try:
-            establish(connection, self._cancelled)
-        except DataLayerError as exc:
+            self._last_error = connect(connection, self._cancelled)
+        except (ConnectError, ConfigurationError) as exc:
             self._last_error = exc.message
-            waits = can_wait(connection, exc)
-            joins = stay_unavailable(connection, waits=waits)
-            if not waits:
+            if not can_wait(connection, exc):
                 raise
+            joins = not connection.closed
             logger.error(
                 "%s; it joins %s",
                 exc,
@@ -259,11 +222,6 @@ class DatabaseService:
                 extra={"alias": self.alias, "event": "unavailable"},
             )
             return joins
-        except BaseException:  # Ctrl-C, say
-            connection.close()
-            registry.release_unused()
-            raise
-        self._last_error = prepare(connection)
         elapsed = monotonic() - started
         logger.info(
             "connected %s to %s in %.3f s",

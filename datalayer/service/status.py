@@ -6,31 +6,12 @@ from typing import Any
 
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import DEFAULT_ALIAS
-
-_NO_POOL = {
-    "open": 0,
-    "in_use": 0,
-    "idle": 0,
-    "waiting": 0,
-    "checkout_p50_ms": None,
-    "checkout_p99_ms": None,
-    "timeouts": 0,
-    "created": 0,
-    "closed": 0,
-    "cleared": 0,
-}
-_NO_COMMANDS = {
-    "total": 0,
-    "failed": 0,
-    "slow": 0,
-    "p50_ms": None,
-    "p95_ms": None,
-    "p99_ms": None,
-}
+from datalayer.monitoring import Monitors
 
 
 def disconnected_status(alias: str, state: str, last_error: str | None) -> dict[str, Any]:
     """The status of an alias that has no connection: the same keys, without figures."""
+    silent = Monitors(alias, slow_ms=0, emit=lambda name, facts: None)
     return {
         "alias": alias,
         "connected": False,
@@ -38,18 +19,15 @@ def disconnected_status(alias: str, state: str, last_error: str | None) -> dict[
         "required": alias == DEFAULT_ALIAS,
         "database": None,
         "hosts": [],
-        "topology": None,
-        "members": [],
-        "heartbeats": 0,
-        "heartbeats_failed": 0,
+        **silent.topology.snapshot(),
         "server_version": None,
         "latency_ms": None,
         "connected_since": None,
         "uri": None,
         "last_error": last_error,
         "circuit_breaker": None,
-        "pool": {"max_size": None, "min_size": None, **_NO_POOL},
-        "commands": dict(_NO_COMMANDS),
+        "pool": {"max_size": None, "min_size": None, **silent.pool.snapshot()},
+        "commands": silent.commands.snapshot(),
     }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datalayer.transactions.cluster import before
 from datalayer.transactions.running import transaction, transactional
 from datalayer.transactions.sessions import session
-from datalayer.transactions.unit import (
+from datalayer.transactions.state import (
     Note,
     Transaction,
     bound,

@@ -48,12 +48,12 @@ def begin_after_builds(session: ClientSession, connections: Iterable[Connection]
     all that begin later, so that one command after a build is enough.
     """
     for connection in connections:
-        prepared = connection.prepared
-        since = prepared.stands_since
+        built = connection.built_indexes
+        since = built.stands_since
         if since is None:
             with operation.asking(connection, _BEGINNING):
                 session.client.admin.command("ping", session=session)
-            since = prepared.stands_since = session.operation_time
+            since = built.stands_since = session.operation_time
         if since is not None:
             session.advance_operation_time(since)
 

@@ -11,18 +11,15 @@ from typing import Any
 from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.errors import DataLayerError, TransactionError, UnavailableError
-from datalayer.failures.driver import kind_of
+from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import ServerCode
 
-NO_SUCH_TRANSACTION = ServerCode.NoSuchTransaction
-"""The server's answer to whatever comes after an error in a transaction."""
 _REFUSED = frozenset({ServerCode.IllegalOperation, ServerCode.OperationNotSupportedInTransaction})
-_DUPLICATE_KEY = ServerCode.DuplicateKey
 _MEANINGS: Mapping[int, str] = {
     ServerCode.MaxTimeMSExpired: "a command that took longer than its time",
     ServerCode.WriteConflict: "a write conflict",
     ServerCode.DocumentValidationFailure: "a document that the collection's validator refuses",
-    _DUPLICATE_KEY: "a duplicate key",
+    ServerCode.DuplicateKey: "a duplicate key",
 }
 _PLACE = re.compile(r"collection: [^. ]+\.(\S+) index: ")
 _TRANSIENT = "TransientTransactionError"
@@ -47,7 +44,7 @@ def failure_in(reply: Mapping[str, Any]) -> Failure | None:
         return None
     code: int = error.get("code", 0)
     what = _MEANINGS.get(code) or f"an error of the server ({error.get('codeName', code)})"
-    if code == _DUPLICATE_KEY:
+    if code == ServerCode.DuplicateKey:
         place = _PLACE.search(str(error.get("errmsg")))
         what += f" in {place[1]!r}" if place else ""
     return Failure(what, _TRANSIENT in reply.get("errorLabels", ()))
@@ -67,8 +64,8 @@ def explanation(exc: BaseException, alias: str, told: Failure | None) -> DataLay
     if isinstance(exc, DataLayerError) or not isinstance(exc, Exception):
         return None
     errors = list(_server_errors(exc))
-    if any(error.code == NO_SUCH_TRANSACTION for error in errors):
-        return over(alias, told)
+    if any(error.code == ServerCode.NoSuchTransaction for error in errors):
+        return over(alias, told)  # the answer to whatever comes after an error in it
     if _is_transient(exc, told):
         return rolled_back(alias)
     if errors and errors[0].code in _REFUSED:
@@ -107,18 +104,15 @@ def rolled_back(
     )
 
 
-def may_succeed_next_time(exc: BaseException) -> bool:
-    """Whether a transaction that raised ``exc`` had no effect for a reason that may be gone."""
-    return isinstance(exc, UnavailableError)
-
-
 def _is_transient(exc: BaseException, told: Failure | None) -> bool:
     # MongoEngine raises errors of its own, with the driver's as their context.
     for each in _chain(exc):
         if isinstance(each, TransactionError):
             return False
         if isinstance(each, PyMongoError) and each.has_error_label(_TRANSIENT):
-            is_over = isinstance(each, OperationFailure) and each.code == NO_SUCH_TRANSACTION
+            is_over = (
+                isinstance(each, OperationFailure) and each.code == ServerCode.NoSuchTransaction
+            )
             return told.is_transient if is_over and told is not None else True
     return isinstance(exc, UnavailableError)
 

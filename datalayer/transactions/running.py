@@ -1,10 +1,10 @@
-"""Runs transactions: begins, commits and rolls them back, and runs functions in them again."""
+"""``db.transaction`` and ``db.transactional``: a block or a function whose writes are committed as
+a whole, or rolled back; the function is run again after a conflict."""
 
 from __future__ import annotations
 
 import functools
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -16,29 +16,24 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 from tenacity import RetryCallState
 
-from datalayer.concurrency.flow import process_mark
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.context.deadlines import deadline
 from datalayer.context.decorators import comes_later, name_of, runs_later, with_block
 from datalayer.context.session import apart_from_all, take_options_off
-from datalayer.errors import DataLayerError, TransactionError
-from datalayer.retry import retrying
+from datalayer.errors import DataLayerError, TransactionError, UnavailableError
+from datalayer.retry import run_again
 from datalayer.transactions.cluster import begin_after_builds, leader
-from datalayer.transactions.ending import (
+from datalayer.transactions.commit import (
     commit,
     hindrance,
     is_elsewhere,
     left_elsewhere,
     roll_back,
 )
-from datalayer.transactions.failures import (
-    caught_by_the_end,
-    explanation,
-    may_succeed_next_time,
-)
+from datalayer.transactions.failures import caught_by_the_end, explanation
 from datalayer.transactions.sessions import own_session
+from datalayer.transactions.state import Transaction, current, entered
 from datalayer.transactions.threads import watch_starts
-from datalayer.transactions.unit import Transaction, current, entered
 
 logger = logging.getLogger("datalayer.transactions")
 
@@ -93,25 +88,32 @@ def transaction(*aliases: str, timeout: float = DEFAULT_SECONDS) -> Iterator[Tra
             ReadConcern("snapshot"), WriteConcern("majority"), ReadPreference.PRIMARY
         )
         begun = Transaction(named, connection, opened)
-        try:
-            with deadline(timeout) as ends, entered(begun):
-                begun.ends = ends
-                timeout = min(timeout, ends - monotonic())  # as a deadline around it may say
-                yield begun
-        except BaseException as exc:
-            roll_back(begun)
-            error = _in_its_place(begun, exc)
-            if error is not None:
-                raise error from exc
-            raise
-        finally:
-            begun.end()
-        error = hindrance(begun, ends, timeout)
-        if error is not None:
-            roll_back(begun)
-            raise error
-        commit(begun, ends, timeout)
+        with _committed(begun, timeout):
+            yield begun
     begun.finish()
+
+
+@contextmanager
+def _committed(begun: Transaction, timeout: float) -> Iterator[None]:
+    """Commit ``begun`` after the block, or roll it back."""
+    try:
+        with deadline(timeout) as ends, entered(begun):
+            begun.ends = ends
+            timeout = min(timeout, ends - monotonic())  # as a deadline around it may say
+            yield
+    except BaseException as exc:
+        roll_back(begun)
+        error = _in_its_place(begun, exc)
+        if error is not None:
+            raise error from exc
+        raise
+    finally:
+        begun.end()
+    error = hindrance(begun, ends, timeout)
+    if error is not None:
+        roll_back(begun)
+        raise error
+    commit(begun, ends, timeout)
 
 
 @overload
@@ -159,10 +161,9 @@ def transactional(
             if current() is not None:
                 with transaction(*names):
                     return _done(function(*args, **kwargs), name)
-            ends = monotonic() + timeout
 
-            def attempt() -> Result:
-                with transaction(*names, timeout=max(ends - monotonic(), 0.001)) as begun:
+            def attempt(seconds_left: float) -> Result:
+                with transaction(*names, timeout=seconds_left) as begun:
                     for argument in (*args, *kwargs.values()):
                         # Asked for an attribute, a lazy reference may fetch its document.
                         is_reference = isinstance(argument, DBRef)
@@ -170,16 +171,13 @@ def transactional(
                             begun.remember(argument)
                     return _done(function(*args, **kwargs), name)
 
-            mark = process_mark()
-            policy = retrying(
+            return run_again(
+                attempt,
                 attempts=attempts,
                 max_seconds=timeout,
-                # A child that was forked inside doesn't begin anew what its parent is at.
-                retryable=lambda exc: bool(mark[0]) and may_succeed_next_time(exc),
-                cancelled=threading.Event(),
+                retryable=lambda exc: isinstance(exc, UnavailableError),
                 before_sleep=functools.partial(_tell, name),
             )
-            return policy(attempt)
 
         return run
 

@@ -14,7 +14,7 @@ from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.context.decorators import with_block
 from datalayer.context.session import Joined, joined, joining
 from datalayer.errors import TransactionError
-from datalayer.transactions.unit import current
+from datalayer.transactions.state import current
 
 
 @with_block

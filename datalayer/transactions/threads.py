@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from typing import Any
 
-from datalayer.context.blocks import Block
 from datalayer.context.session import Joined, joined
-from datalayer.transactions.unit import current
+from datalayer.context.stack import Block
+from datalayer.transactions.state import current
 
 _OWN_THREADS = ("datalayer-", "pymongo_")
 _TAKING_A_CALL = (

@@ -14,17 +14,17 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import ConnectionFailure
 from pymongo.read_concern import ReadConcern
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
+from datalayer.retry import retrying
 from datalayer.transfer.raw.bson import DECODED, RAW
 
 MAJORITY = WriteConcern("majority")
 """Journal and documents outlive a fail-over: what was noted as done was done."""
 _COMMITTED = ReadConcern("majority")
-_ASKED_AGAIN = Retrying(
-    stop=stop_after_attempt(3), retry=retry_if_exception_type(ConnectionFailure), reraise=True
+_ASKED_AGAIN = retrying(
+    attempts=3, retryable=lambda exc: isinstance(exc, ConnectionFailure), pauses=False
 )
 """At once: the driver waits for a primary by itself."""
 

@@ -16,7 +16,7 @@ from pymongo.errors import (
 )
 
 from datalayer.errors import TransferError
-from datalayer.failures.driver import kind_of
+from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import (
     AUTHORISATION,
     NOT_PRIMARY,

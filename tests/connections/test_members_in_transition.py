@@ -200,7 +200,7 @@ def test_a_transaction_that_can_not_begin_says_that_the_server_is_away(
         uri = proxy.uri_for(database_name)
         with db.connected(Settings(databases={"default": uri})):
             in_a_transaction()
-            prepared = registry.connection().prepared
+            prepared = registry.connection().built_indexes
             prepared.stands_since = None
             if not known:
                 prepared.forget(None)

@@ -554,7 +554,7 @@ def test_without_the_middleware_a_request_has_no_session(site: Client) -> None:
 
 
 def test_the_session_ends_with_the_request(site: Client) -> None:
-    from datalayer.transactions.unit import bound
+    from datalayer.transactions.state import bound
 
     site.get("/session")
     assert bound(registry.connection()) is None

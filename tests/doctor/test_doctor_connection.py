@@ -15,7 +15,7 @@ from datalayer.doctor.judgements.network import judge_network
 from datalayer.doctor.judgements.options import judge_options
 from datalayer.doctor.judgements.server import judge_server
 from datalayer.doctor.judgements.settings import judge_problems, judge_settings, judge_warnings
-from datalayer.failures.driver import Diagnosis
+from datalayer.failures.connecting import Diagnosis
 from datalayer.settings import Settings
 
 REMOTE = "mongodb://db.example.com:27017/app?tls=true"

@@ -76,7 +76,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def look_now(alias: str = "default") -> None:
     """Let the next write look for what others have dropped, as it does every ten seconds."""
-    registry.connection(alias).prepared.look_again_at = 0.0
+    registry.connection(alias).built_indexes.look_again_at = 0.0
 
 
 def commands_of(alias: str, call: Callable[[], Any]) -> int:

@@ -23,7 +23,7 @@ from datalayer.doctor.server import ask_server
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import AuthenticationError, ConnectError, UnavailableError
-from datalayer.failures.driver import Diagnosis
+from datalayer.failures.connecting import Diagnosis
 from datalayer.failures.server_codes import PASSING, ServerCode
 from datalayer.service.connecting import check_again
 from datalayer.settings import Settings

@@ -59,13 +59,13 @@ def emptied(settings: Settings) -> None:
     second for each client whose events are listened to."""
     for alias in settings:
         connection = registry.connection(alias)
-        for model, _ in connection.prepared:
+        for model, _ in connection.built_indexes:
             model._disconnect()
         for name in connection.database.list_collection_names():
             if not name.startswith("system."):
                 # Without waiting for the majority, which waits for the disk.
                 connection.database.command("drop", name, writeConcern={"w": 1})
-        connection.prepared.clear()
+        connection.built_indexes.clear()
 
 
 def drop(settings: Settings) -> None:

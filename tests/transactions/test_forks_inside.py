@@ -21,7 +21,7 @@ from datalayer import db, transactions
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import DataLayerError, UnavailableError
 from datalayer.settings import Settings
-from datalayer.transactions import unit
+from datalayer.transactions import state
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
@@ -330,7 +330,7 @@ def test_a_worker_whose_parent_was_killed_waits_no_longer_than_the_transactions_
         begun.tell_children()
         begun.leave_behind()
         over = [begun.is_over]
-        monkeypatch.setattr(unit, "monotonic", lambda: ends + 1)
+        monkeypatch.setattr(state, "monotonic", lambda: ends + 1)
         over.append(begun.is_over)
         monkeypatch.undo()
     assert over == [False, True]

@@ -20,7 +20,7 @@ from datalayer.errors import (
     UnavailableError,
 )
 from datalayer.settings import Settings
-from datalayer.transactions import ending
+from datalayer.transactions import commit
 
 LEAVING = [KeyboardInterrupt, SystemExit, GeneratorExit]
 
@@ -244,7 +244,7 @@ def test_a_copy_of_the_context_works_after_the_end(databases: Settings) -> None:
 def test_a_block_that_took_too_long_is_rolled_back_before_anything_is_committed(
     databases: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = [ending.monotonic()]
+    now = [commit.monotonic()]
     account = Account(name="a")
     called: list[int] = []
 
@@ -254,7 +254,7 @@ def test_a_block_that_took_too_long_is_rolled_back_before_anything_is_committed(
             db.on_commit(lambda: called.append(1))
             now[0] += 6
 
-    monkeypatch.setattr(ending, "monotonic", lambda: now[0])
+    monkeypatch.setattr(commit, "monotonic", lambda: now[0])
     with pytest.raises(DeadlineExceededError, match="not done in 5 seconds"):
         late()
     assert (names(), account.pk, called) == ([], None, [])

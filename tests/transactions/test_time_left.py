@@ -18,7 +18,7 @@ from datalayer import db
 from datalayer.context import deadlines
 from datalayer.errors import DeadlineExceededError, OutcomeUnknownError, UnavailableError
 from datalayer.settings import Settings
-from datalayer.transactions import ending
+from datalayer.transactions import commit
 
 
 def no_time_for_the_commit(
@@ -46,7 +46,7 @@ def test_a_commit_that_is_not_sent_for_want_of_time_wrote_nothing(
             db.on_commit(lambda: called.append(1))
 
     with monkeypatch.context() as patched:
-        patched.setattr(ending, "deadline", no_time_for_the_commit)
+        patched.setattr(commit, "deadline", no_time_for_the_commit)
         with pytest.raises(DeadlineExceededError, match="nothing was written"):
             late()
     assert_nothing_holds(stored)
@@ -61,7 +61,7 @@ def test_what_is_left_must_be_enough_for_a_commit(
     def late() -> None:
         with db.transaction(timeout=5) as begun:
             Account(name="a").save()
-            monkeypatch.setattr(ending, "monotonic", lambda: begun.ends - 0.05)
+            monkeypatch.setattr(commit, "monotonic", lambda: begun.ends - 0.05)
 
     monkeypatch.setattr(ClientSession, "commit_transaction", committed.append)
     with pytest.raises(DeadlineExceededError, match="not done in 5 seconds"):
@@ -96,7 +96,7 @@ def test_a_function_that_took_too_long_is_not_run_again(
         calls.append(1)
         Account(name="a").save()
 
-    monkeypatch.setattr(ending, "deadline", no_time_for_the_commit)
+    monkeypatch.setattr(commit, "deadline", no_time_for_the_commit)
     with pytest.raises(DeadlineExceededError):
         late()
     monkeypatch.undo()

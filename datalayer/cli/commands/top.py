@@ -25,7 +25,7 @@ from datalayer.cli.output import Output
 from datalayer.cli.tables import Name, Prose, Table
 from datalayer.connections.registry import registry
 from datalayer.doctor.client import asking_client
-from datalayer.failures.driver import kind_of
+from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import AUTHORISATION, code_of
 from datalayer.service.connecting_log import seen
 from datalayer.settings import DatabaseSettings, Settings

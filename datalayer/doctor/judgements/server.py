@@ -9,7 +9,7 @@ from typing import Any
 from datalayer.doctor.facts import AliasFacts, Answer, Document, Session, Unknown
 from datalayer.doctor.findings import Remark, error, note, ok, skipped, warning
 from datalayer.doctor.judgements.release import judge_release
-from datalayer.failures.driver import Diagnosis
+from datalayer.failures.connecting import Diagnosis
 
 _MOST_LAG_SECONDS = 10.0
 _MOST_LINES = 6

@@ -220,7 +220,7 @@ def _files_in(value: Any) -> Iterable[Any]:
 def _prepare_files(connection: Connection, models: Iterable[Any]) -> None:
     """Before a transaction over ``connection``: build the indexes of the models' files, again
     where something was dropped."""
-    generation = connection.prepared.generation
+    generation = connection.built_indexes.generation
     known = _prepared.get(connection)
     if known is None or known[0] != generation:
         known = _prepared[connection] = (generation, set())

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pymongo.errors import OperationFailure
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity import RetryCallState
 
 from datalayer.failures.server_codes import ServerCode
+from datalayer.retry import retrying
 from datalayer.transfer.endpoint import Place
 from datalayer.transfer.errors import PAST_IS_GONE, fail_over
 from datalayer.transfer.journal.entry import Entry
@@ -56,11 +57,11 @@ class Runner:
 
         After a fail-over that the driver did not ride through, it goes on from the journal.
         """
-        again = Retrying(
-            stop=stop_after_attempt(_FAIL_OVERS),
-            retry=retry_if_exception(fail_over),
+        again = retrying(
+            attempts=_FAIL_OVERS,
+            retryable=fail_over,
             before_sleep=self._log_fail_over,
-            reraise=True,
+            pauses=False,
         )
         again(self._run)
 

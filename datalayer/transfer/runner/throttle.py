@@ -6,9 +6,7 @@ from __future__ import annotations
 import time
 from time import monotonic
 
-from pymongo.server_type import SERVER_TYPE
-
-from datalayer.connections.replica_lag import lag_seconds
+from datalayer.connections.replica_lag import largest_lag_seconds
 from datalayer.errors import TransferError
 from datalayer.transfer.endpoint import Place
 
@@ -51,13 +49,4 @@ class Pace:
 
     def _lag(self) -> float:
         """That of the secondary furthest behind, as of the driver's last heartbeats."""
-        servers = self._place.client.topology_description.server_descriptions().values()
-        primary = next((s for s in servers if s.server_type == SERVER_TYPE.RSPrimary), None)
-        if primary is None:
-            return 0.0
-        lags = (
-            lag_seconds(server, primary)
-            for server in servers
-            if server.server_type == SERVER_TYPE.RSSecondary
-        )
-        return max((lag for lag in lags if lag is not None), default=0.0)
+        return largest_lag_seconds(self._place.client.topology_description) or 0.0

@@ -10,7 +10,7 @@ from django.http import HttpRequest, JsonResponse
 
 from datalayer import errors
 from datalayer.connections.registry import registry
-from datalayer.transactions.unit import bound
+from datalayer.transactions.state import bound
 from django_site.models import Note
 
 

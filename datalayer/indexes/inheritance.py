@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from pymongo import IndexModel
 
+from datalayer.indexes.advice import shown
 from datalayer.indexes.declared import CollectionPlan, Model
-from datalayer.indexes.refusals import shown
 
 
 def obstructed_siblings(alias: str, plan: CollectionPlan) -> Iterator[str]:

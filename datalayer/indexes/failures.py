@@ -14,11 +14,9 @@ from pymongo.errors import ConnectionFailure, NetworkTimeout, OperationFailure, 
 
 from datalayer.connections.connection import Connection
 from datalayer.errors import IndexBuildError, NotConnectedError
-from datalayer.failures.driver import kind_of
+from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import AUTHORISATION, DUPLICATE_KEY, ServerCode
-from datalayer.indexes.comparing import ChangedIndex
-from datalayer.indexes.declared import CollectionPlan
-from datalayer.indexes.refusals import (
+from datalayer.indexes.advice import (
     advice_on,
     difference_of,
     is_about_declaration,
@@ -26,7 +24,9 @@ from datalayer.indexes.refusals import (
     shown,
     trouble_with_documents,
 )
-from datalayer.indexes.siblings import sibling_advice
+from datalayer.indexes.comparing import ChangedIndex
+from datalayer.indexes.declared import CollectionPlan
+from datalayer.indexes.inheritance import sibling_advice
 
 _INDEX_NAME = re.compile(r"index: (\S+) ")
 

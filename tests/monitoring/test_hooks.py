@@ -16,7 +16,7 @@ from datalayer import Settings
 from datalayer.connections.client import open_client
 from datalayer.embedded import EmbeddedMongo
 from datalayer.monitoring import Monitors
-from datalayer.monitoring.direct import tell_directly
+from datalayer.monitoring.hooks import tell_directly
 
 START = "publish_command_start"
 CHECKED_OUT = "publish_connection_checked_out"

@@ -1,5 +1,6 @@
-"""What ``with`` blocks set in the present context, and take back wherever and in whatever order
-they end: a generator that holds one may be closed by another thread, or after a later one."""
+"""A stack of values in the present context, one for each open ``with`` block, which come off
+wherever and in whatever order the blocks end: a generator that holds one may be closed by another
+thread, or after a later one."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ Value = TypeVar("Value")
 
 
 class Block(Generic[Value]):
-    """One that was entered, and its value."""
+    """A ``with`` block that was entered, and the value that holds inside."""
 
     __slots__ = ("ended", "outer", "take_back", "token", "value")
 
@@ -27,7 +28,7 @@ class Block(Generic[Value]):
         self.token: Token[Block[Value] | None]
 
 
-class Blocks(Generic[Value]):
+class ContextStack(Generic[Value]):
     """The open blocks of one kind.
 
     A ``Token`` alone would put back a value that may be another block's which has ended, and
@@ -91,15 +92,14 @@ class Blocks(Generic[Value]):
             block = block.outer
         return block
 
-
-def found(blocks: Blocks[Any], *keys: str) -> Any:
-    """What the innermost open block says of the first of ``keys`` that it knows; ``None`` where
-    none says anything."""
-    block = blocks.variable.get()
-    while block is not None:
-        if not block.ended:
-            for key in keys:
-                if key in block.value:
-                    return block.value[key]
-        block = block.outer
-    return None
+    def find(self, *keys: str) -> Any:
+        """What the innermost open block says of the first of ``keys`` that it knows; ``None``
+        where none says anything. The values are mappings."""
+        block: Block[Any] | None = self.variable.get()
+        while block is not None:
+            if not block.ended:
+                for key in keys:
+                    if key in block.value:
+                        return block.value[key]
+            block = block.outer
+        return None

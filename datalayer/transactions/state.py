@@ -19,7 +19,8 @@ from datalayer.context.decorators import name_of, runs_later
 from datalayer.context.session import Joined, hearing_replies, joined, joining, open_around
 from datalayer.errors import ConfigurationError, DataLayerError, TransactionError
 from datalayer.failures.redaction import without_contents
-from datalayer.transactions.failures import NO_SUCH_TRANSACTION, Failure, failure_in, over
+from datalayer.failures.server_codes import ServerCode
+from datalayer.transactions.failures import Failure, failure_in, over
 
 logger = logging.getLogger("datalayer.transactions")
 
@@ -72,7 +73,7 @@ class Transaction:
 
     def hear(self, reply: Mapping[str, Any]) -> None:
         """Note what a reply of the server to one of its commands tells."""
-        if reply.get("code") != NO_SUCH_TRANSACTION:
+        if reply.get("code") != ServerCode.NoSuchTransaction:
             self.told = failure_in(reply)
 
     @property
@@ -252,7 +253,7 @@ def ended_by_server(exc: Exception, connection: Connection) -> DataLayerError | 
     begun = current()
     if begun is None or begun.connection is not connection:
         return None
-    if not isinstance(exc, OperationFailure) or exc.code != NO_SUCH_TRANSACTION:
+    if not isinstance(exc, OperationFailure) or exc.code != ServerCode.NoSuchTransaction:
         return None
     return over(connection.alias, begun.told)
 

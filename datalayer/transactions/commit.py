@@ -15,9 +15,10 @@ from datalayer.errors import (
     PoolExhaustedError,
     TransactionError,
 )
+from datalayer.failures.server_codes import ServerCode
 from datalayer.failures.tracebacks import without_locals
-from datalayer.transactions.failures import NO_SUCH_TRANSACTION, over, rolled_back
-from datalayer.transactions.unit import Transaction
+from datalayer.transactions.failures import over, rolled_back
+from datalayer.transactions.state import Transaction
 
 logger = logging.getLogger("datalayer.transactions")
 
@@ -151,7 +152,7 @@ def _unknown(alias: str) -> OutcomeUnknownError:
 
 def _refused(begun: Transaction, exc: PyMongoError) -> DataLayerError:
     alias = begun.connection.alias
-    if _code(exc) == NO_SUCH_TRANSACTION:
+    if _code(exc) == ServerCode.NoSuchTransaction:
         return over(alias, begun.told)
     if exc.has_error_label("TransientTransactionError"):
         return rolled_back(alias)

@@ -31,10 +31,10 @@ def notice_drops(connection: Connection) -> None:
     The next write builds them again. One command, at most every ten seconds for each connection;
     where it fails, the write tells of it better.
     """
-    prepared = connection.prepared
-    if not prepared.claim_look() or not _can_look(connection):
+    built = connection.built_indexes
+    if not built.claim_look() or not _can_look(connection):
         return
-    known = prepared.identities()
+    known = built.identities()
     if not known:
         return
     try:
@@ -47,7 +47,7 @@ def notice_drops(connection: Connection) -> None:
         present = _identity(found, name)
         if present == identity:
             continue
-        prepared.forget(name)
+        built.forget(name)
         if identity is not None:
             logger.warning(
                 "%s on %s was dropped or replaced by another client: what it lacks of its indexes "
@@ -65,8 +65,8 @@ def identify(
 
     ``existing`` is what there was before; ``names`` are those to be noted, or all.
     """
-    prepared = connection.prepared
-    wanted = set(prepared.identities()).intersection(names or prepared.identities())
+    built = connection.built_indexes
+    wanted = set(built.identities()).intersection(names or built.identities())
     made = [name for name in wanted if name not in existing]
     found = existing
     if made and connection.settings.kind != "mongomock":
@@ -74,7 +74,7 @@ def identify(
         with suppress(PyMongoError), own_session(connection) as session:
             found = {**existing, **collections(connection, session, made)}
     for name in wanted:
-        prepared.identify(name, _identity(found, name))
+        built.identify(name, _identity(found, name))
 
 
 def collections(
