@@ -19,9 +19,10 @@ import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry
 from mongoengine import DictField, EmbeddedDocumentField, IntField, ListField, StringField
-from observing import error_of, until
+from observing import error_of
 from places import Place, cleared, up_to_date
 from pymongo import MongoClient
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.documents import Document, EmbeddedDocument
@@ -155,7 +156,7 @@ def test_a_thread_started_inside_is_refused_until_the_end(databases: Settings) -
         Purse(owner="a").save()
         worker = threading.Thread(target=work)
         worker.start()
-        until(lambda: len(errors) == 2)
+        wait_until(lambda: len(errors) == 2)
     may_go_on.set()
     worker.join(60)
     assert [type(error) for error in errors] == [TransactionError, type(None), type(None)]

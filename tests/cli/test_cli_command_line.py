@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from pymongo.errors import DuplicateKeyError, OperationFailure
-from running import Run, installed, wait_until
+from running import Run, installed
+from waiting import wait_until
 
 import datalayer
 from datalayer import cli

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from bson import ObjectId
 from pymongo import MongoClient
-from running_servers import PROGRAMS, Running, installed, report_of, running, wait_until
+from running_servers import PROGRAMS, Running, installed, report_of, running
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from fresh_databases import drop, model_registry, settings_for
 from mongoengine.fields import IntField
-from observing import until
 from running_servers import report_of
+from waiting import wait_until
 
 from datalayer import AnalyticsDocument, BusinessDocument, db
 from datalayer.connections.registry import registry
@@ -88,12 +88,6 @@ class Team:
             thread.join(DEADLINE)
         assert [thread for thread in self._threads if thread.is_alive()] == []
 
-    def wait_until(self, holds: Callable[[], bool]) -> None:
-        ends = time.monotonic() + DEADLINE
-        while not holds():
-            assert time.monotonic() < ends
-            time.sleep(0.001)
-
     def _run(self, number: int) -> None:
         while not self._stopping.is_set():
             try:
@@ -116,9 +110,9 @@ def test_work_during_disconnect_all_succeeds_or_is_told_not_connected(settings: 
     for _ in range(ROUNDS):
         db.connect_all(settings)
         with Team(lambda number: OPERATIONS[number]()) as team:
-            team.wait_until(lambda team=team: team.done >= 4 * THREADS)
+            wait_until(lambda team=team: team.done >= 4 * THREADS)
             db.disconnect_all()
-            team.wait_until(lambda team=team: team.errors.total() >= THREADS)
+            wait_until(lambda team=team: team.errors.total() >= THREADS)
         errors += team.errors
     assert set(errors) == {"NotConnectedError"}
 
@@ -137,7 +131,7 @@ def test_connecting_and_disconnecting_race_without_harm(settings: Settings) -> N
             db.disconnect_all()
 
     with Team(act) as team:
-        team.wait_until(lambda: time.monotonic() > ends)
+        wait_until(lambda: time.monotonic() > ends)
     assert set(team.errors) <= {"NotConnectedError"}
     assert team.done > 50
     db.connect_all(settings)
@@ -155,7 +149,7 @@ def test_what_was_closed_is_freed_without_waiting_for_the_collector(settings: Se
     try:
         db.disconnect_all()
         # The driver's threads hold it until they see, every half second, that they are to end.
-        until(lambda: [held() for held in (*clients, *monitors)] == [None] * 4)
+        wait_until(lambda: [held() for held in (*clients, *monitors)] == [None] * 4)
     finally:
         gc.enable()
 

@@ -14,7 +14,8 @@ from typing import Any
 import django
 import pytest
 from pymongo import MongoClient
-from running_servers import PROGRAMS, Running, installed, running, wait_until
+from running_servers import PROGRAMS, Running, installed, running
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 

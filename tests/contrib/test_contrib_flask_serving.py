@@ -17,7 +17,8 @@ from faulty_proxy import FaultyProxy
 from flask import Flask, request
 from flask_applications import NOWHERE, TOKEN, Note, application, away, clean_environment
 from pymongo import MongoClient, _csot
-from running_servers import PROGRAMS, Running, running, wait_until
+from running_servers import PROGRAMS, Running, running
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.registry import registry

@@ -13,8 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from running_servers import PROGRAMS, report_of, running, wait_until
+from running_servers import PROGRAMS, report_of, running
 from served import SECONDS, connections_of, environment_for, load, stored
+from waiting import wait_until
 
 from datalayer import Settings, db
 from datalayer.embedded import EmbeddedMongo

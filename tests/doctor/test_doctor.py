@@ -10,8 +10,7 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from mongoengine import StringField
 from observing import limits_given
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
+from waiting import wait_until
 
 from datalayer import db, doctor
 from datalayer.connections.registry import registry
@@ -54,13 +54,6 @@ def told(report: Report, check: str) -> list[tuple[str, str]]:
 
 def severities(report: Report, check: str) -> set[str]:
     return {finding.severity for finding in report.of(check)}
-
-
-def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from pymongo import MongoClient
-from running_servers import ANSWER_SECONDS, Running, installed, running, wait_until
+from running_servers import ANSWER_SECONDS, Running, installed, running
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 

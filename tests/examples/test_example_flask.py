@@ -24,7 +24,8 @@ import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
-from running_servers import Running, running, wait_until
+from running_servers import Running, running
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from browsing import Browser, browsing
-from running_servers import Running, running, wait_until
+from running_servers import Running, running
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 

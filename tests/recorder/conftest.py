@@ -9,7 +9,7 @@ import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, emptied, model_registry
 from recorded_events import Animal, Cat, Click, Reading, Visit
-from running_servers import wait_until
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.embedded import EmbeddedMongo

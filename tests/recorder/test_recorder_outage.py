@@ -14,7 +14,7 @@ from pymongo import ReadPreference
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 from recorded_events import Click, Reading
-from running_servers import wait_until
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.registry import registry

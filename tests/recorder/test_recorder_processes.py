@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from faulty_proxy import FaultyProxy
 from recorded_events import Click, Reading
-from running_servers import PROGRAMS, wait_until
+from running_servers import PROGRAMS
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.embedded import EmbeddedMongo

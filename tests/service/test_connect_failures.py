@@ -17,7 +17,7 @@ from faulty_proxy import FaultyProxy
 from fresh_databases import model_registry
 from mongoengine import StringField
 from pymongo import MongoClient, common
-from running_servers import wait_until
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.connection import Connection

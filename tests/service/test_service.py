@@ -14,8 +14,9 @@ import mongoengine
 import pytest
 from faulty_proxy import FaultyProxy
 from mongoengine import connection as mongoengine_connection
-from observing import NO_OTHER_LIMIT, until
+from observing import NO_OTHER_LIMIT
 from pymongo import MongoClient
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.registry import registry
@@ -268,7 +269,7 @@ def test_a_failed_connect_leaves_no_client_and_no_registered_alias(
         service.connect(impatient(f"mongodb://127.0.0.1:{refused_port}/shop"))
     assert "default" not in mongoengine_connection._connections
     assert "default" not in mongoengine_connection._connection_settings
-    until(lambda: threading.active_count() <= before)
+    wait_until(lambda: threading.active_count() <= before)
 
 
 def test_each_retry_is_logged_with_its_number(

@@ -1,11 +1,9 @@
-"""Small tools to see what a call does: its error, the limits that it sets, and whether something
-comes true."""
+"""Small tools to see what a call does: its error, and the limits that it sets."""
 
 from __future__ import annotations
 
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -54,12 +52,3 @@ def limits_given() -> Iterator[list[float]]:
         patch.object(socket, "create_connection", create_connection),
     ):
         yield given
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait until ``condition`` holds; a database that is away holds nothing."""
-    ends = time.monotonic() + seconds
-    held: list[object] = []
-    while error_of(lambda: held.append(condition())) or not held[-1]:
-        assert time.monotonic() < ends, f"did not come true within {seconds:g} seconds"
-        time.sleep(0.01)

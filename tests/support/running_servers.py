@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
@@ -24,14 +23,6 @@ STOP_SECONDS = 50.0  # a server kills what hangs after a minute
 _PORTS_EACH = 1000
 # From anywhere on: another run of the tests may be going on beside this one.
 _tried = count(os.getpid())
-
-
-def wait_until(holds: Callable[[], object], seconds: float, what: str) -> None:
-    """Ask again and again until it holds; fail after ``seconds`` with ``what``."""
-    ends = monotonic() + seconds
-    while not holds():
-        assert monotonic() < ends, f"{what} within {seconds:g} seconds"
-        sleep(0.02)
 
 
 def installed(name: str) -> Path:

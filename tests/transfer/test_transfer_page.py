@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from moving import Databases
-from observing import until
+from waiting import wait_until
 
 from datalayer import db, transfer
 from datalayer.cli import main
@@ -59,7 +59,7 @@ def follow(words: list[str]) -> None:
     db.connect_all()
     threading.Thread(target=main, args=(words,)).start()
     name = words[words.index("--name") + 1]
-    until(
+    wait_until(
         lambda: any(
             each.name == name and each.state == "following" for each in transfer.transfers()
         )

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pymongo
 import pytest
 from moving import Databases, nonzero, plan, raw
 from pymongo.errors import PyMongoError
+from waiting import wait_until
 
 from datalayer import transfer
 from datalayer.errors import TransferError
@@ -24,13 +25,6 @@ from datalayer.transfer.endpoint import Place
 from datalayer.transfer.journal.journal import Journal
 from datalayer.transfer.journal.lease import held
 from datalayer.transfer.journal.range import Range
-
-
-def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends, f"did not happen within {seconds:g} seconds"
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager
