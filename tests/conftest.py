@@ -10,13 +10,13 @@ import os
 import secrets
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from canaries import Guard
 from credentials import APP_USER
+from fresh_databases import disconnect_all_but_kept
 from places import CAREFUL, PLAIN, Place
 from pymongo import MongoClient
 from shared_servers import shared_server
@@ -176,8 +176,6 @@ def uri(mongod: EmbeddedMongo, database_name: str) -> str:
 
 @pytest.fixture(autouse=True)
 def disconnected() -> Iterator[None]:
-    """No test leaves a connection to the next."""
+    """No test leaves a connection to the next, unless they share it."""
     yield
-    db = sys.modules.get("datalayer.db")
-    if db is not None:
-        db.disconnect_all()
+    disconnect_all_but_kept()

@@ -47,11 +47,6 @@ class Reading(Document):
     meta = {"db_alias": "database1", "timeseries": {"timeField": "at"}}
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def shared(place: Place) -> Iterator[Settings]:
     with model_registry(Sale, Told), connected(place.settings()) as settings:

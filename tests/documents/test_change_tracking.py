@@ -24,11 +24,6 @@ from datalayer.settings import Settings
 UNKNOWN = {"unknown": [1]}
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
     with model_registry(*MODELS), connected(settings_for(mongod)) as made:

@@ -143,11 +143,6 @@ def seeded(mongod: EmbeddedMongo) -> Iterator[dict[str, ObjectId]]:
         yield {name: Lamp(token=name, **values).save().pk for name, values in SEEDED.items()}
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 class MultiDict(dict[str, list[str]]):
     """As in Flask and Django: one value for ``[]``, all of them for ``getlist``."""
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,6 @@ NOWHERE = "mongodb://127.0.0.1:9"
 
 class Parcel(BusinessDocument):
     pass
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> Iterator[None]:
-    yield
-    db.disconnect_all()
 
 
 def lines_of(call: Callable[[], Any], kind: type[DataLayerError]) -> list[str]:

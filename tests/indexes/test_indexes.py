@@ -53,11 +53,6 @@ class Commands(monitoring.CommandListener):
         pass
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def seen_commands() -> Commands:
     return Commands()
@@ -66,12 +61,10 @@ def seen_commands() -> Commands:
 @pytest.fixture(scope="module")
 def shared(mongod: EmbeddedMongo, seen_commands: Commands) -> Iterator[Settings]:
     original = Monitors.listeners
-    made = settings_for(mongod)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Monitors, "listeners", lambda self: [*original(self), seen_commands])
-        yield made
-    db.disconnect_all()
-    drop(made)
+        with model_registry(), connected(settings_for(mongod)) as made:
+            yield made
 
 
 @pytest.fixture

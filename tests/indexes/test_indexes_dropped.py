@@ -11,7 +11,6 @@ import mongoengine
 import pymongo
 import pytest
 from fresh_databases import connected, emptied, model_registry, settings_for
-from fresh_databases import drop as drop_databases
 from mongoengine.fields import DateTimeField, FloatField, IntField, StringField
 from pymongo.collection import Collection
 
@@ -23,17 +22,10 @@ from datalayer.errors import IndexBuildError
 from datalayer.settings import Settings
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    made = settings_for(mongod)
-    yield made
-    db.disconnect_all()
-    drop_databases(made)
+    with model_registry(), connected(settings_for(mongod)) as made:
+        yield made
 
 
 @pytest.fixture

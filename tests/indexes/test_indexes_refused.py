@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from canaries import CANARY
-from fresh_databases import drop, emptied, model_registry, settings_for
+from fresh_databases import connected, emptied, model_registry, settings_for
 from mongoengine.fields import DateTimeField, DictField, DynamicField, IntField, StringField
 
 from datalayer import db, indexes
@@ -21,17 +21,10 @@ from datalayer.errors import IndexBuildError
 from datalayer.settings import Settings
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    made = settings_for(mongod)
-    yield made
-    db.disconnect_all()
-    drop(made)
+    with model_registry(), connected(settings_for(mongod)) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

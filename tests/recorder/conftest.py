@@ -20,11 +20,6 @@ from datalayer.settings import Settings
 Make = Callable[..., Recorder]
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests here share a connection."""
-
-
 @pytest.fixture(scope="module")
 def line(mongod: EmbeddedMongo) -> Iterator[FaultyProxy]:
     with FaultyProxy(mongod.hosts[0]) as proxy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import dns.resolver
@@ -19,12 +19,6 @@ from datalayer.service import connecting_log
 from datalayer.settings import Settings
 
 PASSWORD = "canary-of-waiting"
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> Iterator[None]:
-    yield
-    db.disconnect_all()
 
 
 @pytest.fixture

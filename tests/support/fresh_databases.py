@@ -42,16 +42,28 @@ def settings_for(server: EmbeddedMongo, **options: Any) -> Settings:
     )
 
 
+_kept: list[Settings] = []  # what `connected` has connected, and will disconnect itself
+
+
 @contextlib.contextmanager
 def connected(settings: Settings) -> Iterator[Settings]:
-    """Connect all, and leave nothing behind on the server."""
+    """Connect all, and leave nothing behind on the server. A fixture of a module's scope lets its
+    tests share the connection: it stays from one to the next."""
     db.disconnect_all()
+    _kept.append(settings)
     try:
         db.connect_all(settings)
         yield settings
     finally:
+        _kept.pop()
         db.disconnect_all()
         drop(settings)
+
+
+def disconnect_all_but_kept() -> None:
+    """Close what a test has left open, where it shares no connection with others."""
+    if not _kept:
+        db.disconnect_all()
 
 
 def emptied(settings: Settings) -> None:

@@ -15,11 +15,6 @@ from datalayer import db
 from datalayer.settings import Settings
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests here share a connection."""
-
-
 @pytest.fixture(scope="module")
 def shared(place: Place) -> Iterator[Settings]:
     with model_registry(*MODELS), connected(place.settings()) as settings:

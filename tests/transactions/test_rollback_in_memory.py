@@ -34,11 +34,6 @@ class Broken(Exception):
     """What the tests break their blocks with."""
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def shared(place: Place) -> Iterator[Settings]:
     with model_registry(*MODELS, Coin, Loose), connected(place.settings()) as made:

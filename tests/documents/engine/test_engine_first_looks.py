@@ -79,11 +79,6 @@ class Sent(monitoring.CommandListener):
         pass
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """The tests of this module share a connection."""
-
-
 @pytest.fixture(scope="module")
 def sent(mongod: EmbeddedMongo) -> Iterator[Sent]:
     listener, original = Sent(), Monitors.listeners

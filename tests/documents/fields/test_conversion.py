@@ -113,11 +113,6 @@ NAIVE = datetime(2024, 1, 2, 3, 4, 5, 678901)  # the point
 AWARE = NAIVE.replace(tzinfo=timezone(timedelta(hours=2)))
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module", autouse=True)
 def registered() -> Iterator[None]:
     with model_registry(Owner, Note, Thing):

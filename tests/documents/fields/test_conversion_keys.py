@@ -89,11 +89,6 @@ with model_registry():
     }
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module", autouse=True)
 def registered() -> Iterator[None]:
     with model_registry(*KEYED.values(), *HOLDERS.values()):

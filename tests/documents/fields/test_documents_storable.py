@@ -61,11 +61,6 @@ def own_models() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
     with connected(settings_for(mongod)) as made:

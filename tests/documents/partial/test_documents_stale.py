@@ -90,11 +90,6 @@ def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
         yield settings
 
 
-@pytest.fixture
-def disconnected() -> None:
-    """The connection lasts for all tests here."""
-
-
 @pytest.fixture(autouse=True)
 def databases(shared: Settings) -> None:
     for alias in shared:

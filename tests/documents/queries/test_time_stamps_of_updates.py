@@ -47,11 +47,6 @@ with model_registry():
     MODELS = (Task, Renamed, Shape, Circle)
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def shared(mongod: EmbeddedMongo) -> Iterator[None]:
     with model_registry(*MODELS), connected(settings_for(mongod)):

@@ -93,11 +93,6 @@ MODELS = (
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
     with model_registry(*MODELS), connected(settings_for(mongod)) as made:

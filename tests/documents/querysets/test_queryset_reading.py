@@ -74,11 +74,6 @@ class Sent(monitoring.CommandListener):
         pass
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def listener() -> Sent:
     return Sent()

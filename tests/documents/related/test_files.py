@@ -86,11 +86,6 @@ def server(mongod: EmbeddedMongo) -> Iterator[Settings]:
 
 
 @pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """The tests of this module share a connection."""
-
-
-@pytest.fixture(autouse=True)
 def databases(server: Settings) -> Iterator[None]:
     with model_registry(*MODELS):
         emptied(server)

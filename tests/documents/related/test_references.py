@@ -108,11 +108,6 @@ def server(mongod: EmbeddedMongo) -> Iterator[Settings]:
         yield settings
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """The tests of this module share a connection."""
-
-
 @pytest.fixture(autouse=True, scope="module")
 def holder(server: Settings) -> None:
     user = User(name="user").save()

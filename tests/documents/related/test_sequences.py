@@ -90,11 +90,6 @@ def server(mongod: EmbeddedMongo) -> Iterator[Settings]:
 
 
 @pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """The tests of this module share a connection."""
-
-
-@pytest.fixture(autouse=True)
 def databases(server: Settings) -> Iterator[None]:
     emptied(server)
     yield
