@@ -8,9 +8,9 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from paths import DOCS
 
 import datalayer
 from datalayer import errors
@@ -40,7 +40,7 @@ USED_BY_APPLICATIONS = [
     for name in PUBLIC_MODULES
     if name.rpartition(".")[2] not in ("doctor", "errors", "indexes", "settings")
 ]
-REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
+REFERENCE = DOCS / "reference.md"
 
 TREE = {
     "ConfigurationError": "DataLayerError",

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import PROGRAMS
 from pymongo import MongoClient
-from running_servers import PROGRAMS, installed
+from running_servers import installed
 
 from datalayer.embedded import EmbeddedMongo
 from datalayer.shutdown import flush, graceful_shutdown

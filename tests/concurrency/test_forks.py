@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from paths import PROGRAMS
 from pymongo import MongoClient
-from running_servers import PROGRAMS, Running, installed, report_of, running
+from running_servers import Running, installed, report_of, running
 from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo

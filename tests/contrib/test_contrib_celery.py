@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from celery import Celery, signals
 from faulty_proxy import FaultyProxy
+from paths import PROGRAMS
 from pymongo.uri_parser import parse_uri
-from running_servers import PROGRAMS, Running, installed, report_of, running
+from running_servers import Running, installed, report_of, running
 from served import (
     SECONDS,
     WARNINGS,

@@ -13,8 +13,9 @@ from typing import Any
 
 import django
 import pytest
+from paths import PROGRAMS
 from pymongo import MongoClient
-from running_servers import PROGRAMS, Running, installed, running
+from running_servers import Running, installed, running
 from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo

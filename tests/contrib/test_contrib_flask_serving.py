@@ -16,8 +16,9 @@ import pytest
 from faulty_proxy import FaultyProxy
 from flask import Flask, request
 from flask_applications import NOWHERE, TOKEN, Note, application, away, clean_environment
+from paths import PROGRAMS
 from pymongo import MongoClient, _csot
-from running_servers import PROGRAMS, Running, running
+from running_servers import Running, running
 from waiting import wait_until
 
 from datalayer import db

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from running_servers import PROGRAMS, report_of, running
+from paths import PROGRAMS
+from running_servers import report_of, running
 from served import SECONDS, connections_of, environment_for, load, stored
 from waiting import wait_until
 

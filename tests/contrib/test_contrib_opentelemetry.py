@@ -19,9 +19,9 @@ from fresh_databases import connected, model_registry, settings_for
 from opentelemetry.metrics import Histogram, NoOpHistogram, NoOpMeter, NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from paths import PROGRAMS
 from pymongo.cursor import CursorType
 from pymongo.errors import AutoReconnect, OperationFailure
-from running_servers import PROGRAMS
 
 from datalayer import Settings, db
 from datalayer.contrib import opentelemetry

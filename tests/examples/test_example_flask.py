@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from paths import EXAMPLES
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
 from running_servers import Running, running
@@ -29,7 +30,7 @@ from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "flask_app"
+EXAMPLE = EXAMPLES / "flask_app"
 WORKERS = 4
 PATIENCE_SECONDS = 90.0
 STRAGGLING_SECONDS = 3.0

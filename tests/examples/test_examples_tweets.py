@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from paths import EXAMPLES
 
 from datalayer import Settings, db
 from datalayer.embedded import EmbeddedMongo
@@ -29,7 +30,6 @@ from datalayer.models import AnalyticsEvent, ChatMessage, Conversation, Profile,
 
 pytestmark = pytest.mark.applications
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 ABSENT = Path("absent.tgz")
 LIMITS = {"real": 20_000, "generated": 2_000}
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
+from paths import PROGRAMS
 from recorded_events import Click, Reading
-from running_servers import PROGRAMS
 from waiting import wait_until
 
 from datalayer import db

@@ -16,7 +16,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-PROGRAMS = Path(__file__).parents[1] / "programs"
+from paths import PROGRAMS
+
 ANSWER_SECONDS = 60.0
 START_SECONDS = 120.0
 STOP_SECONDS = 50.0  # a server kills what hangs after a minute

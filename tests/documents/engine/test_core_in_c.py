@@ -13,18 +13,17 @@ import subprocess
 import sys
 import weakref
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import mongoengine as me
 import pytest
 from mongoengine.base.common import _document_registry
+from paths import PROGRAMS
 from twins import ENGINE, registered
 
 from datalayer.documents import Document
 from datalayer.documents.engine import core
 
-PROGRAMS = Path(__file__).parents[2] / "programs"
 BUILDS = ("compiled", "pure")
 ACTIONS = (
     "copy_plainly", "copy_a_list", "load", "read", "assign", "construct", "write", "validate",

@@ -11,16 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import mongoengine
 import pytest
 from faulty_proxy import FaultyProxy
-from fresh_databases import connected, model_registry
+from ledger import Broken
 from mongoengine import DictField, EmbeddedDocumentField, IntField, ListField, StringField
 from observing import error_of
-from places import Place, cleared, up_to_date
+from paths import PROGRAMS
+from places import Place, up_to_date
 from pymongo import MongoClient
 from waiting import wait_until
 
@@ -35,7 +35,7 @@ from datalayer.errors import (
 )
 from datalayer.settings import Settings
 
-WRITING_PAIRS = Path(__file__).parent / "programs" / "writing_pairs.py"
+WRITING_PAIRS = PROGRAMS / "writing_pairs.py"
 
 
 class Address(EmbeddedDocument):
@@ -60,32 +60,7 @@ class Plain(mongoengine.Document):
     meta = {"auto_create_index": False}
 
 
-class Broken(Exception):
-    """What the tests break their blocks with."""
-
-
-@pytest.fixture(scope="module")
-def shared(place: Place) -> Iterator[Settings]:
-    with model_registry(Address, Purse, Note, Plain), connected(place.settings()) as settings:
-        yield settings
-
-
-@pytest.fixture
-def databases(shared: Settings) -> Iterator[Settings]:
-    cleared(shared)
-    with model_registry(Address, Purse, Note, Plain):
-        yield shared
-
-
-@pytest.fixture
-def apart(place: Place, database_name: str) -> Iterator[str]:
-    """The name of a database for connections of a test's own."""
-    db.disconnect_all()
-    with model_registry(Address, Purse):
-        yield database_name
-    db.disconnect_all()
-    with MongoClient[dict[str, Any]](place.uri) as client:
-        client.drop_database(database_name)
+MODELS = (Address, Purse, Note, Plain)
 
 
 def roll_back(change: Any, *aliases: str) -> None:

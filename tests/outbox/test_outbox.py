@@ -10,14 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry
 from mongoengine import IntField, StringField, ValidationError
-from places import Place, cleared, up_to_date
+from paths import PROGRAMS
+from places import Place, up_to_date
 from pymongo import MongoClient, ReadPreference
 from waiting import wait_until
 
@@ -29,7 +29,7 @@ from datalayer.errors import NotConnectedError, TransactionError, UnavailableErr
 from datalayer.outbox.entries import OUTBOX
 from datalayer.settings import Settings
 
-RELAYING = Path(__file__).parent / "programs" / "relaying.py"
+RELAYING = PROGRAMS / "relaying.py"
 
 
 class Sale(Document):
@@ -48,15 +48,9 @@ class Reading(Document):
 
 
 @pytest.fixture(scope="module")
-def shared(place: Place) -> Iterator[Settings]:
+def connected_databases(place: Place) -> Iterator[Settings]:
     with model_registry(Sale, Told), connected(place.settings()) as settings:
         yield settings
-
-
-@pytest.fixture
-def databases(shared: Settings) -> Settings:
-    cleared(shared)
-    return shared
 
 
 @pytest.fixture
