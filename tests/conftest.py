@@ -9,10 +9,10 @@ import logging
 import os
 import secrets
 import signal
-import socket
 from collections.abc import Iterator
 from typing import Any
 
+import ports
 import pytest
 from canaries import Guard
 from credentials import APP_USER
@@ -147,12 +147,22 @@ def short_lived_transactions(place: Place) -> Iterator[None]:
 
 
 @pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A server that accepts connections and never answers."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield server.getsockname()[1]
+def closed_port() -> Iterator[int]:
+    """A port that refuses connections."""
+    with ports.closed() as port:
+        yield port
+
+
+@pytest.fixture
+def silent_server() -> Iterator[ports.SilentServer]:
+    with ports.SilentServer() as server:
+        yield server
+
+
+@pytest.fixture
+def silent_port(silent_server: ports.SilentServer) -> int:
+    """A port that accepts connections and never answers."""
+    return silent_server.port
 
 
 @pytest.fixture

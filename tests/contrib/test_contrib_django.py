@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import re
-import socket
 import time
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
@@ -53,18 +52,15 @@ def site(databases: dict[str, str]) -> Iterator[Client]:
 
 
 @pytest.fixture
-def nowhere() -> Iterator[dict[str, Any]]:
+def nowhere(closed_port: int) -> dict[str, Any]:
     """Settings for a server that refuses connections."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        yield {
-            "MONGODB_URI": f"mongodb://127.0.0.1:{port}/away",
-            "MONGODB_RETRY_MAX_SECONDS": 0.5,
-            "DATABASE1_RETRY_MAX_SECONDS": 0.5,
-            "MONGODB_SERVER_SELECTION_TIMEOUT_MS": 300,
-            "DATALAYER_STATUS_TOKEN": TOKEN,
-        }
+    return {
+        "MONGODB_URI": f"mongodb://127.0.0.1:{closed_port}/away",
+        "MONGODB_RETRY_MAX_SECONDS": 0.5,
+        "DATABASE1_RETRY_MAX_SECONDS": 0.5,
+        "MONGODB_SERVER_SELECTION_TIMEOUT_MS": 300,
+        "DATALAYER_STATUS_TOKEN": TOKEN,
+    }
 
 
 # Settings

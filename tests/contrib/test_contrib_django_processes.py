@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import django
 import pytest
 from paths import PROGRAMS
+from ports import SilentServer
 from pymongo import MongoClient
 from running_servers import Running, installed, running
 from waiting import wait_until
@@ -63,26 +63,14 @@ def manage(environment: dict[str, str], *words: str) -> subprocess.CompletedProc
 # Commands
 
 
-@pytest.fixture
-def unheard() -> Iterator[socket.socket]:
-    """A port that would tell of every attempt to connect, and never answers."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        server.settimeout(0)
-        yield server
-
-
 @pytest.mark.parametrize("command", [["check"], ["check", "--deploy"], ["migrate"], ["help"]])
 def test_a_command_of_djangos_asks_no_mongodb(
-    command: list[str], environment: dict[str, str], unheard: socket.socket
+    command: list[str], environment: dict[str, str], silent_server: SilentServer
 ) -> None:
-    uri = f"mongodb://127.0.0.1:{unheard.getsockname()[1]}/app"
-    environment["SITE_DATALAYER"] = json.dumps({"MONGODB_URI": uri})
+    environment["SITE_DATALAYER"] = json.dumps({"MONGODB_URI": silent_server.uri})
     done = manage(environment, *command)
     assert done.returncode == 0, done.stderr
-    with pytest.raises(BlockingIOError):
-        unheard.accept()
+    assert silent_server.connections() == 0
 
 
 def test_wrong_settings_end_a_command_with_all_problems(environment: dict[str, str]) -> None:

@@ -6,11 +6,11 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from gates import Gate
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 
@@ -157,21 +157,6 @@ def test_long_messages_are_cut(log: logging.Logger, handler: MongoLogHandler) ->
     log.info("x" * 100_000)
     handler.flush()
     assert len(LogEntry.objects.get().message) == 16_384
-
-
-class Gate:
-    """Holds storing up until it is opened."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.entered, self.opened = threading.Event(), threading.Event()
-        original = Collection.insert_many
-
-        def wait(collection: Any, *args: Any, **kwargs: Any) -> Any:
-            self.entered.set()
-            assert self.opened.wait(120)
-            return original(collection, *args, **kwargs)
-
-        monkeypatch.setattr(Collection, "insert_many", wait)
 
 
 def test_logging_does_not_wait_for_the_database(

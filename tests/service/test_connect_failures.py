@@ -349,15 +349,6 @@ def test_an_optional_database_that_comes_back_and_says_no_is_tried_once(
 # A server that is another than was meant
 
 
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port that accepts connections and never answers."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(64)
-        yield listening.getsockname()[1]
-
-
 @pytest.fixture(params=["unknown_host", "timeout", "tls", "replica_set"])
 def mistaken(
     request: pytest.FixtureRequest, mongod: EmbeddedMongo, silent_port: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -30,14 +29,6 @@ def told(caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
         return [r.getMessage() for r in caplog.records if vars(r).get("event") == event]
 
     return messages
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def connect(uri: str, **options: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -12,18 +11,15 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from paths import PROGRAMS
+from ports import free_port
 
 ANSWER_SECONDS = 60.0
 START_SECONDS = 120.0
 STOP_SECONDS = 50.0  # a server kills what hangs after a minute
-_PORTS_EACH = 1000
-# From anywhere on: another run of the tests may be going on beside this one.
-_tried = count(os.getpid())
 
 
 def installed(name: str) -> Path:
@@ -108,19 +104,3 @@ def running(
         if process.poll() is None:
             process.kill()
             process.wait()
-
-
-def free_port() -> int:
-    """A port below the range of outgoing connections, from a range of this test process's own: a
-    port that two find free at the same time would serve the tests of both."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 12_000 + number % 8 * _PORTS_EACH
-    for _ in range(_PORTS_EACH):
-        port = first + next(_tried) % _PORTS_EACH
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")

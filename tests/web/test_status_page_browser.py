@@ -15,7 +15,7 @@ import pytest
 from browsing import Browser, browsing
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
-from running_servers import free_port
+from ports import free_port
 from snapshots import changed, database, hostile, member, several, transfer, trouble, well
 from waiting import wait_until
 
