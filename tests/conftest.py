@@ -41,7 +41,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    from scheduling_by_servers import ByServers  # needs xdist, which may be missing
+    from xdist_scheduler import ByServers  # needs xdist, which may be missing
 
     return ByServers(config, log) if config.getvalue("dist") == "loadfile" else None
 

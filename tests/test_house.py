@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from pathlib import Path
 
 from imports import modules
 from paths import PACKAGE
@@ -32,5 +31,5 @@ def test_each_folder_tells_what_is_in_it() -> None:
 
 
 def test_only_what_applications_import_lists_its_names() -> None:
-    lists: list[Path] = [path for path in OTHERS if "\n__all__ = " in path.read_text()]
+    lists = [path for path in OTHERS if "\n__all__ = " in path.read_text()]
     assert [path for path in lists if path.parent not in USED_BY_APPLICATIONS] == []
