@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import mongoengine
 import pymongo
 import pytest
-from fresh_databases import connected, emptied, model_registry, settings_for
+from fresh_databases import connected, model_registry, settings_for
 from mongoengine.fields import DateTimeField, FloatField, IntField, StringField
 from pymongo.collection import Collection
 
@@ -20,23 +20,6 @@ from datalayer.documents import AnalyticsDocument, BusinessDocument, utc_now
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import IndexBuildError
 from datalayer.settings import Settings
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    with model_registry(), connected(settings_for(mongod)) as made:
-        yield made
-
-
-@pytest.fixture
-def settings(shared: Settings) -> Iterator[Settings]:
-    """Connected, to empty databases."""
-    with model_registry():
-        if registry.settings != shared:
-            db.disconnect_all()
-            db.connect_all(shared)
-        emptied(shared)
-        yield shared
 
 
 def defined(base: type = BusinessDocument, name: str = "Thing", **attributes: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Two databases of a test's own, connected without going through the facade, and the registry of
+"""Databases of a test's own, connected without going through the facade, and the registry of
 models as it was before."""
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ def model_registry(*models: type) -> Iterator[None]:
         _document_registry.update(before)
 
 
-def settings_for(server: EmbeddedMongo, **options: Any) -> Settings:
+def settings_for(server: EmbeddedMongo, *aliases: str, **options: Any) -> Settings:
+    """Those of fresh databases; of the two that every application has, unless told others."""
     run = uuid.uuid4().hex[:10]
     return Settings(
         databases={
             alias: {"uri": server.uri_for(f"test_{alias}_{run}"), **options}
-            for alias in ("default", "database1")
+            for alias in aliases or ("default", "database1")
         }
     )
 

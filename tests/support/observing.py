@@ -1,4 +1,5 @@
-"""Small tools to see what a call does: its error, and the limits that it sets."""
+"""Small tools to see what a call does: its error, the limits that it sets, and the commands that
+it sends."""
 
 from __future__ import annotations
 
@@ -10,8 +11,10 @@ from typing import Any
 from unittest.mock import patch
 
 import pymongo
+from pymongo import monitoring
 
 from datalayer.errors import DataLayerError
+from datalayer.monitoring.monitors import Monitors
 
 NO_OTHER_LIMIT = {
     "server_selection_timeout_ms": 600_000,
@@ -52,3 +55,35 @@ def limits_given() -> Iterator[list[float]]:
         patch.object(socket, "create_connection", create_connection),
     ):
         yield given
+
+
+class SentCommands(monitoring.CommandListener):
+    """The commands that were sent, but those that close cursors which earlier tests left: these
+    go when the driver gets round to it."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.commands: list[dict[str, Any]] = []
+
+    def clear(self) -> None:
+        self.names.clear()
+        self.commands.clear()
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if event.command_name != "killCursors":
+            self.names.append(event.command_name)
+            self.commands.append(dict(event.command))
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        pass
+
+
+@contextmanager
+def commands_sent() -> Iterator[SentCommands]:
+    """What is sent by the clients that datalayer opens inside."""
+    sent, original = SentCommands(), Monitors.listeners
+    with patch.object(Monitors, "listeners", lambda self: [*original(self), sent]):
+        yield sent
