@@ -6,11 +6,10 @@ import importlib
 import inspect
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 from paths import DOCS
+from running_programs import python
 
 import datalayer
 from datalayer import errors
@@ -59,9 +58,7 @@ TREE = {
 
 
 def in_a_fresh_interpreter(program: str) -> object:
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
-    )
+    done = python("-c", program, check=True)
     return json.loads(done.stdout)
 
 

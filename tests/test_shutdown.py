@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from paths import PROGRAMS
 from pymongo import MongoClient
-from running_servers import installed
+from running_programs import installed, python
 
 from datalayer.embedded import EmbeddedMongo
 from datalayer.shutdown import flush, graceful_shutdown
@@ -45,16 +45,9 @@ def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
 
 def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """A program's run, with warnings as errors."""
-    return subprocess.run(
-        # Python 3.12 and later warn of every fork in a process with threads.
-        [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", *words],
-        cwd=PROGRAMS,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+    # Python 3.12 and later warn of every fork in a process with threads.
+    strictly = ("-W", "error", "-W", "ignore:This process:DeprecationWarning")
+    return python(*strictly, *words, cwd=PROGRAMS, environment=environment, timeout=900)
 
 
 # At random moments

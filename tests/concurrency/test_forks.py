@@ -15,7 +15,8 @@ import pytest
 from bson import ObjectId
 from paths import PROGRAMS
 from pymongo import MongoClient
-from running_servers import Running, installed, report_of, running
+from running_programs import installed, report_of
+from running_servers import Running, running
 from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo

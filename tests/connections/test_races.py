@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from fresh_databases import drop, model_registry, settings_for
 from mongoengine.fields import IntField
-from running_servers import report_of
+from running_programs import report_of
 from waiting import wait_until
 
 from datalayer import AnalyticsDocument, BusinessDocument, db
@@ -167,7 +167,7 @@ def test_a_thousand_cycles_leave_no_thread_socket_or_memory(
     }
 
     def report(*words: str) -> Any:
-        return report_of("cycling.py", environment, str(CYCLES), *words, seconds=280)
+        return report_of("cycling.py", environment, str(CYCLES), *words)
 
     with ThreadPoolExecutor() as pool:
         ours, bare = pool.map(lambda words: report(*words), [(), ("bare",)])

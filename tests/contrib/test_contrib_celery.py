@@ -16,7 +16,8 @@ from celery import Celery, signals
 from faulty_proxy import FaultyProxy
 from paths import PROGRAMS
 from pymongo.uri_parser import parse_uri
-from running_servers import Running, installed, report_of, running
+from running_programs import installed, report_of
+from running_servers import Running, running
 from served import (
     SECONDS,
     WARNINGS,

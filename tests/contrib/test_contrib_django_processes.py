@@ -15,7 +15,8 @@ import pytest
 from paths import PROGRAMS
 from ports import SilentServer
 from pymongo import MongoClient
-from running_servers import Running, installed, running
+from running_programs import installed, python
+from running_servers import Running, running
 from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
@@ -49,15 +50,7 @@ def environment(databases: dict[str, Any], tmp_path: Path) -> dict[str, str]:
 
 
 def manage(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, MANAGE, *words],
-        env={**os.environ, **environment},
-        cwd=PROGRAMS,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    return python(MANAGE, *words, cwd=PROGRAMS, environment=environment)
 
 
 # Commands
@@ -278,8 +271,6 @@ def test_a_wrong_server_for_the_tests_is_told_without_its_password(
 
 def test_a_machine_without_django_is_told_what_to_install() -> None:
     program = "import sys; sys.modules['django'] = None; import datalayer.contrib.django"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = python("-c", program)
     assert done.returncode == 1
     assert 'ImportError: datalayer.contrib.django needs Django: pip install "mongo' in done.stderr

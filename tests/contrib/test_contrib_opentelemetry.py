@@ -6,10 +6,6 @@ https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,9 +15,9 @@ from fresh_databases import connected, model_registry, settings_for
 from opentelemetry.metrics import Histogram, NoOpHistogram, NoOpMeter, NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from paths import PROGRAMS
 from pymongo.cursor import CursorType
 from pymongo.errors import AutoReconnect, OperationFailure
+from running_programs import python, report_of
 
 from datalayer import Settings, db
 from datalayer.contrib import opentelemetry
@@ -352,29 +348,17 @@ def test_pymongos_instrumentation_makes_its_spans_beside_it(
     mongod: EmbeddedMongo, database_name: str, order: str
 ) -> None:
     environment = {
-        **os.environ,
         "MONGODB_URI": mongod.uri_for(database_name),
         "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
         "PYTHONWARNINGS": "error",
     }
-    done = subprocess.run(
-        [sys.executable, "tracing.py", order],
-        cwd=PROGRAMS,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == {"spans": 20, "measured": 20, "counted": 20}
+    report = report_of("tracing.py", environment, order)
+    assert report == {"spans": 20, "measured": 20, "counted": 20}
 
 
 def test_without_its_package_the_import_says_what_to_install() -> None:
     program = (
         "import sys; sys.modules['opentelemetry'] = None; import datalayer.contrib.opentelemetry"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    done = python("-c", program)
     assert 'pip install "mongoengine-datalayer[opentelemetry]"' in done.stderr

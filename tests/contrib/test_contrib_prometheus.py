@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from observing import NO_OTHER_LIMIT
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from pymongo.cursor import CursorType
 from pymongo.errors import OperationFailure
+from running_programs import python
 from waiting import wait_until
 
 from datalayer import Settings, db, recorder
@@ -323,9 +323,7 @@ def test_without_its_package_the_import_says_what_to_install() -> None:
     program = (
         "import sys; sys.modules['prometheus_client'] = None; import datalayer.contrib.prometheus"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    done = python("-c", program)
     assert 'pip install "mongoengine-datalayer[prometheus]"' in done.stderr
 
 

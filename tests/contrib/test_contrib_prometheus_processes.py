@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
-from running_servers import Running, installed, report_of, running
+from running_programs import installed, report_of
+from running_servers import Running, running
 from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo

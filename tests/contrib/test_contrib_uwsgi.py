@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
-from running_servers import Running, installed, running
+from running_programs import installed
+from running_servers import Running, running
 from served import (
     SECONDS,
     assert_answers_503_once,

@@ -21,6 +21,7 @@ import pytest
 from credentials import APP_USER
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
+from running_programs import python
 from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
@@ -362,14 +363,7 @@ print(server.directory, *(server.pid(member) for member in range({members})), fl
 
 
 def run_python(program: str, **environ: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        check=False,
-        capture_output=True,
-        env={**os.environ, **environ},
-        text=True,
-        timeout=280,
-    )
+    done = python("-c", program, environment=environ)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -25,6 +24,7 @@ from bson import ObjectId
 from paths import EXAMPLES
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
+from running_programs import python
 from running_servers import Running, running
 from waiting import wait_until
 
@@ -42,13 +42,7 @@ pytestmark = [pytest.mark.applications, pytest.mark.slow, pytest.mark.timeout(30
 
 def test_the_example_s_own_tests_pass_side_by_side() -> None:
     words = ["-q", "-n", "2", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words, str(EXAMPLE)],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    done = python("-m", "pytest", *words, str(EXAMPLE))
     assert done.returncode == 0, done.stdout
 
 

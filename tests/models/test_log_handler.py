@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 from gates import Gate
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
+from running_programs import python
 
 from datalayer import db
 from datalayer.models import LogEntry, MongoLogHandler
@@ -264,12 +263,6 @@ db.connect_all(Settings(databases={{
 logging.getLogger("shop").addHandler(MongoLogHandler(interval_seconds=60))
 logging.getLogger("shop").error("last words")
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = python("-W", "error", "-c", program)
     assert (done.returncode, done.stderr) == (0, "")
     assert messages() == ["last words"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -20,28 +19,6 @@ from ports import free_port
 ANSWER_SECONDS = 60.0
 START_SECONDS = 120.0
 STOP_SECONDS = 50.0  # a server kills what hangs after a minute
-
-
-def installed(name: str) -> Path:
-    """A command of the environment that the tests run in."""
-    return Path(sys.executable).with_name(name)
-
-
-def report_of(
-    program: str, environment: Mapping[str, str], *words: str, seconds: float = 280
-) -> Any:
-    """What a program prints. It has to end well, without a warning."""
-    done = subprocess.run(
-        [sys.executable, program, *words],
-        cwd=PROGRAMS,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return json.loads(done.stdout)
 
 
 @dataclass

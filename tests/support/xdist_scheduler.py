@@ -17,7 +17,7 @@ _SERVERS = {
     "three members": re.compile(r"\b(shared_replset|replset|Place)\b"),
     "access control": re.compile(r"\bauth_mongod\b"),
 }
-_PROGRAMS = re.compile(r"\b(subprocess|running_servers)\b")
+_PROGRAMS = re.compile(r"\b(subprocess|running_programs|running_servers)\b")
 
 
 class ByServers(LoadFileScheduling):

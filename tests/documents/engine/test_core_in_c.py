@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
-import sys
 import weakref
 from importlib.util import find_spec
 from typing import Any
@@ -19,6 +17,7 @@ import mongoengine as me
 import pytest
 from mongoengine.base.common import _document_registry
 from paths import PROGRAMS
+from running_programs import python
 from twins import ENGINE, registered
 
 from datalayer.documents import Document
@@ -43,14 +42,7 @@ def run(program: str, *arguments: str, build: str = "compiled") -> tuple[list[st
     environment.pop("DATALAYER_PURE_PYTHON", None)
     if build == "pure":
         environment["DATALAYER_PURE_PYTHON"] = "1"
-    done = subprocess.run(
-        [sys.executable, PROGRAMS / program, *arguments],
-        check=False,
-        env=environment,
-        timeout=600,
-        capture_output=True,
-        text=True,
-    )
+    done = python(PROGRAMS / program, *arguments, env=environment, timeout=600)
     said = done.stderr if done.returncode == 0 else f"{done.stderr}\nended with {done.returncode}"
     return done.stdout.splitlines(), said
 
