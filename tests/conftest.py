@@ -184,6 +184,15 @@ def uri(mongod: EmbeddedMongo, database_name: str) -> str:
     return mongod.uri_for(database_name)
 
 
+@pytest.fixture
+def uris(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
+    """URIs of ``mongod`` that name two fresh databases, as environment variables."""
+    return {
+        "MONGODB_URI": mongod.uri_for(database_name),
+        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
+    }
+
+
 @pytest.fixture(autouse=True)
 def disconnected() -> Iterator[None]:
     """No test leaves a connection to the next, unless they share it."""

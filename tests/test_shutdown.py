@@ -35,14 +35,6 @@ SEED = 20_250_301
 pytestmark = pytest.mark.timeout(1000)
 
 
-@pytest.fixture
-def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
-    return {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-    }
-
-
 def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """A program's run, with warnings as errors."""
     # Python 3.12 and later warn of every fork in a process with threads.
@@ -284,11 +276,11 @@ def test_a_log_handler_that_fails_does_not_keep_the_others_from_being_flushed(
     [("plainly", 0), ("by_an_error", 3), ("with_a_busy_thread", 0), ("with_a_child", 0)],
 )
 def test_a_process_that_ends_without_disconnecting_closes_and_stores_its_log(
-    environment: dict[str, str], way: str, code: int
+    uris: dict[str, str], way: str, code: int
 ) -> None:
-    done = run(environment, "ending.py", way)
+    done = run(uris, "ending.py", way)
     assert (done.returncode, done.stderr, done.stdout) == (code, "", "")
-    with MongoClient[dict[str, Any]](environment["DATABASE1_URI"]) as client:
+    with MongoClient[dict[str, Any]](uris["DATABASE1_URI"]) as client:
         entries = client.get_default_database()["log_entries"]
         assert [entry["message"] for entry in entries.find()] == ["the last words"]
 

@@ -30,12 +30,8 @@ Report = dict[str, Any]
 
 
 @pytest.fixture
-def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
-    return {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "PYTHONWARNINGS": WARNINGS,
-    }
+def environment(uris: dict[str, str]) -> dict[str, str]:
+    return {**uris, "PYTHONWARNINGS": WARNINGS}
 
 
 def assert_parted(reports: Sequence[Report]) -> None:

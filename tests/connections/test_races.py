@@ -158,13 +158,9 @@ def test_what_was_closed_is_freed_without_waiting_for_the_collector(settings: Se
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="reads Linux's /proc")
 def test_a_thousand_cycles_leave_no_thread_socket_or_memory(
-    mongod: EmbeddedMongo, database_name: str
+    uris: dict[str, str],
 ) -> None:
-    environment = {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "PYTHONWARNINGS": "error",
-    }
+    environment = {**uris, "PYTHONWARNINGS": "error"}
 
     def report(*words: str) -> Any:
         return report_of("cycling.py", environment, str(CYCLES), *words)

@@ -36,12 +36,8 @@ BEARER = {"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture
-def databases(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
-    return {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "DATALAYER_STATUS_TOKEN": TOKEN,
-    }
+def databases(uris: dict[str, str]) -> dict[str, str]:
+    return {**uris, "DATALAYER_STATUS_TOKEN": TOKEN}
 
 
 @pytest.fixture

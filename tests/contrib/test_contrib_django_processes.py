@@ -16,7 +16,7 @@ from paths import PROGRAMS
 from ports import SilentServer
 from pymongo import MongoClient
 from running_programs import installed, python
-from running_servers import Running, running
+from running_servers import running
 from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
@@ -31,17 +31,9 @@ START_METHODS = ["fork", "spawn", *(["forkserver"] if django.VERSION >= (6, 0) e
 
 
 @pytest.fixture
-def databases(mongod: EmbeddedMongo, database_name: str) -> dict[str, Any]:
+def environment(uris: dict[str, str], tmp_path: Path) -> dict[str, str]:
     return {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-    }
-
-
-@pytest.fixture
-def environment(databases: dict[str, Any], tmp_path: Path) -> dict[str, str]:
-    return {
-        "SITE_DATALAYER": json.dumps(databases),
+        "SITE_DATALAYER": json.dumps(uris),
         "SITE_SQLITE": str(tmp_path / "site.sqlite3"),
         "DJANGO_SETTINGS_MODULE": "django_site.settings",
         "PYTHONPATH": str(PROGRAMS),
@@ -124,17 +116,6 @@ def port_of(mongod: EmbeddedMongo) -> int:
     return int(mongod.hosts[0].rpartition(":")[2])
 
 
-def wait_for_start(server: Running) -> None:
-    def live() -> bool:
-        assert server.process.poll() is None, server.said
-        try:
-            return bool(server.ask("/livez")["status"] == "pass")
-        except OSError:
-            return False
-
-    wait_until(live, START_SECONDS, "it answers")
-
-
 def gunicorn(port: int) -> list[str]:
     options = ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--preload"]
     return [sys.executable, *WARNINGS, str(installed("gunicorn")), *options, SITE]
@@ -158,7 +139,7 @@ def test_the_workers_of_a_server_connect_and_their_parent_does_not(
 ) -> None:
     port = port_of(mongod)
     with running(serving, environment, tmp_path) as server:
-        wait_for_start(server)
+        wait_until(lambda: server.answers("/livez"), START_SECONDS, "it does not answer")
         parent = server.process.pid
         wait_until(lambda: len(children_of(parent)) == 2, START_SECONDS, "both workers are there")
         workers = children_of(parent)
@@ -181,7 +162,7 @@ def test_a_request_uses_the_orm_and_mongodb_beside_each_other(
 ) -> None:
     assert manage(environment, "migrate").returncode == 0
     with running(gunicorn, environment, tmp_path) as server:
-        wait_for_start(server)
+        wait_until(lambda: server.answers("/livez"), START_SECONDS, "it does not answer")
         server.ask("/both")
         told = server.ask("/both")
     assert told == {"notes": ["user-0", "user-1"], "users": ["user-0", "user-1"]}
@@ -196,7 +177,7 @@ def test_the_parent_of_runservers_reloader_connects_to_nothing(
     port = port_of(mongod)
     with running(runserver, environment, tmp_path) as server:
         try:
-            wait_for_start(server)
+            wait_until(lambda: server.answers("/livez"), START_SECONDS, "it does not answer")
             (child,) = children_of(server.process.pid)
             assert server.ask("/work")["process"] == child
             assert connections_of(server.process.pid, port) == 0
@@ -209,7 +190,7 @@ def test_the_parent_of_runservers_reloader_connects_to_nothing(
 
 
 @pytest.fixture
-def tested(environment: dict[str, str], databases: dict[str, Any]) -> dict[str, str]:
+def tested(environment: dict[str, str]) -> dict[str, str]:
     """The project with a setting and an alias more, and no server to test on."""
     more = {"MONGODB_MAX_POOL_SIZE": 7, "DATALAYER_ALIASES": "archive"}
     environment["SITE_DATALAYER"] = json.dumps(more)

@@ -247,12 +247,8 @@ def test_without_flask_the_error_says_what_to_install() -> None:
 
 
 @pytest.fixture
-def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
-    return {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "FLASK_SKIP_DOTENV": "1",
-    }
+def environment(uris: dict[str, str]) -> dict[str, str]:
+    return {**uris, "FLASK_SKIP_DOTENV": "1"}
 
 
 @pytest.mark.parametrize("words", [["--help"], ["routes"], ["connected"]], ids=" ".join)

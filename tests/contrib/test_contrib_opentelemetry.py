@@ -345,14 +345,9 @@ def test_an_operation_that_interrupts_the_recording_of_another_is_not_recorded(
 
 @pytest.mark.parametrize("order", ["metrics first", "spans first"])
 def test_pymongos_instrumentation_makes_its_spans_beside_it(
-    mongod: EmbeddedMongo, database_name: str, order: str
+    uris: dict[str, str], order: str
 ) -> None:
-    environment = {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "PYTHONWARNINGS": "error",
-    }
-    report = report_of("tracing.py", environment, order)
+    report = report_of("tracing.py", {**uris, "PYTHONWARNINGS": "error"}, order)
     assert report == {"spans": 20, "measured": 20, "counted": 20}
 
 

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 from ports import SilentServer
 from pymongo import MongoClient
+from running_programs import installed
 
 from datalayer import ConfigurationError, Settings, db
 from datalayer.cli.demo import run
@@ -241,14 +241,7 @@ def test_without_rich_the_command_prints_plain_lines(
     # In front of the real one: as if rich were not installed.
     (tmp_path / "rich.py").write_text("raise ImportError('no rich')\n")
     done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("datalayer")),
-            "demo",
-            "--scale",
-            "0.01",
-            "--uri",
-            mongod.uri,
-        ],
+        [installed("datalayer"), "demo", "--scale", "0.01", "--uri", mongod.uri],
         check=False,
         capture_output=True,
         text=True,

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pymongo
 import pytest
 from moving import Databases, nonzero, plan, raw
 from pymongo.errors import PyMongoError
+from running_programs import installed
 from waiting import wait_until
 
 from datalayer import transfer
@@ -39,7 +39,7 @@ def running(databases: Databases, tmp_path: Path, *words: str) -> Iterator[subpr
         "ARCHIVE_URI": settings["archive"].uri,
     }
     command = [
-        Path(sys.executable).with_name("datalayer"), "transfer", "run", "--name", "t",
+        installed("datalayer"), "transfer", "run", "--name", "t",
         "--collection", "messages", "--from", "default", "--to", "archive", "--json",
         "--batch-size", "20", "--rate", "400", *words,
     ]  # fmt: skip
