@@ -9,14 +9,14 @@ import logging
 import os
 import secrets
 import signal
-import socket
-import sys
 from collections.abc import Iterator
 from typing import Any
 
+import ports
 import pytest
 from canaries import Guard
 from credentials import APP_USER
+from fresh_databases import disconnect_all_but_kept
 from places import CAREFUL, PLAIN, Place
 from pymongo import MongoClient
 from shared_servers import shared_server
@@ -41,7 +41,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    from scheduling_by_servers import ByServers  # needs xdist, which may be missing
+    from xdist_scheduler import ByServers  # needs xdist, which may be missing
 
     return ByServers(config, log) if config.getvalue("dist") == "loadfile" else None
 
@@ -147,12 +147,22 @@ def short_lived_transactions(place: Place) -> Iterator[None]:
 
 
 @pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A server that accepts connections and never answers."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield server.getsockname()[1]
+def closed_port() -> Iterator[int]:
+    """A port that refuses connections."""
+    with ports.closed() as port:
+        yield port
+
+
+@pytest.fixture
+def silent_server() -> Iterator[ports.SilentServer]:
+    with ports.SilentServer() as server:
+        yield server
+
+
+@pytest.fixture
+def silent_port(silent_server: ports.SilentServer) -> int:
+    """A port that accepts connections and never answers."""
+    return silent_server.port
 
 
 @pytest.fixture
@@ -174,10 +184,17 @@ def uri(mongod: EmbeddedMongo, database_name: str) -> str:
     return mongod.uri_for(database_name)
 
 
+@pytest.fixture
+def uris(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
+    """URIs of ``mongod`` that name two fresh databases, as environment variables."""
+    return {
+        "MONGODB_URI": mongod.uri_for(database_name),
+        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
+    }
+
+
 @pytest.fixture(autouse=True)
 def disconnected() -> Iterator[None]:
-    """No test leaves a connection to the next."""
+    """No test leaves a connection to the next, unless they share it."""
     yield
-    db = sys.modules.get("datalayer.db")
-    if db is not None:
-        db.disconnect_all()
+    disconnect_all_but_kept()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
-import socket
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,22 +37,14 @@ def settings(mongod: EmbeddedMongo, database_name: str) -> Settings:
     )
 
 
-@pytest.fixture
-def refused() -> Iterator[str]:
-    """The address of a port that is taken but not listened on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{taken.getsockname()[1]}"
-
-
 QUICK = {"server_selection_timeout_ms": 300, "retry_max_seconds": 0.6, "retry_attempts": 2}
 
 
-def with_dead_analytics(settings: Settings, refused: str) -> Settings:
+def with_dead_analytics(settings: Settings, closed_port: int) -> Settings:
     return Settings(
         databases={
             "default": settings["default"],
-            "database1": {"uri": f"mongodb://{refused}/events", **QUICK},
+            "database1": {"uri": f"mongodb://127.0.0.1:{closed_port}/events", **QUICK},
         }
     )
 
@@ -152,9 +143,11 @@ def test_thirty_two_threads_that_connect_at_once_make_one_client_per_alias(
 
 
 def test_threads_that_fail_to_connect_fail_together(
-    refused: str, monkeypatch: pytest.MonkeyPatch
+    closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(databases={"default": {"uri": f"mongodb://{refused}/shop", **QUICK}})
+    settings = Settings(
+        databases={"default": {"uri": f"mongodb://127.0.0.1:{closed_port}/shop", **QUICK}}
+    )
     errors: list[Exception] = []
     opened: list[object] = []
     calling = threading.Barrier(16)
@@ -182,11 +175,11 @@ def test_threads_that_fail_to_connect_fail_together(
 
 
 def test_when_a_required_database_fails_the_others_are_closed_again(
-    settings: Settings, refused: str
+    settings: Settings, closed_port: int
 ) -> None:
     both = Settings(
         databases={
-            "default": {"uri": f"mongodb://{refused}/shop", **QUICK},
+            "default": {"uri": f"mongodb://127.0.0.1:{closed_port}/shop", **QUICK},
             "database1": settings["database1"],
         }
     )
@@ -200,10 +193,10 @@ def test_when_a_required_database_fails_the_others_are_closed_again(
 
 
 def test_a_dead_optional_database_does_not_stop_the_business(
-    settings: Settings, refused: str, caplog: pytest.LogCaptureFixture
+    settings: Settings, closed_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, logger="datalayer"):
-        status = db.connect_all(with_dead_analytics(settings, refused))
+        status = db.connect_all(with_dead_analytics(settings, closed_port))
     assert (status["default"]["state"], status["database1"]["state"]) == (
         "connected",
         "unavailable",
@@ -212,10 +205,12 @@ def test_a_dead_optional_database_does_not_stop_the_business(
     assert db.database.client[db.database.name].things.find_one() is None
 
 
-def test_after_a_failure_other_settings_may_be_tried(settings: Settings, refused: str) -> None:
+def test_after_a_failure_other_settings_may_be_tried(settings: Settings, closed_port: int) -> None:
     with pytest.raises(ConnectError):
         db.connect_all(
-            Settings(databases={"default": {"uri": f"mongodb://{refused}/shop", **QUICK}})
+            Settings(
+                databases={"default": {"uri": f"mongodb://127.0.0.1:{closed_port}/shop", **QUICK}}
+            )
         )
     assert db.connect_all(settings)["default"]["connected"]
 

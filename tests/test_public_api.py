@@ -6,11 +6,10 @@ import importlib
 import inspect
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from paths import DOCS
+from running_programs import python
 
 import datalayer
 from datalayer import errors
@@ -40,7 +39,7 @@ USED_BY_APPLICATIONS = [
     for name in PUBLIC_MODULES
     if name.rpartition(".")[2] not in ("doctor", "errors", "indexes", "settings")
 ]
-REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
+REFERENCE = DOCS / "reference.md"
 
 TREE = {
     "ConfigurationError": "DataLayerError",
@@ -59,9 +58,7 @@ TREE = {
 
 
 def in_a_fresh_interpreter(program: str) -> object:
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
-    )
+    done = python("-c", program, check=True)
     return json.loads(done.stdout)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fresh_databases import connected, drop, model_registry
 from mongoengine import IntField, StringField
-from observing import until
 from pymongo import MongoClient
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.registry import registry
@@ -248,12 +248,12 @@ def test_members_that_lag_too_far_leave_the_reads_to_the_primary(members: Embedd
             client.other.things.insert_one({})
         return not one_is_near()
 
-    until(one_is_near, 30)
+    wait_until(one_is_near, 30)
     with stopped(secondaries):
-        until(none_is_near_after_a_write, 30)
+        wait_until(none_is_near_after_a_write, 30)
         with db.read_from("secondaryPreferred"):
             assert server_of(Order) in secondaries
-    until(one_is_near, 30)
+    wait_until(one_is_near, 30)
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import PROGRAMS
 from pymongo import MongoClient
-from running_servers import PROGRAMS, installed
+from running_programs import installed, python
 
 from datalayer.embedded import EmbeddedMongo
 from datalayer.shutdown import flush, graceful_shutdown
@@ -34,26 +35,11 @@ SEED = 20_250_301
 pytestmark = pytest.mark.timeout(1000)
 
 
-@pytest.fixture
-def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
-    return {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-    }
-
-
 def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """A program's run, with warnings as errors."""
-    return subprocess.run(
-        # Python 3.12 and later warn of every fork in a process with threads.
-        [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", *words],
-        cwd=PROGRAMS,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+    # Python 3.12 and later warn of every fork in a process with threads.
+    strictly = ("-W", "error", "-W", "ignore:This process:DeprecationWarning")
+    return python(*strictly, *words, cwd=PROGRAMS, environment=environment, timeout=900)
 
 
 # At random moments
@@ -290,11 +276,11 @@ def test_a_log_handler_that_fails_does_not_keep_the_others_from_being_flushed(
     [("plainly", 0), ("by_an_error", 3), ("with_a_busy_thread", 0), ("with_a_child", 0)],
 )
 def test_a_process_that_ends_without_disconnecting_closes_and_stores_its_log(
-    environment: dict[str, str], way: str, code: int
+    uris: dict[str, str], way: str, code: int
 ) -> None:
-    done = run(environment, "ending.py", way)
+    done = run(uris, "ending.py", way)
     assert (done.returncode, done.stderr, done.stdout) == (code, "", "")
-    with MongoClient[dict[str, Any]](environment["DATABASE1_URI"]) as client:
+    with MongoClient[dict[str, Any]](uris["DATABASE1_URI"]) as client:
         entries = client.get_default_database()["log_entries"]
         assert [entry["message"] for entry in entries.find()] == ["the last words"]
 

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import ROOT
 from pymongo import MongoClient
 
 from datalayer.embedded import EmbeddedMongo
 
 pytestmark = pytest.mark.applications
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # `benchmarks` is not installed with the package
 
 actions = importlib.import_module("benchmarks.odm.actions")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,11 +55,3 @@ def configured(
     monkeypatch.setenv("MONGODB_URI", mongod.uri_for(database_name))
     monkeypatch.setenv("DATABASE1_URI", mongod.uri_for(f"{database_name}_1"))
     return Settings.from_env()
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,11 +31,3 @@ def installed(*words: str, **options: Any) -> subprocess.Popen[str]:
     program = Path(sys.executable).with_name("datalayer")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen([program, *words], text=True, **{**pipes, **options})
-
-
-def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
-    """Ask again and again until it holds; fail after ``seconds``."""
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends, f"did not happen within {seconds:g} seconds"
-        time.sleep(0.02)

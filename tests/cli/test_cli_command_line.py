@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pymongo.errors import DuplicateKeyError, OperationFailure
-from running import Run, installed, wait_until
+from running import Run, installed
+from running_programs import python
+from waiting import wait_until
 
 import datalayer
 from datalayer import cli
@@ -198,14 +198,8 @@ from datalayer.cli import main
 sys.exit(main(["config"]))
 """
     environment = {**os.environ, "MONGODB_URI": "mongomock://shop"}
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=environment,
-        check=False,
-        capture_output=True,
-        timeout=60,
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
+    done = python("-c", program, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_commands_are_plain_functions_for_other_front_ends(

@@ -16,7 +16,8 @@ import pymongo
 import pytest
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
-from running import Run, installed, wait_until
+from running import Run, installed
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.cli.output import Output

@@ -10,7 +10,8 @@ import pytest
 from fresh_databases import model_registry
 from mongoengine import IntField
 from pymongo import MongoClient
-from running import Run, installed, wait_until
+from running import Run, installed
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.documents import Document

@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from paths import PROGRAMS
 from pymongo import MongoClient
-from running_servers import PROGRAMS, Running, installed, report_of, running, wait_until
+from running_programs import installed, report_of
+from running_servers import Running, running
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 
@@ -27,12 +30,8 @@ Report = dict[str, Any]
 
 
 @pytest.fixture
-def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
-    return {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "PYTHONWARNINGS": WARNINGS,
-    }
+def environment(uris: dict[str, str]) -> dict[str, str]:
+    return {**uris, "PYTHONWARNINGS": WARNINGS}
 
 
 def assert_parted(reports: Sequence[Report]) -> None:

@@ -15,8 +15,9 @@ import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import model_registry
 from mongoengine import IntField
-from observing import error_of, until
+from observing import error_of
 from pymongo import MongoClient
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections import breaker_evidence
@@ -57,7 +58,7 @@ def connected(mongod: EmbeddedMongo, uri: str, **options: Any) -> Iterator[Circu
         breaker = registry.connection("database1").breaker
         assert breaker is not None
         yield breaker
-        until(lambda: not being_asked())
+        wait_until(lambda: not being_asked())
 
 
 def being_asked() -> bool:
@@ -122,7 +123,7 @@ def test_short_deadlines_do_not_shut_a_database_that_is_well(
             for _ in range(CALLS):
                 assert error_of(call) is not None
                 assert breaker.state == "closed"
-        until(lambda: not being_asked())
+        wait_until(lambda: not being_asked())
         assert breaker.state == "closed"
         assert Glance.objects.first() is not None
 
@@ -136,7 +137,7 @@ def test_connections_that_break_do_not_shut_a_database_that_is_well(
                 error = error_of(lambda: Glance.objects.update(set__number=1))
                 assert isinstance(error, OutcomeUnknownError)
                 assert breaker.state == "closed"
-        until(lambda: not being_asked())
+        wait_until(lambda: not being_asked())
         assert Glance.objects.update(set__number=2) == 1
 
 
@@ -198,14 +199,14 @@ def test_a_server_that_hangs_is_found_out_by_callers_with_short_deadlines(
         try:
             for _ in range(FAILURES_TO_OPEN):
                 assert error_of(read_with_a_deadline) is not None
-            until(lambda: breaker.state == "open")
+            wait_until(lambda: breaker.state == "open")
             assert not breaker._away, "it was the question, and not the monitoring"
             assert isinstance(error_of(Glance.objects.first), UnavailableError)
         finally:
             proxy.restore()
             mongod.resume(0)
         breaker._try_again_at = 0.0  # the cool-down is over
-        until(lambda: error_of(Glance.objects.first) is None)
+        wait_until(lambda: error_of(Glance.objects.first) is None)
         assert breaker.state == "closed"
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import PROGRAMS
 from pymongo import MongoClient
-from running_servers import PROGRAMS
 
 import datalayer
 from datalayer.embedded import EmbeddedMongo

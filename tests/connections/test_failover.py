@@ -17,11 +17,12 @@ import pytest
 from bson import ObjectId
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import IntField
-from observing import NO_OTHER_LIMIT, error_of, until
+from observing import NO_OTHER_LIMIT, error_of
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
+from waiting import wait_until
 
 from datalayer import BusinessDocument, db, transfer
 from datalayer.embedded import EmbeddedMongo
@@ -107,13 +108,12 @@ class Writers:
 
     def _wait_for(self, number: int, calls: Callable[[], list[Call]]) -> None:
         since = time.monotonic()
-        ends = since + 120
-        while True:
+
+        def all_got_on() -> bool:
             new = Counter(call.writer for call in calls() if call.ended > since)
-            if all(new[writer] >= number for writer in range(len(self.writes))):
-                return
-            assert time.monotonic() < ends, f"the writers don't get on: {dict(new)}"
-            time.sleep(0.01)
+            return all(new[writer] >= number for writer in range(len(self.writes)))
+
+        wait_until(all_got_on, 120, "the writers don't get on")
 
 
 def save(key: ObjectId) -> None:
@@ -295,7 +295,7 @@ def test_a_change_that_the_server_holds_up_until_it_has_stepped_down_is_told_cle
         primary.admin.command("waitForFailPoint", held_up, timesEntered=1, maxTimeMS=20_000)
         down = threading.Thread(target=step_down, args=[replset])
         down.start()
-        until(lambda: not primary.admin.command("hello")["isWritablePrimary"])
+        wait_until(lambda: not primary.admin.command("hello")["isWritablePrimary"])
     for thread in (late, down):
         thread.join(60)
     [error] = errors
@@ -311,7 +311,7 @@ def test_a_followed_transfer_goes_on_through_elections(
     runner = threading.Thread(target=lambda: outcome.append(transfer.run(plan)))
     with ours.at_work():
         runner.start()
-        until(lambda: transfer.show("live").followed > 0)
+        wait_until(lambda: transfer.show("live").followed > 0)
         for _ in range(2):
             step_down(replset)
             ours.succeed(20)
@@ -329,9 +329,9 @@ def test_a_cut_over_waits_for_changes_that_the_member_it_follows_does_not_have_y
     plan = transfer.plan("live", models=[Payment], target="database1", follow=True)
     runner = threading.Thread(target=transfer.run, args=[plan])
     runner.start()
-    until(lambda: bool(transfer.show("live").state == "following"))
+    wait_until(lambda: bool(transfer.show("live").state == "following"))
     save(ObjectId())
-    until(lambda: transfer.show("live").followed > 0)
+    wait_until(lambda: transfer.show("live").followed > 0)
     reports: list[transfer.Report] = []
     cut_over = threading.Thread(target=lambda: reports.append(transfer.cut_over("live")))
     followed = replset.primary

@@ -11,11 +11,11 @@ import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import IntField
-from observing import error_of, until
+from observing import error_of
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
-from running_servers import wait_until
 from simulated_router import Command, SimulatedRouter
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.registry import registry
@@ -102,7 +102,7 @@ def test_what_was_opened_to_a_member_before_it_became_the_primary_has_sessions(
         with recovering(next_primary):
             pool.conns.extend([pool.connect(), pool.connect()])  # as in the background
         step_up(next_primary)
-        until(lambda: db.get("default").client.address == pool.address)
+        wait_until(lambda: db.get("default").client.address == pool.address)
         for use in SESSIONS.values():
             assert error_of(use) is None
 

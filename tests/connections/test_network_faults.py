@@ -13,7 +13,8 @@ from credentials import APP_USER
 from faulty_proxy import FaultyProxy
 from fresh_databases import model_registry
 from mongoengine import IntField
-from observing import error_of, until
+from observing import error_of
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.documents import Document
@@ -101,7 +102,7 @@ def test_a_black_hole_makes_no_error_lie(through: FaultyProxy) -> None:
     through.restore()
     Signal(number=13).save()
     unknown = {n for n, error in errors.items() if isinstance(error, OutcomeUnknownError)}
-    until(lambda: Signal.objects(number__in=unknown).count() == len(unknown))
+    wait_until(lambda: Signal.objects(number__in=unknown).count() == len(unknown))
     assert unknown, "those that had a connection have sent their writes"
     assert set(Signal.objects.scalar("number")) == {0, 13, *unknown}
     assert {type(error) for error in errors.values()} <= {
@@ -122,7 +123,7 @@ def test_a_connection_that_hangs_while_logging_in_has_sent_no_write(
             Signal(number=0).save()
             proxy.swallow_reply("saslContinue", times=1000, cut=False)
             proxy.cut()
-            until(lambda: db.status()["default"]["pool"]["cleared"] > 0)
+            wait_until(lambda: db.status()["default"]["pool"]["cleared"] > 0)
             with db.deadline(1):
                 error = error_of(Signal(number=1).save)
             proxy.restore()

@@ -14,10 +14,11 @@ import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import IntField, ListField, ReferenceField, StringField
-from observing import NO_OTHER_LIMIT, error_of, until
+from observing import NO_OTHER_LIMIT, error_of
 from pymongo import MongoClient
 from pymongo.cursor import CursorType
 from pymongo.synchronous.topology import Topology
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.registry import registry
@@ -215,7 +216,7 @@ def test_writing_to_a_server_that_is_away_had_no_effect(
 ) -> None:
     Account(owner="first").save()
     proxy.refuse()
-    until(lambda: db.database.state == "unavailable")
+    wait_until(lambda: db.database.state == "unavailable")
     with pytest.raises(UnavailableError, match="had no effect"), db.deadline(0.3):
         Account(owner="second").save()
     proxy.restore()
@@ -369,7 +370,7 @@ def test_waiters_of_an_exhausted_pool_go_on_when_a_connection_comes_back(
     waiter = threading.Thread(target=lambda: found.append(Account.objects(owner="7").count()))
     with the_only_connection_held(one_connection):
         waiter.start()
-        until(lambda: db.database.status_unasked(None)["pool"]["waiting"] == 1)
+        wait_until(lambda: db.database.status_unasked(None)["pool"]["waiting"] == 1)
     waiter.join(60)
     assert found == [1]
 
@@ -386,7 +387,7 @@ def test_a_held_connection_is_logged_with_where_it_was_taken(
             caplog.at_level(logging.WARNING, "datalayer.leaks"),
             the_only_connection_held(settings),
         ):
-            until(lambda: [r for r in caplog.records if r.name == "datalayer.leaks"])
+            wait_until(lambda: [r for r in caplog.records if r.name == "datalayer.leaks"])
             record = next(r for r in caplog.records if r.name == "datalayer.leaks")
     text = record.getMessage()
     assert "a connection of default is held for" in text
@@ -436,7 +437,7 @@ def test_calls_to_an_optional_database_that_is_away_fail_at_once(
     with db.connected(Settings(databases=uris)):
         Visit(page="/").save()
         proxy.refuse()
-        until(lambda: db.database1.status_unasked(None)["circuit_breaker"] == "open")
+        wait_until(lambda: db.database1.status_unasked(None)["circuit_breaker"] == "open")
         with servers_looked_for() as looked_for:
             errors = [error_of(Visit(page="/").save) for _ in range(101)]
         assert {type(error) for error in errors} == {UnavailableError}
@@ -453,9 +454,9 @@ def test_the_breaker_closes_when_the_database_is_back(
     }
     with db.connected(Settings(databases=uris)):
         proxy.refuse()
-        until(lambda: db.database1.status_unasked(None)["circuit_breaker"] == "open")
+        wait_until(lambda: db.database1.status_unasked(None)["circuit_breaker"] == "open")
         proxy.restore()
-        until(lambda: db.database1.status_unasked(None)["circuit_breaker"] == "closed")
+        wait_until(lambda: db.database1.status_unasked(None)["circuit_breaker"] == "closed")
         Visit(page="/").save()
         assert Visit.objects.count() == 1
 
@@ -477,7 +478,9 @@ def test_a_database_that_was_away_at_start_is_refused_at_once_until_it_joins(
             assert isinstance(error_of(Visit(page="/").save), UnavailableError)
         assert looked_for == []
         proxy.restore()
-        until(lambda: db.database1.state == "connected" and not error_of(Visit(page="/").save))
+        wait_until(
+            lambda: db.database1.state == "connected" and not error_of(Visit(page="/").save)
+        )
 
 
 def test_a_required_database_has_no_breaker(mongod: EmbeddedMongo) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from fresh_databases import drop, model_registry, settings_for
 from mongoengine.fields import IntField
-from observing import until
-from running_servers import report_of
+from running_programs import report_of
+from waiting import wait_until
 
 from datalayer import AnalyticsDocument, BusinessDocument, db
 from datalayer.connections.registry import registry
@@ -88,12 +88,6 @@ class Team:
             thread.join(DEADLINE)
         assert [thread for thread in self._threads if thread.is_alive()] == []
 
-    def wait_until(self, holds: Callable[[], bool]) -> None:
-        ends = time.monotonic() + DEADLINE
-        while not holds():
-            assert time.monotonic() < ends
-            time.sleep(0.001)
-
     def _run(self, number: int) -> None:
         while not self._stopping.is_set():
             try:
@@ -116,9 +110,9 @@ def test_work_during_disconnect_all_succeeds_or_is_told_not_connected(settings: 
     for _ in range(ROUNDS):
         db.connect_all(settings)
         with Team(lambda number: OPERATIONS[number]()) as team:
-            team.wait_until(lambda team=team: team.done >= 4 * THREADS)
+            wait_until(lambda team=team: team.done >= 4 * THREADS)
             db.disconnect_all()
-            team.wait_until(lambda team=team: team.errors.total() >= THREADS)
+            wait_until(lambda team=team: team.errors.total() >= THREADS)
         errors += team.errors
     assert set(errors) == {"NotConnectedError"}
 
@@ -137,7 +131,7 @@ def test_connecting_and_disconnecting_race_without_harm(settings: Settings) -> N
             db.disconnect_all()
 
     with Team(act) as team:
-        team.wait_until(lambda: time.monotonic() > ends)
+        wait_until(lambda: time.monotonic() > ends)
     assert set(team.errors) <= {"NotConnectedError"}
     assert team.done > 50
     db.connect_all(settings)
@@ -155,7 +149,7 @@ def test_what_was_closed_is_freed_without_waiting_for_the_collector(settings: Se
     try:
         db.disconnect_all()
         # The driver's threads hold it until they see, every half second, that they are to end.
-        until(lambda: [held() for held in (*clients, *monitors)] == [None] * 4)
+        wait_until(lambda: [held() for held in (*clients, *monitors)] == [None] * 4)
     finally:
         gc.enable()
 
@@ -164,16 +158,12 @@ def test_what_was_closed_is_freed_without_waiting_for_the_collector(settings: Se
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="reads Linux's /proc")
 def test_a_thousand_cycles_leave_no_thread_socket_or_memory(
-    mongod: EmbeddedMongo, database_name: str
+    uris: dict[str, str],
 ) -> None:
-    environment = {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "PYTHONWARNINGS": "error",
-    }
+    environment = {**uris, "PYTHONWARNINGS": "error"}
 
     def report(*words: str) -> Any:
-        return report_of("cycling.py", environment, str(CYCLES), *words, seconds=280)
+        return report_of("cycling.py", environment, str(CYCLES), *words)
 
     with ThreadPoolExecutor() as pool:
         ours, bare = pool.map(lambda words: report(*words), [(), ("bare",)])

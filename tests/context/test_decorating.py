@@ -24,11 +24,6 @@ class Step(Document):
     number = IntField()
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def databases(mongod: EmbeddedMongo) -> Iterator[None]:
     uris = {alias: mongod.uri_for(f"test_deco_{alias}") for alias in ("default", "archive")}

@@ -32,11 +32,6 @@ class Parcel(Document):
     place = StringField()
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def shared(mongod: EmbeddedMongo) -> Iterator[None]:
     aliases = ("default", "archive", "tenant")

@@ -13,7 +13,7 @@ import pytest
 from django.apps import apps
 from django.test import override_settings
 from fresh_databases import model_registry
-from running_servers import PROGRAMS
+from paths import PROGRAMS
 
 from datalayer.connections.registry import registry
 

@@ -13,7 +13,8 @@ from urllib.error import HTTPError
 import pytest
 from bson import ObjectId
 from pymongo import MongoClient
-from running_servers import Running, wait_until
+from running_servers import Running
+from waiting import wait_until
 
 SECONDS = 60.0
 """For whatever has to happen sooner or later."""

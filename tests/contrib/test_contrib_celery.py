@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from celery import Celery, signals
 from faulty_proxy import FaultyProxy
+from paths import PROGRAMS
 from pymongo.uri_parser import parse_uri
-from running_servers import PROGRAMS, Running, installed, report_of, running, wait_until
+from running_programs import installed, report_of
+from running_servers import Running, running
 from served import (
     SECONDS,
     WARNINGS,
@@ -24,6 +26,7 @@ from served import (
     environment_for,
     stored,
 )
+from waiting import wait_until
 
 from datalayer.contrib import celery as datalayer_celery
 from datalayer.embedded import EmbeddedMongo

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import re
-import socket
 import time
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
@@ -37,12 +36,8 @@ BEARER = {"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}
 
 
 @pytest.fixture
-def databases(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
-    return {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "DATALAYER_STATUS_TOKEN": TOKEN,
-    }
+def databases(uris: dict[str, str]) -> dict[str, str]:
+    return {**uris, "DATALAYER_STATUS_TOKEN": TOKEN}
 
 
 @pytest.fixture
@@ -53,18 +48,15 @@ def site(databases: dict[str, str]) -> Iterator[Client]:
 
 
 @pytest.fixture
-def nowhere() -> Iterator[dict[str, Any]]:
+def nowhere(closed_port: int) -> dict[str, Any]:
     """Settings for a server that refuses connections."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        yield {
-            "MONGODB_URI": f"mongodb://127.0.0.1:{port}/away",
-            "MONGODB_RETRY_MAX_SECONDS": 0.5,
-            "DATABASE1_RETRY_MAX_SECONDS": 0.5,
-            "MONGODB_SERVER_SELECTION_TIMEOUT_MS": 300,
-            "DATALAYER_STATUS_TOKEN": TOKEN,
-        }
+    return {
+        "MONGODB_URI": f"mongodb://127.0.0.1:{closed_port}/away",
+        "MONGODB_RETRY_MAX_SECONDS": 0.5,
+        "DATABASE1_RETRY_MAX_SECONDS": 0.5,
+        "MONGODB_SERVER_SELECTION_TIMEOUT_MS": 300,
+        "DATALAYER_STATUS_TOKEN": TOKEN,
+    }
 
 
 # Settings

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, Tags, run_checks
 from django_in_process import django_site
+from ports import SilentServer
 from pymongo import MongoClient
 
 from datalayer.connections.registry import registry
@@ -27,24 +25,6 @@ def ours(**how: Any) -> list[CheckMessage]:
 
 def ids(**how: Any) -> list[str]:
     return [str(each.id) for each in ours(**how)]
-
-
-@contextmanager
-def listener() -> Iterator[socket.socket]:
-    """A port on which every attempt to connect can be seen."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        server.settimeout(0)
-        yield server
-
-
-def nobody_came(server: socket.socket) -> bool:
-    try:
-        server.accept()[0].close()
-    except BlockingIOError:
-        return True
-    return False
 
 
 def test_good_settings_pass() -> None:
@@ -114,13 +94,11 @@ def test_a_database_that_ends_with_the_process_is_an_error_for_production(kind: 
     assert "a server in production" in str(found[0].hint)
 
 
-def test_no_check_asks_a_server_unless_it_is_told_to() -> None:
-    with listener() as server:
-        uri = f"mongodb://127.0.0.1:{server.getsockname()[1]}/app"
-        with django_site(DATALAYER={"MONGODB_URI": uri}):
-            run_checks(include_deployment_checks=True)
-            run_checks(databases=["default"])  # as migrate and test do
-            assert nobody_came(server)
+def test_no_check_asks_a_server_unless_it_is_told_to(silent_server: SilentServer) -> None:
+    with django_site(DATALAYER={"MONGODB_URI": silent_server.uri}):
+        run_checks(include_deployment_checks=True)
+        run_checks(databases=["default"])  # as migrate and test do
+        assert silent_server.connections() == 0
 
 
 def test_told_to_the_check_asks_the_servers(uri: str) -> None:
@@ -132,12 +110,9 @@ def test_told_to_the_check_asks_the_servers(uri: str) -> None:
     assert [each for each in found if each.is_serious()] == []
 
 
-def test_a_server_that_is_away_is_an_error_of_the_check() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        given = {"MONGODB_URI": f"mongodb://127.0.0.1:{probe.getsockname()[1]}/app"}
-        with django_site(DATALAYER=given):
-            found = ours(include_deployment_checks=True, databases=["default"])
+def test_a_server_that_is_away_is_an_error_of_the_check(closed_port: int) -> None:
+    with django_site(DATALAYER={"MONGODB_URI": f"mongodb://127.0.0.1:{closed_port}/app"}):
+        found = ours(include_deployment_checks=True, databases=["default"])
     assert "datalayer.E005" in [each.id for each in found]
     assert all(each.hint for each in found)
 

@@ -20,13 +20,9 @@ AWAY = {
 
 
 @pytest.fixture
-def site(mongod: EmbeddedMongo, database_name: str) -> Iterator[str]:
+def site(uris: dict[str, str], database_name: str) -> Iterator[str]:
     """The project on the test server; the name of its main database."""
-    given = {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-    }
-    with django_site(DATALAYER=given):
+    with django_site(DATALAYER=uris):
         yield database_name
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import django
 import pytest
+from paths import PROGRAMS
+from ports import SilentServer
 from pymongo import MongoClient
-from running_servers import PROGRAMS, Running, installed, running, wait_until
+from running_programs import installed, python
+from running_servers import running
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 
@@ -28,17 +31,9 @@ START_METHODS = ["fork", "spawn", *(["forkserver"] if django.VERSION >= (6, 0) e
 
 
 @pytest.fixture
-def databases(mongod: EmbeddedMongo, database_name: str) -> dict[str, Any]:
+def environment(uris: dict[str, str], tmp_path: Path) -> dict[str, str]:
     return {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-    }
-
-
-@pytest.fixture
-def environment(databases: dict[str, Any], tmp_path: Path) -> dict[str, str]:
-    return {
-        "SITE_DATALAYER": json.dumps(databases),
+        "SITE_DATALAYER": json.dumps(uris),
         "SITE_SQLITE": str(tmp_path / "site.sqlite3"),
         "DJANGO_SETTINGS_MODULE": "django_site.settings",
         "PYTHONPATH": str(PROGRAMS),
@@ -47,40 +42,20 @@ def environment(databases: dict[str, Any], tmp_path: Path) -> dict[str, str]:
 
 
 def manage(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, MANAGE, *words],
-        env={**os.environ, **environment},
-        cwd=PROGRAMS,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    return python(MANAGE, *words, cwd=PROGRAMS, environment=environment)
 
 
 # Commands
 
 
-@pytest.fixture
-def unheard() -> Iterator[socket.socket]:
-    """A port that would tell of every attempt to connect, and never answers."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        server.settimeout(0)
-        yield server
-
-
 @pytest.mark.parametrize("command", [["check"], ["check", "--deploy"], ["migrate"], ["help"]])
 def test_a_command_of_djangos_asks_no_mongodb(
-    command: list[str], environment: dict[str, str], unheard: socket.socket
+    command: list[str], environment: dict[str, str], silent_server: SilentServer
 ) -> None:
-    uri = f"mongodb://127.0.0.1:{unheard.getsockname()[1]}/app"
-    environment["SITE_DATALAYER"] = json.dumps({"MONGODB_URI": uri})
+    environment["SITE_DATALAYER"] = json.dumps({"MONGODB_URI": silent_server.uri})
     done = manage(environment, *command)
     assert done.returncode == 0, done.stderr
-    with pytest.raises(BlockingIOError):
-        unheard.accept()
+    assert silent_server.connections() == 0
 
 
 def test_wrong_settings_end_a_command_with_all_problems(environment: dict[str, str]) -> None:
@@ -141,17 +116,6 @@ def port_of(mongod: EmbeddedMongo) -> int:
     return int(mongod.hosts[0].rpartition(":")[2])
 
 
-def wait_for_start(server: Running) -> None:
-    def live() -> bool:
-        assert server.process.poll() is None, server.said
-        try:
-            return bool(server.ask("/livez")["status"] == "pass")
-        except OSError:
-            return False
-
-    wait_until(live, START_SECONDS, "it answers")
-
-
 def gunicorn(port: int) -> list[str]:
     options = ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--preload"]
     return [sys.executable, *WARNINGS, str(installed("gunicorn")), *options, SITE]
@@ -175,7 +139,7 @@ def test_the_workers_of_a_server_connect_and_their_parent_does_not(
 ) -> None:
     port = port_of(mongod)
     with running(serving, environment, tmp_path) as server:
-        wait_for_start(server)
+        wait_until(lambda: server.answers("/livez"), START_SECONDS, "it does not answer")
         parent = server.process.pid
         wait_until(lambda: len(children_of(parent)) == 2, START_SECONDS, "both workers are there")
         workers = children_of(parent)
@@ -198,7 +162,7 @@ def test_a_request_uses_the_orm_and_mongodb_beside_each_other(
 ) -> None:
     assert manage(environment, "migrate").returncode == 0
     with running(gunicorn, environment, tmp_path) as server:
-        wait_for_start(server)
+        wait_until(lambda: server.answers("/livez"), START_SECONDS, "it does not answer")
         server.ask("/both")
         told = server.ask("/both")
     assert told == {"notes": ["user-0", "user-1"], "users": ["user-0", "user-1"]}
@@ -213,7 +177,7 @@ def test_the_parent_of_runservers_reloader_connects_to_nothing(
     port = port_of(mongod)
     with running(runserver, environment, tmp_path) as server:
         try:
-            wait_for_start(server)
+            wait_until(lambda: server.answers("/livez"), START_SECONDS, "it does not answer")
             (child,) = children_of(server.process.pid)
             assert server.ask("/work")["process"] == child
             assert connections_of(server.process.pid, port) == 0
@@ -226,7 +190,7 @@ def test_the_parent_of_runservers_reloader_connects_to_nothing(
 
 
 @pytest.fixture
-def tested(environment: dict[str, str], databases: dict[str, Any]) -> dict[str, str]:
+def tested(environment: dict[str, str]) -> dict[str, str]:
     """The project with a setting and an alias more, and no server to test on."""
     more = {"MONGODB_MAX_POOL_SIZE": 7, "DATALAYER_ALIASES": "archive"}
     environment["SITE_DATALAYER"] = json.dumps(more)
@@ -288,8 +252,6 @@ def test_a_wrong_server_for_the_tests_is_told_without_its_password(
 
 def test_a_machine_without_django_is_told_what_to_install() -> None:
     program = "import sys; sys.modules['django'] = None; import datalayer.contrib.django"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = python("-c", program)
     assert done.returncode == 1
     assert 'ImportError: datalayer.contrib.django needs Django: pip install "mongo' in done.stderr

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
 from flask import Flask
+from paths import EXAMPLES
 
 from datalayer import db
 from datalayer.embedded import EmbeddedMongo
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "flask_app"
+EXAMPLE = EXAMPLES / "flask_app"
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -16,8 +15,11 @@ import pytest
 from faulty_proxy import FaultyProxy
 from flask import Flask, request
 from flask_applications import NOWHERE, TOKEN, Note, application, away, clean_environment
+from paths import PROGRAMS
 from pymongo import MongoClient, _csot
-from running_servers import PROGRAMS, Running, running, wait_until
+from running_programs import python
+from running_servers import Running, running
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.registry import registry
@@ -177,16 +179,11 @@ def test_an_error_in_the_application_s_login_is_not_hidden(uri: str) -> None:
 # The command
 
 
-def flask(*words: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "flask_application", *words],
-        cwd=PROGRAMS,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+def flask(
+    *words: str, environment: dict[str, str], **options: Any
+) -> subprocess.CompletedProcess[str]:
+    words = ("-m", "flask", "--app", "flask_application", *words)
+    return python(*words, cwd=PROGRAMS, environment=environment, **options)
 
 
 def command(app: Flask, *words: str) -> Any:
@@ -245,19 +242,13 @@ def test_dropping_indexes_wants_the_models_named(uri: str) -> None:
 
 def test_without_flask_the_error_says_what_to_install() -> None:
     program = "import sys; sys.modules['flask'] = None; import datalayer.contrib.flask"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = python("-c", program)
     assert 'pip install "mongoengine-datalayer[flask]"' in done.stderr
 
 
 @pytest.fixture
-def environment(mongod: EmbeddedMongo, database_name: str) -> dict[str, str]:
-    return {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "FLASK_SKIP_DOTENV": "1",
-    }
+def environment(uris: dict[str, str]) -> dict[str, str]:
+    return {**uris, "FLASK_SKIP_DOTENV": "1"}
 
 
 @pytest.mark.parametrize("words", [["--help"], ["routes"], ["connected"]], ids=" ".join)
@@ -279,16 +270,8 @@ def test_the_command_in_a_process_of_its_own(environment: dict[str, str]) -> Non
 
 
 def test_the_shell_is_connected(environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "flask_application", "shell"],
-        cwd=PROGRAMS,
-        env={**os.environ, **environment},
-        input="print('connected', db.database.is_connected)\n",
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    told = "print('connected', db.database.is_connected)\n"
+    done = flask("shell", environment=environment, input=told)
     assert "connected True" in done.stdout, done.stderr
 
 

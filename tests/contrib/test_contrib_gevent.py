@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from running_servers import PROGRAMS, report_of, running, wait_until
+from paths import PROGRAMS
+from running_programs import python, report_of
+from running_servers import running
 from served import SECONDS, connections_of, environment_for, load, stored
+from waiting import wait_until
 
 from datalayer import Settings, db
 from datalayer.embedded import EmbeddedMongo
@@ -173,12 +174,7 @@ def test_work_that_outlasts_its_grace_is_interrupted_in_its_greenlet(
 
 
 def test_a_forked_child_leaves_the_outbox_to_its_parent(environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "gevent_greenlets.py", "forked"],
-        cwd=PROGRAMS,
-        env={**os.environ, **environment},
-        capture_output=True,  # gevent tells on standard error of greenlets that end in a child
-        timeout=110,
-        check=True,
-    )
+    # What gevent tells on standard error, of greenlets that end in a child, is of no interest.
+    words = ("gevent_greenlets.py", "forked")
+    done = python(*words, cwd=PROGRAMS, environment=environment, check=True)
     assert json.loads(done.stdout) == {"child delivers": False, "documents": [1, 2]}

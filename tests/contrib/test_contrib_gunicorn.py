@@ -15,7 +15,7 @@ import pytest
 from canaries import found_in
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, settings_for
-from running_servers import Running, running, wait_until
+from running_servers import Running, running
 from served import (
     SECONDS,
     assert_answers_503_once,
@@ -25,6 +25,7 @@ from served import (
     load,
     workers_of,
 )
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.contrib import workers

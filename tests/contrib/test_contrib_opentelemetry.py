@@ -6,10 +6,6 @@ https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +17,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from pymongo.cursor import CursorType
 from pymongo.errors import AutoReconnect, OperationFailure
-from running_servers import PROGRAMS
+from running_programs import python, report_of
 
 from datalayer import Settings, db
 from datalayer.contrib import opentelemetry
@@ -349,32 +345,15 @@ def test_an_operation_that_interrupts_the_recording_of_another_is_not_recorded(
 
 @pytest.mark.parametrize("order", ["metrics first", "spans first"])
 def test_pymongos_instrumentation_makes_its_spans_beside_it(
-    mongod: EmbeddedMongo, database_name: str, order: str
+    uris: dict[str, str], order: str
 ) -> None:
-    environment = {
-        **os.environ,
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "PYTHONWARNINGS": "error",
-    }
-    done = subprocess.run(
-        [sys.executable, "tracing.py", order],
-        cwd=PROGRAMS,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == {"spans": 20, "measured": 20, "counted": 20}
+    report = report_of("tracing.py", {**uris, "PYTHONWARNINGS": "error"}, order)
+    assert report == {"spans": 20, "measured": 20, "counted": 20}
 
 
 def test_without_its_package_the_import_says_what_to_install() -> None:
     program = (
         "import sys; sys.modules['opentelemetry'] = None; import datalayer.contrib.opentelemetry"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    done = python("-c", program)
     assert 'pip install "mongoengine-datalayer[opentelemetry]"' in done.stderr

@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,10 +15,12 @@ from typing import Any
 import pytest
 from credentials import APP_USER
 from fresh_databases import connected, model_registry, settings_for
-from observing import NO_OTHER_LIMIT, until
+from observing import NO_OTHER_LIMIT
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from pymongo.cursor import CursorType
 from pymongo.errors import OperationFailure
+from running_programs import python
+from waiting import wait_until
 
 from datalayer import Settings, db, recorder
 from datalayer.contrib import prometheus
@@ -188,7 +189,7 @@ def test_operations_that_wait_for_a_connection_are_told(
         thread = threading.Thread(target=lambda: things().find_one())
         with the_only_connection_held():
             thread.start()
-            until(lambda: exposed.value("pool_pending_requests") == 1)
+            wait_until(lambda: exposed.value("pool_pending_requests") == 1)
         thread.join()
         assert exposed.value("pool_pending_requests") == 0
         assert exposed.value("pool_wait_seconds_count") == waited + 2
@@ -248,9 +249,9 @@ def test_a_database_that_goes_away_is_told_without_waiting_for_it(exposed: Expos
     ):
         assert exposed.value("circuit_breaker_open", "database1") == 0
         server.kill(0)
-        until(lambda: exposed.state("default") == "unavailable")
-        until(lambda: exposed.state("database1") == "unavailable")
-        until(lambda: exposed.value("circuit_breaker_open", "database1") == 1)
+        wait_until(lambda: exposed.state("default") == "unavailable")
+        wait_until(lambda: exposed.state("database1") == "unavailable")
+        wait_until(lambda: exposed.value("circuit_breaker_open", "database1") == 1)
         assert exposed.value("servers", role="unknown") == 1
         assert (exposed.value("heartbeat_failures_total", "database1") or 0) >= 1
         assert exposed.text()
@@ -261,7 +262,7 @@ def test_the_servers_of_a_replica_set_are_told_by_their_role(
     replset: EmbeddedMongo, exposed: Exposed
 ) -> None:
     with model_registry(), connected(settings_for(replset)):
-        until(lambda: exposed.value("servers", role="secondary") == 2)
+        wait_until(lambda: exposed.value("servers", role="secondary") == 2)
         assert exposed.value("servers", role="primary") == 1
         assert exposed.value("servers", role="unknown") == 0
         assert 0 <= (exposed.value("replication_lag_seconds") or 0) < LONG_SECONDS
@@ -322,9 +323,7 @@ def test_without_its_package_the_import_says_what_to_install() -> None:
     program = (
         "import sys; sys.modules['prometheus_client'] = None; import datalayer.contrib.prometheus"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    done = python("-c", program)
     assert 'pip install "mongoengine-datalayer[prometheus]"' in done.stderr
 
 

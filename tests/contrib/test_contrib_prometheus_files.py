@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import DOCS
 
 import datalayer.contrib.prometheus
 from datalayer.contrib.prometheus.metrics import METRICS, Metric
@@ -18,7 +19,7 @@ from datalayer.contrib.prometheus.metrics import METRICS, Metric
 HERE = Path(datalayer.contrib.prometheus.__file__).parent
 DASHBOARD = HERE / "grafana-dashboard.json"
 ALERTS = HERE / "alerts.yml"
-PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+PAGE = DOCS / "metrics.md"
 NAME = re.compile(r"\bdatalayer_\w+")
 ENDINGS = {"histogram": ("_bucket", "_count", "_sum"), "counter": ("",), "gauge": ("",)}
 EXPORTED = {f"{metric.name}{ending}" for metric in METRICS for ending in ENDINGS[metric.kind]}

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
-from running_servers import Running, installed, report_of, running, wait_until
-
-from datalayer.embedded import EmbeddedMongo
+from running_programs import installed, report_of
+from running_servers import Running, running
+from waiting import wait_until
 
 pytestmark = pytest.mark.applications
 
@@ -122,13 +122,8 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environment(mongod: EmbeddedMongo, database_name: str, directory: Path) -> dict[str, str]:
-    return {
-        "MONGODB_URI": mongod.uri_for(database_name),
-        "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "PROMETHEUS_MULTIPROC_DIR": str(directory),
-        "PYTHONWARNINGS": WARNINGS,
-    }
+def environment(uris: dict[str, str], directory: Path) -> dict[str, str]:
+    return {**uris, "PROMETHEUS_MULTIPROC_DIR": str(directory), "PYTHONWARNINGS": WARNINGS}
 
 
 @pytest.fixture(params=SERVERS)

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
-from running_servers import Running, installed, running, wait_until
+from running_programs import installed
+from running_servers import Running, running
 from served import (
     SECONDS,
     assert_answers_503_once,
@@ -24,6 +25,7 @@ from served import (
     load,
     workers_of,
 )
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 

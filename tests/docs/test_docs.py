@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pages import PAGES, ROOT, Block, blocks_of
+from pages import PAGES, Block, blocks_of
+from paths import DOCS, PROGRAMS, ROOT
 
 from datalayer import db, errors
 from datalayer.cli.parser import build_parser
@@ -26,7 +27,7 @@ from datalayer.settings.variables import (
     GLOBAL_VARIABLES,
 )
 
-FOLLOWING = ROOT / "tests" / "programs" / "following.py"
+FOLLOWING = PROGRAMS / "following.py"
 INLINE = re.compile(r"`(datalayer [^`]+)`")
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#]+)(?:#[^)]*)?\)")
 NOT_RUN = {
@@ -42,7 +43,7 @@ NOT_RUN = {
     "testing.md": 8,
 }
 """How many blocks of a page nobody can run here; each has its reason before it."""
-ERRORS_PAGE = ROOT / "docs" / "errors.md"
+ERRORS_PAGE = DOCS / "errors.md"
 
 
 def name_of(page: Path) -> str:
@@ -136,18 +137,18 @@ def test_the_variables_named_in_the_pages_exist() -> None:
 
 
 def test_no_diagram_asks_another_host_for_anything() -> None:
-    for path in sorted((ROOT / "docs").rglob("diagrams/*.html")):
+    for path in sorted(DOCS.rglob("diagrams/*.html")):
         assert "http" not in path.read_text(encoding="utf-8"), path.name
 
 
 def test_the_troubleshooting_names_every_check_of_the_doctor() -> None:
-    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    text = (DOCS / "operations.md").read_text(encoding="utf-8")
     rows = [f"| `{check.name}` | {check.title} |" for check in CHECKS.values()]
     assert [row for row in rows if row not in text] == []
 
 
 def test_the_status_page_names_every_field() -> None:
-    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    text = (DOCS / "operations.md").read_text(encoding="utf-8")
     fields = []
     for name, value in db.status()["default"].items():
         fields += [f"{name}.{inner}" for inner in value] if isinstance(value, dict) else [name]

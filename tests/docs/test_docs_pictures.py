@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from pages import PAGES
+from paths import DOCS, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-PICTURES = ROOT / "docs" / "pictures"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PICTURES = DOCS / "pictures"
 MOST_BYTES = 150_000
 
 

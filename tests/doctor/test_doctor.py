@@ -10,8 +10,7 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from mongoengine import StringField
 from observing import limits_given
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
+from waiting import wait_until
 
 from datalayer import db, doctor
 from datalayer.connections.registry import registry
@@ -56,16 +56,9 @@ def severities(report: Report, check: str) -> set[str]:
     return {finding.severity for finding in report.of(check)}
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends, "it did not happen in time"
-        time.sleep(0.02)
-
-
 @contextmanager
-def listener(answer: bytes | None = None) -> Iterator[int]:
-    """A port that accepts connections, and says nothing or always the same."""
+def listener(answer: bytes) -> Iterator[int]:
+    """A port that accepts connections, and always says the same."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -76,20 +69,11 @@ def listener(answer: bytes | None = None) -> Iterator[int]:
                     return
                 with connection:
                     connection.recv(1000)
-                    connection.sendall(answer or b"")
+                    connection.sendall(answer)
 
-        if answer is not None:
-            threading.Thread(target=serve, daemon=True).start()
+        threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
-        if answer is not None:
-            server.shutdown(socket.SHUT_RDWR)
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+        server.shutdown(socket.SHUT_RDWR)
 
 
 # The whole
@@ -213,11 +197,11 @@ def test_an_unknown_host_is_told_apart() -> None:
     ]
 
 
-def test_a_server_that_accepts_and_never_answers_is_told_apart() -> None:
-    with listener() as port, limits_given() as limits:
-        report = examine(one(f"mongodb://127.0.0.1:{port}/app"), timeout=10)
+def test_a_server_that_accepts_and_never_answers_is_told_apart(silent_port: int) -> None:
+    with limits_given() as limits:
+        report = examine(one(f"mongodb://127.0.0.1:{silent_port}/app"), timeout=10)
     assert told(report, "network") == [
-        ("error", f"127.0.0.1:{port} accepts connections and never answers")
+        ("error", f"127.0.0.1:{silent_port} accepts connections and never answers")
     ]
     assert max(limits) <= 10
 
@@ -385,9 +369,9 @@ def test_a_plain_server_behind_a_tls_uri_is_told(mongod: EmbeddedMongo) -> None:
     assert error.saw.endswith("answers without TLS only, and the URI asks for TLS")
 
 
-def test_a_silent_server_behind_a_tls_uri_is_told_within_the_deadline() -> None:
-    with listener() as port, limits_given() as limits:
-        report = examine(one(tls_uri(port)), timeout=10)
+def test_a_silent_server_behind_a_tls_uri_is_told_within_the_deadline(silent_port: int) -> None:
+    with limits_given() as limits:
+        report = examine(one(tls_uri(silent_port)), timeout=10)
     assert "never answers" in told(report, "network")[0][1]
     assert max(limits) <= 10
 

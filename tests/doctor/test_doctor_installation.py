@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from importlib.metadata import PathDistribution
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from running_programs import python
 
 import datalayer
 from datalayer.doctor.judgements.installation import judge_installation
@@ -96,15 +96,9 @@ def test_the_command_runs_and_tells_of_it(tmp_path: Path, theirs: str | None) ->
         distribution(tmp_path, "datalayer", "datalayer/__init__.py")
     # -S: an editable installation would be found before a package without __init__.py.
     paths = [str(tmp_path), *(each for each in sys.path if each.endswith("site-packages"))]
-    done = subprocess.run(
-        [sys.executable, "-S", "-m", "datalayer", "doctor", "--json"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "MONGODB_URI": "mongomock://a"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = {"PYTHONPATH": os.pathsep.join(paths), "MONGODB_URI": "mongomock://a"}
+    words = ("-S", "-m", "datalayer", "doctor", "--json")
+    done = python(*words, cwd=tmp_path, environment=environment)
     assert done.returncode == 3, done.stderr
     errors = [each for each in json.loads(done.stdout)["findings"] if each["severity"] == "error"]
     assert [(each["check"], each["alias"]) for each in errors] == [("settings", None)]

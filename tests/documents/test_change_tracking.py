@@ -12,27 +12,15 @@ from typing import Any
 
 import mongoengine
 import pytest
-from fresh_databases import connected, model_registry, settings_for
+from fresh_databases import model_registry
 from mongoengine.base import BaseDict, BaseList
 from nested_documents import CHANGES, MODELS, Free, Leaf, Part, Tree, grown, shown, stored
 
 from datalayer import db
 from datalayer.documents import Document
-from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
 
 UNKNOWN = {"unknown": [1]}
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    with model_registry(*MODELS), connected(settings_for(mongod)) as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)

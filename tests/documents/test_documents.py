@@ -13,7 +13,7 @@ from typing import Any
 import mongoengine
 import pytest
 from bson import Decimal128, ObjectId
-from fresh_databases import connected, emptied, model_registry, settings_for
+from fresh_databases import emptied, model_registry
 from mongoengine import signals
 from mongoengine.errors import FieldDoesNotExist, NotUniqueError, ValidationError
 from mongoengine.fields import (
@@ -48,7 +48,6 @@ from datalayer.documents import (
     exact_amount,
     utc_now,
 )
-from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError, NotConnectedError, OutcomeUnknownError
 from datalayer.settings import Settings
 
@@ -86,21 +85,13 @@ with model_registry():
         name = StringField()
 
 
+MODELS = (Address, Person, Order, Event)
+
+
 @pytest.fixture(autouse=True)
 def own_models() -> Iterator[None]:
-    with model_registry(Address, Person, Order, Event):
+    with model_registry(*MODELS):
         yield
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    with connected(settings_for(mongod)) as made:
-        yield made
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections import UserDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode
 import bson
 import pytest
 from bson import ObjectId, Regex
-from fresh_databases import connected, model_registry, settings_for
+from fresh_databases import model_registry
 from hypothesis import HealthCheck, event, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
@@ -70,7 +70,7 @@ from datalayer.documents import (
     UTCDateTimeField,
 )
 from datalayer.documents.fields.storable import ENCODING, check_document
-from datalayer.embedded import EmbeddedMongo
+from datalayer.settings import Settings
 
 EXAMPLES = os.environ.get("DATALAYER_TEST_EXAMPLES")
 many = profile(
@@ -137,15 +137,9 @@ SEEDED: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def seeded(mongod: EmbeddedMongo) -> Iterator[dict[str, ObjectId]]:
+def seeded(shared: Settings) -> dict[str, ObjectId]:
     """Connected, to a database with the documents above."""
-    with model_registry(*MODELS), connected(settings_for(mongod)):
-        yield {name: Lamp(token=name, **values).save().pk for name, values in SEEDED.items()}
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
+    return {name: Lamp(token=name, **values).save().pk for name, values in SEEDED.items()}
 
 
 class MultiDict(dict[str, list[str]]):

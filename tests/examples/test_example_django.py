@@ -4,7 +4,6 @@ it."""
 from __future__ import annotations
 
 import http.cookiejar
-import os
 import re
 import subprocess
 import sys
@@ -14,14 +13,17 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from paths import EXAMPLES
 from pymongo import MongoClient
-from running_servers import ANSWER_SECONDS, Running, installed, running, wait_until
+from running_programs import installed, python
+from running_servers import ANSWER_SECONDS, Running, running
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 
 pytestmark = pytest.mark.applications
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "django_app"
+EXAMPLE = EXAMPLES / "django_app"
 TOKEN = "a-token-of-the-tests"
 WARNINGS = ["-W", "error", "-W", "ignore:This process:DeprecationWarning"]
 START_SECONDS = 90.0
@@ -76,15 +78,7 @@ def wait_for_start(server: Running) -> None:
 
 
 def manage(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *WARNINGS, "manage.py", *words],
-        cwd=EXAMPLE,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
+    return python(*WARNINGS, "manage.py", *words, cwd=EXAMPLE, environment=environment)
 
 
 @pytest.mark.slow
@@ -98,14 +92,7 @@ def test_its_own_tests_pass(environment: dict[str, str]) -> None:
 @pytest.mark.timeout(300)
 def test_its_tests_pass_under_pytest_side_by_side(environment: dict[str, str]) -> None:
     words = ["-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", str(EXAMPLE)]
-    done = subprocess.run(
-        [sys.executable, *words],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    done = python(*words, environment=environment)
     assert done.returncode == 0, done.stdout
 
 
@@ -125,14 +112,7 @@ def test_for_production_it_wants_a_server(environment: dict[str, str]) -> None:
 
 
 def test_its_one_command_has_help_and_starts_nothing_for_it(environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE / "start.py"), "--help"],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python(str(EXAMPLE / "start.py"), "--help", environment=environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("usage: start.py [-h] [ADDRESS:PORT]")
 

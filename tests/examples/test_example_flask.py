@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -22,13 +21,16 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from paths import EXAMPLES
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
-from running_servers import Running, running, wait_until
+from running_programs import python
+from running_servers import Running, running
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "flask_app"
+EXAMPLE = EXAMPLES / "flask_app"
 WORKERS = 4
 PATIENCE_SECONDS = 90.0
 STRAGGLING_SECONDS = 3.0
@@ -40,13 +42,7 @@ pytestmark = [pytest.mark.applications, pytest.mark.slow, pytest.mark.timeout(30
 
 def test_the_example_s_own_tests_pass_side_by_side() -> None:
     words = ["-q", "-n", "2", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words, str(EXAMPLE)],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    done = python("-m", "pytest", *words, str(EXAMPLE))
     assert done.returncode == 0, done.stdout
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 from browsing import Browser, browsing
-from running_servers import Running, running, wait_until
+from paths import EXAMPLES
+from running_servers import Running, running
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 
 pytestmark = pytest.mark.applications
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PHONE, DESK = 390, 1440
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
 START_SECONDS = 90.0

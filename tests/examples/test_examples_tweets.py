@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 import tarfile
 from collections import Counter
@@ -22,6 +21,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from paths import EXAMPLES
+from running_programs import python
 
 from datalayer import Settings, db
 from datalayer.embedded import EmbeddedMongo
@@ -29,7 +30,6 @@ from datalayer.models import AnalyticsEvent, ChatMessage, Conversation, Profile,
 
 pytestmark = pytest.mark.applications
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 ABSENT = Path("absent.tgz")
 LIMITS = {"real": 20_000, "generated": 2_000}
 
@@ -79,14 +79,7 @@ def run_script(archive: Path, kind: str, uris: dict[str, str]) -> dict[str, Any]
         "MONGODB_URI": uris["default"],
         "DATABASE1_URI": uris["database1"],
     }
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / "tweets.py", str(LIMITS[kind])],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        env=environ,
-    )
+    done = python(EXAMPLES / "tweets.py", str(LIMITS[kind]), env=environ, check=True)
     report: dict[str, Any] = json.loads(done.stdout)
     return report
 

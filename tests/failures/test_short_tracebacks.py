@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pymongo.errors
 import pytest
+from running_programs import python
 
 from datalayer import BusinessDocument, db
 from datalayer.connections.registry import registry
@@ -35,12 +35,6 @@ NOWHERE = "mongodb://127.0.0.1:9"
 
 class Parcel(BusinessDocument):
     pass
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> Iterator[None]:
-    yield
-    db.disconnect_all()
 
 
 def lines_of(call: Callable[[], Any], kind: type[DataLayerError]) -> list[str]:
@@ -151,14 +145,7 @@ def test_a_script_with_a_wrong_port_tells_so_and_ends_in_one_short_traceback(
         "MONGODB_RETRY_MAX_SECONDS": "2",
         "DATABASE1_URI": "mongomock://numbers",
     }
-    run = subprocess.run(
-        [sys.executable, script],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=tmp_path,
-    )
+    run = python(script, cwd=tmp_path, env=environment)
     lines = run.stderr.splitlines()
     assert run.returncode == 1
     assert any("'default' at 127.0.0.1:9 is not connected yet" in line for line in lines)

@@ -11,9 +11,10 @@ from typing import Any
 import mongoengine
 import pytest
 from bson import SON
-from fresh_databases import connected, drop, emptied, model_registry, settings_for
+from fresh_databases import connected, drop, model_registry, settings_for
 from mongoengine.fields import DateTimeField, FloatField, IntField, StringField
-from pymongo import IndexModel, monitoring
+from observing import SentCommands, commands_sent
+from pymongo import IndexModel
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect, OperationFailure
 
@@ -23,7 +24,6 @@ from datalayer.documents import AnalyticsDocument, BusinessDocument, Document, u
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import IndexBuildError, NotConnectedError, UnavailableError
 from datalayer.indexes import Action, Index, compare
-from datalayer.monitoring import Monitors
 from datalayer.settings import Settings
 
 PACKAGE_MODELS = tuple(
@@ -37,57 +37,22 @@ def own_models() -> Iterator[None]:
         yield
 
 
-class Commands(monitoring.CommandListener):
-    """Which commands were sent, by any client that is opened while it is registered."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def started(self, event: monitoring.CommandStartedEvent) -> None:
-        self.names.append(event.command_name)
-
-    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        pass
-
-    def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        pass
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
+@pytest.fixture(scope="module")
+def seen_commands() -> Iterator[SentCommands]:
+    with commands_sent() as sent:
+        yield sent
 
 
 @pytest.fixture(scope="module")
-def seen_commands() -> Commands:
-    return Commands()
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo, seen_commands: Commands) -> Iterator[Settings]:
-    original = Monitors.listeners
-    made = settings_for(mongod)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Monitors, "listeners", lambda self: [*original(self), seen_commands])
-        yield made
-    db.disconnect_all()
-    drop(made)
-
-
-@pytest.fixture
-def settings(shared: Settings) -> Settings:
-    """Connected, to empty databases."""
-    if registry.settings != shared:
-        db.disconnect_all()
-        db.connect_all(shared)
-    emptied(shared)
+def shared(seen_commands: SentCommands, shared: Settings) -> Settings:
+    """Connected where all commands are seen."""
     return shared
 
 
 @pytest.fixture
-def commands(settings: Settings, seen_commands: Commands) -> Commands:
+def commands(settings: Settings, seen_commands: SentCommands) -> SentCommands:
     """The commands that the test sends."""
-    seen_commands.names.clear()
+    seen_commands.clear()
     return seen_commands
 
 
@@ -282,7 +247,7 @@ def test_a_late_model_gets_its_indexes_before_its_first_write(settings: Settings
         thing(code="a").save()
 
 
-def test_reading_a_late_model_builds_nothing(commands: Commands) -> None:
+def test_reading_a_late_model_builds_nothing(commands: SentCommands) -> None:
     thing = unique_thing()
     assert list(thing.objects(code="a")) == []
     assert thing.objects.count() == 0
@@ -290,7 +255,7 @@ def test_reading_a_late_model_builds_nothing(commands: Commands) -> None:
     assert set(commands.names) <= {"find", "aggregate", "delete", "count"}
 
 
-def test_defining_a_late_model_sends_nothing(commands: Commands) -> None:
+def test_defining_a_late_model_sends_nothing(commands: SentCommands) -> None:
     thing = unique_thing()
     thing._get_collection()
     assert commands.names == []
@@ -329,7 +294,7 @@ def test_a_queryset_class_of_ones_own_is_covered(
     assert index_names("things") == ["_id_", "code_1"]
 
 
-def test_threads_that_write_first_share_one_build(commands: Commands) -> None:
+def test_threads_that_write_first_share_one_build(commands: SentCommands) -> None:
     thing = unique_thing()
     saved = in_threads(8, lambda number: thing(code=str(number)).save())
     assert [type(each) for each in saved] == [thing] * 8
@@ -356,10 +321,10 @@ def test_relatives_that_are_written_at_once_all_get_their_indexes(settings: Sett
     assert index_names("root") == sorted(["_cls_1", "_id_", *wanted])
 
 
-def test_later_writes_ask_nothing_more(commands: Commands) -> None:
+def test_later_writes_ask_nothing_more(commands: SentCommands) -> None:
     thing = unique_thing()
     thing(code="a").save()
-    commands.names.clear()
+    commands.clear()
     thing(code="b").save()
     assert commands.names == ["insert"]
 
@@ -656,7 +621,7 @@ def test_diff_tells_missing_changed_and_unknown(settings: Settings) -> None:
     assert [index.name for index in difference.unknown] == ["old_1"]
 
 
-def test_diff_writes_nothing(commands: Commands) -> None:
+def test_diff_writes_nothing(commands: SentCommands) -> None:
     unique_thing()
     (difference,) = indexes.diff("default")
     assert difference.exists is False

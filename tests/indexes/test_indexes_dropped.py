@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import mongoengine
 import pymongo
 import pytest
-from fresh_databases import connected, emptied, model_registry, settings_for
-from fresh_databases import drop as drop_databases
+from fresh_databases import connected, model_registry, settings_for
 from mongoengine.fields import DateTimeField, FloatField, IntField, StringField
 from pymongo.collection import Collection
 
@@ -21,30 +20,6 @@ from datalayer.documents import AnalyticsDocument, BusinessDocument, utc_now
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import IndexBuildError
 from datalayer.settings import Settings
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    made = settings_for(mongod)
-    yield made
-    db.disconnect_all()
-    drop_databases(made)
-
-
-@pytest.fixture
-def settings(shared: Settings) -> Iterator[Settings]:
-    """Connected, to empty databases."""
-    with model_registry():
-        if registry.settings != shared:
-            db.disconnect_all()
-            db.connect_all(shared)
-        emptied(shared)
-        yield shared
 
 
 def defined(base: type = BusinessDocument, name: str = "Thing", **attributes: Any) -> Any:

@@ -5,44 +5,18 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from canaries import CANARY
-from fresh_databases import drop, emptied, model_registry, settings_for
 from mongoengine.fields import DateTimeField, DictField, DynamicField, IntField, StringField
 
-from datalayer import db, indexes
-from datalayer.connections.registry import database, registry
+from datalayer import indexes
+from datalayer.connections.registry import database
 from datalayer.documents import BusinessDocument
-from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import IndexBuildError
-from datalayer.settings import Settings
 
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    made = settings_for(mongod)
-    yield made
-    db.disconnect_all()
-    drop(made)
-
-
-@pytest.fixture(autouse=True)
-def settings(shared: Settings) -> Iterator[Settings]:
-    """Connected, to empty databases."""
-    with model_registry():
-        if registry.settings != shared:
-            db.disconnect_all()
-            db.connect_all(shared)
-        emptied(shared)
-        yield shared
+pytestmark = pytest.mark.usefixtures("settings")
 
 
 def defined(base: type = BusinessDocument, name: str = "Thing", **attributes: Any) -> Any:

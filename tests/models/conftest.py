@@ -13,11 +13,6 @@ from datalayer.models import User
 from datalayer.settings import Settings
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests here share a connection."""
-
-
 @pytest.fixture(scope="module")
 def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
     with connected(settings_for(mongod)) as made:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from gates import Gate
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
+from running_programs import python
 
 from datalayer import db
 from datalayer.models import LogEntry, MongoLogHandler
@@ -159,21 +158,6 @@ def test_long_messages_are_cut(log: logging.Logger, handler: MongoLogHandler) ->
     assert len(LogEntry.objects.get().message) == 16_384
 
 
-class Gate:
-    """Holds storing up until it is opened."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.entered, self.opened = threading.Event(), threading.Event()
-        original = Collection.insert_many
-
-        def wait(collection: Any, *args: Any, **kwargs: Any) -> Any:
-            self.entered.set()
-            assert self.opened.wait(120)
-            return original(collection, *args, **kwargs)
-
-        monkeypatch.setattr(Collection, "insert_many", wait)
-
-
 def test_logging_does_not_wait_for_the_database(
     log: logging.Logger, handler: MongoLogHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,12 +263,6 @@ db.connect_all(Settings(databases={{
 logging.getLogger("shop").addHandler(MongoLogHandler(interval_seconds=60))
 logging.getLogger("shop").error("last words")
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = python("-W", "error", "-c", program)
     assert (done.returncode, done.stderr) == (0, "")
     assert messages() == ["last words"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import on_mongodb7
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SHOWING = '#!/bin/sh\nprintf "%s\\n" "$WINEPREFIX" "$@"\n'
 
 

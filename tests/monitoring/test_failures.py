@@ -9,7 +9,7 @@ import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import StringField
-from observing import until
+from waiting import wait_until
 
 from datalayer import BusinessDocument, Settings, db
 from datalayer.connections.registry import registry
@@ -121,7 +121,7 @@ def test_an_operation_without_any_server_is_a_failure_though_no_command_was_sent
         options = {"uri": proxy.uri_for("test_failures"), "server_selection_timeout_ms": 200}
         with connected(Settings(databases={"default": options})):
             proxy.refuse()
-            until(lambda: not db.database.is_connected)
+            wait_until(lambda: not db.database.is_connected)
             with pytest.raises(DataLayerError):
                 Thing.objects.first()
             assert ("ServerSelectionTimeoutError", "find things") in {

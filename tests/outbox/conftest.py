@@ -16,11 +16,6 @@ from datalayer.settings import Settings
 ALIASES = ("default", "shop", "database1", "archive")
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of a file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def connected_databases(mongod: EmbeddedMongo) -> Iterator[Settings]:
     run = uuid.uuid4().hex[:10]

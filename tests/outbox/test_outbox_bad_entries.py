@@ -11,8 +11,8 @@ import pytest
 from bson import ObjectId
 from canaries import found_in, text_of
 from deliveries import Box, Note, arrived, inbox, outbox, send, stored_in
-from observing import until
 from pymongo import MongoClient, _csot
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.registry import registry
@@ -218,9 +218,9 @@ def test_the_relay_goes_on_whatever_it_reads(told: Any) -> None:
     for change in (*BROKEN.values(), *REFUSED.values()):
         insert(**{**for_unknown("database1"), **change})
     insert(**for_unknown())
-    until(lambda: len(told()) == len(BROKEN) + len(REFUSED) + 1)
+    wait_until(lambda: len(told()) == len(BROKEN) + len(REFUSED) + 1)
     send(1)
-    until(lambda: arrived() == [1])
+    wait_until(lambda: arrived() == [1])
     assert db.outbox.running()
     assert len(told()) == len(BROKEN) + len(REFUSED) + 1
 
@@ -231,9 +231,9 @@ def test_the_relay_outlives_an_error_of_its_own(
 ) -> None:
     with monkeypatch.context() as broken:
         broken.setattr("datalayer.outbox.passing.Pass.run", lambda self: 1 / 0)
-        until(lambda: "outbox" in told())
+        wait_until(lambda: "outbox" in told())
     send(1)
-    until(lambda: arrived() == [1])
+    wait_until(lambda: arrived() == [1])
 
 
 def test_what_a_collection_refuses_leaves_no_other_of_the_target(

@@ -6,11 +6,10 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 OLD = "data" + "layer"  # this file is among those that are read
 ALONE = rf"(?<![\w./-]){OLD}"
 ENDS = r"(?![\w./-])"

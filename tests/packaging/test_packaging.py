@@ -15,10 +15,10 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 import datalayer
 
-ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 300.0
 DIST_INFO = f"mongoengine_datalayer-{datalayer.__version__}.dist-info"
 OPTIONAL = (

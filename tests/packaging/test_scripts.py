@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("dirname", "id", "mkdir", "touch")
 PYTHON = """#!/bin/sh
 [ "$2" = venv ] && mkdir -p "$3/bin" && cp "$0" "$3/bin/python"

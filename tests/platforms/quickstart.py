@@ -14,12 +14,15 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 from pymongo import MongoClient
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+from waiting import wait_until
 
 from datalayer.embedded import EmbeddedMongo
 from datalayer.embedded.platforms import pausing_is_possible
@@ -104,13 +107,6 @@ def run_python(*words: str) -> None:
 
 def client_of(server: EmbeddedMongo) -> MongoClient[dict[str, Any]]:
     return MongoClient(server.uri, serverSelectionTimeoutMS=1000 * SECONDS)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    ends = monotonic() + SECONDS
-    while not holds():
-        assert monotonic() < ends, "it did not happen in time"
-        sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, emptied, model_registry
 from recorded_events import Animal, Cat, Click, Reading, Visit
-from running_servers import wait_until
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.embedded import EmbeddedMongo
@@ -18,11 +18,6 @@ from datalayer.recorder import Recorder, RecorderSettings
 from datalayer.settings import Settings
 
 Make = Callable[..., Recorder]
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests here share a connection."""
 
 
 @pytest.fixture(scope="module")

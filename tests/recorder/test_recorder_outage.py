@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
+from gates import Gate
 from pymongo import ReadPreference
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect
 from recorded_events import Click, Reading
-from running_servers import wait_until
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.registry import registry
@@ -30,21 +31,6 @@ def numbers(model: Any = Click) -> list[int]:
 def record(recorder: Recorder, found: range, model: Any = Click) -> None:
     for number in found:
         recorder.record({"number": number}, model)
-
-
-class Gate:
-    """Holds storing up until it is opened."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.entered, self.opened = threading.Event(), threading.Event()
-        original = Collection.insert_many
-
-        def wait(collection: Any, *args: Any, **kwargs: Any) -> Any:
-            self.entered.set()
-            assert self.opened.wait(120)
-            return original(collection, *args, **kwargs)
-
-        monkeypatch.setattr(Collection, "insert_many", wait)
 
 
 @pytest.fixture

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
+from paths import PROGRAMS
 from recorded_events import Click, Reading
-from running_servers import PROGRAMS, wait_until
+from running_programs import python
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.embedded import EmbeddedMongo
@@ -62,15 +64,7 @@ def program(environment: dict[str, str], *words: str) -> Iterator[subprocess.Pop
 
 
 def run(environment: dict[str, str], *words: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "recording.py", *words],
-        cwd=PROGRAMS,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python("recording.py", *words, cwd=PROGRAMS, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -233,14 +227,8 @@ def test_what_was_recorded_without_a_database_is_spooled_at_the_end(
 
 def run_away(environment: dict[str, str]) -> None:
     """Record while the analytics database is away; what is logged of it is not of interest."""
-    done = subprocess.run(
-        [sys.executable, "recording.py", "some", "500"],
-        cwd=PROGRAMS,
-        env={**environment, "DATABASE1_RETRY_MAX_SECONDS": "0.5"},
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
+    away = {**environment, "DATABASE1_RETRY_MAX_SECONDS": "0.5"}
+    done = python("recording.py", "some", "500", cwd=PROGRAMS, env=away)
     assert done.returncode == 0
 
 

@@ -16,7 +16,7 @@ import bson
 import pytest
 from faulty_proxy import FaultyProxy
 from recorded_events import Click, Reading
-from running_servers import wait_until
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.recorder import Recorder

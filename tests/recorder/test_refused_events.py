@@ -14,7 +14,7 @@ from mongoengine.fields import DictField
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect, InvalidOperation
 from recorded_events import Click, Reading, Visit
-from running_servers import wait_until
+from waiting import wait_until
 
 from datalayer import AnalyticsDocument
 from datalayer.documents import UTCDateTimeField

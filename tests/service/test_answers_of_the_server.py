@@ -13,7 +13,7 @@ import pytest
 from fresh_databases import model_registry
 from mongoengine import StringField
 from pymongo import MongoClient
-from running_servers import wait_until
+from waiting import wait_until
 
 import datalayer.retry
 from datalayer import db

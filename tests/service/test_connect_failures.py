@@ -17,7 +17,7 @@ from faulty_proxy import FaultyProxy
 from fresh_databases import model_registry
 from mongoengine import StringField
 from pymongo import MongoClient, common
-from running_servers import wait_until
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.connection import Connection
@@ -347,15 +347,6 @@ def test_an_optional_database_that_comes_back_and_says_no_is_tried_once(
 
 
 # A server that is another than was meant
-
-
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port that accepts connections and never answers."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(64)
-        yield listening.getsockname()[1]
 
 
 @pytest.fixture(params=["unknown_host", "timeout", "tls", "replica_set"])

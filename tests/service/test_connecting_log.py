@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import dns.resolver
@@ -21,12 +20,6 @@ from datalayer.settings import Settings
 PASSWORD = "canary-of-waiting"
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> Iterator[None]:
-    yield
-    db.disconnect_all()
-
-
 @pytest.fixture
 def told(caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
     """The messages of the log records with an event."""
@@ -36,14 +29,6 @@ def told(caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
         return [r.getMessage() for r in caplog.records if vars(r).get("event") == event]
 
     return messages
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def connect(uri: str, **options: Any) -> None:

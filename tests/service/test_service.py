@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,9 @@ import mongoengine
 import pytest
 from faulty_proxy import FaultyProxy
 from mongoengine import connection as mongoengine_connection
-from observing import NO_OTHER_LIMIT, until
+from observing import NO_OTHER_LIMIT
 from pymongo import MongoClient
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.registry import registry
@@ -91,23 +91,6 @@ def heard(service: DatabaseService) -> Iterator[Heard]:
     )  # fmt: skip
     yield heard
     heard.stop()
-
-
-@pytest.fixture
-def refused_port() -> Iterator[int]:
-    """A port that is taken but not listened on, so that nobody else can answer there."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
-
-
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port that accepts connections and never answers."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(64)
-        yield listening.getsockname()[1]
 
 
 # Connecting
@@ -195,12 +178,12 @@ def test_the_log_line_of_connecting_has_its_facts_as_fields(
 
 
 def test_a_refused_port_fails_within_the_total_deadline(
-    service: DatabaseService, refused_port: int
+    service: DatabaseService, closed_port: int
 ) -> None:
     with pytest.raises(ConnectError) as caught:  # a hundred attempts would take minutes
-        service.connect(impatient(f"mongodb://127.0.0.1:{refused_port}/shop", retry_attempts=100))
+        service.connect(impatient(f"mongodb://127.0.0.1:{closed_port}/shop", retry_attempts=100))
     assert caught.value.reason == "refused"
-    assert f"127.0.0.1:{refused_port}" in str(caught.value)
+    assert f"127.0.0.1:{closed_port}" in str(caught.value)
     assert "check that mongod runs there" in str(caught.value)
     assert service.state == "disconnected"
 
@@ -261,20 +244,20 @@ def test_a_wrong_password_is_raised_for_an_optional_database_too(
 
 
 def test_a_failed_connect_leaves_no_client_and_no_registered_alias(
-    service: DatabaseService, refused_port: int
+    service: DatabaseService, closed_port: int
 ) -> None:
     before = threading.active_count()
     with pytest.raises(ConnectError):
-        service.connect(impatient(f"mongodb://127.0.0.1:{refused_port}/shop"))
+        service.connect(impatient(f"mongodb://127.0.0.1:{closed_port}/shop"))
     assert "default" not in mongoengine_connection._connections
     assert "default" not in mongoengine_connection._connection_settings
-    until(lambda: threading.active_count() <= before)
+    wait_until(lambda: threading.active_count() <= before)
 
 
 def test_each_retry_is_logged_with_its_number(
-    service: DatabaseService, refused_port: int, caplog: pytest.LogCaptureFixture
+    service: DatabaseService, closed_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    uri = f"mongodb://127.0.0.1:{refused_port}/shop"
+    uri = f"mongodb://127.0.0.1:{closed_port}/shop"
     with caplog.at_level(logging.WARNING, logger="datalayer"), pytest.raises(ConnectError):
         service.connect(impatient(uri, server_selection_timeout_ms=100, retry_max_seconds=30))
     attempts = [vars(r)["attempt"] for r in caplog.records if vars(r).get("event") == "retry"]
@@ -306,10 +289,10 @@ def test_a_server_that_comes_up_during_the_retries_is_connected(
 
 
 def test_disconnecting_ends_a_connect_that_is_retrying(
-    service: DatabaseService, refused_port: int, heard: Heard
+    service: DatabaseService, closed_port: int, heard: Heard
 ) -> None:
     errors: list[Exception] = []
-    uri = f"mongodb://127.0.0.1:{refused_port}/shop"
+    uri = f"mongodb://127.0.0.1:{closed_port}/shop"
 
     def connect() -> None:
         try:

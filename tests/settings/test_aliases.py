@@ -121,11 +121,6 @@ class Happened(Document):
     meta = {"db_alias": DOT}
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
 def settings(mongod: EmbeddedMongo) -> Iterator[Settings]:
     databases = {

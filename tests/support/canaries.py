@@ -14,11 +14,11 @@ from urllib.parse import quote, quote_plus
 
 from credentials import APP_USER
 from mongoengine.queryset.base import BaseQuerySet
+from paths import TESTS
 
 CANARY = "canary"
 """Part of each secret and of each document's value that a test makes up for this purpose."""
 
-_TESTS = Path(__file__).parents[1]
 _PASSWORD = APP_USER[1]
 _SECRETS = (
     CANARY,
@@ -47,7 +47,7 @@ def found_in_frames(
     found = []
     for exc in _chain(error):
         for frame, _ in traceback.walk_tb(exc.__traceback__):
-            if Path(frame.f_code.co_filename).is_relative_to(_TESTS):
+            if Path(frame.f_code.co_filename).is_relative_to(TESTS):
                 continue
             for name, value in frame.f_locals.items():
                 place = f"{frame.f_globals['__name__']}.{frame.f_code.co_name}: {name}"

@@ -1,4 +1,4 @@
-"""Two databases of a test's own, connected without going through the facade, and the registry of
+"""Databases of a test's own, connected without going through the facade, and the registry of
 models as it was before."""
 
 from __future__ import annotations
@@ -32,26 +32,39 @@ def model_registry(*models: type) -> Iterator[None]:
         _document_registry.update(before)
 
 
-def settings_for(server: EmbeddedMongo, **options: Any) -> Settings:
+def settings_for(server: EmbeddedMongo, *aliases: str, **options: Any) -> Settings:
+    """Those of fresh databases; of the two that every application has, unless told others."""
     run = uuid.uuid4().hex[:10]
     return Settings(
         databases={
             alias: {"uri": server.uri_for(f"test_{alias}_{run}"), **options}
-            for alias in ("default", "database1")
+            for alias in aliases or ("default", "database1")
         }
     )
 
 
+_kept: list[Settings] = []  # what `connected` has connected, and will disconnect itself
+
+
 @contextlib.contextmanager
 def connected(settings: Settings) -> Iterator[Settings]:
-    """Connect all, and leave nothing behind on the server."""
+    """Connect all, and leave nothing behind on the server. A fixture of a module's scope lets its
+    tests share the connection: it stays from one to the next."""
     db.disconnect_all()
+    _kept.append(settings)
     try:
         db.connect_all(settings)
         yield settings
     finally:
+        _kept.pop()
         db.disconnect_all()
         drop(settings)
+
+
+def disconnect_all_but_kept() -> None:
+    """Close what a test has left open, where it shares no connection with others."""
+    if not _kept:
+        db.disconnect_all()
 
 
 def emptied(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[2] / "datalayer"
+from paths import PACKAGE
 
 Graph = Mapping[str, set[str]]
 

@@ -1,19 +1,20 @@
-"""Small tools to see what a call does: its error, the limits that it sets, and whether something
-comes true."""
+"""Small tools to see what a call does: its error, the limits that it sets, and the commands that
+it sends."""
 
 from __future__ import annotations
 
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import pymongo
+from pymongo import monitoring
 
 from datalayer.errors import DataLayerError
+from datalayer.monitoring.monitors import Monitors
 
 NO_OTHER_LIMIT = {
     "server_selection_timeout_ms": 600_000,
@@ -56,10 +57,33 @@ def limits_given() -> Iterator[list[float]]:
         yield given
 
 
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait until ``condition`` holds; a database that is away holds nothing."""
-    ends = time.monotonic() + seconds
-    held: list[object] = []
-    while error_of(lambda: held.append(condition())) or not held[-1]:
-        assert time.monotonic() < ends, f"did not come true within {seconds:g} seconds"
-        time.sleep(0.01)
+class SentCommands(monitoring.CommandListener):
+    """The commands that were sent, but those that close cursors which earlier tests left: these
+    go when the driver gets round to it."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.commands: list[dict[str, Any]] = []
+
+    def clear(self) -> None:
+        self.names.clear()
+        self.commands.clear()
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if event.command_name != "killCursors":
+            self.names.append(event.command_name)
+            self.commands.append(dict(event.command))
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        pass
+
+
+@contextmanager
+def commands_sent() -> Iterator[SentCommands]:
+    """What is sent by the clients that datalayer opens inside."""
+    sent, original = SentCommands(), Monitors.listeners
+    with patch.object(Monitors, "listeners", lambda self: [*original(self), sent]):
+        yield sent

@@ -4,56 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
-PROGRAMS = Path(__file__).parents[1] / "programs"
+from paths import PROGRAMS
+from ports import free_port
+
 ANSWER_SECONDS = 60.0
 START_SECONDS = 120.0
 STOP_SECONDS = 50.0  # a server kills what hangs after a minute
-_PORTS_EACH = 1000
-# From anywhere on: another run of the tests may be going on beside this one.
-_tried = count(os.getpid())
-
-
-def wait_until(holds: Callable[[], object], seconds: float, what: str) -> None:
-    """Ask again and again until it holds; fail after ``seconds`` with ``what``."""
-    ends = monotonic() + seconds
-    while not holds():
-        assert monotonic() < ends, f"{what} within {seconds:g} seconds"
-        sleep(0.02)
-
-
-def installed(name: str) -> Path:
-    """A command of the environment that the tests run in."""
-    return Path(sys.executable).with_name(name)
-
-
-def report_of(
-    program: str, environment: Mapping[str, str], *words: str, seconds: float = 280
-) -> Any:
-    """What a program prints. It has to end well, without a warning."""
-    done = subprocess.run(
-        [sys.executable, program, *words],
-        cwd=PROGRAMS,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return json.loads(done.stdout)
 
 
 @dataclass
@@ -116,19 +81,3 @@ def running(
         if process.poll() is None:
             process.kill()
             process.wait()
-
-
-def free_port() -> int:
-    """A port below the range of outgoing connections, from a range of this test process's own: a
-    port that two find free at the same time would serve the tests of both."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 12_000 + number % 8 * _PORTS_EACH
-    for _ in range(_PORTS_EACH):
-        port = first + next(_tried) % _PORTS_EACH
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")

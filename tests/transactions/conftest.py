@@ -15,28 +15,30 @@ from datalayer import db
 from datalayer.settings import Settings
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests here share a connection."""
+@pytest.fixture(scope="module")
+def models(request: pytest.FixtureRequest) -> tuple[type, ...]:
+    """A file's own, or those of the ledger."""
+    return getattr(request.module, "MODELS", MODELS)
 
 
 @pytest.fixture(scope="module")
-def shared(place: Place) -> Iterator[Settings]:
-    with model_registry(*MODELS), connected(place.settings()) as settings:
+def shared(place: Place, models: tuple[type, ...]) -> Iterator[Settings]:
+    with model_registry(*models), connected(place.settings()) as settings:
         yield settings
 
 
 @pytest.fixture
-def databases(shared: Settings) -> Settings:
-    cleared(shared)
-    return shared
+def databases(shared: Settings, models: tuple[type, ...]) -> Iterator[Settings]:
+    with model_registry(*models):
+        cleared(shared)
+        yield shared
 
 
 @pytest.fixture
-def apart(place: Place, database_name: str) -> Iterator[str]:
+def apart(place: Place, database_name: str, models: tuple[type, ...]) -> Iterator[str]:
     """The name of a database for connections of a test's own."""
     db.disconnect_all()
-    with model_registry(*MODELS):
+    with model_registry(*models):
         yield database_name
     db.disconnect_all()
     with MongoClient[dict[str, Any]](place.uri) as client:

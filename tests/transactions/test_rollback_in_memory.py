@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from fresh_databases import connected, model_registry
+from ledger import Broken
 from mongoengine import DynamicDocument, IntField, ListField, ReferenceField, StringField
-from nested_documents import CHANGES, MODELS, Leaf, Part, Tree, grown, shown, stored
-from places import Place, cleared, up_to_date
+from nested_documents import CHANGES, Leaf, Part, Tree, grown, shown, stored
+from nested_documents import MODELS as NESTED
+from places import up_to_date
 from pymongo.errors import OperationFailure
 
 from datalayer import db
@@ -30,27 +31,13 @@ class Loose(Document, DynamicDocument):
     name = StringField()
 
 
-class Broken(Exception):
-    """What the tests break their blocks with."""
+MODELS = (*NESTED, Coin, Loose)
 
 
 @pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(scope="module")
-def shared(place: Place) -> Iterator[Settings]:
-    with model_registry(*MODELS, Coin, Loose), connected(place.settings()) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def databases(shared: Settings) -> Iterator[None]:
-    with model_registry(*MODELS, Coin, Loose):
-        cleared(shared)
-        with up_to_date():
-            yield
+def read_from_the_primary(databases: Settings) -> Iterator[None]:
+    with up_to_date():
+        yield
 
 
 def roll_back(*steps: Callable[[], Any]) -> None:

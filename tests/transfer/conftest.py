@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pymongo
 import pytest
-from fresh_databases import model_registry
+from fresh_databases import connected, model_registry
 from moving import Databases
 from shared_servers import shared_server
 
 from datalayer import db
 from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests here share a connection."""
 
 
 @pytest.fixture(scope="session")
@@ -42,14 +36,8 @@ def shared(one_cluster: EmbeddedMongo, other_cluster: EmbeddedMongo) -> Iterator
             "archive": other_cluster.uri_for("test_transfer_archive"),
         }
     )
-    with model_registry():
-        db.disconnect_all()
-        db.connect_all(settings)
+    with model_registry(), connected(settings):
         yield settings
-        db.disconnect_all()
-    for alias in settings:
-        with pymongo.MongoClient(settings[alias].uri) as client:
-            client.drop_database(settings[alias].database)
 
 
 @pytest.fixture

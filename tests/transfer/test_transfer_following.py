@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from moving import Databases, messages, nonzero, plan, raw, when
-from observing import until
 from pymongo.errors import DuplicateKeyError
+from waiting import wait_until
 
 from datalayer import transfer
 from datalayer.connections.registry import registry
@@ -79,9 +79,9 @@ def test_changes_arrive_while_it_follows(databases: Databases, target: str) -> N
     databases.fill(100)
     with following(target=target):
         change_much(databases)
-        until(lambda: same(databases, target))
+        wait_until(lambda: same(databases, target))
         databases["default"].messages.delete_one({"number": 501})
-        until(lambda: same(databases, target))
+        wait_until(lambda: same(databases, target))
         assert transfer.show("t").state == "following"
 
 
@@ -118,7 +118,7 @@ def test_changes_of_busy_writers_are_all_there_after_the_cut_over(databases: Dat
     for writer in writers:
         writer.start()
     with following(batch_size=25):
-        until(lambda: transfer.show("t").followed > 500)
+        wait_until(lambda: transfer.show("t").followed > 500)
         stopped.set()
         for writer in writers:
             writer.join()
@@ -147,7 +147,7 @@ def test_what_is_written_after_the_cut_over_is_found_and_can_be_followed(
     assert isinstance(found.outcome, Report)
     again = threading.Thread(target=transfer.resume, args=("t",))
     again.start()
-    until(lambda: databases["archive"].messages.count_documents({}) == 103)
+    wait_until(lambda: databases["archive"].messages.count_documents({}) == 103)
     report = transfer.cut_over("t")
     again.join(60)
     assert (report.state, report.deleted) == ("done", 103)
@@ -267,7 +267,7 @@ def test_a_document_of_somebody_else_in_the_target_stops_it(databases: Databases
     with following() as found:
         databases["archive"].messages.insert_one(mine)
         databases["default"].messages.insert_many(messages(1, 500))
-        until(lambda: found.outcome is not None)
+        wait_until(lambda: found.outcome is not None)
     assert "from somebody else during the transfer" in str(found.outcome)
     assert databases["archive"].messages.find_one({"_id": mine["_id"]}) == mine
     transfer.rollback("t")
@@ -323,7 +323,7 @@ def test_a_collection_that_goes_as_a_whole_stops_it(databases: Databases, act: s
             databases["default"].messages.drop()
         else:
             databases["default"].messages.rename("letters")
-        until(lambda: found.outcome is not None)
+        wait_until(lambda: found.outcome is not None)
     assert f"was changed as a whole ({act}), which can't be followed" in str(found.outcome)
     assert databases["archive"].messages.count_documents({}) == 20
 

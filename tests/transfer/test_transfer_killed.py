@@ -8,15 +8,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from moving import Databases, change, messages, nonzero, raw
+from paths import PROGRAMS, TESTS
 
 from datalayer import transfer
 
-PROGRAM = Path(__file__).parents[1] / "programs" / "transferring.py"
+PROGRAM = PROGRAMS / "transferring.py"
 COUNT = 60
 STRIDE = 4  # every fourth command is enough: the kinds begin at different ones
 
@@ -49,7 +49,7 @@ class Mortal:
 def process() -> Iterator[subprocess.Popen[str]]:
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(
-        [sys.executable, PROGRAM], text=True, cwd=PROGRAM.parents[1] / "transfer", **pipes
+        [sys.executable, PROGRAM], text=True, cwd=TESTS / "transfer", **pipes
     ) as child:
         yield child
         assert child.stdin is not None

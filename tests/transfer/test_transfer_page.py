@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import shlex
 import threading
-from pathlib import Path
 
 import pytest
 from moving import Databases
-from observing import until
+from paths import DOCS
+from waiting import wait_until
 
 from datalayer import db, transfer
 from datalayer.cli import main
 from datalayer.models import ChatMessage, HistoryRecord
 
-PAGE = Path(__file__).parents[2] / "docs" / "transfer.md"
+PAGE = DOCS / "transfer.md"
 
 
 def blocks(language: str) -> list[str]:
@@ -59,7 +59,7 @@ def follow(words: list[str]) -> None:
     db.connect_all()
     threading.Thread(target=main, args=(words,)).start()
     name = words[words.index("--name") + 1]
-    until(
+    wait_until(
         lambda: any(
             each.name == name and each.state == "following" for each in transfer.transfers()
         )

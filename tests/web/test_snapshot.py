@@ -13,7 +13,8 @@ from canaries import found_in
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import StringField
-from observing import NO_OTHER_LIMIT, until
+from observing import NO_OTHER_LIMIT
+from waiting import wait_until
 
 from datalayer import AnalyticsDocument, db, transfer
 from datalayer.connections.registry import registry
@@ -211,7 +212,7 @@ def test_a_snapshot_is_json_ready(databases: Settings) -> None:
 def test_a_killed_member_is_seen(replset: EmbeddedMongo) -> None:
     with model_registry(), connected(settings_for(replset)):
         replset.kill(next(at for at in range(3) if at != replset.primary))
-        until(lambda: db.status()["default"]["state"] == "degraded")
+        wait_until(lambda: db.status()["default"]["state"] == "degraded")
         entry = seen().databases["default"]
     assert sorted(member["type"] for member in entry["members"]) == [
         "RSPrimary",

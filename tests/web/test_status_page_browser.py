@@ -15,9 +15,9 @@ import pytest
 from browsing import Browser, browsing
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
-from observing import until
-from running_servers import free_port
+from ports import free_port
 from snapshots import changed, database, hostile, member, several, transfer, trouble, well
+from waiting import wait_until
 
 from datalayer import Settings, db
 from datalayer.connections.registry import registry
@@ -258,7 +258,7 @@ def test_the_page_of_real_databases_follows_them(
             browser.open(address, TOKEN)
             assert browser.run("return document.querySelector('h1').innerText") == "All is well"
             proxy.refuse()
-            until(lambda: not db.status()["database1"]["connected"])
+            wait_until(lambda: not db.status()["database1"]["connected"])
             browser.open(address, TOKEN)
             verdict = browser.run("return document.querySelector('.verdict').innerText")
             assert verdict.startswith("Ready, but something is amiss")

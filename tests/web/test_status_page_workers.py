@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from canaries import found_in
 from fresh_databases import connected, settings_for
-from running_servers import PROGRAMS
+from paths import PROGRAMS
 from snapshots import failure, worker
 
 from datalayer import Settings, db

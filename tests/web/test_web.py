@@ -17,8 +17,9 @@ from canaries import found_in
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import StringField
-from observing import NO_OTHER_LIMIT, until
+from observing import NO_OTHER_LIMIT
 from pymongo import MongoClient
+from waiting import wait_until
 
 from datalayer import AnalyticsDocument, ConfigurationError, Settings, db
 from datalayer.embedded import EmbeddedMongo
@@ -151,7 +152,7 @@ def test_requests_at_the_same_time_share_their_pings(
     monkeypatch.setattr("datalayer.web.endpoints.db.status", slow)
     with ThreadPoolExecutor(16) as pool:
         asking = [pool.submit(asked, "/readyz", None, endpoints) for _ in range(16)]
-        until(lambda: rounds and sum(each.running() for each in asking) == 16)
+        wait_until(lambda: rounds and sum(each.running() for each in asking) == 16)
         all_wait.set()
         assert {each.result().status for each in asking} == {200}
     assert len(rounds) <= 3  # one, and the last for those that were late

@@ -6,9 +6,7 @@ import contextlib
 import io
 import json
 import os
-import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import SilentServer
 from pymongo import MongoClient
+from running_programs import installed
 
 from datalayer import ConfigurationError, Settings, db
 from datalayer.cli.demo import run
@@ -38,38 +38,16 @@ DOCUMENTS = {
 DATABASES = ("datalayer_demo", "datalayer_demo_analytics")
 
 
-class Listener:
-    """A server that counts who connects to it, and answers nobody."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.uri = f"mongodb://127.0.0.1:{self._socket.getsockname()[1]}/configured"
-
-    def connections(self) -> int:
-        """How many came until now."""
-        self._socket.settimeout(0)
-        count = 0
-        while True:
-            try:
-                self._socket.accept()[0].close()
-            except BlockingIOError:
-                return count
-            count += 1
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 @pytest.fixture(scope="module")
-def listener() -> Iterator[Listener]:
-    one = Listener()
-    yield one
-    one.close()
+def listener() -> Iterator[SilentServer]:
+    """Counts who connects to it."""
+    with SilentServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def played(
-    listener: Listener, tmp_path_factory: pytest.TempPathFactory
+    listener: SilentServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
     """One run with a server configured in the environment and another in ``.env``."""
     home = tmp_path_factory.mktemp("home")
@@ -120,7 +98,7 @@ def test_it_succeeds(played: dict[str, Any]) -> None:
 
 
 def test_it_never_connects_to_a_configured_server(
-    played: dict[str, Any], listener: Listener
+    played: dict[str, Any], listener: SilentServer
 ) -> None:
     assert listener.connections() == 0
 
@@ -263,14 +241,7 @@ def test_without_rich_the_command_prints_plain_lines(
     # In front of the real one: as if rich were not installed.
     (tmp_path / "rich.py").write_text("raise ImportError('no rich')\n")
     done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("datalayer")),
-            "demo",
-            "--scale",
-            "0.01",
-            "--uri",
-            mongod.uri,
-        ],
+        [installed("datalayer"), "demo", "--scale", "0.01", "--uri", mongod.uri],
         check=False,
         capture_output=True,
         text=True,

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
-import sys
 import weakref
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import mongoengine as me
 import pytest
 from mongoengine.base.common import _document_registry
+from paths import PROGRAMS
+from running_programs import python
 from twins import ENGINE, registered
 
 from datalayer.documents import Document
 from datalayer.documents.engine import core
 
-PROGRAMS = Path(__file__).parents[2] / "programs"
 BUILDS = ("compiled", "pure")
 ACTIONS = (
     "copy_plainly", "copy_a_list", "load", "read", "assign", "construct", "write", "validate",
@@ -44,14 +42,7 @@ def run(program: str, *arguments: str, build: str = "compiled") -> tuple[list[st
     environment.pop("DATALAYER_PURE_PYTHON", None)
     if build == "pure":
         environment["DATALAYER_PURE_PYTHON"] = "1"
-    done = subprocess.run(
-        [sys.executable, PROGRAMS / program, *arguments],
-        check=False,
-        env=environment,
-        timeout=600,
-        capture_output=True,
-        text=True,
-    )
+    done = python(PROGRAMS / program, *arguments, env=environment, timeout=600)
     said = done.stderr if done.returncode == 0 else f"{done.stderr}\nended with {done.returncode}"
     return done.stdout.splitlines(), said
 

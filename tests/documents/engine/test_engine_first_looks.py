@@ -10,11 +10,10 @@ from typing import Any
 import mongoengine as me
 import pytest
 from bson import ObjectId
-from fresh_databases import connected, emptied, model_registry, settings_for
-from pymongo import monitoring
+from fresh_databases import connected, model_registry, settings_for
+from observing import SentCommands, commands_sent
 
 from datalayer import db
-from datalayer.connections.client import Monitors
 from datalayer.documents import BusinessDocument, EmbeddedDocument
 from datalayer.embedded import EmbeddedMongo
 
@@ -63,37 +62,12 @@ class Shelf(BusinessDocument):
     meta = {"collection": "shelves"}
 
 
-class Sent(monitoring.CommandListener):
-    """The names of the commands that were sent."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def started(self, event: monitoring.CommandStartedEvent) -> None:
-        self.names.append(event.command_name)
-
-    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        pass
-
-    def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        pass
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """The tests of this module share a connection."""
-
-
 @pytest.fixture(scope="module")
-def sent(mongod: EmbeddedMongo) -> Iterator[Sent]:
-    listener, original = Sent(), Monitors.listeners
+def sent(mongod: EmbeddedMongo) -> Iterator[SentCommands]:
     models = model_registry(Thing, Corner, Shelf)
-    with pytest.MonkeyPatch.context() as patch, models:
-        patch.setattr(Monitors, "listeners", lambda self: [*original(self), listener])
-        with connected(settings_for(mongod)) as settings:
-            emptied(settings)
-            store_one_shelf()
-            yield listener
+    with commands_sent() as sent, models, connected(settings_for(mongod)):
+        store_one_shelf()
+        yield sent
 
 
 def store_one_shelf() -> None:
@@ -119,10 +93,10 @@ def store_one_shelf() -> None:
 
 
 @pytest.fixture
-def shelf(sent: Sent) -> Shelf:
+def shelf(sent: SentCommands) -> Shelf:
     """As it was loaded: nothing of it was read yet, and nothing was sent since."""
     loaded: Shelf = Shelf.objects.get()
-    sent.names.clear()
+    sent.clear()
     return loaded
 
 
@@ -178,14 +152,16 @@ LOOKS: dict[str, Look] = {
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
-def test_looking_at_lazy_references_fetches_nothing(shelf: Shelf, sent: Sent, look: Look) -> None:
+def test_looking_at_lazy_references_fetches_nothing(
+    shelf: Shelf, sent: SentCommands, look: Look
+) -> None:
     look(shelf)
     shelf._get_changed_fields()
     shelf._delta()
     assert sent.names == []
 
 
-def test_in_a_transaction_neither(shelf: Shelf, sent: Sent) -> None:
+def test_in_a_transaction_neither(shelf: Shelf, sent: SentCommands) -> None:
     @db.transactional()
     def read(reference: Any) -> None:
         shelf.listed.append(reference)
@@ -198,7 +174,7 @@ def test_in_a_transaction_neither(shelf: Shelf, sent: Sent) -> None:
     assert "find" not in sent.names
 
 
-def test_saving_changed_lists_of_them_sends_one_update(shelf: Shelf, sent: Sent) -> None:
+def test_saving_changed_lists_of_them_sends_one_update(shelf: Shelf, sent: SentCommands) -> None:
     shelf.listed.append(shelf.listed.pop(0))
     shelf.mapped["0"] = shelf.mapped["1"]
     shelf.corner.listed[0] = shelf.one
@@ -206,7 +182,9 @@ def test_saving_changed_lists_of_them_sends_one_update(shelf: Shelf, sent: Sent)
     assert sent.names == ["update"]
 
 
-def test_an_attribute_of_the_document_itself_fetches_it_once(shelf: Shelf, sent: Sent) -> None:
+def test_an_attribute_of_the_document_itself_fetches_it_once(
+    shelf: Shelf, sent: SentCommands
+) -> None:
     reference: Any = shelf.listed[3]
     assert (reference.name, reference.name) == (Thing.objects.get(pk=reference.pk).name,) * 2
     assert sent.names == ["find", "find"]  # the second is the test's own
@@ -275,9 +253,11 @@ def test_a_glance_at_an_embedded_document_neither(shelf: Shelf, glance: Look) ->
     assert waiting(corner) == before
 
 
-def test_a_document_loaded_in_part_is_as_true_and_as_long(shelf: Shelf, sent: Sent) -> None:
+def test_a_document_loaded_in_part_is_as_true_and_as_long(
+    shelf: Shelf, sent: SentCommands
+) -> None:
     part = Shelf.objects.only("notes", "price").get()
-    sent.names.clear()
+    sent.clear()
     assert part
     assert len(part) == len(part._data.keys())
     assert sent.names == []

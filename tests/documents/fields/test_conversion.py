@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from functools import partial
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from bson import Decimal128, ObjectId
-from fresh_databases import connected, model_registry, settings_for
+from fresh_databases import model_registry
 from mongoengine import fields as me
 from mongoengine.errors import InvalidQueryError, ValidationError
 from mongoengine.queryset.visitor import Q
@@ -29,7 +29,6 @@ from datalayer.documents import (
     SecretField,
     UTCDateTimeField,
 )
-from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
 
 
@@ -113,21 +112,7 @@ NAIVE = datetime(2024, 1, 2, 3, 4, 5, 678901)  # the point
 AWARE = NAIVE.replace(tzinfo=timezone(timedelta(hours=2)))
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def registered() -> Iterator[None]:
-    with model_registry(Owner, Note, Thing):
-        yield
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo, registered: None) -> Iterator[Settings]:
-    with connected(settings_for(mongod)) as made:
-        yield made
+MODELS = (Owner, Note, Thing)
 
 
 @pytest.fixture(autouse=True)

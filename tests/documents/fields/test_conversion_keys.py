@@ -13,7 +13,7 @@ from typing import Any
 import bson
 import pytest
 from bson import DBRef
-from fresh_databases import connected, model_registry, settings_for
+from fresh_databases import model_registry
 from mongoengine import fields as me
 from mongoengine.errors import ValidationError
 
@@ -26,7 +26,6 @@ from datalayer.documents import (
     UTCDateTimeField,
 )
 from datalayer.documents.fields.storable import ENCODING
-from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
 
 
@@ -89,21 +88,7 @@ with model_registry():
     }
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def registered() -> Iterator[None]:
-    with model_registry(*KEYED.values(), *HOLDERS.values()):
-        yield
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo, registered: None) -> Iterator[Settings]:
-    with connected(settings_for(mongod)) as made:
-        yield made
+MODELS = (*KEYED.values(), *HOLDERS.values())
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import bson
 import pytest
 from bson import Int64, ObjectId
 from bson.raw_bson import RawBSONDocument
-from fresh_databases import connected, emptied, model_registry, settings_for
+from fresh_databases import emptied, model_registry
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
@@ -31,7 +31,6 @@ from datalayer import db
 from datalayer.connections.registry import registry
 from datalayer.documents import BusinessDocument, EmbeddedDocument, RawDictField
 from datalayer.documents.fields.storable import LARGEST_BYTES, check_document, check_update
-from datalayer.embedded import EmbeddedMongo
 from datalayer.models import AnalyticsEvent
 from datalayer.settings import Settings
 
@@ -55,21 +54,13 @@ with model_registry():
         part = EmbeddedDocumentField(Part)
 
 
+MODELS = (Part, Thing, AnalyticsEvent)
+
+
 @pytest.fixture(autouse=True)
 def own_models() -> Iterator[None]:
-    with model_registry(Part, Thing, AnalyticsEvent):
+    with model_registry(*MODELS):
         yield
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    with connected(settings_for(mongod)) as made:
-        yield made
 
 
 @pytest.fixture

@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import mongoengine as me
 import pytest
 from bson import ObjectId
-from fresh_databases import connected, model_registry, settings_for
 from mongoengine.errors import OperationError
 
 from datalayer import BusinessDocument, db
 from datalayer.connections.registry import registry
 from datalayer.documents import Document, EmbeddedDocument
-from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import StaleDocumentError
 from datalayer.settings import Settings
 
@@ -88,25 +86,6 @@ class Sharded(Document):
 
 KINDS = (Fast, Dynamic, Numbered, Derived)
 MODELS = (*KINDS, Base, WithInit, Sharded, Inner, Line)
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    with model_registry(*MODELS), connected(settings_for(mongod)) as settings:
-        yield settings
-
-
-@pytest.fixture
-def disconnected() -> None:
-    """The connection lasts for all tests here."""
-
-
-@pytest.fixture(autouse=True)
-def databases(shared: Settings) -> None:
-    for alias in shared:
-        database = registry.connection(alias).database
-        for name in database.list_collection_names():
-            database[name].delete_many({})  # sooner than to drop and build them
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)

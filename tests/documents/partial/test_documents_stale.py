@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from bson import ObjectId
-from fresh_databases import connected, model_registry, settings_for
 from mongoengine import (
     CASCADE,
     DynamicDocument,
@@ -25,7 +24,6 @@ from mongoengine.errors import DoesNotExist, NotUniqueError, SaveConditionError
 from datalayer import AnalyticsDocument, BusinessDocument, db
 from datalayer.connections.registry import registry
 from datalayer.documents import Document
-from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import DataLayerError, StaleDocumentError
 from datalayer.settings import Settings
 from datalayer.web import is_temporary
@@ -82,25 +80,6 @@ class Sharded(Document):
 
 
 MODELS = (Parcel, Named, Marked, Holder, ByParcel, Numbered, Loose, Visit, Sharded)
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    with model_registry(*MODELS), connected(settings_for(mongod)) as settings:
-        yield settings
-
-
-@pytest.fixture
-def disconnected() -> None:
-    """The connection lasts for all tests here."""
-
-
-@pytest.fixture(autouse=True)
-def databases(shared: Settings) -> None:
-    for alias in shared:
-        database = registry.connection(alias).database
-        for name in database.list_collection_names():
-            database[name].delete_many({})  # sooner than to drop and build them
 
 
 def raw(model: Any, alias: str = "default") -> Any:

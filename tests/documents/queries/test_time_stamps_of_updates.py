@@ -3,17 +3,17 @@ does to a stamp itself holds; every other one moves ``updated_at``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fresh_databases import connected, model_registry, settings_for
+from fresh_databases import model_registry
 from mongoengine.fields import IntField, StringField
 
 from datalayer.documents import BusinessDocument, UTCDateTimeField
 from datalayer.documents.queries.pipeline_timestamps import stamped_pipeline
-from datalayer.embedded import EmbeddedMongo
+from datalayer.settings import Settings
 
 OLD = datetime(2020, 1, 1, tzinfo=UTC)
 GIVEN = datetime(2021, 1, 1, tzinfo=UTC)
@@ -47,19 +47,8 @@ with model_registry():
     MODELS = (Task, Renamed, Shape, Circle)
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo) -> Iterator[None]:
-    with model_registry(*MODELS), connected(settings_for(mongod)):
-        yield
-
-
 @pytest.fixture
-def empty(shared: None) -> None:
+def empty(shared: Settings) -> None:
     for model in MODELS:
         model._get_collection().delete_many({})
 

@@ -4,11 +4,11 @@ meanwhile, derived classes, delete rules, signals, other databases, transactions
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fresh_databases import connected, emptied, model_registry, settings_for
+from fresh_databases import emptied, model_registry
 from mongoengine import signals
 from mongoengine.errors import NotUniqueError, OperationError
 from mongoengine.fields import (
@@ -24,7 +24,6 @@ from mongoengine.queryset import CASCADE, DENY, NULLIFY, PULL
 from datalayer import db
 from datalayer.documents import BusinessDocument
 from datalayer.documents.querysets import deletes, matched_keys, updates
-from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
 
 with model_registry():
@@ -91,17 +90,6 @@ with model_registry():
 MODELS = (
     Task, Newest, Named, Vehicle, Car, Author, Book, Letter, Club, Contract, Node, Hidden, Photo,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    with model_registry(*MODELS), connected(settings_for(mongod)) as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)

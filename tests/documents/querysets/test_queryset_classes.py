@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import mongoengine as me
 import pytest
-from fresh_databases import connected, model_registry, settings_for
+from fresh_databases import model_registry
 from mongoengine.queryset import QuerySetManager, queryset_manager
 from mongoengine.queryset.base import BaseQuerySet
 
 from datalayer import ConfigurationError, Settings, db
 from datalayer.documents import AnalyticsDocument, BusinessDocument, Document, QuerySet
-from datalayer.embedded import EmbeddedMongo
 
 LONG_AGO = datetime(2001, 2, 3, tzinfo=UTC)
 
@@ -128,17 +127,6 @@ MODELS: tuple[Any, ...] = (
     OfMeta, OfAbstract, OfMixin, OfManager, OfComposed, OfDerived, OfPassing, OfBasic, OfOurs,
     Root, Branch, OfFunction,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    with model_registry(*MODELS), connected(settings_for(mongod)) as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -21,24 +21,13 @@ with model_registry():
 
 
 @pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def mock() -> Iterator[None]:
+def coins() -> Iterator[None]:
     in_memory = {alias: f"mongomock://{alias}" for alias in ("default", "database1")}
     with model_registry(Coin):
-        db.disconnect_all()
         db.connect_all(Settings(databases=in_memory))
+        Coin.objects.delete()
+        Coin.objects.insert([Coin(n=n) for n in range(10)])
         yield
-        db.disconnect_all()
-
-
-@pytest.fixture(autouse=True)
-def coins(mock: None) -> None:
-    Coin.objects.delete()
-    Coin.objects.insert([Coin(n=n) for n in range(10)])
 
 
 REFINEMENTS: dict[str, tuple[Callable[[Any], Any], list[int]]] = {

@@ -11,16 +11,15 @@ from typing import Any
 
 import pytest
 from bson import Code, ObjectId
-from fresh_databases import connected, emptied, model_registry, settings_for
+from fresh_databases import emptied, model_registry
 from mongoengine.fields import IntField, ListField, ReferenceField, StringField
 from mongoengine.queryset import queryset_manager
-from pymongo import ReadPreference, monitoring
+from observing import SentCommands, commands_sent
+from pymongo import ReadPreference
 from pymongo.errors import OperationFailure
 
 from datalayer import db
-from datalayer.connections.client import Monitors
 from datalayer.documents import BusinessDocument, QuerySet
-from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import DeadlineExceededError
 from datalayer.settings import Settings
 
@@ -56,50 +55,27 @@ with model_registry():
             return queryset.filter(hidden=0)
 
 
-class Sent(monitoring.CommandListener):
-    """The commands that were sent, but those that close cursors which earlier tests left: these
-    go when the driver gets round to it."""
-
-    def __init__(self) -> None:
-        self.commands: list[dict[str, Any]] = []
-
-    def started(self, event: monitoring.CommandStartedEvent) -> None:
-        if event.command_name != "killCursors":
-            self.commands.append(dict(event.command))
-
-    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        pass
-
-    def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        pass
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
+MODELS = (Page, Latest, Animal, Dog, Owner, Visible)
 
 
 @pytest.fixture(scope="module")
-def listener() -> Sent:
-    return Sent()
+def listener() -> Iterator[SentCommands]:
+    with commands_sent() as sent:
+        yield sent
 
 
 @pytest.fixture(scope="module")
-def shared(mongod: EmbeddedMongo, listener: Sent) -> Iterator[Settings]:
-    original = Monitors.listeners
-    models = model_registry(Page, Latest, Animal, Dog, Owner, Visible)
-    with pytest.MonkeyPatch.context() as patch, models:
-        patch.setattr(Monitors, "listeners", lambda self: [*original(self), listener])
-        with connected(settings_for(mongod)) as made:
-            yield made
+def shared(listener: SentCommands, shared: Settings) -> Settings:
+    """Connected where all commands are heard."""
+    return shared
 
 
 @pytest.fixture(autouse=True)
-def sent(shared: Settings, listener: Sent) -> Sent:
+def sent(shared: Settings, listener: SentCommands) -> SentCommands:
     """250 pages, and what is sent from then on."""
     emptied(shared)
     Page.objects.insert([Page(n=n, t=str(n % 2)) for n in range(250)])
-    listener.commands.clear()
+    listener.clear()
     return listener
 
 
@@ -218,19 +194,19 @@ OPTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_a_refinement_after_reading_is_heard(sent: Sent, name: str) -> None:
+def test_a_refinement_after_reading_is_heard(sent: SentCommands, name: str) -> None:
     refine, expected = OPTIONS[name]
     whole, part = Page.objects, Page.objects
     list(whole)
     next(iter(part))
     for queryset in (whole, part):
-        sent.commands.clear()
+        sent.clear()
         list(refine(queryset))
         assert {option: sent.commands[0].get(option) for option in expected} == expected
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_a_refinement_stays_when_another_follows(sent: Sent, name: str) -> None:
+def test_a_refinement_stays_when_another_follows(sent: SentCommands, name: str) -> None:
     refine, expected = OPTIONS[name]
     list(refine(Page.objects).filter(t__ne="z").no_cache().cache())
     command = sent.commands[0]
@@ -380,7 +356,7 @@ PLAIN: dict[str, tuple[Callable[[], Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_no_more_is_sent_than_it_takes(sent: Sent, name: str) -> None:
+def test_no_more_is_sent_than_it_takes(sent: SentCommands, name: str) -> None:
     run, expected = PLAIN[name]
     run()
-    assert [next(iter(command)) for command in sent.commands] == expected
+    assert sent.names == expected

@@ -62,11 +62,6 @@ def items(mongod: EmbeddedMongo) -> Iterator[Settings]:
         yield made
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 is_filled = False
 
 

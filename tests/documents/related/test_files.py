@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from fresh_databases import connected, emptied, model_registry
+from fresh_databases import emptied, model_registry
 from mongoengine import EmbeddedDocumentField, FileField, ListField, ReferenceField, StringField
 from mongoengine.errors import OperationError, ValidationError
 from mongoengine.fields import GridFSError, GridFSProxy, ImageField
@@ -20,7 +20,6 @@ from mongoengine.queryset import DENY
 from datalayer import db
 from datalayer.connections.registry import registry
 from datalayer.documents import AnalyticsDocument, BusinessDocument, EmbeddedDocument, define_model
-from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import (
     ConfigurationError,
     NotConnectedError,
@@ -76,28 +75,14 @@ class Mention(BusinessDocument):
 MODELS = (Letter, Report, Elsewhere, Attachment, Note, Own, Mention)
 
 
-@pytest.fixture(scope="module")
-def server(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    settings = Settings(
-        databases={alias: mongod.uri_for(f"test_files_{alias}") for alias in ALIASES}
-    )
-    with model_registry(*MODELS), connected(settings):
-        yield settings
-
-
 @pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """The tests of this module share a connection."""
-
-
-@pytest.fixture(autouse=True)
-def databases(server: Settings) -> Iterator[None]:
+def databases(shared: Settings) -> Iterator[None]:
     with model_registry(*MODELS):
-        emptied(server)
+        emptied(shared)
         yield
         db.router(None)
         if not db.database.is_connected:
-            db.connect_all(server)
+            db.connect_all(shared)
 
 
 def files_in(alias: str, collection: str = "fs") -> int:

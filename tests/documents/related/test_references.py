@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fresh_databases import connected, emptied, model_registry
 from mongoengine import (
     CachedReferenceField,
     DictField,
@@ -29,7 +28,6 @@ from mongoengine import (
 from datalayer import db
 from datalayer.connections.registry import registry
 from datalayer.documents import AnalyticsDocument, BusinessDocument, EmbeddedDocument
-from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import NotConnectedError
 from datalayer.settings import Settings
 
@@ -94,27 +92,12 @@ class Copy(AnalyticsDocument):
     meta = {"collection": "copies"}
 
 
+ALIASES = ("default", "database1", "archive")
 MODELS = (User, Event, Near, Far, Part, Holder, Copy)
 
 
-@pytest.fixture(scope="module")
-def server(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    uris = {
-        alias: mongod.uri_for(f"test_references_{alias}")
-        for alias in ("default", "database1", "archive")
-    }
-    with model_registry(*MODELS), connected(Settings(databases=uris)) as settings:
-        emptied(settings)
-        yield settings
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """The tests of this module share a connection."""
-
-
 @pytest.fixture(autouse=True, scope="module")
-def holder(server: Settings) -> None:
+def holder(shared: Settings) -> None:
     user = User(name="user").save()
     event = Event(name="event", user=user).save()
     Holder(
@@ -282,12 +265,12 @@ def test_all_threads_that_read_a_value_first_get_the_same_object(
         assert read(document) is found[0]
 
 
-def test_a_first_read_that_fails_leaves_the_value_to_the_next(server: Settings) -> None:
+def test_a_first_read_that_fails_leaves_the_value_to_the_next(shared: Settings) -> None:
     document = Holder.objects.get()
     db.database1.disconnect()
     with pytest.raises(NotConnectedError):
         _ = document.event
-    db.connect_all(server)
+    db.connect_all(shared)
     assert document.event.name == "event"
 
 

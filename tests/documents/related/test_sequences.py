@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from fresh_databases import connected, emptied, model_registry
+from fresh_databases import emptied
 from mongoengine import (
     DictField,
     EmbeddedDocumentField,
@@ -21,7 +21,6 @@ from mongoengine import (
 from datalayer import db
 from datalayer.connections.registry import registry
 from datalayer.documents import AnalyticsDocument, BusinessDocument, EmbeddedDocument
-from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
 
 ALIASES = ("default", "database1", "archive")
@@ -82,25 +81,13 @@ class Even(AnalyticsDocument):
 MODELS = (Order, Ticket, Invoice, Here, There, Explicit, Item, Basket, Even)
 
 
-@pytest.fixture(scope="module")
-def server(mongod: EmbeddedMongo) -> Iterator[Settings]:
-    uris = {alias: mongod.uri_for(f"test_sequences_{alias}") for alias in ALIASES}
-    with model_registry(*MODELS), connected(Settings(databases=uris)) as settings:
-        yield settings
-
-
 @pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """The tests of this module share a connection."""
-
-
-@pytest.fixture(autouse=True)
-def databases(server: Settings) -> Iterator[None]:
-    emptied(server)
+def databases(shared: Settings) -> Iterator[None]:
+    emptied(shared)
     yield
     db.router(None)
     if not db.database.is_connected:
-        db.connect_all(server)
+        db.connect_all(shared)
 
 
 def raw(alias: str, name: str = COUNTERS) -> Any:

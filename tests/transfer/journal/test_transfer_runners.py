@@ -7,16 +7,17 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pymongo
 import pytest
 from moving import Databases, nonzero, plan, raw
 from pymongo.errors import PyMongoError
+from running_programs import installed
+from waiting import wait_until
 
 from datalayer import transfer
 from datalayer.errors import TransferError
@@ -24,13 +25,6 @@ from datalayer.transfer.endpoint import Place
 from datalayer.transfer.journal.journal import Journal
 from datalayer.transfer.journal.lease import held
 from datalayer.transfer.journal.range import Range
-
-
-def wait_until(holds: Callable[[], object], seconds: float = 60.0) -> None:
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends, f"did not happen within {seconds:g} seconds"
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager
@@ -45,7 +39,7 @@ def running(databases: Databases, tmp_path: Path, *words: str) -> Iterator[subpr
         "ARCHIVE_URI": settings["archive"].uri,
     }
     command = [
-        Path(sys.executable).with_name("datalayer"), "transfer", "run", "--name", "t",
+        installed("datalayer"), "transfer", "run", "--name", "t",
         "--collection", "messages", "--from", "default", "--to", "archive", "--json",
         "--batch-size", "20", "--rate", "400", *words,
     ]  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 
+from paths import ROOT, TESTS
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
@@ -17,8 +17,7 @@ _SERVERS = {
     "three members": re.compile(r"\b(shared_replset|replset|Place)\b"),
     "access control": re.compile(r"\bauth_mongod\b"),
 }
-_PROGRAMS = re.compile(r"\b(subprocess|running_servers)\b")
-_ROOT = Path(__file__).parents[2]
+_PROGRAMS = re.compile(r"\b(subprocess|running_programs|running_servers)\b")
 
 
 class ByServers(LoadFileScheduling):
@@ -58,7 +57,7 @@ def starts_programs(file: str) -> bool:
 @cache
 def _text_of(file: str) -> str:
     """The file, and what its own folder's tests share."""
-    path = _ROOT / file
+    path = ROOT / file
     shared = path.parent / "conftest.py"
-    texts = [path] if shared == _ROOT / "tests" / "conftest.py" else [path, shared]
+    texts = [path] if shared == TESTS / "conftest.py" else [path, shared]
     return "\n".join(each.read_text() for each in texts if each.is_file())

@@ -11,17 +11,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import mongoengine
 import pytest
 from faulty_proxy import FaultyProxy
-from fresh_databases import connected, model_registry
+from ledger import Broken
 from mongoengine import DictField, EmbeddedDocumentField, IntField, ListField, StringField
-from observing import error_of, until
-from places import Place, cleared, up_to_date
+from observing import error_of
+from paths import PROGRAMS
+from places import Place, up_to_date
 from pymongo import MongoClient
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.documents import Document, EmbeddedDocument
@@ -34,7 +35,7 @@ from datalayer.errors import (
 )
 from datalayer.settings import Settings
 
-WRITING_PAIRS = Path(__file__).parent / "programs" / "writing_pairs.py"
+WRITING_PAIRS = PROGRAMS / "writing_pairs.py"
 
 
 class Address(EmbeddedDocument):
@@ -59,37 +60,7 @@ class Plain(mongoengine.Document):
     meta = {"auto_create_index": False}
 
 
-class Broken(Exception):
-    """What the tests break their blocks with."""
-
-
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
-@pytest.fixture(scope="module")
-def shared(place: Place) -> Iterator[Settings]:
-    with model_registry(Address, Purse, Note, Plain), connected(place.settings()) as settings:
-        yield settings
-
-
-@pytest.fixture
-def databases(shared: Settings) -> Iterator[Settings]:
-    cleared(shared)
-    with model_registry(Address, Purse, Note, Plain):
-        yield shared
-
-
-@pytest.fixture
-def apart(place: Place, database_name: str) -> Iterator[str]:
-    """The name of a database for connections of a test's own."""
-    db.disconnect_all()
-    with model_registry(Address, Purse):
-        yield database_name
-    db.disconnect_all()
-    with MongoClient[dict[str, Any]](place.uri) as client:
-        client.drop_database(database_name)
+MODELS = (Address, Purse, Note, Plain)
 
 
 def roll_back(change: Any, *aliases: str) -> None:
@@ -155,7 +126,7 @@ def test_a_thread_started_inside_is_refused_until_the_end(databases: Settings) -
         Purse(owner="a").save()
         worker = threading.Thread(target=work)
         worker.start()
-        until(lambda: len(errors) == 2)
+        wait_until(lambda: len(errors) == 2)
     may_go_on.set()
     worker.join(60)
     assert [type(error) for error in errors] == [TransactionError, type(None), type(None)]

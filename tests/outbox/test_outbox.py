@@ -10,16 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry
 from mongoengine import IntField, StringField, ValidationError
-from observing import until
-from places import Place, cleared, up_to_date
+from paths import PROGRAMS
+from places import Place, up_to_date
 from pymongo import MongoClient, ReadPreference
+from waiting import wait_until
 
 from datalayer import db
 from datalayer.concurrency.threads import side_by_side
@@ -29,7 +29,7 @@ from datalayer.errors import NotConnectedError, TransactionError, UnavailableErr
 from datalayer.outbox.entries import OUTBOX
 from datalayer.settings import Settings
 
-RELAYING = Path(__file__).parent / "programs" / "relaying.py"
+RELAYING = PROGRAMS / "relaying.py"
 
 
 class Sale(Document):
@@ -47,21 +47,10 @@ class Reading(Document):
     meta = {"db_alias": "database1", "timeseries": {"timeField": "at"}}
 
 
-@pytest.fixture(autouse=True)
-def disconnected() -> None:
-    """Unlike elsewhere, the tests of this file share a connection."""
-
-
 @pytest.fixture(scope="module")
-def shared(place: Place) -> Iterator[Settings]:
+def connected_databases(place: Place) -> Iterator[Settings]:
     with model_registry(Sale, Told), connected(place.settings()) as settings:
         yield settings
-
-
-@pytest.fixture
-def databases(shared: Settings) -> Settings:
-    cleared(shared)
-    return shared
 
 
 @pytest.fixture
@@ -237,7 +226,7 @@ def test_a_target_that_is_away_gets_it_later(place: Place, apart: str) -> None:
                 db.outbox.deliver()
             assert db.outbox.waiting().entries == 1
             proxy.restore()
-            until(lambda: db.database1.status_unasked(None)["circuit_breaker"] == "closed")
+            wait_until(lambda: db.database1.status_unasked(None)["circuit_breaker"] == "closed")
             db.outbox.deliver()
             assert arrived("a") == [1]
 
@@ -262,7 +251,7 @@ def test_a_lost_reply_doubles_nothing(place: Place, apart: str, command: str, lo
             for number in range(5):
                 sell("a", number)
             happened = proxy.swallow_reply(command, times=lost)
-            until(lambda: db.outbox.deliver() and db.outbox.waiting().entries == 0)
+            wait_until(lambda: db.outbox.deliver() and db.outbox.waiting().entries == 0)
             assert happened.is_set()
             assert arrived("a") == list(range(5))
 
@@ -288,7 +277,7 @@ def test_killed_relays_deliver_each_document_once_and_in_order(
             time.sleep(chance.random() * 0.05)  # the moment of the kill, rather than a wait
             relay.kill()
         kills += 1
-    until(lambda: db.outbox.deliver() and db.outbox.waiting().entries == 0)
+    wait_until(lambda: db.outbox.deliver() and db.outbox.waiting().entries == 0)
     assert kills > 0
     assert arrived("a") == list(range(100))
     assert sorted(arrived("b")) == list(range(0, 100, 4))
@@ -298,7 +287,7 @@ def test_a_thread_delivers_what_comes_in(databases: Settings) -> None:
     db.outbox.start(interval_seconds=0.01)
     assert db.outbox.running()
     sell("a", 1)
-    until(lambda: arrived("a") == [1])
+    wait_until(lambda: arrived("a") == [1])
     db.outbox.stop()
     assert not db.outbox.running()
 
@@ -333,9 +322,9 @@ def test_the_thread_outlives_a_target_that_is_away(place: Place, apart: str) -> 
             db.outbox.start(interval_seconds=0.01)
             proxy.refuse()
             sell("a", 1)
-            until(lambda: db.database1.status_unasked(None)["circuit_breaker"] == "open")
+            wait_until(lambda: db.database1.status_unasked(None)["circuit_breaker"] == "open")
             proxy.restore()
-            until(lambda: arrived("a") == [1] if db.database1.is_connected else False)
+            wait_until(lambda: arrived("a") == [1] if db.database1.is_connected else False)
 
 
 def test_without_a_connection_nothing_starts(apart: str) -> None:
