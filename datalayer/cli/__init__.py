@@ -11,14 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from datalayer.cli.failures import (
-    ExitCode,
-    UsageError,
-    document_of,
-    exit_code_of,
-    message_of,
-    traceback_of,
-)
+from datalayer.cli.error_messages import document_of, message_of, traceback_of
+from datalayer.cli.exit_codes import ExitCode, UsageError, exit_code_of
 from datalayer.cli.log_output import quiet_log
 from datalayer.cli.output import Output
 from datalayer.cli.parser import build_parser

@@ -12,7 +12,7 @@ from datalayer import db
 from datalayer.concurrency.threads import side_by_side
 from datalayer.connections.registry import registry
 from datalayer.errors import ConnectError, DataLayerError
-from datalayer.service.service import DatabaseService
+from datalayer.service.service import service_for
 from datalayer.settings import DatabaseSettings, Settings
 
 # A connect has its deadline inside. This one only lets Ctrl-C be heard while it is waited for,
@@ -83,7 +83,7 @@ def opened(settings: Settings, *, timeout: float, required: bool = False) -> Ite
         ConfigurationError: where the driver refuses the options.
         ConnectError: where a required database can't be reached.
     """
-    services = {alias: _service_for(alias) for alias in settings if registry.find(alias) is None}
+    services = {alias: service_for(alias) for alias in settings if registry.find(alias) is None}
     outcomes = side_by_side(
         {
             alias: partial(
@@ -130,8 +130,3 @@ def _refusals(outcomes: dict[str, Any]) -> Iterable[tuple[str, DataLayerError]]:
             yield alias, ConnectError(f"{alias!r} did not connect in time", alias=alias)
         elif isinstance(outcome, BaseException):
             raise outcome
-
-
-def _service_for(alias: str) -> DatabaseService:
-    service: DatabaseService = registry.services.setdefault(alias, DatabaseService(alias))
-    return service

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import NoReturn, TypeAlias
 
-from datalayer.cli.failures import UsageError
+from datalayer.cli.exit_codes import ExitCode, UsageError
+from datalayer.cli.output import Output
 from datalayer.settings import Settings
 
 _DAY_SECONDS = 86_400
@@ -21,6 +22,8 @@ class Parser(argparse.ArgumentParser):
 
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+Run: TypeAlias = Callable[[Output, argparse.Namespace], ExitCode]
+"""What a command's parser has as its default ``run``."""
 
 
 def common_options() -> Parser:

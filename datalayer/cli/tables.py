@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from datalayer.cli.layout import (
+from datalayer.cli.text_width import (
     clipped,
     host_clipped,
     padded,
@@ -95,12 +95,15 @@ def as_plain_text(table: Table, width: int | None = None, *, ellipsis: str = "�
     return "\n".join("".join(part.text for part in line).rstrip() for line in lines)
 
 
-def as_rich(table: Table, width: int | None = None, *, ellipsis: str = "…") -> RichText:
-    """The same with colours and a rule below the headings, for rich to print as it is."""
+def as_rich(*tables: Table, width: int | None = None, ellipsis: str = "…") -> RichText:
+    """Tables with colours and a rule below the headings, for rich to print as they are."""
     from rich.text import Text
 
     rule = "─" if ellipsis == "…" else "-"
-    lines = (Text.assemble(*line) for line in _lines(table, width, ellipsis, rule))
+    lines: list[RichText] = []
+    for table in tables:
+        lines += [Text()] if lines else []
+        lines += (Text.assemble(*line) for line in _lines(table, width, ellipsis, rule))
     text = Text("\n", no_wrap=True, overflow="ignore").join(lines)
     text.no_wrap, text.overflow = True, "ignore"
     return text

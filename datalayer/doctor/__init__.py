@@ -4,6 +4,15 @@ five connection issues and five performance issues, with what was seen and what 
 from datalayer.doctor import examine
 
 report = examine()
+
+probes/ learn facts, judgements/ (one a check) judge them, and findings are what is told::
+
+    examination   in which order, and within what time?
+    probes/       how is a fact learnt?
+    facts         what can be known of one database?
+    judgements/   what is wrong, and what is to be done about it?
+    findings      which checks are there, and what does a report hold?
+    roles         which privileges does an application need at least?
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 from datalayer import db
 from datalayer.cli.commands import outbox_entries
 from datalayer.cli.connecting import opened
-from datalayer.cli.failures import ExitCode
+from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.log_output import told_what_is_logged
 from datalayer.cli.options import Commands, Parser, connection_options, settings_of
 from datalayer.cli.output import Output

@@ -7,7 +7,7 @@ from typing import Any
 
 from datalayer import db
 from datalayer.cli.connecting import Databases, opened
-from datalayer.cli.failures import ExitCode
+from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.options import Commands, connection_options, count, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Name, Table

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from datalayer.cli.connecting import opened
-from datalayer.cli.failures import ExitCode
+from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.options import Commands, connection_options, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Hosts, Name, Table, state_cell

@@ -19,12 +19,12 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.cli.commands.status import code_for, status_table
 from datalayer.cli.connecting import Databases, opened
-from datalayer.cli.failures import ExitCode
+from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.options import Commands, connection_options, count, seconds, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Name, Prose, Table
 from datalayer.connections.registry import registry
-from datalayer.doctor.client import asking_client
+from datalayer.doctor.probes.client import diagnostic_client
 from datalayer.failures.driver import kind_of
 from datalayer.failures.server_codes import AUTHORISATION, code_of
 from datalayer.service.connecting_log import seen
@@ -141,7 +141,7 @@ class _Watched:
         if self._client is None:
             uri = registry.uri_for(self._settings) if self._settings.kind == "embedded" else None
             self._client = self._clients.enter_context(
-                asking_client(self._settings, uri, timeout, name="top")
+                diagnostic_client(self._settings, uri, timeout, name="top")
             )
         return self._client
 

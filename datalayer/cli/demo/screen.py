@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from textwrap import indent
 from typing import IO
 
-from datalayer.cli.layout import wrapped_lines
 from datalayer.cli.tables import Cell, Table, as_plain_text
+from datalayer.cli.text_width import wrapped_lines
 from datalayer.terminal import ellipsis_for, printable, width_for
 
 _WIDTH = 98

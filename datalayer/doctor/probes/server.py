@@ -15,9 +15,9 @@ from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from datalayer import indexes
-from datalayer.doctor.client import asking_client
 from datalayer.doctor.facts import Answer, Deadline, Document, ServerFacts, Session, Unknown
-from datalayer.doctor.pipelines import CLIENTS, INDEX_USES, SCANS, long_operations
+from datalayer.doctor.probes.client import diagnostic_client
+from datalayer.doctor.probes.pipelines import CLIENTS, INDEX_USES, SCANS, long_operations
 from datalayer.errors import DataLayerError
 from datalayer.failures.driver import Diagnosis, diagnose
 from datalayer.failures.server_codes import ServerCode, is_refusal
@@ -54,7 +54,7 @@ def ask_server(
     takes the place of the settings' own. Returns the error where the server refuses the client.
     """
     try:
-        with asking_client(settings, uri, limit_seconds, name="doctor") as client:
+        with diagnostic_client(settings, uri, limit_seconds, name="doctor") as client:
             try:
                 with pymongo.timeout(deadline.remaining(2 * limit_seconds)):
                     client.admin.command("ping", read_preference=_ANY_SERVER)

@@ -15,8 +15,8 @@ from functools import partial
 
 from datalayer.concurrency.threads import side_by_side
 from datalayer.doctor.facts import Address, Deadline, Document, Host, Reach, Voice
-from datalayer.doctor.hello import NotMongoDB, say_hello
-from datalayer.doctor.tls import TlsOptions, days_left, explain
+from datalayer.doctor.probes.hello import NotMongoDB, say_hello
+from datalayer.doctor.probes.tls import TlsOptions, days_left, explain
 
 # Resolve, connect, converse as the URI says, converse the other way: each gets this share.
 _STEPS = 4

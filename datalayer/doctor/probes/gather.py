@@ -20,9 +20,9 @@ from datalayer.doctor.facts import (
     ServerFacts,
     Unknown,
 )
-from datalayer.doctor.network import ask_host, probe_hosts
-from datalayer.doctor.server import ask_server
-from datalayer.doctor.tls import TlsOptions
+from datalayer.doctor.probes.network import ask_host, probe_hosts
+from datalayer.doctor.probes.server import ask_server
+from datalayer.doctor.probes.tls import TlsOptions
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.uri.uri import ParsedUri, parse
 
