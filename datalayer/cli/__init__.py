@@ -1,5 +1,19 @@
 """The ``datalayer`` command: reads the command line, runs one command, answers with its exit
-code."""
+code::
+
+    parser          which commands are there?
+    options         which options do they share?
+    models          which models and databases does a command compare?
+    commands/       what does a command do? (one a file)
+    demo/           what does ``datalayer demo`` play?
+    connecting      how are databases connected for one command?
+    output          where are results, messages and errors written?
+    tables          how does a table look, in plain text and drawn by rich?
+    text_width      how does a text fit the width of a terminal?
+    log_output      what becomes of log records meanwhile?
+    exit_codes      how does a command end?
+    error_messages  what is said about an error?
+"""
 
 from __future__ import annotations
 

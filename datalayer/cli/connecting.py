@@ -1,4 +1,4 @@
-"""Settings from the command line, and connections that answer soon or not at all."""
+"""How are databases connected for one command? Side by side, soon or not at all."""
 
 from __future__ import annotations
 

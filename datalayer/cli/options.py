@@ -1,4 +1,4 @@
-"""The options that commands share, and the parser that raises instead of ending the process."""
+"""Which options do commands share, and how are they read?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a command writes: results on standard output, everything said about them on standard
+"""Where does a command write? Results on standard output, what is said about them on standard
 error."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Gathers the facts of one database, step by step, each with its share of the time."""
+"""Gathers the facts of one database step by step. How much of the time has each step?"""
 
 from __future__ import annotations
 

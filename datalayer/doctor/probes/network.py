@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from datalayer.concurrency.threads import side_by_side
-from datalayer.doctor.facts import Address, Deadline, Document, Host, Reach, Voice
+from datalayer.doctor.facts import Address, Deadline, Document, Host, Reach, Response
 from datalayer.doctor.probes.hello import NotMongoDB, say_hello
 from datalayer.doctor.probes.tls import TlsOptions, days_left, explain
 
@@ -131,20 +131,20 @@ def _converse(
 ) -> Host:
     """Say hello as the URI would, and find out by a second try why that does not work."""
     heard = _listen(host, address, tls, deadline.remaining(step))
-    if heard.voice in ("mongodb", "wants_certificate", "foreign"):
+    if heard.response in ("mongodb", "wants_certificate", "foreign"):
         return heard
     if tls is None:
         encrypted = _speaks_tls(host, address, deadline.remaining(step))
-        return replace(heard, voice="tls_only") if encrypted else heard
-    if heard.voice == "untrusted":
+        return replace(heard, response="tls_only") if encrypted else heard
+    if heard.response == "untrusted":
         if not tls.lets_pass(heard.detail):
             return heard
         accepted = _listen(host, address, tls, deadline.remaining(step), verify=False)
         return replace(accepted, detail=heard.detail)
     plain = _listen(host, address, None, deadline.remaining(step))
     if plain.answers:
-        return replace(heard, voice="plain_only")
-    return plain if plain.voice == "silent" else heard
+        return replace(heard, response="plain_only")
+    return plain if plain.response == "silent" else heard
 
 
 def _listen(
@@ -155,13 +155,13 @@ def _listen(
             hello = say_hello(connection, _OFFER)
             days = days_left(connection)
     except ssl.SSLCertVerificationError as exc:
-        return replace(host, voice="untrusted", detail=explain(exc))
+        return replace(host, response="untrusted", detail=explain(exc))
     except (OSError, NotMongoDB) as exc:
-        return replace(host, voice=_voice_of(exc, encrypted=tls is not None))
-    return replace(host, voice="mongodb", hello=hello, certificate_days=days)
+        return replace(host, response=_response_for(exc, encrypted=tls is not None))
+    return replace(host, response="mongodb", hello=hello, certificate_days=days)
 
 
-def _voice_of(exc: Exception, *, encrypted: bool) -> Voice:
+def _response_for(exc: Exception, *, encrypted: bool) -> Response:
     if isinstance(exc, NotMongoDB):
         return "foreign"
     if isinstance(exc, TimeoutError):

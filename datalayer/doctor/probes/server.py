@@ -1,4 +1,4 @@
-"""What a server tells a client with the configured credentials. Nothing is written.
+"""What does a server tell a client with the configured credentials? Nothing is written.
 
 Questions that concern documents are answered by the server in figures and names, so that no
 contents ever come here.
@@ -62,15 +62,15 @@ def ask_server(
                 if isinstance(exc, OperationFailure) and is_refusal(exc):
                     return exc
                 return diagnose(exc, client.topology_description)
-            return _Interview(settings, client, deadline, limit_seconds).session()
+            return _SessionProbe(settings, client, deadline, limit_seconds).session()
     except (DriverConfigurationError, DataLayerError):
         return _OPTIONS_REFUSED
     except PyMongoError as exc:
         return diagnose(exc, None)
 
 
-class _Interview:
-    """Asks one server within a deadline, and turns a refusal into the words for it."""
+class _SessionProbe:
+    """Asks one server all questions within a deadline. What it refuses is ``Unknown``."""
 
     def __init__(
         self,
