@@ -62,7 +62,10 @@ def main(
         options.read_settings = read_settings
         if getattr(options, "models", ()) is None and not getattr(options, "drop", False):
             options.models = list(models)  # what removes things wants them named
-        return int(_run(output, options, verbose=verbose))
+        if verbose:
+            configure_logging(level=logging.INFO)
+        with quiet_log(output):
+            return int(options.run(output, options))
     except SystemExit as end:  # --help and --version
         return end.code if isinstance(end.code, int) else ExitCode.OK
     except KeyboardInterrupt:
@@ -84,14 +87,6 @@ def _parse(words: Sequence[str], program: str) -> argparse.Namespace:
         what = f"the option {flags[0]}" if flags else "a word after those it could read"
         raise UsageError(f"the command does not know {what}", parser.format_usage())
     return options
-
-
-def _run(output: Output, options: argparse.Namespace, *, verbose: bool) -> int:
-    if verbose:
-        configure_logging(level=logging.INFO)
-    with quiet_log(output):
-        code: int = options.run(output, options)
-    return code
 
 
 def _tell(error: Exception, output: Output, *, verbose: bool) -> None:

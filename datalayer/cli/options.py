@@ -61,6 +61,16 @@ def connection_options(*, timeout: float) -> Parser:
     return options
 
 
+def calling(command: Callable[..., ExitCode], *names: str) -> Run:
+    """``command(output, settings, …)``, called with the options ``names`` as keywords."""
+
+    def run(output: Output, options: argparse.Namespace) -> ExitCode:
+        keywords = {name: getattr(options, name) for name in names}
+        return command(output, settings_of(options), **keywords)
+
+    return run
+
+
 def settings_of(options: argparse.Namespace) -> Settings:
     """The settings from the command line, the environment and ``.env``; or from what stands in
     their place where a framework runs the command.

@@ -20,13 +20,6 @@ from datalayer.terminal import printable
 if TYPE_CHECKING:
     from rich.text import Text as RichText
 
-_STATE_STYLES = {
-    "connected": "green",
-    "degraded": "yellow",
-    "connecting": "yellow",
-    "unavailable": "bold red",
-    "disconnected": "dim",
-}
 _GAP = "  "
 
 
@@ -78,15 +71,6 @@ class Table:
     cut: int | None = None
     """The column before which a table is cut that is too wide all the same: the other part goes
     below, and begins with the first column again."""
-
-    def numeric(self, at: int) -> bool:
-        """Whether the column holds nothing but numbers and gaps."""
-        return all(isinstance(row[at], int | float | None) for row in self.rows)
-
-
-def state_cell(state: str) -> Styled:
-    """A database's state in the colour that fits it."""
-    return Styled(state, _STATE_STYLES.get(state, ""))
 
 
 def as_plain_text(table: Table, width: int | None = None, *, ellipsis: str = "…") -> str:
@@ -146,7 +130,7 @@ class _Column:
         return cls(
             heading=name if heading == name else heading,
             cells=cells,
-            right=table.numeric(at),
+            right=all(isinstance(row[at], int | float | None) for row in table.rows),
             wanted=max(content, width_of(heading)),
             enough=max(enough, longest_word),
             least=max(least, longest_word),

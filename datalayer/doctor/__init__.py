@@ -1,11 +1,11 @@
 """What commonly goes wrong between an application and its databases, looked at in one go:
-five connection issues and five performance issues, with what was seen and what to do.
+five connection issues and five performance issues, with what was seen and what to do::
 
-from datalayer.doctor import examine
+    from datalayer.doctor import examine
 
-report = examine()
+    report = examine()
 
-probes/ learn facts, judgements/ (one a check) judge them, and findings are what is told::
+Probes learn facts, judgements judge them, findings are told::
 
     examination   in which order, and within what time?
     probes/       how is a fact learnt?

@@ -111,12 +111,9 @@ def sync(
                 f"{other} other differences"
                 + ("" if drop else "; see `datalayer indexes diff` and --drop")
             )
-    pending = any(not _only_unknown(each) for found in left.values() for each in found)
+    others = (replace(each, unknown=()) for found in left.values() for each in found)
+    pending = not all(each.in_sync for each in others)
     return ExitCode.PENDING if pending else ExitCode.OK
-
-
-def _only_unknown(difference: CollectionDiff) -> bool:
-    return replace(difference, unknown=()).in_sync
 
 
 def _documents(found: Mapping[str, Sequence[CollectionDiff]]) -> dict[str, Any]:

@@ -30,7 +30,10 @@ def add_commands(actions: Commands, parents: Sequence[Parser]) -> None:
     lists.add_argument("--limit", type=count, default=50, help="at most (default: %(default)s)")
     lists.add_argument("--key", help="only the entries of this key")
     lists.set_defaults(run=_list)
-    changing = [*parents, _which()]
+    which = Parser(add_help=False)
+    which.add_argument("entries", nargs="+", metavar="ENTRY", help="as `outbox list` calls it")
+    which.add_argument("--dry-run", action="store_true", help="say what would be done")
+    changing = [*parents, which]
     retries = actions.add_parser(
         "retry",
         help="deliver an entry now, and those behind it; also one that is held",
@@ -54,13 +57,6 @@ def add_commands(actions: Commands, parents: Sequence[Parser]) -> None:
         parents=changing,
     )
     backs.set_defaults(run=_change)
-
-
-def _which() -> Parser:
-    options = Parser(add_help=False)
-    options.add_argument("entries", nargs="+", metavar="ENTRY", help="as `outbox list` calls it")
-    options.add_argument("--dry-run", action="store_true", help="say what would be done")
-    return options
 
 
 def _list(output: Output, options: argparse.Namespace) -> ExitCode:

@@ -19,7 +19,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from datalayer.cli.commands.status import code_for, status_table
 from datalayer.cli.connecting import Databases, opened
 from datalayer.cli.exit_codes import ExitCode
-from datalayer.cli.options import Commands, connection_options, count, seconds, settings_of
+from datalayer.cli.options import Commands, calling, connection_options, count, seconds
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Name, Prose, Table
 from datalayer.connections.registry import registry
@@ -49,17 +49,9 @@ def add_to(commands: Commands) -> None:
         "--interval", type=seconds, default=2.0, metavar="SECONDS", help="default: 2"
     )
     times = parser.add_mutually_exclusive_group()
-    times.add_argument("--count", type=count, metavar="N", help="end after N views")
-    times.add_argument("--once", dest="count", action="store_const", const=1, help="one view")
-    parser.set_defaults(
-        run=lambda output, options: top(
-            output,
-            settings_of(options),
-            interval=options.interval,
-            views=options.count,
-            timeout=options.timeout,
-        )
-    )
+    times.add_argument("--count", dest="views", type=count, metavar="N", help="end after N views")
+    times.add_argument("--once", dest="views", action="store_const", const=1, help="one view")
+    parser.set_defaults(run=calling(top, "interval", "views", "timeout"))
 
 
 def top(
@@ -178,10 +170,7 @@ def _view(databases: Databases, watched: Mapping[str, _Watched], timeout: float)
             if entry["connected"]
             else _nothing(_why_not(alias, entry))
         )
-    return {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "databases": report,
-    }
+    return {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "databases": report}
 
 
 def _why_not(alias: str, entry: Mapping[str, Any]) -> str:
@@ -236,8 +225,6 @@ def _tables(report: Mapping[str, Any]) -> list[Table]:
             title="connections of the servers",
         ),
         Table(
-            (Name("alias"), "operation", Name("collection"), "seconds"),
-            rows,
-            title="running operations",
+            (Name("alias"), "operation", Name("collection"), "seconds"), rows, "running operations"
         ),
     ]

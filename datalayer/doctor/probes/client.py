@@ -17,13 +17,13 @@ _CLOSING_SECONDS = 0.5
 
 @contextmanager
 def diagnostic_client(
-    settings: DatabaseSettings, uri: str | None, limit_seconds: float, *, name: str
+    settings: DatabaseSettings, uri: str | None, timeout_seconds: float, *, name: str
 ) -> Iterator[MongoClient[Any]]:
-    """One connection with the options of ``settings``, for questions of ``limit_seconds`` each.
+    """One connection with the options of ``settings``, for questions of ``timeout_seconds`` each.
 
     ``uri`` takes the place of the settings' own. The server knows it as ``datalayer:NAME``.
     """
-    milliseconds = max(round(limit_seconds * 1000), 1)
+    milliseconds = max(round(timeout_seconds * 1000), 1)
     options = {
         **settings.client_kwargs(),
         # Keyword arguments beat what the URI says.

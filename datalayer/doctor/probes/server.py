@@ -46,23 +46,23 @@ _OPTIONS_REFUSED = Diagnosis(
 
 
 def ask_server(
-    settings: DatabaseSettings, uri: str | None, deadline: Deadline, limit_seconds: float
+    settings: DatabaseSettings, uri: str | None, deadline: Deadline, timeout_seconds: float
 ) -> ServerFacts | OperationFailure:
     """Open a client of our own, ask everything, and close it.
 
-    One question may take ``limit_seconds``; after ``deadline`` none is asked any more. ``uri``
+    One question may take ``timeout_seconds``; after ``deadline`` none is asked any more. ``uri``
     takes the place of the settings' own. Returns the error where the server refuses the client.
     """
     try:
-        with diagnostic_client(settings, uri, limit_seconds, name="doctor") as client:
+        with diagnostic_client(settings, uri, timeout_seconds, name="doctor") as client:
             try:
-                with pymongo.timeout(deadline.remaining(2 * limit_seconds)):
+                with pymongo.timeout(deadline.remaining(2 * timeout_seconds)):
                     client.admin.command("ping", read_preference=_ANY_SERVER)
             except PyMongoError as exc:
                 if isinstance(exc, OperationFailure) and is_refusal(exc):
                     return exc
                 return diagnose(exc, client.topology_description)
-            return _SessionProbe(settings, client, deadline, limit_seconds).session()
+            return _SessionProbe(settings, client, deadline, timeout_seconds).session()
     except (DriverConfigurationError, DataLayerError):
         return _OPTIONS_REFUSED
     except PyMongoError as exc:
@@ -77,12 +77,12 @@ class _SessionProbe:
         settings: DatabaseSettings,
         client: MongoClient[Any],
         deadline: Deadline,
-        limit_seconds: float,
+        timeout_seconds: float,
     ) -> None:
         self._settings = settings
         self._client = client
         self._deadline = deadline
-        self._limit_seconds = limit_seconds
+        self._timeout_seconds = timeout_seconds
         self._admin = client.get_database("admin", read_preference=_ANY_SERVER)
         self._database = client.get_database(settings.database, read_preference=_ANY_SERVER)
 
@@ -113,7 +113,7 @@ class _SessionProbe:
 
     def _ask(self, privilege: str, question: Callable[[], Value]) -> Answer[Value]:
         """What ``question`` returns; ``privilege`` is what it takes."""
-        seconds = self._deadline.remaining(self._limit_seconds)
+        seconds = self._deadline.remaining(self._timeout_seconds)
         if not seconds:
             return Unknown("there was no time left to ask")
         try:
