@@ -5,6 +5,30 @@
     db.connect_all()
 
 Importing connects to nothing, starts no thread and imports no framework and no models.
+
+Which folder answers which question::
+
+    settings/      which variables are there, and what becomes of a URI?
+    connections/   who holds the client of a database?
+    service/       how does one database get connected, and how is it doing?
+    failures/      which errors of server and driver become which of ours (errors.py)?
+    monitoring/    what does the driver do?
+    context/       what has a ``with`` block set?
+    concurrency/   what holds for threads, forks and greenlets?
+    indexes/       do the collections have the indexes that the models declare?
+    transactions/  what is written together, or not at all?
+    documents/     how are documents read, changed and written?
+    models/        what do a user, a payment, an event look like?
+    recorder/      how do events get to analytics without a request waiting?
+    outbox/        how does a document get to another database after its transaction?
+    transfer/      how are documents moved from one database to another?
+    embedded/      how is a private server started and ended?
+    doctor/        what commonly goes wrong?
+    web/           what do health and status pages answer?
+    contrib/       how do frameworks, servers and monitoring use all this?
+    cli/           what does the command ``datalayer`` do?
+
+The facade over them is ``db.py``.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from datalayer.failures.redaction import without_contents
 from datalayer.failures.tracebacks import TrimmedTraceback
 from datalayer.retry import retry
 from datalayer.routing import read_from, router, using
-from datalayer.service.service import DatabaseService
+from datalayer.service.service import DatabaseService, service_for
 from datalayer.settings import Settings
 from datalayer.shutdown import flush, graceful_shutdown
 from datalayer.transactions import on_commit, session, transaction, transactional
@@ -172,7 +172,7 @@ def _connect_all(settings: Settings | None) -> dict[str, Any]:
         for warning in settings.warnings:
             logger.warning("%s", warning, extra={"event": "settings"})
         _warn_of_unconfigured(settings)
-    services = {alias: _service_for(alias) for alias in settings}
+    services = {alias: service_for(alias) for alias in settings}
     try:
         outcomes = side_by_side(
             {alias: partial(service.open, settings[alias]) for alias, service in services.items()}
@@ -205,13 +205,6 @@ def _warn_of_unconfigured(settings: Settings) -> None:
             how_to_configure(alias, settings),
             extra={"alias": alias, "event": "settings"},
         )
-
-
-def _service_for(alias: str) -> DatabaseService:
-    service: DatabaseService | None = registry.services.get(alias)
-    if service is None:  # another thread may make one too: the first one stays
-        service = registry.services.setdefault(alias, DatabaseService(alias))
-    return service
 
 
 def _disconnect(service: DatabaseService) -> None:

@@ -51,8 +51,8 @@ class _Discreet(logging.Formatter):
         return traceback_without_contents(ei[1]) if ei[1] else ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Like the base class's, which would take another formatter's traceback from the record
-        and leave its own there."""
+        """Format with our own traceback: the base class would take another formatter's from the
+        record, and leave ours there for others."""
         others, record.exc_text = record.exc_text, None
         try:
             return super().format(record)

@@ -1,4 +1,4 @@
-"""What a terminal can show: how many columns and which letters it has. A name that a server or a
+"""What can a terminal show: how many columns has it, and which letters? A name that a server or a
 file gives can hold characters that a terminal obeys: they move the cursor, rewrite lines, or turn
 the order of letters round."""
 
@@ -51,12 +51,12 @@ def ellipsis_for(stream: IO[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """``text`` in one line, its control characters as they are written in Python: ``\\x1b``."""
+    """``text`` in one line, its control characters as Python writes them: ``\\x1b``."""
     return text if text.isascii() and text.isprintable() else _IN_A_LINE.sub(_escaped, text)
 
 
 def printable_lines(text: str) -> str:
-    """The same, with line breaks and tabs left as they are."""
+    """``text`` with all control characters but line breaks and tabs as Python writes them."""
     return _IN_LINES.sub(_escaped, text)
 
 

@@ -1,5 +1,19 @@
 """The ``datalayer`` command: reads the command line, runs one command, answers with its exit
-code."""
+code::
+
+    parser          which commands are there?
+    options         which options do they share?
+    models          which models and databases does a command compare?
+    commands/       what does a command do? (one a file)
+    demo/           what does ``datalayer demo`` play?
+    connecting      how are databases connected for one command?
+    output          where are results, messages and errors written?
+    tables          how does a table look, in plain text and drawn by rich?
+    text_width      how does a text fit the width of a terminal?
+    log_output      what becomes of log records meanwhile?
+    exit_codes      how does a command end?
+    error_messages  what is said about an error?
+"""
 
 from __future__ import annotations
 
@@ -11,14 +25,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from datalayer.cli.failures import (
-    ExitCode,
-    UsageError,
-    document_of,
-    exit_code_of,
-    message_of,
-    traceback_of,
-)
+from datalayer.cli.error_messages import document_of, message_of, traceback_of
+from datalayer.cli.exit_codes import ExitCode, UsageError, exit_code_of
 from datalayer.cli.log_output import quiet_log
 from datalayer.cli.output import Output
 from datalayer.cli.parser import build_parser
@@ -54,7 +62,10 @@ def main(
         options.read_settings = read_settings
         if getattr(options, "models", ()) is None and not getattr(options, "drop", False):
             options.models = list(models)  # what removes things wants them named
-        return int(_run(output, options, verbose=verbose))
+        if verbose:
+            configure_logging(level=logging.INFO)
+        with quiet_log(output):
+            return int(options.run(output, options))
     except SystemExit as end:  # --help and --version
         return end.code if isinstance(end.code, int) else ExitCode.OK
     except KeyboardInterrupt:
@@ -76,14 +87,6 @@ def _parse(words: Sequence[str], program: str) -> argparse.Namespace:
         what = f"the option {flags[0]}" if flags else "a word after those it could read"
         raise UsageError(f"the command does not know {what}", parser.format_usage())
     return options
-
-
-def _run(output: Output, options: argparse.Namespace, *, verbose: bool) -> int:
-    if verbose:
-        configure_logging(level=logging.INFO)
-    with quiet_log(output):
-        code: int = options.run(output, options)
-    return code
 
 
 def _tell(error: Exception, output: Output, *, verbose: bool) -> None:

@@ -1,8 +1,8 @@
-"""Settings from the command line, and connections that answer soon or not at all."""
+"""How are databases connected for one command? Side by side, soon or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,8 +11,8 @@ from typing import Any
 from datalayer import db
 from datalayer.concurrency.threads import side_by_side
 from datalayer.connections.registry import registry
-from datalayer.errors import ConnectError, DataLayerError
-from datalayer.service.service import DatabaseService
+from datalayer.errors import ConnectError
+from datalayer.service.service import service_for
 from datalayer.settings import DatabaseSettings, Settings
 
 # A connect has its deadline inside. This one only lets Ctrl-C be heard while it is waited for,
@@ -25,7 +25,7 @@ class Databases:
     """Databases that a command has opened, and the errors of those that refused it."""
 
     settings: Settings
-    refused: dict[str, DataLayerError]
+    refused: Mapping[str, ConnectError]
 
     def status(self, timeout: float) -> dict[str, Any]:
         """``db.status()`` of these databases, by alias.
@@ -83,19 +83,20 @@ def opened(settings: Settings, *, timeout: float, required: bool = False) -> Ite
         ConfigurationError: where the driver refuses the options.
         ConnectError: where a required database can't be reached.
     """
-    services = {alias: _service_for(alias) for alias in settings if registry.find(alias) is None}
+    services = {alias: service_for(alias) for alias in settings if registry.find(alias) is None}
     outcomes = side_by_side(
         {
-            alias: partial(
-                service.connect,
-                replace(impatient(settings[alias], timeout), required=required),
-            )
+            alias: partial(service.connect, _impatient(settings[alias], timeout, required))
             for alias, service in services.items()
         },
         _GRACE_SECONDS,
     )
     try:
-        refused = dict(_refusals(outcomes))
+        refused = {
+            alias: _refusal(alias, outcome)
+            for alias, outcome in outcomes.items()
+            if isinstance(outcome, BaseException)
+        }
         if required and refused:
             raise next(iter(refused.values()))
         yield Databases(settings, refused)
@@ -105,14 +106,12 @@ def opened(settings: Settings, *, timeout: float, required: bool = False) -> Ite
                 service.disconnect()
 
 
-def impatient(settings: DatabaseSettings, timeout: float) -> DatabaseSettings:
-    """The settings for one attempt that ends after ``timeout`` seconds and builds nothing.
-
-    ``timeout`` is at least 0.1.
-    """
+def _impatient(settings: DatabaseSettings, timeout: float, required: bool) -> DatabaseSettings:
+    """The settings for one attempt that ends after ``timeout`` seconds and builds nothing."""
     limit_ms = round(timeout * 1000)
     return replace(
         settings,
+        required=required,
         auto_create=False,
         auto_index=False,
         retry_attempts=1,
@@ -122,16 +121,10 @@ def impatient(settings: DatabaseSettings, timeout: float) -> DatabaseSettings:
     )
 
 
-def _refusals(outcomes: dict[str, Any]) -> Iterable[tuple[str, DataLayerError]]:
-    for alias, outcome in outcomes.items():
-        if isinstance(outcome, ConnectError):
-            yield alias, outcome
-        elif isinstance(outcome, TimeoutError):
-            yield alias, ConnectError(f"{alias!r} did not connect in time", alias=alias)
-        elif isinstance(outcome, BaseException):
-            raise outcome
-
-
-def _service_for(alias: str) -> DatabaseService:
-    service: DatabaseService = registry.services.setdefault(alias, DatabaseService(alias))
-    return service
+def _refusal(alias: str, error: BaseException) -> ConnectError:
+    """Why a database is not connected; what has nothing to do with its server is raised."""
+    if isinstance(error, TimeoutError):
+        return ConnectError(f"{alias!r} did not connect in time", alias=alias)
+    if not isinstance(error, ConnectError):
+        raise error
+    return error

@@ -1,9 +1,9 @@
-"""What becomes of the log while a command runs: nobody who uses it has configured logging."""
+"""What becomes of log records while a command runs? Who uses it has not configured logging."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from datalayer.cli.output import Output
@@ -19,36 +19,34 @@ def quiet_log(output: Output) -> Iterator[None]:
     A command tells itself what went wrong, in one line, and the driver's warnings hold
     tracebacks. A person who waits is told what for.
     """
-    quiet: list[tuple[str, logging.Handler]] = [("pymongo", logging.NullHandler())]
-    if nobody_listens():
-        told = _Told(output) if output.stderr.isatty() else logging.NullHandler()
-        quiet.append(("datalayer.service.connecting", told))
-        quiet.append((_OURS, logging.NullHandler()))
-    for name, handler in quiet:
-        logging.getLogger(name).addHandler(handler)
-    try:
+    quiet: dict[str, logging.Handler] = {"pymongo": logging.NullHandler()}
+    if _nobody_listens():
+        quiet[_OURS] = logging.NullHandler()
+        if output.stderr.isatty():
+            quiet["datalayer.service.connecting"] = _Told(output)
+    with _handling(quiet):
         yield
-    finally:
-        for name, handler in quiet:
-            logging.getLogger(name).removeHandler(handler)
 
 
 @contextmanager
 def told_what_is_logged(output: Output, name: str) -> Iterator[None]:
     """Tell the warnings of the logger ``name`` on standard error, if nobody else listens."""
-    if not nobody_listens():
+    with _handling({name: _Told(output)} if _nobody_listens() else {}):
         yield
-        return
-    told = _Told(output)
-    logging.getLogger(name).addHandler(told)
+
+
+@contextmanager
+def _handling(handlers: Mapping[str, logging.Handler]) -> Iterator[None]:
+    for name, handler in handlers.items():
+        logging.getLogger(name).addHandler(handler)
     try:
         yield
     finally:
-        logging.getLogger(name).removeHandler(told)
+        for name, handler in handlers.items():
+            logging.getLogger(name).removeHandler(handler)
 
 
-def nobody_listens() -> bool:
-    """Whether log records of datalayer go nowhere."""
+def _nobody_listens() -> bool:
     handlers = [*logging.getLogger(_OURS).handlers, *logging.getLogger().handlers]
     return all(isinstance(handler, logging.NullHandler) for handler in handlers)
 

@@ -1,4 +1,4 @@
-"""The options that commands share, and the parser that raises instead of ending the process."""
+"""Which options do commands share, and how are they read?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import NoReturn, TypeAlias
 
-from datalayer.cli.failures import UsageError
+from datalayer.cli.exit_codes import ExitCode, UsageError
+from datalayer.cli.output import Output
 from datalayer.settings import Settings
 
 _DAY_SECONDS = 86_400
@@ -21,6 +22,8 @@ class Parser(argparse.ArgumentParser):
 
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+Run: TypeAlias = Callable[[Output, argparse.Namespace], ExitCode]
+"""What a command's parser has as its default ``run``."""
 
 
 def common_options() -> Parser:
@@ -56,6 +59,16 @@ def connection_options(*, timeout: float) -> Parser:
         help="how long to wait for a server (default: %(default)g)",
     )
     return options
+
+
+def calling(command: Callable[..., ExitCode], *names: str) -> Run:
+    """``command(output, settings, …)``, called with the options ``names`` as keywords."""
+
+    def run(output: Output, options: argparse.Namespace) -> ExitCode:
+        keywords = {name: getattr(options, name) for name in names}
+        return command(output, settings_of(options), **keywords)
+
+    return run
 
 
 def settings_of(options: argparse.Namespace) -> Settings:

@@ -1,4 +1,4 @@
-"""Where a command writes: results on standard output, everything said about them on standard
+"""Where does a command write? Results on standard output, what is said about them on standard
 error."""
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
-from datalayer.cli.layout import wrapped_lines
 from datalayer.cli.tables import Table, as_plain_text, as_rich
+from datalayer.cli.text_width import wrapped_lines
 from datalayer.terminal import ellipsis_for, printable_json, printable_lines, width_for
 
 if TYPE_CHECKING:
@@ -46,15 +46,10 @@ class Output:
         """The command's result: ``document`` as JSON, or ``tables``."""
         if self.as_json:
             self._write(printable_json(json.dumps(document, indent=2, default=str)))
-            return
-        console = self._console()
-        for number, table in enumerate(tables):
-            if number:
-                self._write("")
-            if console is not None:
-                console.print(self._drawn(table), soft_wrap=True)
-            else:
-                self._write(self._plain(table))
+        elif tables and (console := self._console()) is not None:
+            console.print(self._drawn(tables), soft_wrap=True)
+        elif tables:
+            self._write(self._plain(tables))
 
     def text(self, text: str) -> None:
         """A result that is for another program to read."""
@@ -87,7 +82,7 @@ class Output:
         with Live(console=console, screen=True, auto_refresh=False) as live:
 
             def show(document: Any, tables: Sequence[Table]) -> None:
-                live.update(self._together(tables), refresh=True)
+                live.update(self._drawn(tables), refresh=True)
 
             yield show
 
@@ -95,7 +90,7 @@ class Output:
         if self.as_json:
             self._write(printable_json(json.dumps(document, default=str)))
         else:
-            self._write("\n\n".join(map(self._plain, tables)) + "\n")
+            self._write(self._plain(tables) + "\n")
 
     def _console(self) -> Console | None:
         plain = not self.stdout.isatty() or os.environ.get("TERM") == "dumb"
@@ -105,18 +100,12 @@ class Output:
 
         return Console(file=self.stdout, highlight=False, width=width_for(self.stdout))
 
-    def _plain(self, table: Table) -> str:
-        return as_plain_text(table, width_for(self.stdout), ellipsis=ellipsis_for(self.stdout))
+    def _plain(self, tables: Sequence[Table]) -> str:
+        width, ellipsis = width_for(self.stdout), ellipsis_for(self.stdout)
+        return "\n\n".join(as_plain_text(table, width, ellipsis=ellipsis) for table in tables)
 
-    def _drawn(self, table: Table) -> RichText:
-        return as_rich(table, width_for(self.stdout), ellipsis=ellipsis_for(self.stdout))
-
-    def _together(self, tables: Sequence[Table]) -> RichText:
-        from rich.text import Text
-
-        drawn = Text("\n\n", no_wrap=True, overflow="ignore").join(map(self._drawn, tables))
-        drawn.no_wrap, drawn.overflow = True, "ignore"
-        return drawn
+    def _drawn(self, tables: Sequence[Table]) -> RichText:
+        return as_rich(*tables, width=width_for(self.stdout), ellipsis=ellipsis_for(self.stdout))
 
     def _write(self, text: str) -> None:
         self.stdout.write(f"{text}\n")

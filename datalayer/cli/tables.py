@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from datalayer.cli.layout import (
+from datalayer.cli.text_width import (
     clipped,
     host_clipped,
     padded,
@@ -20,13 +20,6 @@ from datalayer.terminal import printable
 if TYPE_CHECKING:
     from rich.text import Text as RichText
 
-_STATE_STYLES = {
-    "connected": "green",
-    "degraded": "yellow",
-    "connecting": "yellow",
-    "unavailable": "bold red",
-    "disconnected": "dim",
-}
 _GAP = "  "
 
 
@@ -79,15 +72,6 @@ class Table:
     """The column before which a table is cut that is too wide all the same: the other part goes
     below, and begins with the first column again."""
 
-    def numeric(self, at: int) -> bool:
-        """Whether the column holds nothing but numbers and gaps."""
-        return all(isinstance(row[at], int | float | None) for row in self.rows)
-
-
-def state_cell(state: str) -> Styled:
-    """A database's state in the colour that fits it."""
-    return Styled(state, _STATE_STYLES.get(state, ""))
-
 
 def as_plain_text(table: Table, width: int | None = None, *, ellipsis: str = "…") -> str:
     """The table in lines of ``width`` at most, or as wide as they need to be."""
@@ -95,12 +79,15 @@ def as_plain_text(table: Table, width: int | None = None, *, ellipsis: str = "�
     return "\n".join("".join(part.text for part in line).rstrip() for line in lines)
 
 
-def as_rich(table: Table, width: int | None = None, *, ellipsis: str = "…") -> RichText:
-    """The same with colours and a rule below the headings, for rich to print as it is."""
+def as_rich(*tables: Table, width: int | None = None, ellipsis: str = "…") -> RichText:
+    """Tables with colours and a rule below the headings, for rich to print as they are."""
     from rich.text import Text
 
     rule = "─" if ellipsis == "…" else "-"
-    lines = (Text.assemble(*line) for line in _lines(table, width, ellipsis, rule))
+    lines: list[RichText] = []
+    for table in tables:
+        lines += [Text()] if lines else []
+        lines += (Text.assemble(*line) for line in _lines(table, width, ellipsis, rule))
     text = Text("\n", no_wrap=True, overflow="ignore").join(lines)
     text.no_wrap, text.overflow = True, "ignore"
     return text
@@ -143,7 +130,7 @@ class _Column:
         return cls(
             heading=name if heading == name else heading,
             cells=cells,
-            right=table.numeric(at),
+            right=all(isinstance(row[at], int | float | None) for row in table.rows),
             wanted=max(content, width_of(heading)),
             enough=max(enough, longest_word),
             least=max(least, longest_word),

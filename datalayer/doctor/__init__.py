@@ -1,9 +1,18 @@
 """What commonly goes wrong between an application and its databases, looked at in one go:
-five connection issues and five performance issues, with what was seen and what to do.
+five connection issues and five performance issues, with what was seen and what to do::
 
-from datalayer.doctor import examine
+    from datalayer.doctor import examine
 
-report = examine()
+    report = examine()
+
+Probes learn facts, judgements judge them, findings are told::
+
+    examination   in which order, and within what time?
+    probes/       how is a fact learnt?
+    facts         what can be known of one database?
+    judgements/   what is wrong, and what is to be done about it?
+    findings      which checks are there, and what does a report hold?
+    roles         which privileges does an application need at least?
 """
 
 from __future__ import annotations

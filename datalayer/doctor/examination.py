@@ -11,7 +11,6 @@ from typing import TypeAlias
 from datalayer.concurrency.threads import side_by_side
 from datalayer.doctor.facts import AliasFacts
 from datalayer.doctor.findings import CHECKS, Finding, Remark, Report, skipped
-from datalayer.doctor.gathering import facts_without_probing, gather
 from datalayer.doctor.judgements import (
     JUDGEMENTS,
     judge_budgets,
@@ -20,6 +19,7 @@ from datalayer.doctor.judgements import (
     judge_settings,
     judge_warnings,
 )
+from datalayer.doctor.probes.gather import facts_without_probing, gather
 from datalayer.errors import ConfigurationError
 from datalayer.settings import DatabaseSettings, Settings, redact
 

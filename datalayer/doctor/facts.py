@@ -1,4 +1,4 @@
-"""What the probes bring home and the judgements look at; values only."""
+"""What can be known of one database? Values that the probes learn and the judgements judge."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Unknown:
 Answer: TypeAlias = Value | Unknown
 
 Reach = Literal["open", "refused", "timeout", "unreachable"]
-Voice = Literal[
+Response = Literal[
     "mongodb",  # answered a hello as the URI would have it asked
     "silent",  # accepted the connection and said nothing
     "closed",  # accepted the connection and closed it
@@ -69,7 +69,7 @@ class Host:
     resolution: Literal["resolved", "unknown", "timeout"]
     addresses: tuple[Address, ...] = ()
     """In the order in which the driver tries them."""
-    voice: Voice | None = None
+    response: Response | None = None
     """``None`` where no connection opened."""
     hello: Document = field(default_factory=dict)
     detail: str = ""
@@ -85,7 +85,7 @@ class Host:
     @property
     def answers(self) -> bool:
         """Whether a MongoDB server can be used there."""
-        return self.voice == "mongodb"
+        return self.response == "mongodb"
 
 
 @dataclass(frozen=True)

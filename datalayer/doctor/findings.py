@@ -1,4 +1,4 @@
-"""What an examination tells: findings, and the report that holds them."""
+"""Which checks are there, and what does an examination tell? Findings, in a report."""
 
 from __future__ import annotations
 
@@ -74,6 +74,11 @@ class Remark(NamedTuple):
     severity: Severity
     saw: str
     advice: str = ""
+
+
+def counted(number: int, thing: str, ending: str = "s") -> str:
+    """``1 host``, ``2 hosts``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}{ending}"
 
 
 def ok(saw: str) -> Remark:

@@ -12,7 +12,8 @@ from urllib.parse import unquote_plus
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.uri.uri import parse
 
-_WORK = ("find", "insert", "update", "remove")
+WORK = ("find", "insert", "update", "remove")
+"""What an application does with documents."""
 _PREPARE = (  # AUTO_CREATE, AUTO_INDEX and `datalayer indexes diff|sync`
     "listCollections",
     "listIndexes",
@@ -50,7 +51,7 @@ class Grant:
     @property
     def privileges(self) -> list[dict[str, Any]]:
         """On the collections of its own database, and on nothing else."""
-        actions = [*_WORK, *_PREPARE, *_LOOK, *(["indexStats"] if self.monitoring else [])]
+        actions = [*WORK, *_PREPARE, *_LOOK, *(["indexStats"] if self.monitoring else [])]
         return [{"resource": {"db": self.database, "collection": ""}, "actions": actions}]
 
     @property
@@ -97,7 +98,8 @@ def as_commands(granted: Iterable[Grant]) -> list[dict[str, Any]]:
 
 
 def as_script(granted: Iterable[Grant]) -> str:
-    """The same for mongosh, which asks for the passwords; it may run more than once."""
+    """A script for mongosh that makes roles and users. It asks for the passwords, and may run more
+    than once."""
     parts = [_PREAMBLE]
     for each in granted:
         parts.append(f"// {each.alias}: database {each.database} on {', '.join(each.hosts)}")

@@ -289,3 +289,11 @@ class DatabaseService:
         self._connecting = SingleFlight()
         self._cancelled = threading.Event()
         self._events.after_fork()
+
+
+def service_for(alias: str) -> DatabaseService:
+    """The service of ``alias``, which is made where there is none yet."""
+    service: DatabaseService | None = registry.services.get(alias)
+    if service is None:  # another thread may make one too: the first one stays
+        service = registry.services.setdefault(alias, DatabaseService(alias))
+    return service

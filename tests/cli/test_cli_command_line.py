@@ -17,7 +17,7 @@ from waiting import wait_until
 import datalayer
 from datalayer import cli
 from datalayer.cli.commands import status
-from datalayer.cli.failures import message_of, traceback_of
+from datalayer.cli.error_messages import message_of, traceback_of
 from datalayer.errors import ConnectError
 from datalayer.settings import Settings
 

@@ -96,10 +96,10 @@ TELLS_THE_TIME = {
     "cli/commands/top.py",  # when a frame was drawn
     "contrib/flask/authorisation_cache.py",  # how old what a browser brings back is
     "core.py",  # connected_since
-    "demo/story.py",  # the dates of made-up documents
+    "cli/demo/chapters.py",  # the dates of made-up documents
     "doctor/facts.py",  # whether a server is past its end of life today
     "doctor/judgements/indexes.py",  # the server's own figures, since a point in time
-    "doctor/tls.py",  # when a certificate ends
+    "doctor/probes/tls.py",  # when a certificate ends
     "documents/times.py",  # what documents hold
     "models/business/profile.py",  # how old a person is
     "monitoring/commands.py",  # when a slow command had ended

@@ -141,6 +141,15 @@ def test_no_diagram_asks_another_host_for_anything() -> None:
         assert "http" not in path.read_text(encoding="utf-8"), path.name
 
 
+def test_the_architecture_page_names_every_folder_and_module() -> None:
+    page = (ROOT / "docs" / "database-architecture-diagram.md").read_text(encoding="utf-8")
+    package = ROOT / "datalayer"
+    folders = {each.parent.name for each in package.glob("*/__init__.py")}
+    modules = {each.name for each in package.glob("*.py") if not each.name.startswith("__")}
+    assert set(re.findall(r"^\| `(\w+)/` \|", page, re.MULTILINE)) == folders
+    assert set(re.findall(r"`(\w+\.py)`", page)) == modules
+
+
 def test_the_troubleshooting_names_every_check_of_the_doctor() -> None:
     text = (DOCS / "operations.md").read_text(encoding="utf-8")
     rows = [f"| `{check.name}` | {check.title} |" for check in CHECKS.values()]

@@ -86,8 +86,13 @@ def settings(uri: str = f"mongodb://{HOST}/app", **fields: Any) -> DatabaseSetti
 def host(name: str = HOST, reach: str = "open", **fields: Any) -> Host:
     """One that answers, or, with another ``reach``, one that can't be connected."""
     addresses = (Address("127.0.0.1", False, reach),)  # type: ignore[arg-type]
-    voice = "mongodb" if reach == "open" else None
-    facts = {"addresses": addresses, "voice": voice, "hello": HELLO if voice else {}, **fields}
+    response = "mongodb" if reach == "open" else None
+    facts = {
+        "addresses": addresses,
+        "response": response,
+        "hello": HELLO if response else {},
+        **fields,
+    }
     return Host(name, facts.pop("resolution", "resolved"), **facts)
 
 

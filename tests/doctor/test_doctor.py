@@ -30,7 +30,7 @@ from waiting import wait_until
 from datalayer import db, doctor
 from datalayer.connections.registry import registry
 from datalayer.doctor import CHECKS, Report
-from datalayer.doctor import gathering as gathering_module
+from datalayer.doctor.probes import gather as gather_module
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.embedded.binary import find_mongod
@@ -268,7 +268,7 @@ def test_the_hosts_of_an_srv_record_are_probed(
 ) -> None:
     name, _, port = mongod.hosts[0].rpartition(":")
     answer = {"nodelist": [(name, int(port))], "options": {"authSource": "admin"}}
-    monkeypatch.setattr(gathering_module, "parse_uri", lambda *_args, **_options: answer)
+    monkeypatch.setattr(gather_module, "parse_uri", lambda *_args, **_options: answer)
     report = examine(one("mongodb+srv://cluster.example.com/app?tls=false"), timeout=3)
     assert told(report, "network") == [("ok", f"1 host answered: {mongod.hosts[0]}")]
 

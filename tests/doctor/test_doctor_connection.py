@@ -65,19 +65,19 @@ def test_a_warning_of_the_settings_is_told_with_its_alias() -> None:
 @pytest.mark.parametrize(
     ("broken", "saw"),
     [
-        (host("h:1", resolution="unknown", addresses=(), voice=None), "does not resolve"),
-        (host("h:1", resolution="timeout", addresses=(), voice=None), "not looked up in time"),
+        (host("h:1", resolution="unknown", addresses=(), response=None), "does not resolve"),
+        (host("h:1", resolution="timeout", addresses=(), response=None), "not looked up in time"),
         (host("h:1", "refused"), "h:1 refuses connections (127.0.0.1)"),
         (host("h:1", "timeout"), "h:1 does not answer at all (127.0.0.1)"),
         (host("h:1", "unreachable"), "there is no way to h:1 (127.0.0.1)"),
-        (host("h:1", voice="silent"), "accepts connections and never answers"),
-        (host("h:1", voice="closed"), "closes them without an answer"),
-        (host("h:1", voice="foreign"), "is not a MongoDB server"),
-        (host("h:1", voice="plain_only"), "answers without TLS only"),
-        (host("h:1", voice="tls_only"), "answers a TLS handshake only"),
-        (host("h:1", voice="wants_certificate"), "asks for a client certificate"),
-        (host("h:1", voice="tls_failed"), "does not complete the TLS handshake"),
-        (host("h:1", voice="untrusted", detail="it is odd"), "h:1 can't be trusted: it is odd"),
+        (host("h:1", response="silent"), "accepts connections and never answers"),
+        (host("h:1", response="closed"), "closes them without an answer"),
+        (host("h:1", response="foreign"), "is not a MongoDB server"),
+        (host("h:1", response="plain_only"), "answers without TLS only"),
+        (host("h:1", response="tls_only"), "answers a TLS handshake only"),
+        (host("h:1", response="wants_certificate"), "asks for a client certificate"),
+        (host("h:1", response="tls_failed"), "does not complete the TLS handshake"),
+        (host("h:1", response="untrusted", detail="it is odd"), "h:1 can't be trusted: it is odd"),
     ],
 )
 def test_a_host_that_cannot_be_used_is_an_error_that_says_how_it_fails(
@@ -118,7 +118,7 @@ def test_a_certificate_that_an_option_lets_pass_is_a_warning() -> None:
 
 def test_a_primary_under_a_name_unknown_here_is_an_error() -> None:
     hello = {**HELLO, "primary": "mongo1:27017"}
-    member = host("mongo1:27017", resolution="unknown", addresses=(), voice=None)
+    member = host("mongo1:27017", resolution="unknown", addresses=(), response=None)
     (error, _) = judge_network(facts(network=Network((host(hello=hello),), (member,))))
     assert error.severity == "error"
     assert "names mongo1:27017 as its primary" in error.saw

@@ -19,7 +19,7 @@ import datalayer.retry
 from datalayer import db
 from datalayer.connections.registry import registry
 from datalayer.doctor.facts import Deadline
-from datalayer.doctor.server import ask_server
+from datalayer.doctor.probes.server import ask_server
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import AuthenticationError, ConnectError, UnavailableError

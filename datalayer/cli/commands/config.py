@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from itertools import groupby
 
-from datalayer.cli.failures import ExitCode
+from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.options import Commands, settings_of, settings_options
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Prose, Styled, Table

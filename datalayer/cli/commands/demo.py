@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datalayer.cli.failures import UsageError
+import argparse
+
+from datalayer.cli.exit_codes import UsageError
 from datalayer.cli.options import Commands, common_options
 from datalayer.cli.output import Output
 
@@ -24,33 +26,21 @@ def add_to(commands: Commands) -> None:
         "--scale", type=float, default=1.0, help="how much data (default: 1, 24,000 documents)"
     )
     parser.add_argument("--seed", type=int, default=2024, help="which data (default: 2024)")
-    parser.set_defaults(
-        run=lambda output, options: demo(
-            output, uri=options.uri, scale=options.scale, seed=options.seed, keep=options.keep
-        )
-    )
+    parser.set_defaults(run=_run)
 
 
-def demo(
-    output: Output,
-    *,
-    uri: str | None = None,
-    scale: float = 1.0,
-    seed: int = 2024,
-    keep: bool = False,
-) -> int:
-    """Play the demonstration; see ``datalayer.cli.demo.run``."""
-    from datalayer.cli import demo as demonstration
+def _run(output: Output, options: argparse.Namespace) -> int:
+    from datalayer.cli import demo  # only here: it imports the models
 
-    if scale <= 0:
+    if options.scale <= 0:
         raise UsageError("--scale must be more than 0")
-    if keep and uri is None:
+    if options.keep and options.uri is None:
         raise UsageError("--keep needs --uri: private servers end with the demo")
-    return demonstration.run(
-        uri=uri,
-        scale=scale,
-        seed=seed,
-        keep=keep,
+    return demo.run(
+        uri=options.uri,
+        scale=options.scale,
+        seed=options.seed,
+        keep=options.keep,
         json=output.as_json,
         output=output.stdout,
         messages=output.stderr,

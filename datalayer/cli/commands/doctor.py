@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from datalayer.cli.failures import ExitCode
+from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.models import load_models, models_option
 from datalayer.cli.options import Commands, connection_options, count, settings_of
 from datalayer.cli.output import Output
@@ -80,21 +80,13 @@ def explain_documents(output: Output, models: Sequence[str] = ()) -> ExitCode:
     load_models(models)
     explained = explain_all()
     rows = [row for each in explained for row in _document_rows(each)]
-    data = {
-        "core": "C" if is_compiled() else "Python",
-        "models": [asdict(each) for each in explained],
-    }
+    columns = (Name("model"), Name("field"), Prose("read and written by"))
+    core = "C" if is_compiled() else "Python"
     output.show(
-        data,
-        [
-            Table(
-                (Name("model"), Name("field"), Prose("read and written by")),
-                rows,
-                title="documents",
-            )
-        ],
+        {"core": core, "models": [asdict(each) for each in explained]},
+        [Table(columns, rows, title="documents")],
     )
-    output.message(f"the engine's loops run in {data['core']}")
+    output.message(f"the engine's loops run in {core}")
     return ExitCode.OK
 
 
@@ -134,8 +126,9 @@ def doctor(
     """
     load_models(models)
     report = examine(settings, timeout=timeout, processes=processes)
+    document = report.as_dict()
     output.show(
-        report.as_dict(),
+        document,
         [
             Table(
                 ("check", Name("alias"), "severity", Prose("what was seen, and what to do")),
@@ -145,8 +138,8 @@ def doctor(
             for group in ("connection", "performance")
         ],
     )
-    counts = report.as_dict()["counts"]
-    told = ", ".join(f"{number} {severity}" for severity, number in counts.items() if number)
+    counts = document["counts"].items()
+    told = ", ".join(f"{number} {severity}" for severity, number in counts if number)
     output.message(f"{told}, in {report.elapsed_seconds:.1f} s")
     return ExitCode.OK if report.healthy else ExitCode.UNHEALTHY
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from datalayer import indexes
-from datalayer.cli.compare import chosen, load_known_models, model_options
-from datalayer.cli.connecting import opened
-from datalayer.cli.failures import ExitCode, UsageError
-from datalayer.cli.options import Commands, settings_of
+from datalayer.cli.exit_codes import ExitCode, UsageError
+from datalayer.cli.models import compared, comparing, comparing_options
+from datalayer.cli.options import Commands
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.indexes import CollectionDiff, Index
@@ -24,15 +24,15 @@ def add_to(commands: Commands) -> None:
     group = commands.add_parser(
         "indexes", help="compare the models' indexes with the server's, and bring them in line"
     ).add_subparsers(metavar="COMMAND", required=True)
-    options = model_options()
-    comparing = group.add_parser(
+    options = comparing_options()
+    differing = group.add_parser(
         "diff",
         help="show what is missing, changed or unknown",
         description="Shows how the collections differ from what the models declare. Exit code 3 "
         "when they do.",
         parents=[options],
     )
-    comparing.set_defaults(run=_run_diff)
+    differing.set_defaults(run=comparing(diff))
     syncing = group.add_parser(
         "sync",
         help="build what is missing; drop and rebuild only with --drop",
@@ -48,27 +48,13 @@ def add_to(commands: Commands) -> None:
     syncing.set_defaults(run=_run_sync)
 
 
-def _run_diff(output: Output, options: argparse.Namespace) -> ExitCode:
-    settings = settings_of(options)
-    load_known_models(output, options.models)
-    return diff(output, settings, aliases=options.alias, timeout=options.timeout)
-
-
 def _run_sync(output: Output, options: argparse.Namespace) -> ExitCode:
     if options.drop and not options.models:
         raise UsageError(
             "--drop removes the indexes that no model declares, so it has to know all of your "
             "models: name them with --models PACKAGE.MODULE"
         )
-    settings = settings_of(options)
-    load_known_models(output, options.models)
-    return sync(
-        output,
-        settings,
-        aliases=options.alias,
-        drop=options.drop,
-        timeout=options.timeout,
-    )
+    return comparing(partial(sync, drop=options.drop))(output, options)
 
 
 def diff(
@@ -83,8 +69,7 @@ def diff(
     Raises:
         ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
     """
-    settings = chosen(settings, aliases)
-    with opened(settings, timeout=timeout, required=True):
+    with compared(settings, aliases, timeout) as settings:
         found = {alias: indexes.diff(alias) for alias in settings}
     output.show(_documents(found), [_table(found)])
     for alias, differences in found.items():
@@ -110,8 +95,7 @@ def sync(
         ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
         IndexBuildError: at the first failure; what was done before it stays done.
     """
-    settings = chosen(settings, aliases)
-    with opened(settings, timeout=timeout, required=True):
+    with compared(settings, aliases, timeout) as settings:
         actions = [action for alias in settings for action in indexes.sync(alias, drop=drop)]
         left = {alias: indexes.diff(alias) for alias in settings}
     rows = [(each.alias, each.collection, each.kind, each.name) for each in actions]
@@ -127,12 +111,9 @@ def sync(
                 f"{other} other differences"
                 + ("" if drop else "; see `datalayer indexes diff` and --drop")
             )
-    pending = any(not _only_unknown(each) for found in left.values() for each in found)
+    others = (replace(each, unknown=()) for found in left.values() for each in found)
+    pending = not all(each.in_sync for each in others)
     return ExitCode.PENDING if pending else ExitCode.OK
-
-
-def _only_unknown(difference: CollectionDiff) -> bool:
-    return replace(difference, unknown=()).in_sync
 
 
 def _documents(found: Mapping[str, Sequence[CollectionDiff]]) -> dict[str, Any]:

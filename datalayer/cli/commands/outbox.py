@@ -7,9 +7,9 @@ from typing import Any
 from datalayer import db
 from datalayer.cli.commands import outbox_entries
 from datalayer.cli.connecting import opened
-from datalayer.cli.failures import ExitCode
+from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.log_output import told_what_is_logged
-from datalayer.cli.options import Commands, Parser, connection_options, settings_of
+from datalayer.cli.options import Commands, Parser, calling, connection_options
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Table
 from datalayer.outbox.relay import passes
@@ -26,32 +26,24 @@ def add_to(commands: Commands) -> None:
         description="Documents that db.outbox.add wrote down, and their delivery.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    parents = [connection_options(timeout=20.0), _source_option()]
+    source = Parser(add_help=False)
+    source.add_argument(
+        "--source", default="default", metavar="ALIAS", help="whose outbox (default: default)"
+    )
+    parents = [connection_options(timeout=20.0), source]
     runs = actions.add_parser(
         "run",
         help="deliver what comes in, until SIGTERM or Ctrl-C",
         parents=parents,
     )
     runs.add_argument("--once", action="store_true", help="deliver what waits now, and end")
-    runs.set_defaults(
-        run=lambda output, options: run(
-            output,
-            settings_of(options),
-            source=options.source,
-            once=options.once,
-            timeout=options.timeout,
-        )
-    )
+    runs.set_defaults(run=calling(run, "source", "once", "timeout"))
     shows = actions.add_parser(
         "show",
         help="how much waits; exit code 3 when something does",
         parents=parents,
     )
-    shows.set_defaults(
-        run=lambda output, options: show(
-            output, settings_of(options), source=options.source, timeout=options.timeout
-        )
-    )
+    shows.set_defaults(run=calling(show, "source", "timeout"))
     outbox_entries.add_commands(actions, parents)
 
 
@@ -98,11 +90,3 @@ def show(output: Output, settings: Settings, *, source: str, timeout: float = 20
 def _table(report: dict[str, Any]) -> Table:
     columns = tuple(name.replace("_", " ") for name in report)
     return Table(columns=columns, rows=[tuple(report.values())])
-
-
-def _source_option() -> Parser:
-    options = Parser(add_help=False)
-    options.add_argument(
-        "--source", default="default", metavar="ALIAS", help="whose outbox (default: default)"
-    )
-    return options

@@ -4,19 +4,17 @@ and what a person decides about it."""
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, TypeAlias
+from typing import Any
 
 from datalayer.cli.connecting import opened
-from datalayer.cli.failures import ExitCode
-from datalayer.cli.options import Parser, count, settings_of
+from datalayer.cli.exit_codes import ExitCode
+from datalayer.cli.options import Commands, Parser, count, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Name, Prose, Styled, Table
 from datalayer.outbox import repairing
 from datalayer.outbox.repairing import Listed
-
-Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 _STYLES = {"refused": "bold red", "unreadable": "bold red", "unknown alias": "yellow"}
 
@@ -32,7 +30,10 @@ def add_commands(actions: Commands, parents: Sequence[Parser]) -> None:
     lists.add_argument("--limit", type=count, default=50, help="at most (default: %(default)s)")
     lists.add_argument("--key", help="only the entries of this key")
     lists.set_defaults(run=_list)
-    changing = [*parents, _which()]
+    which = Parser(add_help=False)
+    which.add_argument("entries", nargs="+", metavar="ENTRY", help="as `outbox list` calls it")
+    which.add_argument("--dry-run", action="store_true", help="say what would be done")
+    changing = [*parents, which]
     retries = actions.add_parser(
         "retry",
         help="deliver an entry now, and those behind it; also one that is held",
@@ -49,20 +50,13 @@ def add_commands(actions: Commands, parents: Sequence[Parser]) -> None:
         action="store_true",
         help="let it keep its place instead: those behind it with the same key wait, until retry",
     )
-    asides.set_defaults(run=_set_aside)
+    asides.set_defaults(run=_change)
     backs = actions.add_parser(
         "put-back",
         help="have an entry that was set aside delivered, behind all others with its key",
         parents=changing,
     )
-    backs.set_defaults(run=_put_back)
-
-
-def _which() -> Parser:
-    options = Parser(add_help=False)
-    options.add_argument("entries", nargs="+", metavar="ENTRY", help="as `outbox list` calls it")
-    options.add_argument("--dry-run", action="store_true", help="say what would be done")
-    return options
+    backs.set_defaults(run=_change)
 
 
 def _list(output: Output, options: argparse.Namespace) -> ExitCode:
@@ -77,56 +71,31 @@ def _list(output: Output, options: argparse.Namespace) -> ExitCode:
 
 
 def _retry(output: Output, options: argparse.Namespace) -> ExitCode:
+    if options.dry_run:
+        return _change(output, options)
     with opened(settings_of(options), timeout=options.timeout, required=True):
-        if options.dry_run:
-            return _tell_what_would_be_done(output, options)
         done = repairing.retry(options.source, options.entries)
     report = asdict(done)
     output.show(report, [Table(columns=tuple(report), rows=[tuple(report.values())])])
     return ExitCode.PENDING if done.failed else ExitCode.OK
 
 
-def _set_aside(output: Output, options: argparse.Namespace) -> ExitCode:
-    def change(label: str) -> None:
-        repairing.set_aside(options.source, label, hold=options.hold)
-
-    return _change(output, options, change)
-
-
-def _put_back(output: Output, options: argparse.Namespace) -> ExitCode:
-    return _change(
-        output, options, lambda label: repairing.put_back(options.source, label), is_aside=True
-    )
-
-
-def _change(
-    output: Output,
-    options: argparse.Namespace,
-    change: Callable[[str], None],
-    *,
-    is_aside: bool = False,
-) -> ExitCode:
+def _change(output: Output, options: argparse.Namespace) -> ExitCode:
+    """Set entries aside, or put them back. Of ``--dry-run`` only what would be concerned."""
+    puts_back = options.action == "put-back"
     with opened(settings_of(options), timeout=options.timeout, required=True):
-        if options.dry_run:
-            return _tell_what_would_be_done(output, options, is_aside=is_aside)
         # All are looked for before the first is changed.
         found = [
-            repairing.shown(options.source, label, is_aside=is_aside) for label in options.entries
+            repairing.shown(options.source, label, is_aside=puts_back) for label in options.entries
         ]
-        for each in found:
-            change(each.id)
+        for each in () if options.dry_run else found:
+            if puts_back:
+                repairing.put_back(options.source, each.id)
+            else:
+                repairing.set_aside(options.source, each.id, hold=options.hold)
     output.show([asdict(each) for each in found], [_table(found)])
-    return ExitCode.OK
-
-
-def _tell_what_would_be_done(
-    output: Output, options: argparse.Namespace, *, is_aside: bool = False
-) -> ExitCode:
-    found = [
-        repairing.shown(options.source, label, is_aside=is_aside) for label in options.entries
-    ]
-    output.show([asdict(each) for each in found], [_table(found)])
-    output.message(f"{options.action} would concern these; nothing was changed")
+    if options.dry_run:
+        output.message(f"{options.action} would concern these; nothing was changed")
     return ExitCode.OK
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from datalayer import db
 from datalayer.cli.connecting import Databases, opened
-from datalayer.cli.failures import ExitCode
-from datalayer.cli.options import Commands, connection_options, count, settings_of
+from datalayer.cli.exit_codes import ExitCode
+from datalayer.cli.options import Commands, calling, connection_options, count
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Name, Table
 from datalayer.errors import DataLayerError
@@ -24,14 +24,11 @@ def add_to(commands: Commands) -> None:
         "ping is not answered.",
         parents=[connection_options(timeout=5.0)],
     )
+    help_text = "pings a database (default: %(default)d)"
     parser.add_argument(
-        "--count", type=count, default=5, metavar="N", help="pings a database (default: 5)"
+        "--count", dest="times", type=count, default=5, metavar="N", help=help_text
     )
-    parser.set_defaults(
-        run=lambda output, options: ping(
-            output, settings_of(options), times=options.count, timeout=options.timeout
-        )
-    )
+    parser.set_defaults(run=calling(ping, "times", "timeout"))
 
 
 def ping(output: Output, settings: Settings, *, times: int = 5, timeout: float = 5.0) -> ExitCode:

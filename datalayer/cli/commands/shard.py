@@ -3,14 +3,12 @@ collections on a sharded cluster."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 from datalayer import sharding
-from datalayer.cli.compare import chosen, load_known_models, model_options
-from datalayer.cli.connecting import opened
-from datalayer.cli.failures import ExitCode
-from datalayer.cli.options import Commands, settings_of
+from datalayer.cli.exit_codes import ExitCode
+from datalayer.cli.models import compared, comparing, comparing_options
+from datalayer.cli.options import Commands
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.settings import Settings
@@ -24,7 +22,7 @@ def add_to(commands: Commands) -> None:
     group = commands.add_parser(
         "shard", help="compare the models' shard keys with the collections', and shard them"
     ).add_subparsers(metavar="COMMAND", required=True)
-    options = model_options()
+    options = comparing_options()
     showing = group.add_parser(
         "show",
         help="show how collections are sharded, and how many documents each shard has",
@@ -32,7 +30,7 @@ def add_to(commands: Commands) -> None:
         "Exit code 3 when they differ.",
         parents=[options],
     )
-    showing.set_defaults(run=_run_show)
+    showing.set_defaults(run=comparing(show))
     syncing = group.add_parser(
         "sync",
         help="shard what models want to be sharded; never reshards",
@@ -41,19 +39,7 @@ def add_to(commands: Commands) -> None:
         "key: resharding is for an operator.",
         parents=[options],
     )
-    syncing.set_defaults(run=_run_sync)
-
-
-def _run_show(output: Output, options: argparse.Namespace) -> ExitCode:
-    settings = settings_of(options)
-    load_known_models(output, options.models)
-    return show(output, settings, aliases=options.alias, timeout=options.timeout)
-
-
-def _run_sync(output: Output, options: argparse.Namespace) -> ExitCode:
-    settings = settings_of(options)
-    load_known_models(output, options.models)
-    return sync(output, settings, aliases=options.alias, timeout=options.timeout)
+    syncing.set_defaults(run=comparing(sync))
 
 
 def show(
@@ -69,8 +55,7 @@ def show(
         ConfigurationError: where one of the servers is no router of a sharded cluster.
         ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
     """
-    settings = chosen(settings, aliases)
-    with opened(settings, timeout=timeout, required=True):
+    with compared(settings, aliases, timeout) as settings:
         found = [each for alias in settings for each in sharding.look(alias)]
     output.show([each.as_dict() for each in found], [_table(found)])
     return ExitCode.PENDING if any(each.is_pending for each in found) else ExitCode.OK
@@ -91,8 +76,7 @@ def sync(
         ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
         IndexBuildError: at the first failure; what was done before it stays done.
     """
-    settings = chosen(settings, aliases)
-    with opened(settings, timeout=timeout, required=True):
+    with compared(settings, aliases, timeout) as settings:
         actions = [action for alias in settings for action in sharding.sync(alias)]
         left = [each for alias in settings for each in sharding.look(alias) if each.is_pending]
     rows = [(each.alias, each.collection, each.kind, str(each.key)) for each in actions]

@@ -6,12 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from datalayer.cli.connecting import opened
-from datalayer.cli.failures import ExitCode
-from datalayer.cli.options import Commands, connection_options, settings_of
+from datalayer.cli.exit_codes import ExitCode
+from datalayer.cli.options import Commands, calling, connection_options
 from datalayer.cli.output import Output
-from datalayer.cli.tables import Hosts, Name, Table, state_cell
+from datalayer.cli.tables import Hosts, Name, Styled, Table
 from datalayer.health import verdict
 from datalayer.settings import Settings
+
+_STYLES = {
+    "connected": "green",
+    "degraded": "yellow",
+    "connecting": "yellow",
+    "unavailable": "bold red",
+    "disconnected": "dim",
+}
 
 
 def add_to(commands: Commands) -> None:
@@ -23,9 +31,7 @@ def add_to(commands: Commands) -> None:
         "3 when one of them does not answer.",
         parents=[connection_options(timeout=5.0)],
     )
-    parser.set_defaults(
-        run=lambda output, options: status(output, settings_of(options), timeout=options.timeout)
-    )
+    parser.set_defaults(run=calling(status, "timeout"))
 
 
 def status(output: Output, settings: Settings, *, timeout: float = 5.0) -> ExitCode:
@@ -70,7 +76,7 @@ def _row(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     pool, commands = entry["pool"], entry["commands"]
     return (
         entry["alias"],
-        state_cell(entry["state"]),
+        Styled(entry["state"], _STYLES.get(entry["state"], "")),
         entry["database"],
         ", ".join(entry["hosts"]),
         entry["server_version"],

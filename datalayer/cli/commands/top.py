@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import threading
 from collections.abc import Mapping
@@ -19,19 +18,19 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer.cli.commands.status import code_for, status_table
 from datalayer.cli.connecting import Databases, opened
-from datalayer.cli.failures import ExitCode
-from datalayer.cli.options import Commands, connection_options, count, seconds, settings_of
+from datalayer.cli.exit_codes import ExitCode
+from datalayer.cli.options import Commands, calling, connection_options, count, seconds
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Name, Prose, Table
 from datalayer.connections.registry import registry
-from datalayer.doctor.client import asking_client
+from datalayer.doctor.probes.client import diagnostic_client
+from datalayer.doctor.probes.pipelines import running_operations
 from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import AUTHORISATION, code_of
 from datalayer.service.connecting_log import seen
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.shutdown import graceful_shutdown
 
-_MOST_OPERATIONS = 20
 _CONNECTIONS = ("current", "active", "available")
 _WITHOUT = ("asserts", "electionMetrics", "metrics", "repl", "tcmalloc", "wiredTiger", "locks")
 
@@ -50,17 +49,9 @@ def add_to(commands: Commands) -> None:
         "--interval", type=seconds, default=2.0, metavar="SECONDS", help="default: 2"
     )
     times = parser.add_mutually_exclusive_group()
-    times.add_argument("--count", type=count, metavar="N", help="end after N views")
-    times.add_argument("--once", dest="count", action="store_const", const=1, help="one view")
-    parser.set_defaults(
-        run=lambda output, options: top(
-            output,
-            settings_of(options),
-            interval=options.interval,
-            views=options.count,
-            timeout=options.timeout,
-        )
-    )
+    times.add_argument("--count", dest="views", type=count, metavar="N", help="end after N views")
+    times.add_argument("--once", dest="views", action="store_const", const=1, help="one view")
+    parser.set_defaults(run=calling(top, "interval", "views", "timeout"))
 
 
 def top(
@@ -141,7 +132,7 @@ class _Watched:
         if self._client is None:
             uri = registry.uri_for(self._settings) if self._settings.kind == "embedded" else None
             self._client = self._clients.enter_context(
-                asking_client(self._settings, uri, timeout, name="top")
+                diagnostic_client(self._settings, uri, timeout, name="top")
             )
         return self._client
 
@@ -179,10 +170,7 @@ def _view(databases: Databases, watched: Mapping[str, _Watched], timeout: float)
             if entry["connected"]
             else _nothing(_why_not(alias, entry))
         )
-    return {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "databases": report,
-    }
+    return {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "databases": report}
 
 
 def _why_not(alias: str, entry: Mapping[str, Any]) -> str:
@@ -202,44 +190,27 @@ def _nothing(problem: str | None) -> dict[str, Any]:
 
 
 def _running(client: MongoClient[Any], database: str, *, all_users: bool) -> list[dict[str, Any]]:
-    """The operations at work on a database, the longest first.
-
-    The server picks out names and times: what an operation reads or writes is not sent.
-    """
-    prefix = f"{database}."
-    first_key = {"$arrayElemAt": [{"$objectToArray": "$command"}, 0]}
-    found = client.admin.aggregate(
-        [
-            {"$currentOp": {"allUsers": all_users, "idleConnections": False}},
-            {"$match": {"active": True, "ns": {"$regex": f"^{re.escape(prefix)}"}}},
-            {"$sort": {"microsecs_running": -1}},
-            {"$limit": _MOST_OPERATIONS},
-            {
-                "$project": {
-                    "_id": 0,
-                    "ns": 1,
-                    "op": 1,
-                    "microsecs_running": 1,
-                    "command": {"$let": {"vars": {"first": first_key}, "in": "$$first.k"}},
-                }
-            },
-        ]
-    )
+    found = client.admin.aggregate(running_operations(database, all_users=all_users))
     return [
         {
-            "operation": operation.get("command") or operation["op"],
-            "collection": operation["ns"].removeprefix(prefix),
-            "seconds": round(operation.get("microsecs_running", 0) / 1_000_000, 3),
+            "operation": each["command"],
+            "collection": each["collection"].removeprefix(f"{database}."),
+            "seconds": round(each["microseconds"] / 1_000_000, 3),
         }
-        for operation in found
+        for each in found
     ]
 
 
 def _tables(report: Mapping[str, Any]) -> list[Table]:
     databases = report["databases"]
     servers = {alias: entry["server"] for alias, entry in databases.items()}
-    tables = [replace(status_table(databases), title=f"databases at {report['time']}")]
-    tables.append(
+    rows = [
+        (alias, operation["operation"], operation["collection"], operation["seconds"])
+        for alias, server in servers.items()
+        for operation in server["running"]
+    ]
+    return [
+        replace(status_table(databases), title=f"databases at {report['time']}"),
         Table(
             (Name("alias"), "current", "active", "available", "operations/s", Prose("problem")),
             [
@@ -252,18 +223,8 @@ def _tables(report: Mapping[str, Any]) -> list[Table]:
                 for alias, server in servers.items()
             ],
             title="connections of the servers",
-        )
-    )
-    rows = [
-        (alias, operation["operation"], operation["collection"], operation["seconds"])
-        for alias, server in servers.items()
-        for operation in server["running"]
-    ]
-    tables.append(
+        ),
         Table(
-            (Name("alias"), "operation", Name("collection"), "seconds"),
-            rows,
-            title="running operations",
-        )
-    )
-    return tables
+            (Name("alias"), "operation", Name("collection"), "seconds"), rows, "running operations"
+        ),
+    ]

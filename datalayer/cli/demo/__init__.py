@@ -1,4 +1,12 @@
-"""The demonstration behind ``datalayer demo``: two databases at work, with no set-up."""
+"""The demonstration behind ``datalayer demo``: two databases at work, with no set-up::
+
+chapters   what happens, in which order, and what is told of it?
+servers    where does it run?
+data       which documents are loaded?
+queries    what are the databases asked?
+outage     how is analytics lost and got back?
+screen     how does it look?
+"""
 
 from __future__ import annotations
 
@@ -7,9 +15,9 @@ import sys
 from time import perf_counter
 from typing import IO, Any
 
+from datalayer.cli.demo.chapters import play
 from datalayer.cli.demo.screen import Screen
 from datalayer.cli.demo.servers import on_private_servers, on_server
-from datalayer.cli.demo.story import tell
 
 __all__ = ["run"]
 
@@ -47,9 +55,8 @@ def run(
     screen.heading("datalayer: two databases behind one facade")
     if uri is None:
         screen.say("Starting two private MongoDB servers, one for each database ...")
-    place = on_private_servers() if uri is None else on_server(uri, keep=keep)
-    with place as where:
-        summary = tell(where, screen, scale=scale, seed=seed, messages=messages)
+    with on_private_servers() if uri is None else on_server(uri, keep=keep) as servers:
+        summary = play(servers, screen, scale=scale, seed=seed, messages=messages)
     summary = {"ok": _all_went_well(summary), **summary}
     summary["seconds"] = round(perf_counter() - started, 2)
     screen.heading("6. Shut down")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from time import monotonic, perf_counter
 from typing import Any
@@ -49,10 +49,6 @@ class Outage:
     write_ms: float
     rejoined_seconds: float | None
     status_down: dict[str, Any]
-
-    def as_json(self) -> dict[str, Any]:
-        """The same, JSON-ready."""
-        return asdict(self)
 
 
 def pay(user: User, key: str) -> str:

@@ -4,7 +4,7 @@ index."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
@@ -35,10 +35,6 @@ class Answer:
     results: int
     ms: float
     index: str
-
-    def as_json(self) -> dict[str, Any]:
-        """The same, JSON-ready."""
-        return asdict(self)
 
 
 def ask(world: World, now: datetime) -> list[Answer]:

@@ -1,4 +1,4 @@
-"""What the demo shows: headings, sentences and tables, in plain text."""
+"""How does the demo look? Headings, sentences and tables, in plain text."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from textwrap import indent
 from typing import IO
 
-from datalayer.cli.layout import wrapped_lines
 from datalayer.cli.tables import Cell, Table, as_plain_text
+from datalayer.cli.text_width import wrapped_lines
 from datalayer.terminal import ellipsis_for, printable, width_for
 
 _WIDTH = 98
@@ -32,13 +32,10 @@ class Screen:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
         """Columns as wide as they need to be and the terminal lets them."""
-        self.show(Table(columns, rows))
-
-    def show(self, table: Table) -> None:
-        """A table that was made elsewhere."""
         width = None if self._width is None else self._width - len(_INDENT)
         ellipsis = "…" if self._stream is None else ellipsis_for(self._stream)
-        self._write(indent(as_plain_text(table, width, ellipsis=ellipsis), _INDENT))
+        text = as_plain_text(Table(columns, rows), width, ellipsis=ellipsis)
+        self._write(indent(text, _INDENT))
 
     @property
     def _width(self) -> int | None:

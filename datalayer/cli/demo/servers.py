@@ -21,7 +21,7 @@ _MARK = "made_by_datalayer_demo"  # a collection that says whose the database is
 
 
 @dataclass(frozen=True)
-class Place:
+class DemoServers:
     """The settings to connect with, and the analytics server where the demo may stop it."""
 
     name: str
@@ -30,7 +30,7 @@ class Place:
 
 
 @contextmanager
-def on_private_servers() -> Iterator[Place]:
+def on_private_servers() -> Iterator[DemoServers]:
     """Two private servers, started side by side, that leave nothing behind.
 
     Two rather than one, so that one can be stopped while the other goes on.
@@ -44,13 +44,13 @@ def on_private_servers() -> Iterator[Place]:
                 raise outcome
         uris = {alias: servers[alias].uri_for(name) for alias, name in DATABASES.items()}
         settings = Settings(databases=uris)
-        yield Place("two private servers", settings, servers["database1"])
+        yield DemoServers("two private servers", settings, servers["database1"])
     finally:
         side_by_side({alias: server.stop for alias, server in servers.items()})
 
 
 @contextmanager
-def on_server(uri: str, *, keep: bool) -> Iterator[Place]:
+def on_server(uri: str, *, keep: bool) -> Iterator[DemoServers]:
     """The demo's two databases on the server of ``uri``, dropped at the end unless ``keep``.
 
     Raises:
@@ -61,7 +61,7 @@ def on_server(uri: str, *, keep: bool) -> Iterator[Place]:
     _claim(uris)
     settings = Settings(databases=uris)
     try:
-        yield Place(settings["default"].redacted_uri, settings)
+        yield DemoServers(settings["default"].redacted_uri, settings)
     finally:
         if not keep:
             with _bare(uris):

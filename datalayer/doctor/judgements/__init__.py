@@ -1,4 +1,4 @@
-"""From facts to findings: one pure judgement a file, in the order of the checks."""
+"""What is wrong, and what is to be done? From facts to findings, a check a file, without I/O."""
 
 from __future__ import annotations
 

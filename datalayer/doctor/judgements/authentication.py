@@ -7,9 +7,9 @@ from typing import Any
 
 from datalayer.doctor.facts import AliasFacts, Refusal, Session, Unknown
 from datalayer.doctor.findings import Remark, error, note, ok, skipped, warning
+from datalayer.doctor.roles import WORK
 from datalayer.failures.server_codes import CREDENTIALS, ServerCode
 
-_WORK = ("find", "insert", "update", "remove")
 _PREPARE = ("createCollection", "createIndex")
 _ALTER = "collMod"
 _TOO_MUCH = frozenset(
@@ -80,7 +80,7 @@ def _let_in(facts: AliasFacts, session: Session, info: dict[str, Any]) -> Iterat
         return
     database = facts.settings.database
     missing = _missing(info["authenticatedUserPrivileges"], database)
-    work = [action for action in _WORK if action in missing]
+    work = [action for action in WORK if action in missing]
     prepare = [action for action in _PREPARE if action in missing]
     roles = sorted({role["role"] for role in info["authenticatedUserRoles"]} & _TOO_MUCH)
     if work:
@@ -132,4 +132,4 @@ def _missing(privileges: list[dict[str, Any]], database: str) -> set[str]:
         )
         if everywhere:
             granted.update(privilege["actions"])
-    return {*_WORK, *_PREPARE, _ALTER} - granted
+    return {*WORK, *_PREPARE, _ALTER} - granted

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from datalayer.doctor.facts import AliasFacts, Host, Network, Unknown, Voice
-from datalayer.doctor.findings import Remark, Severity, error, note, ok, skipped, warning
+from datalayer.doctor.facts import AliasFacts, Host, Network, Response, Unknown
+from datalayer.doctor.findings import Remark, Severity, counted, error, note, ok, skipped, warning
 
 _EXPIRES_SOON_DAYS = 14
 _EXPIRES_DAYS = 30
@@ -14,7 +14,7 @@ _OVERLOADED = (
     "a proxy in between may accept for a server that is gone"
 )
 
-_VOICES: dict[Voice, tuple[str, str]] = {
+_RESPONSES: dict[Response, tuple[str, str]] = {
     "silent": ("accepts connections and never answers", _OVERLOADED),
     "closed": (
         "accepts connections and closes them without an answer",
@@ -58,7 +58,7 @@ def judge_network(facts: AliasFacts) -> Iterator[Remark]:
     yield from _of_members(network)
     answering = [host.name for host in network.hosts() if host.answers]
     if answering:
-        yield ok(f"{_several(len(answering), 'host')} answered: {', '.join(answering)}")
+        yield ok(f"{counted(len(answering), 'host')} answered: {', '.join(answering)}")
 
 
 def _of_seed(host: Host, severity: Severity) -> Iterator[Remark]:
@@ -84,15 +84,15 @@ def _problem(host: Host) -> tuple[str, str] | None:
         )
     if not host.is_open:
         return _unreachable(host)
-    if host.voice == "untrusted":
+    if host.response == "untrusted":
         return (
             f"{host.name} can't be trusted: {host.detail}",
             "name the authority that signed it with tlsCAFile, and use a host name that the "
             "certificate holds",
         )
-    if host.voice is None or host.voice == "mongodb":
+    if host.response is None or host.response == "mongodb":
         return None
-    saw, advice = _VOICES[host.voice]
+    saw, advice = _RESPONSES[host.response]
     return f"{host.name} {saw}", advice
 
 
@@ -139,7 +139,7 @@ def _certificate(host: Host) -> Iterator[Remark]:
         )
     days = host.certificate_days
     if days is not None and days < _EXPIRES_DAYS:
-        saw = f"the certificate of {host.name} expires in {_several(days, 'day')}"
+        saw = f"the certificate of {host.name} expires in {counted(days, 'day')}"
         advice = "have it renewed; connections fail from that day on"
         soon = days < _EXPIRES_SOON_DAYS
         yield warning(saw, advice) if soon else note(saw, advice)
@@ -161,7 +161,3 @@ def _of_members(network: Network) -> Iterator[Remark]:
             "(rs.conf()), not to those in the URI"
         )
         yield error(saw, advice) if is_primary else warning(saw, advice)
-
-
-def _several(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from datalayer.doctor.facts import AliasFacts, Session, Unknown
-from datalayer.doctor.findings import Remark, error, note, ok, skipped, warning
+from datalayer.doctor.findings import Remark, counted, error, note, ok, skipped, warning
 
 # For each server, a client has one connection that waits for news and one that measures the
 # round-trip time (server monitoring specification).
@@ -57,7 +57,7 @@ def judge_budgets(
         total = processes * (pools + _MONITORING_CONNECTIONS * len(group))
         sums = " + ".join(str(facts.settings.max_pool_size) for facts in group)
         need = (
-            f"{_several(processes, 'process', 'es')} with pools of up to {sums} for {names} may "
+            f"{counted(processes, 'process', 'es')} with pools of up to {sums} for {names} may "
             f"open {total} connections to a server, monitoring included"
         )
         alias = group[0].alias if len(group) == 1 else None
@@ -97,7 +97,3 @@ def _by_server(aliases: Sequence[AliasFacts]) -> list[list[AliasFacts]]:
         hosts.update(*(group[0] for group in same))
         groups.append((hosts, [*(one for group in same for one in group[1]), facts]))
     return [members for _, members in groups]
-
-
-def _several(number: int, thing: str, ending: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}{ending}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 
-from datalayer.cli.failures import ExitCode
+from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.models import models_option
 from datalayer.cli.options import Commands, Parser, connection_options, count, seconds
 from datalayer.cli.output import Output

@@ -15,7 +15,7 @@ from datalayer import transfer
 from datalayer.cli.commands.transfer.arguments import Runs, add_commands
 from datalayer.cli.commands.transfer.progress import telling
 from datalayer.cli.connecting import opened
-from datalayer.cli.failures import ExitCode, UsageError
+from datalayer.cli.exit_codes import ExitCode, UsageError
 from datalayer.cli.models import load_models
 from datalayer.cli.options import Commands, settings_of
 from datalayer.cli.output import Output

@@ -1,7 +1,5 @@
-"""One ``hello`` over a socket that is open already.
-
-Without the driver, so that it works before any credentials and tells who answers.
-"""
+"""One ``hello`` over an open socket, without the driver: it needs no credentials, and tells who
+answers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A client for questions about a server, which nobody hears: it has none of the listeners of the
-application's clients, whose figures and breakers are not to count what it is refused."""
+"""A short-lived client for diagnostics. It has no listeners: figures and breakers of the
+application's clients are not to count what it is refused."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _CLOSING_SECONDS = 0.5
 
 
 @contextmanager
-def asking_client(
-    settings: DatabaseSettings, uri: str | None, limit_seconds: float, *, name: str
+def diagnostic_client(
+    settings: DatabaseSettings, uri: str | None, timeout_seconds: float, *, name: str
 ) -> Iterator[MongoClient[Any]]:
-    """One connection with the options of ``settings``, for questions of ``limit_seconds`` each.
+    """One connection with the options of ``settings``, for questions of ``timeout_seconds`` each.
 
     ``uri`` takes the place of the settings' own. The server knows it as ``datalayer:NAME``.
     """
-    milliseconds = max(round(limit_seconds * 1000), 1)
+    milliseconds = max(round(timeout_seconds * 1000), 1)
     options = {
         **settings.client_kwargs(),
         # Keyword arguments beat what the URI says.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from datalayer.cli.layout import (
+from datalayer.cli.tables import Hosts, Name, Prose, Table, as_plain_text, as_rich
+from datalayer.cli.text_width import (
     clipped,
     host_clipped,
     shared_out,
@@ -12,7 +13,6 @@ from datalayer.cli.layout import (
     wrapped,
     wrapped_lines,
 )
-from datalayer.cli.tables import Hosts, Name, Prose, Table, as_plain_text, as_rich
 
 MEMBERS = tuple(
     f"mongo-{number}.mongo-headless.production.svc.cluster.local:{27017 + number}"
@@ -36,7 +36,7 @@ LONG = Table(
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 def test_no_line_of_a_table_is_wider_than_the_terminal(width: int) -> None:
-    for text in (as_plain_text(LONG, width), as_rich(LONG, width).plain):
+    for text in (as_plain_text(LONG, width), as_rich(LONG, width=width).plain):
         assert max(map(width_of, text.splitlines())) <= width
 
 

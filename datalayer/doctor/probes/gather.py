@@ -1,4 +1,4 @@
-"""Gathers the facts of one database, step by step, each with its share of the time."""
+"""Gathers the facts of one database step by step. How much of the time has each step?"""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from datalayer.doctor.facts import (
     ServerFacts,
     Unknown,
 )
-from datalayer.doctor.network import ask_host, probe_hosts
-from datalayer.doctor.server import ask_server
-from datalayer.doctor.tls import TlsOptions
+from datalayer.doctor.probes.network import ask_host, probe_hosts
+from datalayer.doctor.probes.server import ask_server
+from datalayer.doctor.probes.tls import TlsOptions
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.uri.uri import ParsedUri, parse
 
@@ -34,9 +34,9 @@ _QUESTION = 0.12
 _SCRAM = ("DEFAULT", "SCRAM-SHA-1", "SCRAM-SHA-256")
 
 
-def gather(settings: DatabaseSettings, timeout: float) -> AliasFacts:
-    """Everything about one database that can be learnt within ``timeout`` seconds."""
-    deadline = Deadline(timeout)
+def gather(settings: DatabaseSettings, timeout_seconds: float) -> AliasFacts:
+    """Everything about one database that can be learnt within ``timeout_seconds``."""
+    deadline = Deadline(timeout_seconds)
     if settings.kind == "mongomock":
         return facts_without_probing(settings, "mongomock is no server: it runs in the process")
     running = registry.find(settings.alias)
@@ -52,10 +52,10 @@ def gather(settings: DatabaseSettings, timeout: float) -> AliasFacts:
     if running is not None:
         facts = replace(facts, own_pool=running.monitors.pool.snapshot())
     if facts.uri.srv:
-        facts = replace(facts, uri=_looked_up(facts.uri, timeout * _LOOK_UP))
+        facts = replace(facts, uri=_looked_up(facts.uri, timeout_seconds * _LOOK_UP))
     tls = TlsOptions.of(facts.options) if settings.uses_tls else None
-    facts = replace(facts, network=_network(facts.uri, tls, timeout))
-    return replace(facts, server=_server(facts, address, tls, deadline, timeout))
+    facts = replace(facts, network=_network(facts.uri, tls, timeout_seconds))
+    return replace(facts, server=_server(facts, address, tls, deadline, timeout_seconds))
 
 
 def facts_without_probing(settings: DatabaseSettings, why: str) -> AliasFacts:
@@ -69,10 +69,10 @@ def _parsed(text: str) -> ParsedUri:
     return uri
 
 
-def _looked_up(uri: ParsedUri, seconds: float) -> ParsedUri:
+def _looked_up(uri: ParsedUri, timeout_seconds: float) -> ParsedUri:
     """The URI with the hosts, and the options, that DNS holds; unchanged where it holds none."""
-    ask = partial(parse_uri, uri.text, connect_timeout=seconds)
-    outcome = side_by_side({"look-up": ask}, seconds)["look-up"]
+    ask = partial(parse_uri, uri.text, connect_timeout=timeout_seconds)
+    outcome = side_by_side({"look-up": ask}, timeout_seconds)["look-up"]
     if isinstance(outcome, BaseException):
         return uri
     found = tuple(
@@ -84,15 +84,15 @@ def _looked_up(uri: ParsedUri, seconds: float) -> ParsedUri:
     return replace(uri, hosts=hosts, options=(*uri.options, *found))
 
 
-def _network(uri: ParsedUri, tls: TlsOptions | None, timeout: float) -> Network:
+def _network(uri: ParsedUri, tls: TlsOptions | None, timeout_seconds: float) -> Network:
     if uri.srv and all(":" not in host for host in uri.hosts):
         return Network((Host(f"_mongodb._tcp.{uri.hosts[0]}", "unknown"),))
-    network = Network(probe_hosts(uri.hosts, tls, timeout * _SEEDS))
+    network = Network(probe_hosts(uri.hosts, tls, timeout_seconds * _SEEDS))
     if dict(uri.options).get("directConnection") == "true":
         return network
     named = dict.fromkeys(h.lower() for hello in network.hellos() for h in hello.get("hosts", ()))
     further = [host for host in named if host not in uri.hosts]
-    return replace(network, members=probe_hosts(further, tls, timeout * _MEMBERS))
+    return replace(network, members=probe_hosts(further, tls, timeout_seconds * _MEMBERS))
 
 
 def _server(
@@ -100,11 +100,11 @@ def _server(
     address: str | None,
     tls: TlsOptions | None,
     deadline: Deadline,
-    timeout: float,
+    timeout_seconds: float,
 ) -> ServerFacts:
     if not isinstance(facts.network, Network) or not facts.network.usable:
         return Unknown("no server answers")
-    limit = timeout * _QUESTION
+    limit = timeout_seconds * _QUESTION
     answer = ask_server(facts.settings, address, deadline, limit)
     if isinstance(answer, OperationFailure):
         return _refusal(facts, answer.code, tls, deadline.remaining(limit))
@@ -112,14 +112,14 @@ def _server(
 
 
 def _refusal(
-    facts: AliasFacts, code: int | None, tls: TlsOptions | None, seconds: float
+    facts: AliasFacts, code: int | None, tls: TlsOptions | None, timeout_seconds: float
 ) -> Refusal:
     """Find out where the user exists: the server tells which mechanisms it knows for a user,
     and none for one that does not exist (authentication specification, saslSupportedMechs)."""
     options, database = facts.options, facts.settings.database
     source = options.get("authSource", database)
     user = unquote_plus(facts.uri.user_info.partition(":")[0])
-    if not user or options.get("authMechanism", "DEFAULT") not in _SCRAM or not seconds:
+    if not user or options.get("authMechanism", "DEFAULT") not in _SCRAM or not timeout_seconds:
         return Refusal(code, source, (), ())
     assert isinstance(facts.network, Network)  # noqa: S101 - it was usable
     host = next(host for host in facts.network.seeds if host.answers)
@@ -127,11 +127,11 @@ def _refusal(
     hellos = side_by_side(
         {
             place: partial(
-                ask_host, host, tls, {"saslSupportedMechs": f"{place}.{user}"}, seconds / 2
+                ask_host, host, tls, {"saslSupportedMechs": f"{place}.{user}"}, timeout_seconds / 2
             )
             for place in asked
         },
-        seconds,
+        timeout_seconds,
     )
     known = tuple(
         place

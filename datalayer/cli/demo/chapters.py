@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
 from time import perf_counter
@@ -13,7 +14,7 @@ from datalayer.cli.demo.data import Batch, World
 from datalayer.cli.demo.outage import ANALYTICS_SECONDS, Outage, run_outage
 from datalayer.cli.demo.queries import ask
 from datalayer.cli.demo.screen import Screen
-from datalayer.cli.demo.servers import Place
+from datalayer.cli.demo.servers import DemoServers
 from datalayer.cli.tables import Hosts, Name, Prose
 from datalayer.embedded import EmbeddedMongo
 from datalayer.indexes import alias_of
@@ -23,26 +24,26 @@ from datalayer.progress import progress
 _BATCH = 500
 
 
-def tell(
-    place: Place, screen: Screen, *, scale: float, seed: int, messages: IO[str]
+def play(
+    servers: DemoServers, screen: Screen, *, scale: float, seed: int, messages: IO[str]
 ) -> dict[str, Any]:
     """Play all chapters; returns what happened, JSON-ready. Progress goes to ``messages``."""
     now = datetime.now(UTC)
     world = World(scale=scale, seed=seed, now=now)
     screen.heading("1. Connect two databases side by side")
     started = perf_counter()
-    with db.connected(place.settings) as connected:
+    with db.connected(servers.settings) as connected:
         connect_seconds = perf_counter() - started
         _show_connections(screen, connected, connect_seconds)
         return {
-            "servers": place.name,
+            "servers": servers.name,
             "scale": scale,
             "seed": seed,
             "connect_seconds": round(connect_seconds, 3),
             "loaded": _load(world, screen, messages),
             "queries": _ask(world, now, screen),
             "status": _look_at_status(screen),
-            "outage": _lose_analytics(place.analytics, world.users[0], screen),
+            "outage": _lose_analytics(servers.analytics, world.users[0], screen),
         }
 
 
@@ -104,7 +105,7 @@ def _ask(world: World, now: datetime, screen: Screen) -> list[dict[str, Any]]:
         (Prose("question"), Name("alias"), "results", "ms", Name("index")),
         [(one.question, one.database, one.results, one.ms, one.index) for one in answers],
     )
-    return [one.as_json() for one in answers]
+    return [asdict(one) for one in answers]
 
 
 def _look_at_status(screen: Screen) -> dict[str, Any]:
@@ -115,18 +116,7 @@ def _look_at_status(screen: Screen) -> dict[str, Any]:
 
 
 def _show_status(screen: Screen, status: Mapping[str, Any]) -> None:
-    columns = (
-        "alias",
-        "state",
-        "ping ms",
-        "pool open",
-        "in use",
-        "max",
-        "commands",
-        "failed",
-        "p50 ms",
-        "p99 ms",
-    )
+    figures = ("ping ms", "pool open", "in use", "max", "commands", "failed", "p50 ms", "p99 ms")
     rows = []
     for one in status.values():
         pool, commands = one["pool"], one["commands"]
@@ -139,7 +129,7 @@ def _show_status(screen: Screen, status: Mapping[str, Any]) -> None:
                 *(commands[name] for name in ("total", "failed", "p50_ms", "p99_ms")),
             )
         )
-    screen.table(columns, rows)
+    screen.table(("alias", "state", *figures), rows)
 
 
 def _lose_analytics(
@@ -151,15 +141,11 @@ def _lose_analytics(
         return None
     outage = run_outage(server, user)
     _show_outage(outage, screen)
-    return outage.as_json()
+    return asdict(outage)
 
 
 def _show_outage(outage: Outage, screen: Screen) -> None:
-    phases = {
-        "healthy": outage.healthy,
-        "killed": outage.down,
-        "back": outage.back,
-    }
+    phases = {"healthy": outage.healthy, "killed": outage.down, "back": outage.back}
     screen.table(
         ("analytics", "payments", "failed", "median ms", "slowest ms", *outage.down.events),
         [

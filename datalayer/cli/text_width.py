@@ -1,5 +1,5 @@
-"""Fits texts and columns into the width of a terminal: what is too long is shortened where that
-hurts least, or wrapped between words."""
+"""How does a text fit the width of a terminal? What is too long is shortened where that hurts
+least, or wrapped between words."""
 
 from __future__ import annotations
 

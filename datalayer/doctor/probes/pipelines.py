@@ -1,7 +1,8 @@
-"""The aggregations of an examination: they return figures and names, never contents."""
+"""Which aggregations tell what a server does? They return figures and names, never contents."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 _MOST = 20
@@ -55,6 +56,24 @@ def long_operations(slow_ms: int, *, all_users: bool = True) -> list[dict[str, A
         },
         {"$sort": {"seconds": -1}},
         {"$limit": _MOST},
+    ]
+
+
+def running_operations(database: str, *, all_users: bool) -> list[dict[str, Any]]:
+    """The operations at work on a database, the longest first."""
+    return [
+        {"$currentOp": {"allUsers": all_users, "idleConnections": False}},
+        {"$match": {"active": True, "ns": {"$regex": rf"^{re.escape(database)}\."}}},
+        {"$sort": {"microsecs_running": -1}},
+        {"$limit": _MOST},
+        {
+            "$project": {
+                "_id": 0,
+                "collection": "$ns",
+                "command": {"$ifNull": [_NAME_OF_COMMAND, "$op"]},
+                "microseconds": {"$ifNull": ["$microsecs_running", 0]},
+            }
+        },
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a server tells a client with the configured credentials. Nothing is written.
+"""What does a server tell a client with the configured credentials? Nothing is written.
 
 Questions that concern documents are answered by the server in figures and names, so that no
 contents ever come here.
@@ -15,9 +15,9 @@ from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from datalayer import indexes
-from datalayer.doctor.client import asking_client
 from datalayer.doctor.facts import Answer, Deadline, Document, ServerFacts, Session, Unknown
-from datalayer.doctor.pipelines import CLIENTS, INDEX_USES, SCANS, long_operations
+from datalayer.doctor.probes.client import diagnostic_client
+from datalayer.doctor.probes.pipelines import CLIENTS, INDEX_USES, SCANS, long_operations
 from datalayer.errors import DataLayerError
 from datalayer.failures.connecting import Diagnosis, diagnose
 from datalayer.failures.server_codes import ServerCode, is_refusal
@@ -46,43 +46,43 @@ _OPTIONS_REFUSED = Diagnosis(
 
 
 def ask_server(
-    settings: DatabaseSettings, uri: str | None, deadline: Deadline, limit_seconds: float
+    settings: DatabaseSettings, uri: str | None, deadline: Deadline, timeout_seconds: float
 ) -> ServerFacts | OperationFailure:
     """Open a client of our own, ask everything, and close it.
 
-    One question may take ``limit_seconds``; after ``deadline`` none is asked any more. ``uri``
+    One question may take ``timeout_seconds``; after ``deadline`` none is asked any more. ``uri``
     takes the place of the settings' own. Returns the error where the server refuses the client.
     """
     try:
-        with asking_client(settings, uri, limit_seconds, name="doctor") as client:
+        with diagnostic_client(settings, uri, timeout_seconds, name="doctor") as client:
             try:
-                with pymongo.timeout(deadline.remaining(2 * limit_seconds)):
+                with pymongo.timeout(deadline.remaining(2 * timeout_seconds)):
                     client.admin.command("ping", read_preference=_ANY_SERVER)
             except PyMongoError as exc:
                 if isinstance(exc, OperationFailure) and is_refusal(exc):
                     return exc
                 return diagnose(exc, client.topology_description)
-            return _Interview(settings, client, deadline, limit_seconds).session()
+            return _SessionProbe(settings, client, deadline, timeout_seconds).session()
     except (DriverConfigurationError, DataLayerError):
         return _OPTIONS_REFUSED
     except PyMongoError as exc:
         return diagnose(exc, None)
 
 
-class _Interview:
-    """Asks one server within a deadline, and turns a refusal into the words for it."""
+class _SessionProbe:
+    """Asks one server all questions within a deadline. What it refuses is ``Unknown``."""
 
     def __init__(
         self,
         settings: DatabaseSettings,
         client: MongoClient[Any],
         deadline: Deadline,
-        limit_seconds: float,
+        timeout_seconds: float,
     ) -> None:
         self._settings = settings
         self._client = client
         self._deadline = deadline
-        self._limit_seconds = limit_seconds
+        self._timeout_seconds = timeout_seconds
         self._admin = client.get_database("admin", read_preference=_ANY_SERVER)
         self._database = client.get_database(settings.database, read_preference=_ANY_SERVER)
 
@@ -113,7 +113,7 @@ class _Interview:
 
     def _ask(self, privilege: str, question: Callable[[], Value]) -> Answer[Value]:
         """What ``question`` returns; ``privilege`` is what it takes."""
-        seconds = self._deadline.remaining(self._limit_seconds)
+        seconds = self._deadline.remaining(self._timeout_seconds)
         if not seconds:
             return Unknown("there was no time left to ask")
         try:
