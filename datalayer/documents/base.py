@@ -23,29 +23,29 @@ from datalayer.documents.engine import (
     own_save_update,
     written_field,
 )
-from datalayer.documents.exceptions import Absences
-from datalayer.documents.fields.binding import bind
+from datalayer.documents.exceptions import ModelExceptions
+from datalayer.documents.extended_json import JSON_OPTIONS, without_secrets
+from datalayer.documents.fields.bson_limits import check_path_to_change
 from datalayer.documents.fields.fields import UTCDateTimeField
-from datalayer.documents.fields.mapping_keys import with_own_key, with_stored_key
-from datalayer.documents.fields.storable import check_path_to_change
+from datalayer.documents.fields.patching import patch_fields
+from datalayer.documents.fields.primary_keys import with_own_key, with_stored_key
 from datalayer.documents.from_input import accepted, assign
-from datalayer.documents.json import JSON_OPTIONS, without_secrets
 from datalayer.documents.partial import stale
-from datalayer.documents.partial.fragments import refuse_fragments, refuse_whole, with_shard_key
-from datalayer.documents.partial.list_items import (
+from datalayer.documents.partial.partial_documents import Partial, complete
+from datalayer.documents.partial.shrunk_lists import (
     items_of_lists,
     tell_of_whole_lists,
     with_whole_lists,
 )
-from datalayer.documents.partial.partial_documents import Partial, complete
+from datalayer.documents.partial.write_guard import refuse_fragments, refuse_whole, with_shard_key
 from datalayer.documents.queries.filter_translation import query, query_of
 from datalayer.documents.querysets.custom_classes import keep_own_querysets
 from datalayer.documents.querysets.deletes import own_delete
 from datalayer.documents.querysets.queryset import QuerySet
+from datalayer.documents.related.alias import SWITCHED
 from datalayer.documents.related.mixin import Belongings, DocumentBelongings
-from datalayer.documents.related.owning_database import SWITCHED
 from datalayer.documents.rollback import dynamic_fields
-from datalayer.documents.rollback.noting import Noting, NotingPart
+from datalayer.documents.rollback.enlistment import Enlisted, EnlistedPart
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps
 
@@ -59,7 +59,7 @@ class _Exchange:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        bind(cls)
+        patch_fields(cls)
 
     @classmethod
     def from_input(cls, data: Mapping[str, Any], *, allow: Iterable[str]) -> Self:
@@ -110,7 +110,12 @@ class _Exchange:
 
 
 class EmbeddedDocument(
-    _Exchange, Belongings, Partial, NotingPart, FastEmbeddedDocument, mongoengine.EmbeddedDocument
+    _Exchange,
+    Belongings,
+    Partial,
+    EnlistedPart,
+    FastEmbeddedDocument,
+    mongoengine.EmbeddedDocument,
 ):
     """A part of a document, without a collection of its own."""
 
@@ -118,7 +123,13 @@ class EmbeddedDocument(
 
 
 class Document(
-    _Exchange, DocumentBelongings, Partial, Absences, Noting, FastDocument, mongoengine.Document
+    _Exchange,
+    DocumentBelongings,
+    Partial,
+    ModelExceptions,
+    Enlisted,
+    FastDocument,
+    mongoengine.Document,
 ):
     """Base of all documents of datalayer; for a database of your own, name it in ``meta``.
 

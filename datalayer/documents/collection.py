@@ -22,7 +22,7 @@ from datalayer import indexes, transactions
 from datalayer.connections import operation
 from datalayer.connections.connection import Connection
 from datalayer.context.session import is_out_of_place, was_joined
-from datalayer.documents.fields.storable import check_call
+from datalayer.documents.fields.bson_limits import check_call
 from datalayer.errors import TransactionError
 from datalayer.failures.operations import Effect
 from datalayer.failures.redaction import without_values

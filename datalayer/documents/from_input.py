@@ -24,10 +24,10 @@ from mongoengine.fields import (
     SortedListField,
 )
 
+from datalayer.documents.fields.bson_limits import ENCODING, check_document
 from datalayer.documents.fields.conversion import UNFIT, raw
 from datalayer.documents.fields.fields import RawDictField
 from datalayer.documents.fields.scalar_conversion import expectation, is_as_stored
-from datalayer.documents.fields.storable import ENCODING, check_document
 
 _HOLD_MAPPINGS = (DynamicField, GeoJsonBaseField, RawDictField)
 _LARGEST_EXPONENT = 6144  # of Decimal128

@@ -12,7 +12,7 @@ import bson
 from bson import ObjectId
 
 from datalayer.documents.engine import core
-from datalayer.documents.fields.storable import ENCODING, LARGEST_BYTES, check_document
+from datalayer.documents.fields.bson_limits import ENCODING, LARGEST_BYTES, check_document
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps
 from datalayer.recorder.queues import Lane, Target

@@ -27,6 +27,7 @@ from mongoengine.fields import (
     SortedListField,
 )
 
+from datalayer.documents.fields.bson_limits import ENCODING
 from datalayer.documents.fields.scalar_conversion import (
     SINGLE,
     Converter,
@@ -37,7 +38,6 @@ from datalayer.documents.fields.scalar_conversion import (
     misfit,
     tells_well,
 )
-from datalayer.documents.fields.storable import ENCODING
 
 PATTERNS = (re.Pattern, Regex)
 UNFIT = (

@@ -36,7 +36,7 @@ from datalayer.documents.fields.conversion import (
     refusal,
 )
 from datalayer.documents.fields.scalar_conversion import holds_text
-from datalayer.documents.queries.field_paths import Place, place_of
+from datalayer.documents.queries.field_paths import FieldPath, field_path_of
 from datalayer.documents.queries.patterns import LONGEST_TEXT, is_too_long, within_the_limit
 
 _GEO = frozenset(transform.GEO_OPERATORS)
@@ -95,9 +95,9 @@ def query(model: Any, keywords: Mapping[str, Any]) -> dict[str, Any]:
         if operator in _GEO:
             near[keyword] = value
             continue
-        place = place_of(model, parts)
-        condition = named(place, condition_on, operator, value)
-        path = _path_for(place, condition)
+        target = field_path_of(model, parts)
+        condition = named(target, condition_on, operator, value)
+        path = _path_for(target, condition)
         _add(found, path, _negated(condition) if is_negated else condition)
     if near:
         for path, condition in transform.query(model, **near).items():
@@ -117,16 +117,16 @@ def _parsed(keyword: str) -> tuple[list[str], str | None, bool]:
     return parts, operator, is_negated
 
 
-def _path_for(place: Place, condition: Any) -> str:
+def _path_for(target: FieldPath, condition: Any) -> str:
     """Where the condition applies; references hold more than the key that is asked for."""
-    if isinstance(place.field, CachedReferenceField):
-        return f"{place.key}._id"
-    member = place.field.field if isinstance(place.field, ListField) else place.field
+    if isinstance(target.field, CachedReferenceField):
+        return f"{target.key}._id"
+    member = target.field.field if isinstance(target.field, ListField) else target.field
     if isinstance(member, CachedReferenceField):
-        return f"{place.key}._id"
+        return f"{target.key}._id"
     if isinstance(member, GenericReferenceField):
-        return place.key + _inside_generic(condition)
-    return place.key
+        return target.key + _inside_generic(condition)
+    return target.key
 
 
 def _inside_generic(condition: Any) -> str:
@@ -276,7 +276,7 @@ def as_documents_have(model: Any, path: str, values: Any) -> Any:
     """The stored ``values`` of single fields at the dotted ``path``, in the form that documents of
     ``model`` have; others, and those of a path that isn't the model's, as they are."""
     try:
-        field = place_of(model, path.split(".")).field
+        field = field_path_of(model, path.split(".")).field
     except InvalidQueryError:
         return values
     while isinstance(field, ListField) and field.field is not None:
@@ -289,15 +289,15 @@ def as_documents_have(model: Any, path: str, values: Any) -> Any:
 _CONVERTED_WHEN_LOADED = (DateField, Decimal128Field, DecimalField, EnumField, UUIDField)
 
 
-def named(place: Place, convert: Callable[..., Any], *args: Any) -> Any:
-    """What ``convert`` makes for the field at ``place``; what it refuses is named by its path."""
+def named(target: FieldPath, convert: Callable[..., Any], *args: Any) -> Any:
+    """What ``convert`` makes for the field at ``target``; what it refuses is named by its path."""
     try:
-        return convert(place.field, *args)
+        return convert(target.field, *args)
     except ValidationError as exc:
-        names_it = exc.field_name == place.field.name and len(place.path) == 1
-        if names_it or exc.field_name not in (None, place.field.name):
+        names_it = exc.field_name == target.field.name and len(target.parts) == 1
+        if names_it or exc.field_name not in (None, target.field.name):
             raise
-        raise refusal(place.field, reason_of(exc), place.key) from None
+        raise refusal(target.field, reason_of(exc), target.key) from None
 
 
 def _negated(condition: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from mongoengine.fields import ListField, PointField
 
 from datalayer.documents.collection import time_limit
 from datalayer.documents.engine import shown
-from datalayer.documents.fields.mapping_keys import stored_keys
+from datalayer.documents.fields.primary_keys import stored_keys
 from datalayer.documents.querysets.matched_keys import encoded, keys_in_one, keys_of
 from datalayer.documents.querysets.near import countable
 from datalayer.documents.querysets.scope import NO_DOCUMENT, Scope, matches_in_pipelines, scope_of
@@ -25,7 +25,7 @@ follows_references: ContextVar[bool] = ContextVar("datalayer_follows_references"
 the model leaves out."""
 
 
-class Reads:
+class Aggregates:
     """For a class before MongoEngine's ``BaseQuerySet``."""
 
     _document: Any
@@ -114,7 +114,7 @@ class Reads:
         if not scope.is_a_filter or scope.hint is not None:
             queryset = self._by_filter(scope.among(keys_in_one(self, "distinct()"))[0])
         with _time_limit_of(scope):
-            return super(Reads, queryset).distinct(field)  # type: ignore[misc]
+            return super(Aggregates, queryset).distinct(field)  # type: ignore[misc]
 
     def map_reduce(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Like MongoEngine's, over the documents that iterating shows.
@@ -131,7 +131,7 @@ class Reads:
         is_plain = scope.is_a_filter and scope.hint is None and scope.collation is None
         if not is_plain or not matches_in_pipelines(scope.filter):
             queryset = self._by_keys("map_reduce()")
-        return super(Reads, queryset).map_reduce(*args, **kwargs)  # type: ignore[misc, no-any-return]
+        return super(Aggregates, queryset).map_reduce(*args, **kwargs)  # type: ignore[misc, no-any-return]
 
     def item_frequencies(
         self, field: str, normalize: bool = False, map_reduce: bool = True
@@ -141,7 +141,7 @@ class Reads:
         if not scope_of(self).is_a_filter:
             queryset = self._by_keys("item_frequencies()")
         queryset = queryset.order_by()  # to sort, MongoEngine writes to a collection
-        return super(Reads, queryset).item_frequencies(field, normalize, map_reduce)  # type: ignore[misc]
+        return super(Aggregates, queryset).item_frequencies(field, normalize, map_reduce)  # type: ignore[misc]
 
     def in_bulk(self, object_ids: Iterable[Any]) -> dict[Any, Any]:
         """Of the documents that iterating shows, those with these ids, by their ids.

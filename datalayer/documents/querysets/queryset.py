@@ -22,15 +22,15 @@ from datalayer.documents.engine import (
     written,
 )
 from datalayer.documents.engine.queryset_cursor import plain_query
-from datalayer.documents.json import JSON_OPTIONS, without_secrets
+from datalayer.documents.extended_json import JSON_OPTIONS, without_secrets
 from datalayer.documents.partial.partial_documents import PartialReads
 from datalayer.documents.queries.filter_translation import as_documents_have, query_of
 from datalayer.documents.queries.update_translation import update_of
-from datalayer.documents.querysets.aggregates import Reads
+from datalayer.documents.querysets.aggregates import Aggregates
+from datalayer.documents.querysets.cursors import CachedState, PassingState
 from datalayer.documents.querysets.deletes import Deletes
-from datalayer.documents.querysets.result_cache import CachedState, PassingState
-from datalayer.documents.querysets.updates import Changes
-from datalayer.documents.related.adoption import complete, needs_completing
+from datalayer.documents.querysets.updates import Updates
+from datalayer.documents.related.field_replacement import complete, needs_completing
 from datalayer.documents.related.references import Dereference
 from datalayer.documents.timestamps import stamped_update
 
@@ -161,7 +161,7 @@ class _Writes:
 
 
 class QuerySet(
-    PartialReads, _Writes, Changes, Deletes, Reads, CachedState, FastCachingQueries, _QuerySet
+    PartialReads, _Writes, Updates, Deletes, Aggregates, CachedState, FastCachingQueries, _QuerySet
 ):
     """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
 
@@ -176,9 +176,9 @@ class QuerySet(
 class QuerySetNoCache(
     PartialReads,
     _Writes,
-    Changes,
+    Updates,
     Deletes,
-    Reads,
+    Aggregates,
     PassingState,
     FastPassingQueries,
     _QuerySetNoCache,

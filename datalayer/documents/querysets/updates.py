@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 _ATTEMPTS = 20
 
 
-class Changes:
+class Updates:
     """For a class before MongoEngine's ``BaseQuerySet``."""
 
     _document: Any

@@ -10,8 +10,8 @@ from mongoengine.fields import FileField, GridFSProxy, ImageField
 
 from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.documents.engine import done, first_read
+from datalayer.documents.related.alias import alias_of, root_of
 from datalayer.documents.related.files import ModelFile, ModelImage, where
-from datalayer.documents.related.owning_database import alias_of, root_of
 
 
 class ModelFileField(FileField):

@@ -6,7 +6,11 @@ from typing import Any, ClassVar, Self
 
 from mongoengine.fields import FileField
 
-from datalayer.documents.related.adoption import adopt, complete, needs_completing
+from datalayer.documents.related.field_replacement import (
+    complete,
+    needs_completing,
+    replace_fields,
+)
 from datalayer.documents.related.files import kept
 from datalayer.documents.related.references import Dereference
 
@@ -19,7 +23,7 @@ class Belongings:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "_fields"):
-            adopt(cls)
+            replace_fields(cls)
 
 
 class DocumentBelongings(Belongings):

@@ -30,10 +30,7 @@ from datalayer.connections.connection import Connection
 from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.documents.engine.field_plan import attribute_of
 from datalayer.documents.engine.values.lazy_data import lacks
-from datalayer.documents.related.file_fields import ModelFileField, ModelImageField
-from datalayer.documents.related.files import ModelFile, file_class, settle
-from datalayer.documents.related.gridfs import prepare_for_transactions
-from datalayer.documents.related.owning_database import (
+from datalayer.documents.related.alias import (
     SWITCHED,
     alias_of,
     fields_within,
@@ -41,6 +38,9 @@ from datalayer.documents.related.owning_database import (
     root_of,
     values_of,
 )
+from datalayer.documents.related.file_fields import ModelFileField, ModelImageField
+from datalayer.documents.related.files import ModelFile, file_class, settle
+from datalayer.documents.related.gridfs import prepare_for_transactions
 from datalayer.documents.related.references import (
     ModelGenericLazyReferenceField,
     ModelLazyReferenceField,
@@ -49,14 +49,14 @@ from datalayer.documents.related.references import (
 from datalayer.documents.related.sequences import ModelSequenceField
 
 # MongoEngine's own fields, the more special first, and what stands for them.
-_STANDING_FOR: dict[Any, Any] = {
+_REPLACEMENTS: dict[Any, Any] = {
     ImageField: ModelImageField,
     FileField: ModelFileField,
     SequenceField: ModelSequenceField,
     GenericLazyReferenceField: ModelGenericLazyReferenceField,
     LazyReferenceField: ModelLazyReferenceField,
 }
-_OWN = tuple(_STANDING_FOR.values())
+_OWN = tuple(_REPLACEMENTS.values())
 # What a container may hold that leads to other documents.
 _LEADING = (
     ComplexBaseField,
@@ -66,25 +66,25 @@ _LEADING = (
     ReferenceField,
 )
 _OF_ITS_DATABASE = (ModelFileField, ModelSequenceField)
-_made: dict[Any, Any] = dict(_STANDING_FOR)
+_made: dict[Any, Any] = dict(_REPLACEMENTS)
 _prepared: WeakKeyDictionary[Connection, tuple[int, set[Any]]] = WeakKeyDictionary()
 _parts: set[Any] = set()  # the embedded documents with files or numbers
 # Whether models have such parts, as of that number of them.
 _having_parts: WeakKeyDictionary[Any, tuple[int, bool]] = WeakKeyDictionary()
 
 
-def adopt(model: Any) -> None:
+def replace_fields(model: Any) -> None:
     """Replace fields of ``model``, which is being defined, by ones that belong to it."""
     own: list[str] = []
     for name, field in list(model._fields.items()):
-        adopted = _adopted(field, model)
-        if adopted is not field:
+        replacement = _replacement(field, model)
+        if replacement is not field:
             if attribute_of(model, name) is field:
-                type.__setattr__(model, name, adopted)
+                type.__setattr__(model, name, replacement)
             if model._meta.get("id_field") == name:
-                type.__setattr__(model, "id", adopted)
-            model._fields[name] = adopted
-        if any(isinstance(each, _OF_ITS_DATABASE) for each in _levels(adopted)):
+                type.__setattr__(model, "id", replacement)
+            model._fields[name] = replacement
+        if any(isinstance(each, _OF_ITS_DATABASE) for each in _levels(replacement)):
             own.append(name)
     model._own_fields = tuple(own)
     if own and not issubclass(model, mongoengine.Document):
@@ -98,24 +98,24 @@ def _levels(field: Any) -> Iterable[Any]:
         field = getattr(field, "field", None)
 
 
-def _adopted(field: Any, model: Any) -> Any:
+def _replacement(field: Any, model: Any) -> Any:
     if isinstance(field, ComplexBaseField):
-        return _adopted_container(field, model)
+        return _container_of_replacements(field, model)
     kind = _kind_for(type(field))
     if kind is None:
         return field
     if field.owner_document is None:
         field.owner_document = model  # MongoEngine names a sequence by the first class that has it
-    adopted = _copy_of(field)
-    adopted.__class__ = kind
-    adopted.model = model
-    if isinstance(adopted, FileField):
-        adopted.proxy_class = file_class(field.proxy_class)
-    return adopted
+    replacement = _copy_of(field)
+    replacement.__class__ = kind
+    replacement.model = model
+    if isinstance(replacement, FileField):
+        replacement.proxy_class = file_class(field.proxy_class)
+    return replacement
 
 
-def _adopted_container(field: Any, model: Any) -> Any:
-    inner = None if field.field is None else _adopted(field.field, model)
+def _container_of_replacements(field: Any, model: Any) -> Any:
+    inner = None if field.field is None else _replacement(field.field, model)
     leads_anywhere = inner is None or isinstance(inner, _LEADING)
     if inner is field.field and not leads_anywhere:
         return field
@@ -123,11 +123,11 @@ def _adopted_container(field: Any, model: Any) -> Any:
         return field
     if field.owner_document is None:
         field.owner_document = model
-    adopted = _copy_of(field)
-    adopted.field = inner
+    replacement = _copy_of(field)
+    replacement.field = inner
     if leads_anywhere:
-        adopted._lazy_load_refs = load_references
-    return adopted
+        replacement._lazy_load_refs = load_references
+    return replacement
 
 
 def _copy_of(field: Any) -> Any:
@@ -145,7 +145,7 @@ def _kind_for(kind: type) -> Any:
         return _made[kind]
     if issubclass(kind, _OWN):
         return kind
-    for theirs, ours in _STANDING_FOR.items():
+    for theirs, ours in _REPLACEMENTS.items():
         if issubclass(kind, theirs):
             names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
             return _made.setdefault(kind, type(kind.__name__, (kind, ours), names))
