@@ -7,13 +7,11 @@ from datalayer.documents.base import (
     AnalyticsDocument,
     BusinessDocument,
     Document,
-    EmbeddedDocument,
-)
-from datalayer.documents.dynamic import (
     DynamicAnalyticsDocument,
     DynamicBusinessDocument,
     DynamicDocument,
     DynamicEmbeddedDocument,
+    EmbeddedDocument,
 )
 from datalayer.documents.engine import accelerate, invalidate
 from datalayer.documents.extended_json import without_secrets

@@ -245,16 +245,9 @@ class ModelCollection(Collection[Any]):
 def _performed(
     collection: ModelCollection, run: Callable[[], Any], name: str, effect: Effect
 ) -> Any:
-    if transactions.bound(collection._connection) is collection._connection:
-        # In a transaction nothing has an effect before the commit.
-        effect = "none" if transactions.current() else effect
-    return _attempted(collection, run, name, effect)
-
-
-def _attempted(
-    collection: ModelCollection, run: Callable[[], Any], name: str, effect: Effect
-) -> Any:
     connection = collection._connection
+    if transactions.bound(connection) is connection and transactions.current():
+        effect = "none"  # before the commit
     before = operation.begin(connection)
     try:
         result = run()

@@ -93,6 +93,9 @@ class _Fast:
 class FastDocument(_Fast):
     """A mixin before MongoEngine's ``Document``."""
 
+    _builds_indexes_when_fetched: ClassVar[bool] = True
+    """Whether fetching the collection may build its indexes, whose errors are their own."""
+
     def to_mongo(self, *args: Any, **kwargs: Any) -> Any:
         """What MongoDB gets of the document, in order."""
         program = program_of(type(self))

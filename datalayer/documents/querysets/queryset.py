@@ -12,13 +12,14 @@ from mongoengine import signals
 from mongoengine.errors import OperationError
 from mongoengine.queryset import QuerySet as _QuerySet
 from mongoengine.queryset import QuerySetNoCache as _QuerySetNoCache
+from pymongo.errors import OperationFailure
 
 from datalayer.documents.collection import with_concerns
 from datalayer.documents.engine import (
     FastCachingQueries,
     FastPassingQueries,
     mark_saved,
-    mongoengine_errors,
+    mongoengine_error,
     written,
 )
 from datalayer.documents.engine.queryset_cursor import plain_query
@@ -30,7 +31,7 @@ from datalayer.documents.querysets.aggregates import Aggregates
 from datalayer.documents.querysets.cursors import CachedState, PassingState
 from datalayer.documents.querysets.deletes import Deletes
 from datalayer.documents.querysets.updates import Updates
-from datalayer.documents.related.field_replacement import complete, needs_completing
+from datalayer.documents.related.before_save import complete, needs_completing
 from datalayer.documents.related.references import Dereference
 from datalayer.documents.timestamps import stamped_update
 
@@ -107,11 +108,13 @@ class _Writes:
                 document.validate()
         collection = with_concerns(self._collection, write_concern)  # type: ignore[attr-defined]
         raw = [written(document) for document in documents]
-        with mongoengine_errors:
+        try:
             if is_one:
                 keys = [collection.insert_one(raw[0]).inserted_id]
             else:
                 keys = collection.insert_many(raw).inserted_ids
+        except OperationFailure as exc:
+            raise mongoengine_error(exc) from exc
         for document, key in zip(documents, keys, strict=True):
             mark_saved(document, key)
         signals.post_bulk_insert.send(
