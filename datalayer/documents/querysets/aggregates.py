@@ -14,9 +14,9 @@ from bson import Decimal128
 from mongoengine.errors import OperationError
 from mongoengine.fields import ListField, PointField
 
-from datalayer.documents.collection import time_limit
 from datalayer.documents.engine import shown
 from datalayer.documents.fields.primary_keys import stored_keys
+from datalayer.documents.model_collection import time_limit
 from datalayer.documents.queries.filter_translation import as_documents_have
 from datalayer.documents.querysets.matched_keys import encoded, keys_in_one, keys_of
 from datalayer.documents.querysets.near import countable
