@@ -157,9 +157,12 @@ def uses_engine(model: Any) -> bool:
     return getattr(model._from_son, "__func__", None) is _from_son
 
 
-def is_fast(model: Any) -> bool:
-    """Whether documents of ``model`` are read by its program."""
-    return uses_engine(model) and program_of(model).reason is None
+def reading_program(model: Any) -> Program | None:
+    """The program that reads documents of ``model``; ``None`` where MongoEngine reads them."""
+    if not uses_engine(model):
+        return None
+    program = program_of(model)
+    return program if program.reason is None else None
 
 
 # MongoEngine's fields say that they want the names of the database, and of all fields.
