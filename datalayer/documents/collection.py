@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mongoengine.context_managers import set_read_write_concern
 from pymongo.collection import Collection
 from pymongo.database import Database
 
@@ -93,16 +92,4 @@ class _ModelDatabase(Database[Any]):
         """Like PyMongo's; GridFS asks for it. The collections keep the options of the client."""
         other = _ModelDatabase(self.client, self.name)
         other._connection = self._connection
-        return other
-
-
-def with_concerns(
-    collection: Any,
-    write_concern: dict[str, Any] | None,
-    read_concern: dict[str, Any] | None = None,
-) -> Any:
-    """``collection`` with these concerns beside its own."""
-    if not write_concern and not read_concern:
-        return collection
-    with set_read_write_concern(collection, write_concern, read_concern) as other:
         return other

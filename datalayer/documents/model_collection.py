@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 import pymongo
+from mongoengine.context_managers import set_read_write_concern
 from pymongo.collection import Collection
 from pymongo.command_cursor import CommandCursor, RawBatchCommandCursor
 from pymongo.cursor import Cursor, RawBatchCursor
@@ -27,6 +28,18 @@ from datalayer.failures.redaction import without_values
 from datalayer.failures.tracebacks import as_cause
 
 _SECONDS_IN_A_TRANSACTION = 5.0
+
+
+def with_concerns(
+    collection: Any,
+    write_concern: dict[str, Any] | None,
+    read_concern: dict[str, Any] | None = None,
+) -> Any:
+    """``collection`` with these concerns beside its own."""
+    if not write_concern and not read_concern:
+        return collection
+    with set_read_write_concern(collection, write_concern, read_concern) as other:
+        return other
 
 
 def time_limit(milliseconds: int) -> AbstractContextManager[None]:

@@ -12,13 +12,14 @@ from mongoengine.fields import ObjectIdField
 
 from datalayer import transactions
 from datalayer.connections.registry import registry
-from datalayer.documents.collection import with_concerns
 from datalayer.documents.engine import own_save_update, written_field
 from datalayer.documents.fields.bson_limits import check_path_to_change
+from datalayer.documents.model_collection import with_concerns
 from datalayer.documents.partial import shrunk_lists, stale
 from datalayer.documents.partial.write_guard import refuse_fragments, refuse_whole, with_shard_key
 from datalayer.documents.queries.filter_translation import query
-from datalayer.documents.related.before_save import complete, needs_completing
+from datalayer.documents.related.before_save import complete
+from datalayer.documents.related.field_replacement import embedded_owners
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps_timestamp
 
@@ -39,7 +40,7 @@ class Saving:
         """
         document: Any = self
         document._note_in_transaction()
-        if needs_completing(document):
+        if document._own_fields or embedded_owners:
             complete(document)
         return super().save(*args, **kwargs)  # type: ignore[misc,no-any-return]
 

@@ -14,7 +14,6 @@ from mongoengine.queryset import QuerySet as _QuerySet
 from mongoengine.queryset import QuerySetNoCache as _QuerySetNoCache
 from pymongo.errors import OperationFailure
 
-from datalayer.documents.collection import with_concerns
 from datalayer.documents.engine import (
     FastCachingQueries,
     FastPassingQueries,
@@ -24,13 +23,14 @@ from datalayer.documents.engine import (
 )
 from datalayer.documents.engine.queryset_cursor import plain_query
 from datalayer.documents.extended_json import JSON_OPTIONS, without_secrets
+from datalayer.documents.model_collection import with_concerns
 from datalayer.documents.partial.partial_documents import PartialReads
 from datalayer.documents.queries.filter_translation import query_of
 from datalayer.documents.querysets.aggregates import Aggregates
 from datalayer.documents.querysets.cursors import CachingCursor, PassingCursor
 from datalayer.documents.querysets.deletes import Deletes
 from datalayer.documents.querysets.updates import Updates
-from datalayer.documents.related.before_save import complete, needs_completing
+from datalayer.documents.related.before_save import complete
 from datalayer.documents.related.references import Dereference
 
 
@@ -77,8 +77,7 @@ class _Common:
         signals.pre_bulk_insert.send(self._document, documents=documents, **told)
         for document in documents:
             document._note_in_transaction()
-            if needs_completing(document):
-                complete(document)
+            complete(document)
             document._prepare_insert()
             if validate:
                 document.validate()

@@ -13,7 +13,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, OperationFailure
 from pymongo.results import UpdateResult
 
-from datalayer.documents.collection import with_concerns
+from datalayer.documents.model_collection import with_concerns
 from datalayer.documents.queries.update_translation import update_of
 from datalayer.documents.querysets.matched_keys import filters_of, first_key
 from datalayer.documents.querysets.scope import Scope, check_upsert, scope_of

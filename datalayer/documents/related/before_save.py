@@ -19,19 +19,6 @@ from datalayer.documents.related.files import ModelFile, settle
 _embeds_owners: WeakKeyDictionary[Any, tuple[int, bool]] = WeakKeyDictionary()
 
 
-def needs_completing(document: Any) -> bool:
-    """Whether ``document`` may have files or numbers that ``complete`` has to see to."""
-    if document._own_fields or not embedded_owners:
-        return bool(document._own_fields)
-    model = type(document)
-    count, found = _embeds_owners.get(model, (0, False))
-    if count < len(embedded_owners):
-        owners = {owner for owner, _ in fields_within(model)}
-        found = any(issubclass(part, owner) for part in list(embedded_owners) for owner in owners)
-        _embeds_owners[model] = (len(embedded_owners), found)
-    return found
-
-
 def complete(document: Any) -> None:
     """Before ``document`` is written: what is missing or elsewhere of its files and numbers.
 
@@ -39,6 +26,8 @@ def complete(document: Any) -> None:
     new or changed document that are in another database, as of one that ``switch_db`` copies,
     are copied to its own.
     """
+    if not document._own_fields and not _embeds_some(type(document)):
+        return
     switched = document.__dict__.get(SWITCHED)
     owners = [document]
     if embedded_owners:
@@ -51,6 +40,16 @@ def complete(document: Any) -> None:
             if lacks(owner, name):  # it wasn't loaded, and what stores all refuses the document
                 continue
             _complete_field(owner, name, is_switched=switched is not None)
+
+
+def _embeds_some(model: Any) -> bool:
+    """Whether ``model`` embeds documents with files or numbers."""
+    count, found = _embeds_owners.get(model, (0, False))
+    if count < len(embedded_owners):
+        owners = {owner for owner, _ in fields_within(model)}
+        found = any(issubclass(part, owner) for part in list(embedded_owners) for owner in owners)
+        _embeds_owners[model] = (len(embedded_owners), found)
+    return found
 
 
 def _complete_field(owner: Any, name: str, *, is_switched: bool) -> None:
