@@ -25,9 +25,10 @@ from mongoengine.fields import (
 )
 
 from datalayer.documents.fields.bson_limits import ENCODING, check_document
-from datalayer.documents.fields.conversion import UNFIT, raw
+from datalayer.documents.fields.conversion import raw
 from datalayer.documents.fields.fields import RawDictField
-from datalayer.documents.fields.scalar_conversion import expectation, is_as_stored
+from datalayer.documents.fields.refusals import UNFIT, expectation
+from datalayer.documents.fields.scalar_conversion import is_as_stored
 
 _HOLD_MAPPINGS = (DynamicField, GeoJsonBaseField, RawDictField)
 _LARGEST_EXPONENT = 6144  # of Decimal128

@@ -26,8 +26,9 @@ from mongoengine.fields import (
     UUIDField,
 )
 
-from datalayer.documents.fields.conversion import converted, key_of, reason_of
+from datalayer.documents.fields.conversion import converted, key_of
 from datalayer.documents.fields.primary_keys import with_stored_key
+from datalayer.documents.fields.refusals import reason_of
 
 
 def patch_fields(model: Any) -> None:

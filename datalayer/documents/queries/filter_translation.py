@@ -3,7 +3,6 @@ its field stores it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +10,6 @@ from bson import DBRef, ObjectId
 from mongoengine.errors import InvalidQueryError, ValidationError
 from mongoengine.fields import (
     CachedReferenceField,
-    ComplexDateTimeField,
     DateField,
     Decimal128Field,
     DecimalField,
@@ -21,23 +19,16 @@ from mongoengine.fields import (
     EnumField,
     GenericReferenceField,
     ListField,
-    StringField,
     UUIDField,
 )
 from mongoengine.queryset import transform
 from mongoengine.queryset.visitor import Q, QCombination
 
-from datalayer.documents.fields.conversion import (
-    PATTERNS,
-    asked,
-    is_condition,
-    is_many,
-    reason_of,
-    refusal,
-)
-from datalayer.documents.fields.scalar_conversion import holds_text
+from datalayer.documents.fields.conversion import asked
+from datalayer.documents.fields.refusals import reason_of, refusal
+from datalayer.documents.fields.value_kinds import PATTERNS, is_condition, is_many
 from datalayer.documents.queries.field_paths import FieldPath, field_path_of
-from datalayer.documents.queries.patterns import LONGEST_TEXT, is_too_long, within_the_limit
+from datalayer.documents.queries.patterns import pattern_of
 
 _GEO = frozenset(transform.GEO_OPERATORS)
 _TEXT = frozenset(transform.STRING_OPERATORS)
@@ -149,7 +140,8 @@ def condition_on(field: Any, operator: str | None, value: Any) -> Any:
     if operator is None:
         return _sought(field, value)
     if operator in _TEXT:
-        return _pattern(field, operator, value)
+        found = pattern_of(field, operator, value)
+        return _sought(field, value) if found is None else found
     if operator in ("match", "elemMatch"):
         return {"$elemMatch": _of_member(field, value)}
     if operator in _WITH_LIST:
@@ -211,35 +203,6 @@ _BY_OPERATOR: Mapping[str, Callable[[Any, Any], Any]] = {
     "size": _size,
     "type": _unchanged,
 }
-
-
-def _pattern(field: Any, operator: str, value: Any) -> Any:
-    """The pattern for an operator on text; for other fields "exact" means equal."""
-    member = field
-    while isinstance(member, (DictField, ListField)) and member.field is not None:
-        member = member.field
-    is_equal = operator in ("exact", "iexact") and not isinstance(value, str)
-    if isinstance(member, StringField) or (holds_text(member) and not is_equal):
-        wanted: tuple[type, ...] = (str, *PATTERNS) if operator.endswith("regex") else (str,)
-        if not isinstance(value, wanted):
-            raise refusal(field, f"takes text for {operator!r}")
-        if isinstance(value, str) and is_too_long(value):
-            raise refusal(field, f"takes at most {LONGEST_TEXT} bytes of text for {operator!r}")
-        prepares = member if _prepares_text(member) else StringField()
-        try:
-            prepared = prepares.prepare_query_value(operator, value)
-        except (OverflowError, re.error, TypeError):
-            raise refusal(field, f"takes a regular expression for {operator!r}") from None
-        if isinstance(value, str) and not operator.endswith("regex"):
-            return within_the_limit(prepared, value)
-        return prepared
-    if operator not in ("exact", "iexact"):
-        raise InvalidQueryError(f"{field.name or field.db_field} holds no text for {operator!r}")
-    return _sought(field, value)
-
-
-def _prepares_text(field: Any) -> bool:
-    return isinstance(field, StringField) and not isinstance(field, ComplexDateTimeField)
 
 
 def _of_member(field: Any, value: Any) -> Any:
