@@ -7,15 +7,14 @@ from datalayer.documents.base import (
     AnalyticsDocument,
     BusinessDocument,
     Document,
-    EmbeddedDocument,
-)
-from datalayer.documents.dynamic import (
     DynamicAnalyticsDocument,
     DynamicBusinessDocument,
     DynamicDocument,
     DynamicEmbeddedDocument,
+    EmbeddedDocument,
 )
 from datalayer.documents.engine import accelerate, invalidate
+from datalayer.documents.extended_json import without_secrets
 from datalayer.documents.fields.fields import (
     CurrencyField,
     MoneyField,
@@ -25,7 +24,6 @@ from datalayer.documents.fields.fields import (
     UTCDateTimeField,
 )
 from datalayer.documents.fields.money import exact_amount, minor_units
-from datalayer.documents.json import without_secrets
 from datalayer.documents.lifecycle import Lifecycle, TransitionError
 from datalayer.documents.querysets.queryset import QuerySet
 from datalayer.documents.runtime import define_model

@@ -25,7 +25,7 @@ class _OfModel(errors.MongoEngineException):
         places = tuple(
             (each.__module__, each.__qualname__)
             for each in model.__mro__
-            if kind.__name__ in vars(each) and each is not Absences
+            if kind.__name__ in vars(each) and each is not ModelExceptions
         )
         return _restored, (kind.__name__, places, self.args, self.__dict__)
 
@@ -46,19 +46,19 @@ class _OfThisClassAlone:
         self.kind = kind
 
     def __get__(self, instance: object, owner: type) -> type[_OfModel]:
-        if owner is not Absences:
+        if owner is not ModelExceptions:
             raise AttributeError(f"{owner.__name__} is no model: only models have such errors")
         return self.kind
 
 
-class Absences:
+class ModelExceptions:
     """A mixin for documents: gives MongoEngine the bases of their errors."""
 
     DoesNotExist: Any = _OfThisClassAlone(_DoesNotExist)
     MultipleObjectsReturned: Any = _OfThisClassAlone(_MultipleObjectsReturned)
 
 
-def _all_models(model: Any = Absences) -> Iterator[type]:
+def _all_models(model: Any = ModelExceptions) -> Iterator[type]:
     """All classes with the mixin. Only gone through when an error is pickled: MongoEngine makes
     the errors' classes where nothing can note whose they are."""
     for derived in model.__subclasses__():

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from math import isfinite
-from typing import Any
+from typing import Any, Self
 
 import bson
 from mongoengine import EmbeddedDocument
@@ -24,28 +24,52 @@ from mongoengine.fields import (
     SortedListField,
 )
 
-from datalayer.documents.fields.conversion import UNFIT, raw
+from datalayer.documents.fields.bson_limits import ENCODING, check_document
+from datalayer.documents.fields.conversion import raw
 from datalayer.documents.fields.fields import RawDictField
-from datalayer.documents.fields.scalar_conversion import expectation, is_as_stored
-from datalayer.documents.fields.storable import ENCODING, check_document
+from datalayer.documents.fields.refusals import UNFIT, expectation
+from datalayer.documents.fields.scalar_conversion import is_as_stored
 
 _HOLD_MAPPINGS = (DynamicField, GeoJsonBaseField, RawDictField)
 _LARGEST_EXPONENT = 6144  # of Decimal128
 _Names = dict[str, list[str] | None]
 
 
-def accepted(model: Any, data: Mapping[str, Any], allow: Iterable[str]) -> dict[str, Any]:
-    """The values of ``data`` for the fields named in ``allow``; all other keys are left out.
+class FromInput:
+    """The part of documents, and of embedded ones, that takes data from outside."""
 
-    A dotted name (``"preferences.language"``) allows one field of an embedded document; the
-    name of the whole allows all of its fields.
+    @classmethod
+    def from_input(cls, data: Mapping[str, Any], *, allow: Iterable[str]) -> Self:
+        """A new instance with the values of ``data`` for the fields named in ``allow``.
 
-    Raises:
-        ValidationError: for a mapping or a list where the field takes a single value, for what
-            the field can't cope with, and for what the database can't store, with all such
-            fields in ``errors``.
-        FieldDoesNotExist: for a name in ``allow`` that the model lacks.
-    """
+        For request data: other keys are left out, so that nobody sets a field that you didn't
+        think of. A mapping or a list for a field that takes a single value is refused, so that
+        an operator (``{"$ne": None}``) never stands for a value; so is what the database can't
+        store, and a key ``_cls``, which would name a class to load. ``"address.city"`` allows
+        one field of an embedded document. A dynamic class takes single values for names that
+        it doesn't declare. Nothing is saved or validated beyond that.
+
+        Raises:
+            ValidationError: with all fields that don't fit in ``errors``.
+            FieldDoesNotExist: for a name in ``allow`` that the model lacks.
+        """
+        return cls(**_accepted(cls, data, allow))
+
+    def update_from_input(self, data: Mapping[str, Any], *, allow: Iterable[str]) -> None:
+        """Set the fields named in ``allow`` to the values of ``data``, as ``from_input`` does.
+
+        All or none of them; nothing is saved. Of an embedded document that is there,
+        ``"address.city"`` changes that field and leaves the others; lists and mappings are
+        replaced as a whole.
+
+        Raises:
+            ValidationError: with all fields that don't fit in ``errors``.
+            FieldDoesNotExist: for a name in ``allow`` that the model lacks.
+        """
+        _assign(self, data, allow)
+
+
+def _accepted(model: Any, data: Mapping[str, Any], allow: Iterable[str]) -> dict[str, Any]:
     if not isinstance(data, Mapping):
         raise ValidationError("the input is not a mapping of field names to values")
     values: dict[str, Any] = {}
@@ -73,17 +97,12 @@ def _undeclared(model: Any, name: str, inner: list[str] | None) -> BaseField:
     return field
 
 
-def assign(document: Any, data: Mapping[str, Any], allow: Iterable[str]) -> None:
-    """Set the fields of ``document`` named in ``allow`` to the values of ``data``.
-
-    All or none: as ``accepted``, before the first one is set. Of an embedded document that is
-    there, a dotted name changes that field and leaves the others.
-    """
+def _assign(document: Any, data: Mapping[str, Any], allow: Iterable[str]) -> None:
     names = _nested(allow)
-    for name, value in accepted(type(document), data, allow).items():
+    for name, value in _accepted(type(document), data, allow).items():
         inner, present = names[name], document._data.get(name)
         if inner is not None and isinstance(present, EmbeddedDocument):
-            assign(present, data[name], inner)
+            _assign(present, data[name], inner)
         else:
             setattr(document, name, value)
 
@@ -127,7 +146,7 @@ def _value(field: BaseField, value: Any, inner: list[str] | None) -> Any:
         embedded = field.document_type
         # Never its class: the document would be loaded as another one.
         names = [name for name in embedded._fields if name != "_cls"] if inner is None else inner
-        return embedded(**accepted(embedded, value, names))
+        return embedded(**_accepted(embedded, value, names))
     if isinstance(field, ComplexBaseField):
         return _members(field, value, inner)
     if isinstance(field, _HOLD_MAPPINGS):

@@ -12,7 +12,7 @@ from datalayer.documents.queries.pipeline_timestamps import stamped_pipeline
 from datalayer.documents.times import utc_now
 
 
-def keeps(model: Any, name: str) -> bool:
+def keeps_timestamp(model: Any, name: str) -> bool:
     """Whether ``model`` has the time stamp ``name``; ``meta = {"timestamps": False}`` has none."""
     return name in model._fields and bool(model._meta.get("timestamps"))
 
@@ -57,7 +57,7 @@ def stamped_update(
 
 def _stored_name(model: Any, name: str) -> str | None:
     """What the time stamp is called in the database; ``None`` where the model keeps none."""
-    return model._fields[name].db_field if keeps(model, name) else None
+    return model._fields[name].db_field if keeps_timestamp(model, name) else None
 
 
 def _copied(update: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from pymongo.errors import (
 
 from datalayer.connections.registry import registry
 from datalayer.documents.collection import plain_collection
-from datalayer.documents.fields.storable import ENCODING
+from datalayer.documents.fields.bson_limits import ENCODING
 from datalayer.errors import DataLayerError, NotConnectedError
 from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import (

@@ -12,9 +12,9 @@ import bson
 from bson import ObjectId
 
 from datalayer.documents.engine import core
-from datalayer.documents.fields.storable import ENCODING, LARGEST_BYTES, check_document
+from datalayer.documents.fields.bson_limits import ENCODING, LARGEST_BYTES, check_document
 from datalayer.documents.times import utc_now
-from datalayer.documents.timestamps import keeps
+from datalayer.documents.timestamps import keeps_timestamp
 from datalayer.recorder.queues import Lane, Target
 from datalayer.recorder.state import Prepare
 
@@ -64,7 +64,7 @@ def fixed_fields(model: Any) -> dict[str, Any]:
 def stamps_of(model: Any) -> tuple[str, ...]:
     """The keys of the time stamps that ``model`` keeps."""
     names = ("created_at", "updated_at")
-    return tuple(model._fields[name].db_field for name in names if keeps(model, name))
+    return tuple(model._fields[name].db_field for name in names if keeps_timestamp(model, name))
 
 
 def encoded(event: Mapping[str, Any]) -> bytes | None:

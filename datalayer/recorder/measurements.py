@@ -16,7 +16,7 @@ from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
 from pymongo import ReadPreference
 from pymongo.read_concern import ReadConcern
 
-from datalayer.documents.fields.storable import ENCODING
+from datalayer.documents.fields.bson_limits import ENCODING
 
 _EXACT = DEFAULT_RAW_BSON_OPTIONS.with_options(datetime_conversion=DatetimeConversion.DATETIME_MS)
 """Times beyond Python's too; what is nested stays as it is."""

@@ -69,7 +69,7 @@ from datalayer.documents import (
     SecretField,
     UTCDateTimeField,
 )
-from datalayer.documents.fields.storable import ENCODING, check_document
+from datalayer.documents.fields.bson_limits import ENCODING, check_document
 from datalayer.settings import Settings
 
 EXAMPLES = os.environ.get("DATALAYER_TEST_EXAMPLES")

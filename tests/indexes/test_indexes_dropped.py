@@ -178,7 +178,7 @@ def test_a_model_sent_elsewhere_is_built_where_another_connection_carries_the_tr
 def test_a_transaction_does_not_wait_for_a_build_that_waits_for_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datalayer.documents.collection._SECONDS_IN_A_TRANSACTION", 0.3)
+    monkeypatch.setattr("datalayer.documents.model_collection._SECONDS_IN_A_TRANSACTION", 0.3)
     thing = unique_thing()
     database("database1")["things"].insert_one({})
     with db.using(default="database1"), db.transaction("database1"):

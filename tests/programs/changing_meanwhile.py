@@ -27,7 +27,7 @@ from mongoengine import (
 
 from datalayer.documents import Document, EmbeddedDocument
 from datalayer.documents.engine.compile.c_core import list_copy, plain_copy
-from datalayer.documents.fields.storable import check_document
+from datalayer.documents.fields.bson_limits import check_document
 
 ROUNDS, SEED = int(sys.argv[1]), int(sys.argv[2])
 chance = random.Random(SEED)

@@ -19,7 +19,7 @@ from datalayer.documents.engine.queryset import (
 from datalayer.documents.engine.queryset_cursor import asks_plainly
 from datalayer.documents.engine.save import (
     mark_saved,
-    mongoengine_errors,
+    mongoengine_error,
     own_save_update,
     written,
     written_field,
@@ -49,7 +49,7 @@ __all__ = [
     "is_compiled",
     "let_fetch",
     "mark_saved",
-    "mongoengine_errors",
+    "mongoengine_error",
     "own_save_update",
     "plain_next",
     "reason_against",

@@ -93,6 +93,9 @@ class _Fast:
 class FastDocument(_Fast):
     """A mixin before MongoEngine's ``Document``."""
 
+    _builds_indexes_when_fetched: ClassVar[bool] = True
+    """Whether fetching the collection may build its indexes, whose errors are their own."""
+
     def to_mongo(self, *args: Any, **kwargs: Any) -> Any:
         """What MongoDB gets of the document, in order."""
         program = program_of(type(self))
@@ -154,9 +157,12 @@ def uses_engine(model: Any) -> bool:
     return getattr(model._from_son, "__func__", None) is _from_son
 
 
-def is_fast(model: Any) -> bool:
-    """Whether documents of ``model`` are read by its program."""
-    return uses_engine(model) and program_of(model).reason is None
+def reading_program(model: Any) -> Program | None:
+    """The program that reads documents of ``model``; ``None`` where MongoEngine reads them."""
+    if not uses_engine(model):
+        return None
+    program = program_of(model)
+    return program if program.reason is None else None
 
 
 # MongoEngine's fields say that they want the names of the database, and of all fields.

@@ -149,8 +149,7 @@ class _Compiled(Program):
             except ValidationError as error:
                 errors[NON_FIELD_ERRORS] = error
         errors.update(self.errors_of(document, clean, skips))
-        errors = without_lacking(document, errors)
-        if errors:
+        if errors and (errors := without_lacking(document, errors)):
             key = _shown_key(document)
             raise ValidationError(
                 f"ValidationError ({document._class_name}:{key}) ", errors=errors

@@ -15,9 +15,8 @@ from mongoengine.queryset.field_list import QueryFieldList
 from mongoengine.queryset.visitor import Q
 from pymongo.read_concern import ReadConcern
 
-from datalayer.documents.engine.mixins import is_fast
+from datalayer.documents.engine.mixins import reading_program
 from datalayer.documents.engine.mongoengine_internals import stock
-from datalayer.documents.engine.programs import program_of
 from datalayer.documents.engine.queryset_cursor import asks_plainly, plain_query
 
 # What one queryset takes over from another; in each of MongoEngine's querysets.
@@ -205,8 +204,8 @@ def documents(queryset: Any) -> Iterator[Any]:
     model = queryset._document
     settle = queryset._settling()
     dereferences = queryset._auto_dereference
-    if is_fast(model):
-        program = program_of(model)
+    program = reading_program(model)
+    if program is not None:
         if not dereferences:
             program = program.without_dereferencing
         for raw in queryset._cursor:

@@ -17,8 +17,8 @@ from mongoengine.fields import (
 from mongoengine.queryset.transform import MATCH_OPERATORS
 from mongoengine.queryset.visitor import Q
 
-from datalayer.documents.engine.mixins import is_fast
-from datalayer.documents.engine.programs import program_of
+from datalayer.documents.engine.mixins import reading_program
+from datalayer.documents.engine.program import Program
 
 _OPERATORS = frozenset({*MATCH_OPERATORS, "not"})
 _PREPARING_NOTHING = frozenset(
@@ -63,11 +63,12 @@ def asks_plainly(queryset: Any) -> bool:
 
 def plain_query(model: Any, query: Any) -> dict[str, Any] | None:
     """The query for single values of fields, each equal to one; ``None`` for any other."""
-    if type(query) is not Q or not is_fast(model):
+    program = reading_program(model) if type(query) is Q else None
+    if program is None:
         return None
     found: dict[str, Any] = {}
     for name, value in sorted(query.query.items()):
-        resolved = _resolved(model, name)
+        resolved = _resolved(program, name)
         kind = type(value)
         if resolved is None or kind not in resolved[1]:
             return None
@@ -87,19 +88,18 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _resolved(model: Any, name: str) -> tuple[str, tuple[type, ...]] | None:
+def _resolved(program: Program, name: str) -> tuple[str, tuple[type, ...]] | None:
     """The key of the field ``name``, of an embedded document perhaps, and the types of values
     that it is asked for as they are."""
     first, *inner = name.split("__")
-    plan = program_of(model).by_name.get(model._meta.get("id_field") if first == "pk" else first)
+    plan = program.by_name.get(program.model._meta.get("id_field") if first == "pk" else first)
     if plan is None or (inner and inner[-1] in _OPERATORS):
         return None
     keys = [plan.key]
     for part in inner:
         embedded = _embedded_in(plan.field)
-        if embedded is None or not is_fast(embedded):
-            return None
-        plan = program_of(embedded).by_name.get(part)
+        inside = None if embedded is None else reading_program(embedded)
+        plan = None if inside is None else inside.by_name.get(part)
         if plan is None:
             return None
         keys.append(plan.key)

@@ -66,11 +66,12 @@ def save(  # MongoEngine's steps, one after the other
     id_field = self._meta["id_field"]
     created = self._created or force_insert or self._data.get(id_field) is None
     _tell(signals.pre_save_post_validation, self, created=created, **told)
-    if self._collection is None:
-        self._get_collection()  # its errors are not those of the write
-    elif self._meta.get("auto_create_index_on_save", False):
+    has_collection = self._collection is not None
+    if has_collection and self._meta.get("auto_create_index_on_save", False):
         self.ensure_indexes()
-    with mongoengine_errors:
+    elif self._builds_indexes_when_fetched and not has_collection:
+        self._get_collection()  # its errors are not those of the write
+    try:
         concern = write_concern or {}
         if created:
             doc = written(self)
@@ -78,16 +79,17 @@ def save(  # MongoEngine's steps, one after the other
         else:
             doc = _written_key(self, program)
             key, created = self._save_update(doc, save_condition, concern)
-        if cascade is None:
-            cascade = self._meta.get("cascade", False) or cascade_kwargs is not None
-        if cascade:
+        is_asked_for = self._meta.get("cascade", False) or cascade_kwargs is not None
+        if is_asked_for if cascade is None else cascade:
             passed = {
                 "force_insert": force_insert,
                 "validate": validate,
                 "write_concern": concern,
-                "cascade": cascade,
+                "cascade": True,
             }
             self.cascade_save(**{**passed, **(cascade_kwargs or {}), "_refs": _refs})
+    except OperationFailure as exc:
+        raise mongoengine_error(exc) from exc
     if created or id_field not in self._meta.get("shard_key", ()):
         _keep_key(self, id_field, key)
     _tell(signals.post_save, self, created=created, **told)
@@ -124,7 +126,7 @@ def _validate(document: Any, program: Program, clean: bool) -> None:
 
 
 def written_field(document: Any, key: str) -> dict[str, Any]:
-    """The same of the field under this key alone."""
+    """What the driver gets of one field, under its key."""
     program = program_of(type(document))
     name = document._reverse_db_field_map.get(key, key)
     value = document._data.get(name)
@@ -150,26 +152,8 @@ def _written_key(document: Any, program: Program) -> Any:
     return {"_id": program.write_value(program.by_name[id_field], value)}
 
 
-class _MongoEngineErrors:
-    """``with mongoengine_errors:`` raises MongoEngine's errors for what the server refuses.
-
-    A class, not a generator with ``contextmanager``: every ``save()`` passes through it.
-    """
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, exc: BaseException | None, traceback: Any) -> None:
-        if isinstance(exc, OperationFailure):
-            raise _as_mongoengine(exc) from exc
-
-
-mongoengine_errors = _MongoEngineErrors()
-
-
-def _as_mongoengine(exc: OperationFailure) -> Any:
+def mongoengine_error(exc: OperationFailure) -> Any:
+    """MongoEngine's error for what the server refuses."""
     if isinstance(exc, BulkWriteError):
         return mongoengine.errors.BulkWriteError(f"Bulk write error: ({exc.details})")
     duplicate = str(exc).startswith(("E11000 duplicate key", "E11001 duplicate key"))

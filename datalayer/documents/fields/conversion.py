@@ -3,17 +3,14 @@ keys. What a field can't take is refused, with the field's name and never with t
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import bson
-from bson import DBRef, Decimal128, ObjectId, Regex
-from bson.errors import BSONError
+from bson import DBRef, ObjectId
 from mongoengine.base import BaseDocument, BaseField, LazyReference
 from mongoengine.base.fields import ComplexBaseField, GeoJsonBaseField
-from mongoengine.errors import FieldDoesNotExist, NotRegistered, ValidationError
+from mongoengine.errors import FieldDoesNotExist, ValidationError
 from mongoengine.fields import (
     CachedReferenceField,
     DictField,
@@ -27,33 +24,21 @@ from mongoengine.fields import (
     SortedListField,
 )
 
+from datalayer.documents.fields.refusals import (
+    UNFIT,
+    Misfit,
+    expectation,
+    misfit,
+    refusal,
+    tells_well,
+)
 from datalayer.documents.fields.scalar_conversion import (
     SINGLE,
     Converter,
-    Misfit,
-    expectation,
     holds_text,
     is_as_stored,
-    misfit,
-    tells_well,
 )
-from datalayer.documents.fields.storable import ENCODING
-
-PATTERNS = (re.Pattern, Regex)
-UNFIT = (
-    ArithmeticError,
-    AttributeError,
-    BSONError,
-    KeyError,
-    NotImplementedError,
-    NotRegistered,
-    TypeError,
-    ValidationError,
-    ValueError,
-)
-"""What fields raise for a value that they can't take."""
-# Of these BSON holds every value.
-_SURELY_HELD = frozenset({bool, float, ObjectId, Decimal128})
+from datalayer.documents.fields.value_kinds import PATTERNS, held, is_condition, is_many
 
 
 def asked(field: BaseField, value: Any) -> Any:
@@ -109,25 +94,6 @@ def converted(field: BaseField, value: Any) -> Any:
     return _told(field, _converted, value)
 
 
-def refusal(field: Any, reason: str, name: str | None = None) -> ValidationError:
-    """The error that tells why ``field``, which the caller knows as ``name``, can't take a value.
-
-    Like that of ``save()`` it has the name in ``errors``, once there is one: the field of a
-    list's members has none.
-    """
-    name = name or field.name or field.db_field
-    if name is None:
-        return ValidationError(reason)
-    errors = {name: ValidationError(reason, field_name=name)}
-    return ValidationError("a value doesn't fit ", errors=errors, field_name=name)
-
-
-def reason_of(error: ValidationError) -> str:
-    """Why a value was refused, without the name of the field."""
-    named = (error.errors or {}).get(error.field_name)
-    return str(named.message if isinstance(named, ValidationError) else error.message)
-
-
 def key_field_of(model: Any) -> Any:
     """The field of the primary key of ``model``; ``None`` where it has none (it is abstract)."""
     return model._fields.get(model._meta.get("id_field"))
@@ -141,21 +107,6 @@ def key_of(model: Any, value: Any) -> Any:
     """
     field = key_field_of(model)
     return value if field is None else asked(field, value)
-
-
-def is_many(value: Any) -> bool:
-    """Whether ``value`` holds values, as the list of ``in`` does: no text, mapping or document."""
-    single = (str, bytes, bytearray, Mapping, BaseDocument)
-    return isinstance(value, Iterable) and not isinstance(value, single)
-
-
-def is_condition(value: Any) -> bool:
-    """Whether ``value`` is made of MongoDB's operators."""
-    return isinstance(value, Mapping) and bool(value) and all(_is_operator(key) for key in value)
-
-
-def _is_operator(key: Any) -> bool:
-    return isinstance(key, str) and key.startswith("$")
 
 
 def _told(field: Any, convert: Converter, value: Any) -> Any:
@@ -198,13 +149,13 @@ def _asked(field: Any, value: Any) -> Any:
         prepared = raw(field, _converted(field, value))
     if prepared is None:
         raise misfit(field, value)
-    return _held(prepared)
+    return held(prepared)
 
 
 def _asked_of_list(field: ListField, value: Any) -> Any:
     inner = field.field
     if inner is None:
-        return _held(field.to_mongo(list(value) if is_many(value) else value))
+        return held(field.to_mongo(list(value) if is_many(value) else value))
     if not is_many(value) or _is_place(inner, value):
         return asked(inner, value)
     members = [asked(inner, each) for each in value]
@@ -241,16 +192,6 @@ def _is_theirs(kind: Any, *names: str) -> bool:
     return any(not each.__module__.startswith(("mongoengine.", "datalayer.")) for each in definers)
 
 
-def _held(value: Any) -> Any:
-    if type(value) in _SURELY_HELD:
-        return value
-    try:
-        bson.encode({"": value}, codec_options=ENCODING)
-    except (BSONError, OverflowError, RecursionError, TypeError, ValueError):
-        raise Misfit(f"is a {type(value).__name__} that BSON can't hold") from None
-    return value
-
-
 # What a document holds, and what is stored of it.
 
 
@@ -274,15 +215,8 @@ def _converted(field: Any, value: Any) -> Any:
 
 def _part(field: Any, value: Any) -> Any:
     part = field.to_python(value)
-    if not isinstance(part, field.document_type):
-        raise misfit(field, value)
-    _check_members(part)
-    return part
-
-
-def _part_of_any_class(field: Any, value: Any) -> Any:
-    part = field.to_python(value)
-    if not isinstance(part, BaseDocument):
+    is_generic = isinstance(field, GenericEmbeddedDocumentField)
+    if not isinstance(part, BaseDocument if is_generic else field.document_type):
         raise misfit(field, value)
     _check_members(part)
     return part
@@ -324,15 +258,11 @@ def _reference(field: Any, value: Any) -> Any:
             raise Misfit("takes only documents that were saved")
         return value
     if isinstance(value, DBRef):  # a LazyReference is one, too
-        key_of(_referred_in(value, model), value.id)
+        key_of(value.document_type if isinstance(value, LazyReference) else model, value.id)
         return value
     if field_of_key is None:
         raise misfit(field, value)
     return DBRef(model._get_collection_name(), converted(field_of_key, value))
-
-
-def _referred_in(reference: DBRef, model: Any) -> Any:
-    return reference.document_type if isinstance(reference, LazyReference) else model
 
 
 def _lazy_reference(field: Any, value: Any) -> Any:
@@ -361,7 +291,7 @@ _OF_SEVERAL: Mapping[type, Converter] = {
     CachedReferenceField: _cached_reference,
     DictField: _mapping,
     EmbeddedDocumentField: _part,
-    GenericEmbeddedDocumentField: _part_of_any_class,
+    GenericEmbeddedDocumentField: _part,
     GenericReferenceField: _generic_reference,
     LazyReferenceField: _lazy_reference,
     ListField: _list,

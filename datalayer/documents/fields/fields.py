@@ -14,8 +14,8 @@ from bson.errors import BSONError
 from mongoengine.base import BaseField
 from mongoengine.fields import DateTimeField, Decimal128Field, EmailField, StringField
 
+from datalayer.documents.fields.bson_limits import RawMapping
 from datalayer.documents.fields.money import CURRENCIES, not_an_amount
-from datalayer.documents.fields.storable import RawMapping
 from datalayer.documents.times import in_utc
 
 

@@ -1,5 +1,4 @@
-"""What a single value means to a field: a number, a text, a moment, a key. What isn't one is
-refused in words that don't show it."""
+"""What a single value means to a field: a number, a text, a moment, a key."""
 
 from __future__ import annotations
 
@@ -22,53 +21,25 @@ from mongoengine.fields import (
     DecimalField,
     DictField,
     DynamicField,
-    EmbeddedDocumentField,
     EnumField,
     FileField,
     FloatField,
-    GenericEmbeddedDocumentField,
-    GenericLazyReferenceField,
     GenericReferenceField,
     GeoPointField,
     IntField,
-    LazyReferenceField,
     ListField,
     ObjectIdField,
-    ReferenceField,
     SequenceField,
     StringField,
     UUIDField,
 )
 
 from datalayer.documents.fields.fields import RawDictField
+from datalayer.documents.fields.refusals import Misfit, misfit
 
 Converter = Callable[[Any, Any], Any]  # given a field and a value
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of BSON's integers
 _MOST_DIGITS = 20
-
-
-class Misfit(Exception):
-    """A field can't take a value; the text says why."""
-
-
-def misfit(field: Any, value: Any) -> Misfit:
-    """Why ``field`` can't take ``value``, in the field's own words where those don't show it."""
-    if tells_well(field):
-        field.validate(value)
-    return Misfit(expectation(field, value))
-
-
-def tells_well(field: Any) -> bool:
-    """Whether the field's own errors say what was wrong without showing the value."""
-    return type(field).__module__.startswith("datalayer.")
-
-
-def expectation(field: Any, value: Any) -> str:
-    """What ``field`` takes, and of what type the value was that it can't."""
-    for kind in type(field).__mro__:
-        if kind in _TAKES:
-            return f"takes {_TAKES[kind]}; this {type(value).__name__} is none"
-    return f"{type(field).__name__} can't take this {type(value).__name__}"
 
 
 def holds_text(field: Any) -> bool:
@@ -221,30 +192,6 @@ _STORED_AS: Mapping[type, type] = {
     ObjectIdField: ObjectId,
     StringField: str,
 }
-_TAKES: Mapping[type, str] = {
-    BinaryField: "bytes",
-    BooleanField: "true or false",
-    CachedReferenceField: "a document or its key",
-    ComplexDateTimeField: "a datetime",
-    DateTimeField: "a date or a point in time",
-    Decimal128Field: "a decimal number, written with a point",
-    DecimalField: "a decimal number, written with a point",
-    EmbeddedDocumentField: "an embedded document of its class",
-    EnumField: "a member of its enumeration, or the value of one",
-    FloatField: "a number",
-    GenericEmbeddedDocumentField: "an embedded document",
-    GenericLazyReferenceField: "a document",
-    GenericReferenceField: "a document",
-    GeoJsonBaseField: "coordinates of its shape",
-    GeoPointField: "a longitude and a latitude",
-    IntField: "a whole number",
-    LazyReferenceField: "a document or its key",
-    ObjectIdField: "an ObjectId, or its 24 hexadecimal digits",
-    ReferenceField: "a document or its key",
-    StringField: "text",
-    UUIDField: "a UUID",
-}
-
 _NEVER_TEXT = (
     BinaryField,
     BooleanField,

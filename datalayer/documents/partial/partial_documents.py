@@ -244,7 +244,7 @@ def _settle_any(projection: Projection, value: Any, origin: Origin | None) -> No
                 _settle_any(inner, item, origin and origin.within(key))
 
 
-def complete(document: Any, names: Sequence[str] = ()) -> None:
+def note_loaded(document: Any, names: Sequence[str] = ()) -> None:
     """Note that all of ``document``, or of the fields called ``names``, was loaded now."""
     before = document._data
     if type(before) is not PartialData:

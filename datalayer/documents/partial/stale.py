@@ -3,6 +3,7 @@ refused."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -31,20 +32,20 @@ def remember_key(document: Any) -> None:
         document.__dict__[_LOADED_KEY] = document.pk
 
 
-def refuse_changed_key(document: Any, key: Any, update: dict[str, Any]) -> None:
-    """Refuse changes of a document whose primary key was changed: they would go into another
-    document, or into a new one that lacks the rest.
+def refuse_changed_key(document: Any, key: Any, paths: Iterable[str]) -> None:
+    """Refuse changes at ``paths`` of a document whose primary key was changed: they would go
+    into another document, or into a new one that lacks the rest.
 
     Raises:
         StaleDocumentError: before anything is sent.
     """
-    paths = [path for changes in update.values() for path in changes]
-    if not any(path == "_id" or path.startswith("_id.") for path in paths):
+    of_key = [path for path in paths if path == "_id" or path.startswith("_id.")]
+    if not of_key:
         return
     field = document._fields[document._meta["id_field"]]
     loaded = document.__dict__.get(_LOADED_KEY)
-    if loaded is not None and "_id" in paths and field.to_mongo(loaded) == key:
-        return  # the same in another type
+    if loaded is not None and "_id" in of_key and field.to_mongo(loaded) == key:
+        return  # it is the old one in another type
     raise error(
         document,
         loaded,

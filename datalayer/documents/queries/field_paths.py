@@ -24,11 +24,11 @@ _POSITION = re.compile(r"\d+|S|\$|\$\[\w*\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FieldPath:
     """A path in the database, the field whose values lie there, and how much of the path leads
     to the innermost list on the way (0 where there is none)."""
 
-    path: tuple[str, ...]
+    parts: tuple[str, ...]
     field: Any
     listed: int
     filtered: tuple[tuple[str, Any], ...] = ()  # the names of array filters, and their members
@@ -36,11 +36,11 @@ class Place:
     @property
     def key(self) -> str:
         """The path as MongoDB writes it."""
-        return ".".join(self.path)
+        return ".".join(self.parts)
 
 
-def place_of(model: Any, parts: Sequence[str]) -> Place:
-    """The place that ``parts``, the names in a keyword, lead to from ``model``.
+def field_path_of(model: Any, parts: Sequence[str]) -> FieldPath:
+    """Where ``parts``, the names in a keyword, lead to from ``model``.
 
     Raises:
         InvalidQueryError: where a field has no such part.
@@ -49,45 +49,45 @@ def place_of(model: Any, parts: Sequence[str]) -> Place:
         field = model._lookup_field([parts[0]])[0]
     except LookUpError as exc:
         raise InvalidQueryError(str(exc)) from None
-    place = Place((field.db_field,), field, int(isinstance(field, ListField)))
+    target = FieldPath((field.db_field,), field, int(isinstance(field, ListField)))
     for part in parts[1:]:
-        place = _position(place, part) or _inside(place, part)
-    return place
+        target = _position(target, part) or _inside(target, part)
+    return target
 
 
-def _position(place: Place, part: str) -> Place | None:
-    """The place of a list's member; ``None`` where ``part`` means something else."""
-    field = place.field
+def _position(target: FieldPath, part: str) -> FieldPath | None:
+    """The path of a list's member; ``None`` where ``part`` means something else."""
+    field = target.field
     if not _POSITION.fullmatch(part) or isinstance(field, DictField):
         return None
     if isinstance(field, ListField):
         member = field.field or _anything(part)
-        inside = _at(place, "$" if part == "S" else part, member)
+        inside = _at(target, "$" if part == "S" else part, member)
         if part.startswith("$[") and part != "$[]":
             return replace(inside, filtered=(*inside.filtered, (part[2:-1], member)))
         return inside
-    return _at(place, part, _anything(part)) if part.isdigit() else None
+    return _at(target, part, _anything(part)) if part.isdigit() else None
 
 
-def _inside(place: Place, part: str) -> Place:
-    field = place.field
+def _inside(target: FieldPath, part: str) -> FieldPath:
+    field = target.field
     if isinstance(field, ListField):
         if field.field is None:
-            return _at(place, part, _anything(part))
-        return _inside(replace(place, field=field.field), part)
+            return _at(target, part, _anything(part))
+        return _inside(replace(target, field=field.field), part)
     if isinstance(field, DictField):
-        return _at(place, part, field.field or _anything(part))
+        return _at(target, part, field.field or _anything(part))
     if isinstance(field, DynamicField):
-        return _at(place, part, _anything(part))
+        return _at(target, part, _anything(part))
     if isinstance(field, (GenericReferenceField, LazyReferenceField, ReferenceField)):
         raise InvalidQueryError(
-            f"{place.key!r} refers to another collection: its documents' {part!r} can't be asked "
+            f"{target.key!r} refers to another collection: its documents' {part!r} can't be asked "
             "for here; ask for them first, and then by __in"
         )
-    return _at(place, *_named(field, part, place))
+    return _at(target, *_named(field, part, target))
 
 
-def _named(field: Any, part: str, place: Place) -> tuple[str, Any]:
+def _named(field: Any, part: str, target: FieldPath) -> tuple[str, Any]:
     if isinstance(field, CachedReferenceField) and part == "pk":
         part = field.document_type._meta["id_field"]
     found = field.lookup_member(part) if hasattr(field, "lookup_member") else None
@@ -96,7 +96,7 @@ def _named(field: Any, part: str, place: Place) -> tuple[str, Any]:
     if found is None and isinstance(field, EmbeddedDocumentField):
         found = _in_subclasses(field.document_type, part)
     if found is None:
-        raise InvalidQueryError(f"{place.key!r} has no field {part!r}")
+        raise InvalidQueryError(f"{target.key!r} has no field {part!r}")
     return (found, _anything(found)) if isinstance(found, str) else (found.db_field, found)
 
 
@@ -108,13 +108,13 @@ def _in_subclasses(model: Any, name: str) -> Any:
     return None
 
 
-def _at(place: Place, key: str, field: Any) -> Place:
-    path = (*place.path, key)
+def _at(target: FieldPath, key: str, field: Any) -> FieldPath:
+    path = (*target.parts, key)
     return replace(
-        place,
-        path=path,
+        target,
+        parts=path,
         field=field,
-        listed=len(path) if isinstance(field, ListField) else place.listed,
+        listed=len(path) if isinstance(field, ListField) else target.listed,
     )
 
 

@@ -3,7 +3,6 @@ its field stores it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +10,6 @@ from bson import DBRef, ObjectId
 from mongoengine.errors import InvalidQueryError, ValidationError
 from mongoengine.fields import (
     CachedReferenceField,
-    ComplexDateTimeField,
     DateField,
     Decimal128Field,
     DecimalField,
@@ -21,23 +19,16 @@ from mongoengine.fields import (
     EnumField,
     GenericReferenceField,
     ListField,
-    StringField,
     UUIDField,
 )
 from mongoengine.queryset import transform
 from mongoengine.queryset.visitor import Q, QCombination
 
-from datalayer.documents.fields.conversion import (
-    PATTERNS,
-    asked,
-    is_condition,
-    is_many,
-    reason_of,
-    refusal,
-)
-from datalayer.documents.fields.scalar_conversion import holds_text
-from datalayer.documents.queries.field_paths import Place, place_of
-from datalayer.documents.queries.patterns import LONGEST_TEXT, is_too_long, within_the_limit
+from datalayer.documents.fields.conversion import asked
+from datalayer.documents.fields.refusals import reason_of, refusal
+from datalayer.documents.fields.value_kinds import PATTERNS, is_condition, is_many
+from datalayer.documents.queries.field_paths import FieldPath, field_path_of
+from datalayer.documents.queries.patterns import pattern_of
 
 _GEO = frozenset(transform.GEO_OPERATORS)
 _TEXT = frozenset(transform.STRING_OPERATORS)
@@ -95,9 +86,9 @@ def query(model: Any, keywords: Mapping[str, Any]) -> dict[str, Any]:
         if operator in _GEO:
             near[keyword] = value
             continue
-        place = place_of(model, parts)
-        condition = named(place, condition_on, operator, value)
-        path = _path_for(place, condition)
+        target = field_path_of(model, parts)
+        condition = named(target, condition_on, operator, value)
+        path = _path_for(target, condition)
         _add(found, path, _negated(condition) if is_negated else condition)
     if near:
         for path, condition in transform.query(model, **near).items():
@@ -117,16 +108,16 @@ def _parsed(keyword: str) -> tuple[list[str], str | None, bool]:
     return parts, operator, is_negated
 
 
-def _path_for(place: Place, condition: Any) -> str:
+def _path_for(target: FieldPath, condition: Any) -> str:
     """Where the condition applies; references hold more than the key that is asked for."""
-    if isinstance(place.field, CachedReferenceField):
-        return f"{place.key}._id"
-    member = place.field.field if isinstance(place.field, ListField) else place.field
+    if isinstance(target.field, CachedReferenceField):
+        return f"{target.key}._id"
+    member = target.field.field if isinstance(target.field, ListField) else target.field
     if isinstance(member, CachedReferenceField):
-        return f"{place.key}._id"
+        return f"{target.key}._id"
     if isinstance(member, GenericReferenceField):
-        return place.key + _inside_generic(condition)
-    return place.key
+        return target.key + _inside_generic(condition)
+    return target.key
 
 
 def _inside_generic(condition: Any) -> str:
@@ -149,7 +140,8 @@ def condition_on(field: Any, operator: str | None, value: Any) -> Any:
     if operator is None:
         return _sought(field, value)
     if operator in _TEXT:
-        return _pattern(field, operator, value)
+        found = pattern_of(field, operator, value)
+        return _sought(field, value) if found is None else found
     if operator in ("match", "elemMatch"):
         return {"$elemMatch": _of_member(field, value)}
     if operator in _WITH_LIST:
@@ -213,35 +205,6 @@ _BY_OPERATOR: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _pattern(field: Any, operator: str, value: Any) -> Any:
-    """The pattern for an operator on text; for other fields "exact" means equal."""
-    member = field
-    while isinstance(member, (DictField, ListField)) and member.field is not None:
-        member = member.field
-    is_equal = operator in ("exact", "iexact") and not isinstance(value, str)
-    if isinstance(member, StringField) or (holds_text(member) and not is_equal):
-        wanted: tuple[type, ...] = (str, *PATTERNS) if operator.endswith("regex") else (str,)
-        if not isinstance(value, wanted):
-            raise refusal(field, f"takes text for {operator!r}")
-        if isinstance(value, str) and is_too_long(value):
-            raise refusal(field, f"takes at most {LONGEST_TEXT} bytes of text for {operator!r}")
-        prepares = member if _prepares_text(member) else StringField()
-        try:
-            prepared = prepares.prepare_query_value(operator, value)
-        except (OverflowError, re.error, TypeError):
-            raise refusal(field, f"takes a regular expression for {operator!r}") from None
-        if isinstance(value, str) and not operator.endswith("regex"):
-            return within_the_limit(prepared, value)
-        return prepared
-    if operator not in ("exact", "iexact"):
-        raise InvalidQueryError(f"{field.name or field.db_field} holds no text for {operator!r}")
-    return _sought(field, value)
-
-
-def _prepares_text(field: Any) -> bool:
-    return isinstance(field, StringField) and not isinstance(field, ComplexDateTimeField)
-
-
 def _of_member(field: Any, value: Any) -> Any:
     """The condition on one member of a list, for "match"."""
     member = field.field if isinstance(field, ListField) else field
@@ -276,7 +239,7 @@ def as_documents_have(model: Any, path: str, values: Any) -> Any:
     """The stored ``values`` of single fields at the dotted ``path``, in the form that documents of
     ``model`` have; others, and those of a path that isn't the model's, as they are."""
     try:
-        field = place_of(model, path.split(".")).field
+        field = field_path_of(model, path.split(".")).field
     except InvalidQueryError:
         return values
     while isinstance(field, ListField) and field.field is not None:
@@ -289,15 +252,15 @@ def as_documents_have(model: Any, path: str, values: Any) -> Any:
 _CONVERTED_WHEN_LOADED = (DateField, Decimal128Field, DecimalField, EnumField, UUIDField)
 
 
-def named(place: Place, convert: Callable[..., Any], *args: Any) -> Any:
-    """What ``convert`` makes for the field at ``place``; what it refuses is named by its path."""
+def named(target: FieldPath, convert: Callable[..., Any], *args: Any) -> Any:
+    """What ``convert`` makes for the field at ``target``; what it refuses is named by its path."""
     try:
-        return convert(place.field, *args)
+        return convert(target.field, *args)
     except ValidationError as exc:
-        names_it = exc.field_name == place.field.name and len(place.path) == 1
-        if names_it or exc.field_name not in (None, place.field.name):
+        names_it = exc.field_name == target.field.name and len(target.parts) == 1
+        if names_it or exc.field_name not in (None, target.field.name):
             raise
-        raise refusal(place.field, reason_of(exc), place.key) from None
+        raise refusal(target.field, reason_of(exc), target.key) from None
 
 
 def _negated(condition: Any) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from mongoengine.fields import (
 )
 from mongoengine.queryset import transform
 
-from datalayer.documents.fields.conversion import UNFIT, reason_of
-from datalayer.documents.fields.storable import ENCODING, LARGEST_BYTES, shown_key
+from datalayer.documents.fields.bson_limits import ENCODING, LARGEST_BYTES, shown_key
+from datalayer.documents.fields.refusals import UNFIT, reason_of
 from datalayer.documents.from_input import values_of
 from datalayer.documents.queries.filter_translation import query
 

@@ -24,15 +24,10 @@ from mongoengine.fields import (
 )
 from mongoengine.queryset.transform import COMPARISON_OPERATORS
 
-from datalayer.documents.fields.conversion import (
-    asked,
-    is_condition,
-    is_many,
-    refusal,
-    stored,
-    validated,
-)
-from datalayer.documents.queries.field_paths import Place, place_of
+from datalayer.documents.fields.conversion import asked, stored, validated
+from datalayer.documents.fields.refusals import refusal
+from datalayer.documents.fields.value_kinds import is_condition, is_many
+from datalayer.documents.queries.field_paths import FieldPath, field_path_of
 from datalayer.documents.queries.filter_translation import condition_on, named, raw_condition
 
 _Change = tuple[str, dict[str, Any]]  # MongoDB's operator, and what it is to change
@@ -59,9 +54,9 @@ def update_of(
                 is_mapping = isinstance(changes, Mapping)
                 update[operator] = {**present, **changes} if is_mapping else changes
             continue
-        operator, place, comparison = _parsed(model, keyword)
-        members.update(place.filtered)
-        name, changes = _named_change(operator, place, comparison, value)
+        operator, target, comparison = _parsed(model, keyword)
+        members.update(target.filtered)
+        name, changes = _named_change(operator, target, comparison, value)
         present = update.setdefault(f"${name}", {})
         if twice := present.keys() & changes.keys():
             raise InvalidQueryError(f"this update changes {min(twice)!r} twice by ${name}")
@@ -72,8 +67,8 @@ def update_of(
     return update, filters
 
 
-def _parsed(model: Any, keyword: str) -> tuple[str, Place, str | None]:
-    """The operator of a keyword, the place that it changes, and the comparison of a "pull"."""
+def _parsed(model: Any, keyword: str) -> tuple[str, FieldPath, str | None]:
+    """The operator of a keyword, what it changes, and the comparison of a "pull"."""
     parts = keyword.split("__")
     operator = parts.pop(0) if len(parts) > 1 and parts[0] in UPDATE_OPERATORS else "set"
     comparison = None
@@ -81,74 +76,74 @@ def _parsed(model: Any, keyword: str) -> tuple[str, Place, str | None]:
         comparison = parts.pop()
     if len(parts) > 1 and parts[-1] == "":  # escapes a field called like an operator
         parts.pop()
-    return operator, place_of(model, parts), comparison
+    return operator, field_path_of(model, parts), comparison
 
 
-def _named_change(operator: str, place: Place, comparison: str | None, value: Any) -> _Change:
+def _named_change(operator: str, target: FieldPath, comparison: str | None, value: Any) -> _Change:
     def change(field: Any) -> _Change:
-        return _change(operator, place, comparison, value)
+        return _change(operator, target, comparison, value)
 
-    return named(place, change)  # type: ignore[no-any-return]
+    return named(target, change)  # type: ignore[no-any-return]
 
 
-def _change(operator: str, place: Place, comparison: str | None, value: Any) -> _Change:
+def _change(operator: str, target: FieldPath, comparison: str | None, value: Any) -> _Change:
     if operator == "pull":
-        return "pull", _pulled(place, comparison, value)
+        return "pull", _pulled(target, comparison, value)
     if operator == "pull_all":
-        return "pullAll", {place.key: _members(place, value, asked)}
+        return "pullAll", {target.key: _members(target, value, asked)}
     if operator in ("push", "push_all"):
-        return "push", _pushed(place, value, is_several=operator == "push_all")
+        return "push", _pushed(target, value, is_several=operator == "push_all")
     if operator == "add_to_set":
-        return "addToSet", {place.key: _added(place, value)}
+        return "addToSet", {target.key: _added(target, value)}
     name = _NAMES.get(operator, operator)
     if operator in ("inc", "dec", "mul"):
-        return name, {place.key: _amount(place.field, value, is_negative=operator == "dec")}
+        return name, {target.key: _amount(target.field, value, is_negative=operator == "dec")}
     if operator == "unset":
-        return name, {place.key: 1}
+        return name, {target.key: 1}
     if operator in ("pop", "rename"):
-        return name, {place.key: value}
-    return name, {place.key: stored(place.field, value)}
+        return name, {target.key: value}
+    return name, {target.key: stored(target.field, value)}
 
 
-def _member_of(place: Place) -> Any:
+def _member_of(target: FieldPath) -> Any:
     """The field of the members of the list that is changed."""
-    field = place.field
+    field = target.field
     if isinstance(field, ListField):
         return field.field or DynamicField()
     if isinstance(field, (DictField, DynamicField)):
         return DynamicField()
-    raise InvalidQueryError(f"{place.key!r} is no list")
+    raise InvalidQueryError(f"{target.key!r} is no list")
 
 
-def _members(place: Place, value: Any, convert: Callable[[Any, Any], Any]) -> list[Any]:
+def _members(target: FieldPath, value: Any, convert: Callable[[Any, Any], Any]) -> list[Any]:
     if not is_many(value):
-        raise refusal(place.field, "takes a list of members")
-    member = _member_of(place)
+        raise refusal(target.field, "takes a list of members")
+    member = _member_of(target)
     return [convert(member, each) for each in value]
 
 
-def _pushed(place: Place, value: Any, *, is_several: bool) -> dict[str, Any]:
+def _pushed(target: FieldPath, value: Any, *, is_several: bool) -> dict[str, Any]:
     position = None
-    if place.path[-1].isdigit():
-        position = int(place.path[-1])
-        key, member = ".".join(place.path[:-1]), place.field
+    if target.parts[-1].isdigit():
+        position = int(target.parts[-1])
+        key, member = ".".join(target.parts[:-1]), target.field
     else:
-        key, member = place.key, _member_of(place)
+        key, member = target.key, _member_of(target)
     if _is_each(value):
         return {key: _each(member, value)}
     several = is_several or (position is not None and is_many(value) and not _is_list(member))
     if not several and position is None:
         return {key: _one(member, value)}
     if is_several and not is_many(value):
-        raise refusal(place.field, "takes a list of members")
+        raise refusal(target.field, "takes a list of members")
     changes: dict[str, Any] = {
         "$each": [_one(member, each) for each in (value if several else [value])]
     }
     return {key: changes if position is None else {**changes, "$position": position}}
 
 
-def _added(place: Place, value: Any) -> Any:
-    member = _member_of(place)
+def _added(target: FieldPath, value: Any) -> Any:
+    member = _member_of(target)
     if _is_each(value):
         return _each(member, value)
     if not is_many(value):
@@ -176,15 +171,15 @@ def _each(member: Any, value: Mapping[str, Any]) -> dict[str, Any]:
     return {**value, "$each": [_one(member, each) for each in value["$each"]]}
 
 
-def _pulled(place: Place, comparison: str | None, value: Any) -> dict[str, Any]:
+def _pulled(target: FieldPath, comparison: str | None, value: Any) -> dict[str, Any]:
     """The list on the way, and what its members are to be like."""
-    member = _member_of(place) if _is_list(place.field) else place.field
+    member = _member_of(target) if _is_list(target.field) else target.field
     condition = condition_on(member, comparison, value)
     if isinstance(member, CachedReferenceField):
         condition = {"_id": condition}
-    outer, inner = place.path[: place.listed], place.path[place.listed :]
+    outer, inner = target.parts[: target.listed], target.parts[target.listed :]
     if not outer or not inner:
-        return {place.key: condition}
+        return {target.key: condition}
     return {".".join(outer): {".".join(inner): condition}}
 
 

@@ -10,12 +10,14 @@ from contextvars import ContextVar
 from itertools import islice
 from typing import Any
 
+from bson import Decimal128
 from mongoengine.errors import OperationError
 from mongoengine.fields import ListField, PointField
 
-from datalayer.documents.collection import time_limit
 from datalayer.documents.engine import shown
-from datalayer.documents.fields.mapping_keys import stored_keys
+from datalayer.documents.fields.primary_keys import stored_keys
+from datalayer.documents.model_collection import time_limit
+from datalayer.documents.queries.filter_translation import as_documents_have
 from datalayer.documents.querysets.matched_keys import encoded, keys_in_one, keys_of
 from datalayer.documents.querysets.near import countable
 from datalayer.documents.querysets.scope import NO_DOCUMENT, Scope, matches_in_pipelines, scope_of
@@ -25,7 +27,7 @@ follows_references: ContextVar[bool] = ContextVar("datalayer_follows_references"
 the model leaves out."""
 
 
-class Reads:
+class Aggregates:
     """For a class before MongoEngine's ``BaseQuerySet``."""
 
     _document: Any
@@ -98,15 +100,15 @@ class Reads:
         return self._aggregated([*stages, *suppl_pipeline], "aggregate()", **kwargs)
 
     def sum(self, field: str) -> Any:
-        """The sum of a field's values; of a list, of what is in it."""
+        """The sum of a field's values; of a list, of what is in it; of money a ``Decimal``."""
         return self._total(field, "$sum", "sum()")
 
     def average(self, field: str) -> Any:
-        """The average of a field's values; of a list, of what is in it."""
+        """The average of a field's values, as ``sum`` takes them."""
         return self._total(field, "$avg", "average()")
 
     def distinct(self, field: str) -> Any:
-        """The different values of a field, as in MongoEngine, in the documents shown."""
+        """The different values of a field in the documents shown, as documents have them."""
         queryset: Any = self
         scope = scope_of(queryset)
         if scope.is_empty:
@@ -114,7 +116,8 @@ class Reads:
         if not scope.is_a_filter or scope.hint is not None:
             queryset = self._by_filter(scope.among(keys_in_one(self, "distinct()"))[0])
         with _time_limit_of(scope):
-            return super(Reads, queryset).distinct(field)  # type: ignore[misc]
+            found = super(Aggregates, queryset).distinct(field)  # type: ignore[misc]
+        return as_documents_have(self._document, field, found)
 
     def map_reduce(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Like MongoEngine's, over the documents that iterating shows.
@@ -131,7 +134,7 @@ class Reads:
         is_plain = scope.is_a_filter and scope.hint is None and scope.collation is None
         if not is_plain or not matches_in_pipelines(scope.filter):
             queryset = self._by_keys("map_reduce()")
-        return super(Reads, queryset).map_reduce(*args, **kwargs)  # type: ignore[misc, no-any-return]
+        return super(Aggregates, queryset).map_reduce(*args, **kwargs)  # type: ignore[misc, no-any-return]
 
     def item_frequencies(
         self, field: str, normalize: bool = False, map_reduce: bool = True
@@ -141,7 +144,7 @@ class Reads:
         if not scope_of(self).is_a_filter:
             queryset = self._by_keys("item_frequencies()")
         queryset = queryset.order_by()  # to sort, MongoEngine writes to a collection
-        return super(Reads, queryset).item_frequencies(field, normalize, map_reduce)  # type: ignore[misc]
+        return super(Aggregates, queryset).item_frequencies(field, normalize, map_reduce)  # type: ignore[misc]
 
     def in_bulk(self, object_ids: Iterable[Any]) -> dict[Any, Any]:
         """Of the documents that iterating shows, those with these ids, by their ids.
@@ -194,7 +197,8 @@ class Reads:
         if isinstance(self._document._lookup_field(field.split("."))[-1], ListField):
             stages.insert(0, {"$unwind": f"${path}"})
         found = list(self._aggregated(stages, call, in_order=False))
-        return found[0]["total"] if found else 0
+        total = found[0]["total"] if found else 0
+        return total.to_decimal() if isinstance(total, Decimal128) else total
 
     def _aggregated(
         self,
@@ -250,7 +254,8 @@ class Reads:
         return other
 
     def _by_keys(self, call: str) -> Any:
-        """The same for an operation to which MongoEngine passes no collation."""
+        """A queryset with the keys of the documents shown as its conditions, for an operation to
+        which MongoEngine passes no collation."""
         other = self._by_filter({"_id": {"$in": keys_in_one(self, call)}})
         other._collation = None
         return other

@@ -8,7 +8,7 @@ import mongoengine
 from mongoengine import signals
 from mongoengine.fields import FileField
 
-from datalayer.documents.collection import with_concerns
+from datalayer.documents.model_collection import with_concerns
 from datalayer.documents.querysets.delete_rules import follow_delete_rules, has_delete_rules
 from datalayer.documents.querysets.matched_keys import filters_for, filters_of, keys_of
 from datalayer.documents.querysets.scope import Scope, scope_of

@@ -1,5 +1,5 @@
-"""The queryset of the base documents: MongoEngine's, with time stamps on updates, ids before the
-first attempt to insert, and no secrets in JSON."""
+"""The querysets of the base documents, put together of their parts; how they insert, translate
+their filter, and show documents as JSON."""
 
 from __future__ import annotations
 
@@ -7,36 +7,35 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 import mongoengine
-from bson import Decimal128, json_util
+from bson import json_util
 from mongoengine import signals
 from mongoengine.errors import OperationError
 from mongoengine.queryset import QuerySet as _QuerySet
 from mongoengine.queryset import QuerySetNoCache as _QuerySetNoCache
+from pymongo.errors import OperationFailure
 
-from datalayer.documents.collection import with_concerns
 from datalayer.documents.engine import (
     FastCachingQueries,
     FastPassingQueries,
     mark_saved,
-    mongoengine_errors,
+    mongoengine_error,
     written,
 )
 from datalayer.documents.engine.queryset_cursor import plain_query
-from datalayer.documents.json import JSON_OPTIONS, without_secrets
+from datalayer.documents.extended_json import JSON_OPTIONS, without_secrets
+from datalayer.documents.model_collection import with_concerns
 from datalayer.documents.partial.partial_documents import PartialReads
-from datalayer.documents.queries.filter_translation import as_documents_have, query_of
-from datalayer.documents.queries.update_translation import update_of
-from datalayer.documents.querysets.aggregates import Reads
+from datalayer.documents.queries.filter_translation import query_of
+from datalayer.documents.querysets.aggregates import Aggregates
+from datalayer.documents.querysets.cursors import CachingCursor, PassingCursor
 from datalayer.documents.querysets.deletes import Deletes
-from datalayer.documents.querysets.result_cache import CachedState, PassingState
-from datalayer.documents.querysets.updates import Changes
-from datalayer.documents.related.adoption import complete, needs_completing
+from datalayer.documents.querysets.updates import Updates
+from datalayer.documents.related.before_save import complete
 from datalayer.documents.related.references import Dereference
-from datalayer.documents.timestamps import stamped_update
 
 
-class _Writes:
-    """What both querysets add to MongoEngine's."""
+class _Common:
+    """What both querysets add to MongoEngine's, besides reading, updating and deleting."""
 
     _document: Any
 
@@ -51,28 +50,6 @@ class _Writes:
                 found = {"$and": [of_class, found]} if "_cls" in found else {**found, **of_class}
             queryset._mongo_query = found
         return queryset._mongo_query
-
-    def distinct(self, field: str) -> Any:
-        """Like MongoEngine's; single values are in the form that documents have."""
-        return as_documents_have(self._document, field, super().distinct(field))  # type: ignore[misc]
-
-    def sum(self, field: str) -> Any:
-        """Like MongoEngine's; of amounts of money a ``Decimal``."""
-        return _as_number(super().sum(field))  # type: ignore[misc]
-
-    def average(self, field: str) -> Any:
-        """Like MongoEngine's; of amounts of money a ``Decimal``."""
-        return _as_number(super().average(field))  # type: ignore[misc]
-
-    def update(self, upsert: bool = False, multi: bool = True, **update: Any) -> Any:
-        """Like MongoEngine's; sets ``updated_at`` too, unless the update does."""
-        return super().update(upsert, multi, **self._stamped(update, upsert))  # type: ignore[misc]
-
-    def modify(self, upsert: bool = False, remove: bool = False, **update: Any) -> Any:
-        """Like MongoEngine's; sets ``updated_at`` too, unless the update does."""
-        if not remove:
-            update = self._stamped(update, upsert)
-        return super().modify(upsert=upsert, remove=remove, **update)  # type: ignore[misc]
 
     def insert(
         self,
@@ -100,18 +77,19 @@ class _Writes:
         signals.pre_bulk_insert.send(self._document, documents=documents, **told)
         for document in documents:
             document._note_in_transaction()
-            if needs_completing(document):
-                complete(document)
+            complete(document)
             document._prepare_insert()
             if validate:
                 document.validate()
         collection = with_concerns(self._collection, write_concern)  # type: ignore[attr-defined]
         raw = [written(document) for document in documents]
-        with mongoengine_errors:
+        try:
             if is_one:
                 keys = [collection.insert_one(raw[0]).inserted_id]
             else:
                 keys = collection.insert_many(raw).inserted_ids
+        except OperationFailure as exc:
+            raise mongoengine_error(exc) from exc
         for document, key in zip(documents, keys, strict=True):
             mark_saved(document, key)
         signals.post_bulk_insert.send(
@@ -153,15 +131,16 @@ class _Writes:
         fresh = queryset_class(self._document, self._collection)  # type: ignore[attr-defined]
         return self._clone_into(fresh)  # type: ignore[attr-defined]
 
-    def _stamped(self, update: dict[str, Any], upsert: bool) -> dict[str, Any]:
-        options = {name: update.pop(name) for name in _OPTIONS if name in update}
-        query = self._query if upsert else None
-        stamped = stamped_update(self._document, update, upsert=upsert, query=query)
-        return _translated(self._document, options, stamped)
-
 
 class QuerySet(
-    PartialReads, _Writes, Changes, Deletes, Reads, CachedState, FastCachingQueries, _QuerySet
+    PartialReads,
+    _Common,
+    Updates,
+    Deletes,
+    Aggregates,
+    CachingCursor,
+    FastCachingQueries,
+    _QuerySet,
 ):
     """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
 
@@ -175,29 +154,15 @@ class QuerySet(
 
 class QuerySetNoCache(
     PartialReads,
-    _Writes,
-    Changes,
+    _Common,
+    Updates,
     Deletes,
-    Reads,
-    PassingState,
+    Aggregates,
+    PassingCursor,
     FastPassingQueries,
     _QuerySetNoCache,
 ):
     """What ``objects.no_cache()`` gives."""
-
-
-def _translated(model: Any, options: dict[str, Any], keywords: dict[str, Any]) -> dict[str, Any]:
-    """The keywords of an update with one raw update in the place of those that stand for it."""
-    if not keywords or isinstance(keywords.get("__raw__"), list):  # a pipeline
-        return {**options, **keywords}
-    update, filters = update_of(model, keywords, options.get("array_filters"))
-    if filters is not None:
-        options["array_filters"] = filters
-    return {**options, "__raw__": update}
-
-
-def _as_number(value: Any) -> Any:
-    return value.to_decimal() if isinstance(value, Decimal128) else value
 
 
 def _check_new(document: Any, model: Any) -> None:
@@ -205,14 +170,3 @@ def _check_new(document: Any, model: Any) -> None:
         raise OperationError(f"Some documents inserted aren't instances of {model}")
     if not document._created and document.pk:
         raise OperationError("Some documents have ObjectIds, use doc.update() instead")
-
-
-# Keyword arguments of update and modify that are no fields.
-_OPTIONS = (
-    "write_concern",
-    "read_concern",
-    "full_result",
-    "array_filters",
-    "full_response",
-    "new",
-)

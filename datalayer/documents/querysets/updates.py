@@ -13,9 +13,11 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError, OperationFailure
 from pymongo.results import UpdateResult
 
-from datalayer.documents.collection import with_concerns
+from datalayer.documents.model_collection import with_concerns
+from datalayer.documents.queries.update_translation import update_of
 from datalayer.documents.querysets.matched_keys import filters_of, first_key
 from datalayer.documents.querysets.scope import Scope, check_upsert, scope_of
+from datalayer.documents.timestamps import stamped_update
 
 Result = TypeVar("Result")
 
@@ -23,7 +25,7 @@ Result = TypeVar("Result")
 _ATTEMPTS = 20
 
 
-class Changes:
+class Updates:
     """For a class before MongoEngine's ``BaseQuerySet``."""
 
     _document: Any
@@ -40,17 +42,18 @@ class Changes:
         array_filters: list[dict[str, Any]] | None = None,
         **update: Any,
     ) -> Any:
-        """Like MongoEngine's, on the documents that iterating shows; how many they are.
+        """Like MongoEngine's, on the documents that iterating shows; how many they are. Sets
+        ``updated_at`` too, unless the update does.
 
         With ``multi=False`` on the first of them. Where an ordering says which is the first, the
         result of ``full_result=True`` doesn't know ``modified_count``.
         """
         if not update and not upsert:
             raise OperationError("No update parameters, would remove data")
+        change, array_filters = self._change(update, upsert, array_filters)
         scope = scope_of(self)
         if upsert:
             check_upsert(scope, "update()" if multi else "update_one()", of_one=not multi)
-        change = self._change(update, upsert)
         collection = with_concerns(self._collection, write_concern, read_concern)
 
         def run() -> UpdateResult:
@@ -103,25 +106,27 @@ class Changes:
         read_concern: dict[str, Any] | None = None,
         **update: Any,
     ) -> Any:
-        """Like MongoEngine's, on the first document that iterating shows; returns it."""
+        """Like MongoEngine's, on the first document that iterating shows; returns it. Sets
+        ``updated_at`` too, unless the update does."""
         if remove and new:
             raise OperationError("Conflicting parameters: remove and new")
         if not update and not upsert and not remove:
             raise OperationError("No update parameters, must either update or remove")
         if full_response:
             warnings.warn("there is no full response", DeprecationWarning, stacklevel=2)
-        scope = scope_of(self)
-        if upsert:
-            check_upsert(scope, "modify() or upsert_one()", of_one=True)
         queryset: Any = self
-        collection = with_concerns(self._collection, write_concern, read_concern)
         options: dict[str, Any] = {"projection": queryset._cursor_args.get("projection")}
+        change = None
         if not remove:
+            change, array_filters = self._change(update, upsert, array_filters)
             after = ReturnDocument.AFTER if new else ReturnDocument.BEFORE
             options |= {"return_document": after, "upsert": upsert}
             if array_filters is not None:
                 options["array_filters"] = array_filters
-        change = None if remove else self._change(update, upsert)
+        scope = scope_of(self)
+        if upsert:
+            check_upsert(scope, "modify() or upsert_one()", of_one=True)
+        collection = with_concerns(self._collection, write_concern, read_concern)
 
         def run(conditions: dict[str, Any], more: dict[str, Any]) -> Any:
             if remove:
@@ -188,25 +193,28 @@ class Changes:
             "updated; nothing was written"
         )
 
-    def _change(self, update: dict[str, Any], upsert: bool) -> Any:
-        """The update for the server, with the class of the document that it may insert."""
-        model, queryset = self._document, self
-        raw = update.get("__raw__")
-        name = model._class_name
-        names_class = upsert and queryset._cls_query  # type: ignore[attr-defined]
+    def _change(self, update: dict[str, Any], upsert: bool, array_filters: Any) -> tuple[Any, Any]:
+        """The update for the server, with the time stamps and the class of the document that it
+        may insert, and its array filters."""
+        queryset: Any = self
+        model, name = self._document, self._document._class_name
+        asked = queryset._query if upsert else None
+        names_class = upsert and queryset._cls_query
+        keywords = stamped_update(model, update, upsert=upsert, query=asked)
+        raw = keywords.get("__raw__")
         if isinstance(raw, list):
-            if len(update) > 1:
-                others = ", ".join(sorted(update.keys() - {"__raw__"}))
+            if len(keywords) > 1:
+                others = ", ".join(sorted(keywords.keys() - {"__raw__"}))
                 raise OperationError(
                     f"a pipeline is all of an update; it doesn't go with {others}"
                 )
             stages = [transform.update(model, __raw__=stage) for stage in raw]
             own = [{"$set": {"_cls": {"$ifNull": ["$_cls", name]}}}]
-            return [*stages, *(own if names_class else ())]
-        change: dict[str, Any] = transform.update(model, **update)
+            return [*stages, *(own if names_class else ())], array_filters
+        change, filters = update_of(model, keywords, array_filters)
         if names_class and not any("_cls" in change.get(op, ()) for op in _SETTING):
             change["$setOnInsert"] = {**change.get("$setOnInsert", {}), "_cls": name}
-        return change
+        return change, filters
 
 
 _SETTING = ("$set", "$setOnInsert")

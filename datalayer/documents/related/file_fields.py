@@ -1,17 +1,27 @@
-"""The fields that hold files in classes of datalayer's."""
+"""The fields that hold files in classes of datalayer's, and what transactions need of them."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from bson import ObjectId
+from mongoengine.base import get_document
 from mongoengine.fields import FileField, GridFSProxy, ImageField
 
+from datalayer import transactions
+from datalayer.connections.connection import Connection
 from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.documents.engine import done, first_read
+from datalayer.documents.related.alias import alias_of, root_of
+from datalayer.documents.related.embedded import fields_within
 from datalayer.documents.related.files import ModelFile, ModelImage, where
-from datalayer.documents.related.owning_database import alias_of, root_of
+from datalayer.documents.related.gridfs import prepare_for_transactions
+
+# The models whose files' indexes stand, and in which generation of what is prepared.
+_prepared: WeakKeyDictionary[Connection, tuple[int, set[Any]]] = WeakKeyDictionary()
 
 
 class ModelFileField(FileField):
@@ -71,7 +81,7 @@ class ModelFileField(FileField):
         return value.grid_id if isinstance(value, GridFSProxy) else None
 
     def prepare_query_value(self, op: str | None, value: Any) -> Any:
-        """The same, for filters and updates."""
+        """The id of the file, for filters and updates."""
         return value.grid_id if isinstance(value, GridFSProxy) else value
 
     def validate(self, value: Any) -> None:
@@ -119,6 +129,34 @@ def _bind(file: Any, key: str, owner: Any) -> None:
 
 
 class ModelImageField(ImageField, ModelFileField):
-    """The same for MongoEngine's ``ImageField``."""
+    """Stands for MongoEngine's ``ImageField`` in a class of datalayer's."""
 
     proxy_class = ModelImage
+
+
+def _prepare_files(connection: Connection, models: Iterable[Any]) -> None:
+    """Before a transaction over ``connection``: build the indexes of the models' files, again
+    where something was dropped."""
+    generation = connection.built_indexes.generation
+    known = _prepared.get(connection)
+    if known is None or known[0] != generation:
+        known = _prepared[connection] = (generation, set())
+    names: set[str] = set()
+    for model in models:
+        if model not in known[1]:
+            names |= _file_collections(model, connection.alias)
+            known[1].add(model)
+    for name in names:
+        prepare_for_transactions(connection, name)
+
+
+def _file_collections(model: Any, alias: str) -> set[str]:
+    return {
+        field.collection_name
+        for each in map(get_document, model._subclasses)
+        for _, field in fields_within(each)
+        if isinstance(field, ModelFileField) and field.db_alias in (DEFAULT_ALIAS, alias)
+    }
+
+
+transactions.before.append(_prepare_files)

@@ -12,11 +12,8 @@ from pymongo.errors import PyMongoError
 
 from datalayer import transactions
 from datalayer.connections.connection import Connection
-from datalayer.documents.collection import (
-    ModelCollection,
-    database_of,
-    outside_transaction,
-)
+from datalayer.documents.collection import database_of, outside_transaction
+from datalayer.documents.model_collection import ModelCollection
 from datalayer.errors import DataLayerError, TransactionError
 
 _OF_THE_DRIVER = frozenset({"_id", "length", "uploadDate", "md5", "chunkSize"})

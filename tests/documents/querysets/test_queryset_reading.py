@@ -19,6 +19,7 @@ from pymongo import ReadPreference
 from pymongo.errors import OperationFailure
 
 from datalayer import db
+from datalayer.connections.registry import registry
 from datalayer.documents import BusinessDocument, QuerySet
 from datalayer.errors import DeadlineExceededError
 from datalayer.settings import Settings
@@ -77,6 +78,21 @@ def sent(shared: Settings, listener: SentCommands) -> SentCommands:
     Page.objects.insert([Page(n=n, t=str(n % 2)) for n in range(250)])
     listener.clear()
     return listener
+
+
+def test_the_end_of_a_cursor_that_holds_all_asks_nothing_of_a_database_that_is_away() -> None:
+    there = Page.objects.using("database1").no_cache()
+    there.insert([Page(n=n) for n in range(2)])
+    breaker = registry.connection("database1").breaker
+    assert breaker is not None
+    for queryset in (there, there.as_pymongo()):
+        pages = iter(queryset)
+        assert [next(pages), next(pages)]
+        breaker.open()
+        try:
+            assert list(pages) == []
+        finally:
+            breaker.reset()
 
 
 # In a loop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mongoengine import EmbeddedDocument
@@ -29,15 +30,15 @@ def refuse_whole(document: Any) -> None:
         )
 
 
-def refuse_fragments(document: Any, update: dict[str, dict[str, Any]]) -> None:
-    """Refuse changes that would overwrite what wasn't loaded of a value.
+def refuse_fragments(document: Any, paths: Iterable[str]) -> None:
+    """Refuse changes at ``paths`` that would overwrite what wasn't loaded of a value.
 
     Raises:
         StaleDocumentError: before anything is sent.
     """
     if type(document._data) is not PartialData and not partial_documents.some_are_parts:
         return
-    for path in [path for changes in update.values() for path in changes]:
+    for path in paths:
         if _overwrites(document, path.split(".")):
             raise stale.error(
                 document,

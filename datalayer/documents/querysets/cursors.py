@@ -1,5 +1,5 @@
-"""What a queryset has read, kept apart from what it asks for: a refinement starts anew, and
-nothing that is asked inside a loop over a queryset disturbs the loop."""
+"""The cursor of a queryset and what it has read: from which alias, within which time, and when it
+is begun anew. Nothing that is asked inside a loop over a queryset disturbs the loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from datalayer.documents.querysets.matched_keys import first_key
 from datalayer.documents.querysets.scope import BY_KEY
 
 
-class State:
+class _Cursor:
     """For a class before ``FastQueries``."""
 
     _document: Any
@@ -65,7 +65,7 @@ class State:
         return self._chainable_method("max_time_ms", ms)
 
     def using(self, alias: str) -> Any:
-        """The same queryset on the database of another alias.
+        """This queryset on the database of another alias.
 
         Raises:
             NotConnectedError: where the alias has no connection.
@@ -144,7 +144,7 @@ def is_ordered(queryset: Any) -> bool:
     return bool(queryset._document._meta["ordering"] if ordering is None else ordering)
 
 
-class CachedState(State):
+class CachingCursor(_Cursor):
     """For a class before ``FastCachingQueries``."""
 
     def _forget(self) -> None:
@@ -167,7 +167,7 @@ class CachedState(State):
         return bool(getattr(self, "_result_cache", None)) or super()._has_data()
 
 
-class PassingState(State):
+class PassingCursor(_Cursor):
     """For a class before ``FastPassingQueries``."""
 
     def __iter__(self) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from datalayer.documents.rollback.snapshots import snapshot
 from datalayer.transactions import Note
 
 
-class Noting:
+class Enlisted:
     """Noticing every change, and letting the transaction know of the document before it."""
 
     _tracks_changes = True
@@ -38,7 +38,7 @@ class Noting:
         return tracked(document, name, expanded)
 
 
-class NotingPart(Noting):
+class EnlistedPart(Enlisted):
     """The same for an embedded document: it lets the one know, too, that it is part of."""
 
     _instance: Any

@@ -6,7 +6,7 @@ MongoDB takes the path ``items.5`` for an order to make the list so long, with `
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 logger = logging.getLogger("datalayer.documents")
@@ -15,11 +15,12 @@ Update = dict[str, dict[str, Any]]
 Written = Callable[[str], dict[str, Any]]
 
 
-def items_of_lists(update: Update, written: Written) -> dict[str, str]:
-    """The innermost items of lists that ``update`` sets or changes in, each with the path of the
-    outermost list around it. ``written`` gives the mapping of a field's key to its value."""
+def items_of_lists(paths: Iterable[str], written: Written) -> dict[str, str]:
+    """The innermost items of lists that a change at ``paths`` sets or changes in, each with the
+    path of the outermost list around it. ``written`` gives the mapping of a field's key to its
+    value."""
     found = {}
-    for path in (path for paths in update.values() for path in paths if "." in path):
+    for path in paths:
         if not any(part.isdigit() for part in path.split(".")):
             continue
         lists = _lists_on(path, written)

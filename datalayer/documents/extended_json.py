@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bson import json_util
 from bson.binary import UuidRepresentation
 from bson.json_util import JSONMode, JSONOptions
 from mongoengine.base import BaseField, get_document
@@ -14,6 +15,27 @@ from mongoengine.fields import EmbeddedDocumentField, GenericEmbeddedDocumentFie
 JSON_OPTIONS = JSONOptions(
     json_mode=JSONMode.RELAXED, uuid_representation=UuidRepresentation.STANDARD, tz_aware=True
 )
+
+
+class ToJson:
+    """The part of documents, and of embedded ones, that shows them as JSON."""
+
+    def to_json(self, *args: Any, **kwargs: Any) -> str:
+        """MongoDB's relaxed Extended JSON, without the fields marked secret.
+
+        ``use_db_field=False`` takes the attributes' names; ``json_options`` another dialect.
+        """
+        use_db_field = kwargs.pop("use_db_field", True)
+        kwargs.setdefault("json_options", JSON_OPTIONS)
+        data: dict[str, Any] = self.to_mongo(use_db_field)  # type: ignore[attr-defined]
+        shown = without_secrets(type(self), data, use_db_field=use_db_field)
+        return json_util.dumps(shown, *args, **kwargs)
+
+    @classmethod
+    def from_json(cls, json_data: str, created: bool = False, **kwargs: Any) -> Any:
+        """An instance from what ``to_json`` gave, as in MongoEngine."""
+        kwargs.setdefault("json_options", JSON_OPTIONS)
+        return super().from_json(json_data, created, **kwargs)  # type: ignore[misc]
 
 
 def without_secrets(

@@ -10,8 +10,8 @@ import bson
 from bson import DBRef, ObjectId
 from mongoengine.base import LazyReference, get_document
 
+from datalayer.documents.fields.bson_limits import ENCODING
 from datalayer.documents.fields.conversion import key_field_of, key_of
-from datalayer.documents.fields.storable import ENCODING
 
 
 def stored_keys(model: Any, keys: Iterable[Any]) -> tuple[list[Any], Callable[[Any], Any]]:

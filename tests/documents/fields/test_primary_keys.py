@@ -25,7 +25,7 @@ from datalayer.documents import (
     NormalizedEmailField,
     UTCDateTimeField,
 )
-from datalayer.documents.fields.storable import ENCODING
+from datalayer.documents.fields.bson_limits import ENCODING
 from datalayer.settings import Settings
 
 

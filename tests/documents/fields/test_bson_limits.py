@@ -30,7 +30,7 @@ from pymongo import InsertOne, ReplaceOne, UpdateOne
 from datalayer import db
 from datalayer.connections.registry import registry
 from datalayer.documents import BusinessDocument, EmbeddedDocument, RawDictField
-from datalayer.documents.fields.storable import LARGEST_BYTES, check_document, check_update
+from datalayer.documents.fields.bson_limits import LARGEST_BYTES, check_document, check_update
 from datalayer.models import AnalyticsEvent
 from datalayer.settings import Settings
 

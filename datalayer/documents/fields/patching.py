@@ -26,11 +26,12 @@ from mongoengine.fields import (
     UUIDField,
 )
 
-from datalayer.documents.fields.conversion import converted, key_of, reason_of
-from datalayer.documents.fields.mapping_keys import with_stored_key
+from datalayer.documents.fields.conversion import converted, key_of
+from datalayer.documents.fields.primary_keys import with_stored_key
+from datalayer.documents.fields.refusals import reason_of
 
 
-def bind(model: Any) -> None:
+def patch_fields(model: Any) -> None:
     """Give the fields of ``model`` what the base documents do better than MongoEngine.
 
     It is put into the fields themselves, so that MongoEngine's classes stay as they are for
@@ -38,20 +39,20 @@ def bind(model: Any) -> None:
     """
     for name, field in model._fields.items():
         if name != "_cls":
-            _bind(field)
+            _patch(field)
 
 
-def _bind(field: BaseField) -> None:
+def _patch(field: BaseField) -> None:
     if "_validate" in vars(field):
         return
     if type(field).to_python in _LOSING:
         _set(field, "of_given", MethodType(_of_given, field))
-    for kinds, name, function in _BOUND:
+    for kinds, name, function in _PATCHES:
         if isinstance(field, kinds):
             _set(field, name, MethodType(function, field))
     inner = getattr(field, "field", None)
     if isinstance(inner, BaseField):
-        _bind(inner)
+        _patch(inner)
         if "of_given" in vars(inner):
             _set(field, "of_given", MethodType(_of_given, field))
 
@@ -145,7 +146,7 @@ def _load_one(field: Any, model: Any, reference: DBRef) -> Any:
 
 # What they make of a value doesn't tell whether it was one of theirs.
 _LOSING = (BooleanField.to_python, Decimal128Field.to_python, IntField.to_python)
-_BOUND: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
+_PATCHES: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
     (BaseField, "_validate", _validate),
     (UUIDField, "to_mongo", _uuid_to_mongo),
     (ReferenceField, "to_mongo", _reference_to_mongo),

@@ -1,0 +1,275 @@
+"""The driver's collection as models have it: its operations and cursors raise datalayer's errors,
+and its writes check what is stored and see to the model's indexes first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial, wraps
+from time import monotonic
+from typing import Any
+
+import pymongo
+from mongoengine.context_managers import set_read_write_concern
+from pymongo.collection import Collection
+from pymongo.command_cursor import CommandCursor, RawBatchCommandCursor
+from pymongo.cursor import Cursor, RawBatchCursor
+from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from datalayer import indexes, transactions
+from datalayer.connections import operation
+from datalayer.connections.connection import Connection
+from datalayer.context.session import is_out_of_place, was_joined
+from datalayer.documents.fields.bson_limits import check_call
+from datalayer.errors import TransactionError
+from datalayer.failures.operations import Effect
+from datalayer.failures.redaction import without_values
+from datalayer.failures.tracebacks import as_cause
+
+_SECONDS_IN_A_TRANSACTION = 5.0
+
+
+def with_concerns(
+    collection: Any,
+    write_concern: dict[str, Any] | None,
+    read_concern: dict[str, Any] | None = None,
+) -> Any:
+    """``collection`` with these concerns beside its own."""
+    if not write_concern and not read_concern:
+        return collection
+    with set_read_write_concern(collection, write_concern, read_concern) as other:
+        return other
+
+
+def time_limit(milliseconds: int) -> AbstractContextManager[None]:
+    """What ``max_time_ms`` asks for. The driver sends the deadline of the connection in the place
+    of an operation's own limit, which would never be heard."""
+    return pymongo.timeout(milliseconds / 1000)
+
+
+class ModelCollection(Collection[Any]):
+    """PyMongo's collection, whose operations raise datalayer's errors for a server that is away.
+
+    Its cursors do too. What the server says about the operation itself passes through.
+    """
+
+    _connection: Connection
+    _home: Connection
+    """The one of the collection's own alias, where another carries the present transaction."""
+    _model: Any
+    _prepared: int | None
+    """In which generation of what is prepared the model's indexes were known to stand."""
+
+    def over(
+        self,
+        connection: Connection,
+        home: Connection,
+        model: Any = None,
+        prepared: int | None = None,
+    ) -> ModelCollection:
+        """This collection, as the one that was just made of ``model`` over ``connection``."""
+        self._connection = connection
+        self._home = home
+        self._model = model
+        self._prepared = prepared
+        return self
+
+    def __getitem__(self, name: str) -> Any:
+        """The collection of this one's name, a dot and ``name``, as those of GridFS."""
+        other = ModelCollection(
+            self.database,
+            f"{self.name}.{name}",
+            codec_options=self.codec_options,
+            read_preference=self.read_preference,
+            write_concern=self.write_concern,
+            read_concern=self.read_concern,
+        )
+        return other.over(self._connection, self._home)
+
+    def with_options(
+        self,
+        codec_options: Any = None,
+        read_preference: Any = None,
+        write_concern: Any = None,
+        read_concern: Any = None,
+    ) -> Any:
+        """Like PyMongo's; stays a collection of the model."""
+        other = ModelCollection(
+            self.database,
+            self.name,
+            codec_options=codec_options or self.codec_options,
+            read_preference=read_preference or self.read_preference,
+            write_concern=write_concern or self.write_concern,
+            read_concern=read_concern or self.read_concern,
+        )
+        return other.over(self._connection, self._home, self._model, self._prepared)
+
+    def find(self, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's."""
+        return _ModelCursor(self, *args, **kwargs)
+
+    def find_raw_batches(self, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's."""
+        return _ModelRawBatchCursor(self, *args, **kwargs)
+
+    def aggregate(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's."""
+        run = partial(super().aggregate, pipeline, *args, **kwargs)
+        cursor = _performed(self, run, "aggregate", _effect_of(pipeline))
+        cursor.__class__ = _ModelCommandCursor  # the driver lets no one choose the class
+        return cursor
+
+    def aggregate_raw_batches(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's."""
+        run = partial(super().aggregate_raw_batches, pipeline, *args, **kwargs)
+        cursor = _performed(self, run, "aggregate", _effect_of(pipeline))
+        cursor.__class__ = _ModelRawBatchCommandCursor
+        return cursor
+
+    def estimated_document_count(self, *args: Any, **kwargs: Any) -> int:
+        """Like PyMongo's; counts in a transaction, which takes no estimates."""
+        begun = transactions.current()
+        if begun is not None and begun.connection is self._connection:
+            return int(self.count_documents({}, *args, **kwargs))
+        # An estimate is of one moment anyway, and the server takes no such read concern for it.
+        of_one_moment = self.read_concern.level == "snapshot"
+        asked = self.with_options(read_concern=ReadConcern()) if of_one_moment else self
+        run = partial(Collection.estimated_document_count, asked, *args, **kwargs)
+        count: int = _performed(self, run, "estimated_document_count", "none")
+        return count
+
+    def _ensure_indexes(self) -> None:
+        begun = transactions.current()
+        if begun is None:
+            self._build_what_is_missing(nullcontext())
+            return
+        with begun.apart():
+            # If it has read the collection, a build waits for the transaction itself.
+            self._build_what_is_missing(pymongo.timeout(_SECONDS_IN_A_TRANSACTION))
+
+    def _build_what_is_missing(self, limit: AbstractContextManager[None]) -> None:
+        model, prepared = self._model, self._home.built_indexes
+        indexes.notice_drops(self._home)
+        generation = prepared.generation
+        if generation == self._prepared:
+            return
+        ensure = partial(indexes.ensure, model, self._home.alias, self.name)
+        with limit:
+            _performed(self, ensure, "building the indexes", "none")
+        self._prepared = generation
+        if isinstance(model._collection, ModelCollection):
+            model._disconnect()  # the next one knows that they stand
+
+
+def _performed(
+    collection: ModelCollection, run: Callable[[], Any], name: str, effect: Effect
+) -> Any:
+    connection = collection._connection
+    if transactions.bound(connection) is connection and transactions.current():
+        effect = "none"  # before the commit
+    before = operation.begin(connection)
+    try:
+        result = run()
+    except PyMongoError as exc:
+        error = operation.failed(connection, exc, name, collection.name, effect, before)
+        error = error or transactions.ended_by_server(exc, connection)
+        if error is None and isinstance(exc, OperationFailure):
+            raise without_values(exc) from None
+        if error is None:
+            raise
+        # What a server says may hold a document's values: it stays out of tracebacks.
+        raise error from (None if isinstance(exc, OperationFailure) else as_cause(exc))
+    except BaseException as exc:
+        operation.gave_up(connection, exc)
+        raise
+    operation.succeeded(connection)
+    return result
+
+
+def _operation(name: str, effect: Effect, *, stores: bool) -> Callable[..., Any]:
+    @wraps(getattr(Collection, name))
+    def perform(self: ModelCollection, *args: Any, **kwargs: Any) -> Any:
+        if stores:
+            check_call(name, args, kwargs, self.name)
+            if self._model is not None:
+                prepared = self._home.built_indexes
+                if self._prepared != prepared.generation or monotonic() >= prepared.look_again_at:
+                    self._ensure_indexes()
+        # Looked up with each call: what measures an application may have replaced it.
+        run = partial(getattr(super(ModelCollection, self), name), *args, **kwargs)
+        return _performed(self, run, name, effect)
+
+    return perform
+
+
+_OPERATIONS: tuple[tuple[Effect, bool, str], ...] = (
+    ("none", False, "count_documents distinct index_information list_indexes"),
+    ("one", True, "find_one_and_replace find_one_and_update insert_one replace_one update_one"),
+    ("many", True, "bulk_write insert_many update_many"),
+    ("one", False, "delete_one find_one_and_delete"),
+    ("many", False, "create_index create_indexes delete_many drop drop_index drop_indexes"),
+)
+for _effect, _stores, _names in _OPERATIONS:
+    for _name in _names.split():
+        setattr(ModelCollection, _name, _operation(_name, _effect, stores=_stores))
+
+
+def _guarded_batches(cursor_class: Any) -> Callable[[Any], int]:
+    def _refresh(self: Any) -> int:
+        """Get the next batch, as an operation of the model's collection."""
+        if self._killed:  # all was read: no server is asked
+            return len(self._data)
+        if self._id is None:
+            self._read_preference = None  # wound back, it may be read elsewhere than before
+        if was_joined(self.session):
+            _rejoin(self)
+        run = partial(cursor_class._refresh, self)
+        limit = getattr(self, "_max_time_ms", None)
+        with nullcontext() if limit is None else time_limit(limit):
+            count: int = _performed(self._collection, run, "find", "none")
+        return count
+
+    return _refresh
+
+
+def _rejoin(cursor: Any) -> None:
+    """See to it that ``cursor``, which joined a session, has the one that it needs now."""
+    if cursor.cursor_id is None:  # it was wound back, and begins in the present context
+        cursor._session = None
+    elif cursor.alive and is_out_of_place(cursor.session):
+        alias = cursor._collection._connection.alias
+        raise TransactionError(
+            f"this cursor on {cursor._collection.name} of {alias!r} was begun in a transaction "
+            "or db.session() that has ended, or that is another thread's or process's, and can't "
+            "go on; read it to its end inside, with list() say, or ask again outside",
+            alias=alias,
+        )
+
+
+class _Repeatable:
+    """For cursors whose copies begin in the present context, and not in their original's."""
+
+    def _clone_base(self, session: Any) -> Any:
+        return super()._clone_base(None if was_joined(session) else session)  # type: ignore[misc]
+
+
+class _ModelCursor(_Repeatable, Cursor[Any]):
+    _refresh = _guarded_batches(Cursor)
+
+
+class _ModelRawBatchCursor(_Repeatable, RawBatchCursor[Any]):
+    _refresh = _guarded_batches(RawBatchCursor)
+
+
+class _ModelCommandCursor(CommandCursor[Any]):
+    _refresh = _guarded_batches(CommandCursor)
+
+
+class _ModelRawBatchCommandCursor(RawBatchCommandCursor[Any]):
+    _refresh = _guarded_batches(RawBatchCommandCursor)
+
+
+def _effect_of(pipeline: Sequence[Mapping[str, Any]]) -> Effect:
+    writes = any(stage in ("$merge", "$out") for each in pipeline for stage in each)
+    return "many" if writes else "none"
