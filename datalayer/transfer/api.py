@@ -11,7 +11,7 @@ from datalayer.connections.registry import registry
 from datalayer.errors import ConfigurationError, TransferError
 from datalayer.terminal import printable
 from datalayer.transactions import current
-from datalayer.transfer.endpoint import Place, same_database
+from datalayer.transfer.endpoint import Endpoint, same_database
 from datalayer.transfer.errors import explained
 from datalayer.transfer.journal.entry import Damaged, Entry, entries, entry
 from datalayer.transfer.journal.journal import Journal
@@ -36,8 +36,8 @@ def run(plan: Plan, *, on_progress: OnProgress | None = None) -> Report:
     """
     with explained(f"the transfer {plan.name!r}"):
         _refuse_transaction()
-        destination = Place.of(plan.target)
-        checks.check(plan, Place.of(plan.source), destination)
+        destination = Endpoint.of(plan.target)
+        checks.check(plan, Endpoint.of(plan.source), destination)
         Journal(destination, plan.name, followed=plan.follow).create(plan)
     return resume(plan.name, target=plan.target, on_progress=on_progress)
 
@@ -96,10 +96,10 @@ def cut_over(
                 "only one that was begun with --follow does"
             )
         if found.state not in _ENDED:
-            place = Place.of(found.plan.target)
-            Journal(place, name).ask_for_cut_over()
-            _wait(place, name, wait_seconds)
-            found = entry(place, name)
+            endpoint = Endpoint.of(found.plan.target)
+            Journal(endpoint, name).ask_for_cut_over()
+            _wait(endpoint, name, wait_seconds)
+            found = entry(endpoint, name)
             if found.seconds_left:
                 holder = printable(found.holder or "a runner")
                 raise TransferError(
@@ -208,16 +208,16 @@ def _known(target: str | None) -> list[Entry | Damaged]:
     """All transfers into ``target``, or any connected database. Two aliases may be the same one:
     an entry counts for the alias that its plan names, a damaged one for the first."""
     found: list[Entry | Damaged] = []
-    places: list[Place] = []
+    endpoints: list[Endpoint] = []
     for alias in _aliases(target):
-        place = Place.of(alias)
-        known = any(same_database(place, other) for other in places)
-        for each in entries(place):
+        endpoint = Endpoint.of(alias)
+        known = any(same_database(endpoint, other) for other in endpoints)
+        for each in entries(endpoint):
             if isinstance(each, Damaged):
                 found += [] if known else [each]
             elif each.plan.target == alias:
                 found.append(each)
-        places.append(place)
+        endpoints.append(endpoint)
     return found
 
 
@@ -239,17 +239,17 @@ def _working(
     with explained(f"the transfer {name!r}", advice):
         _refuse_transaction()
         found = find(name, target)
-        place = Place.of(found.plan.target)
-        _wait(place, name, wait_seconds)
-        journal = Journal(place, name, followed=found.plan.follow)
+        endpoint = Endpoint.of(found.plan.target)
+        _wait(endpoint, name, wait_seconds)
+        journal = Journal(endpoint, name, followed=found.plan.follow)
         with held(journal, found.plan.lease_seconds) as lease:
-            yield entry(place, name), journal, lease
+            yield entry(endpoint, name), journal, lease
 
 
-def _wait(place: Place, name: str, seconds: float) -> None:
+def _wait(endpoint: Endpoint, name: str, seconds: float) -> None:
     """Wait at most ``seconds`` until nobody is at work."""
     ends = monotonic() + seconds
-    while seconds and entry(place, name).seconds_left and monotonic() < ends:
+    while seconds and entry(endpoint, name).seconds_left and monotonic() < ends:
         time.sleep(_ASK_SECONDS)
 
 

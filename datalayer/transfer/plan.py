@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from bson import json_util
 
-from datalayer.transfer.raw.bson import CANONICAL, EXTENDED_JSON
+from datalayer.transfer.codecs import CANONICAL, EXTENDED_JSON
 
 Conflicts = Literal["fail", "skip", "replace"]
 """What to do about a document that the target holds already, under the same ``_id``."""

@@ -14,7 +14,7 @@ import pymongo
 from datalayer.documents import utc_now
 from datalayer.errors import ConfigurationError
 from datalayer.transfer.api import resume, run, transfers
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.planning.build import plan
 from datalayer.transfer.report import Report
@@ -178,7 +178,7 @@ def _silent_conversations(since: Any) -> list[Any]:
         {"$project": {"_id": True}},
     ]
     alias = ChatMessage._meta.get("db_alias", "default")
-    messages = Place.of(alias).collection(ChatMessage._get_collection_name())
+    messages = Endpoint.of(alias).collection(ChatMessage._get_collection_name())
     with pymongo.timeout(_SELECT_SECONDS):
         found = messages.aggregate(pipeline, allowDiskUse=True)
         return [each["_id"] for each in found]

@@ -9,7 +9,7 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from datalayer.failures.server_codes import AUTHORISATION, PASSING
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.entry import DAMAGED, RANGES, Damaged, Entry
 from datalayer.transfer.journal.journal import Journal
 
@@ -75,15 +75,15 @@ def report_of(found: Entry | Damaged) -> Report:
     if isinstance(found, Damaged):
         return _damaged(found)
     plan = found.plan
-    place = Place.of(plan.target)
+    endpoint = Endpoint.of(plan.target)
     try:
-        totals = Journal(place, plan.name).totals()
+        totals = Journal(endpoint, plan.name).totals()
     except OperationFailure as exc:
         if exc.code in AUTHORISATION | PASSING or exc.timeout:
             raise
         return _damaged(
             Damaged(
-                plan.name, place, f"its ranges in {RANGES!r} were altered", plan.recipe,
+                plan.name, endpoint, f"its ranges in {RANGES!r} were altered", plan.recipe,
                 found.created_at, found.updated_at,
             )
         )  # fmt: skip
@@ -121,7 +121,7 @@ def _damaged(found: Damaged) -> Report:
         name=found.name,
         state=DAMAGED,
         source="",
-        target=found.place.alias,
+        target=found.endpoint.alias,
         move=False,
         method="",
         **numbers,

@@ -10,19 +10,20 @@ import bson
 
 from datalayer.errors import ConfigurationError, TransferError
 from datalayer.importing import import_named
+from datalayer.transfer.codecs import DECODED
 from datalayer.transfer.errors import shown
 from datalayer.transfer.plan import Part, Plan
-from datalayer.transfer.raw.bson import DECODED, id_of
+from datalayer.transfer.raw.bson import id_of
 
 MOST_BYTES = 16 * 2**20
 """Of a document: the server's ``maxBsonObjectSize``, the same everywhere."""
 _FIRST = {"_id": None}
 Transform: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
-Shape: TypeAlias = Callable[[bytes], bytes]
+RawTransform: TypeAlias = Callable[[bytes], bytes]
 """Takes a document's bytes as they are in the source, and gives those for the target."""
 
 
-def shape_of(plan: Plan, part: Part) -> Shape:
+def transform_of(plan: Plan, part: Part) -> RawTransform:
     """What ``plan`` does to each document of ``part``. The same document always has the same
     outcome."""
     if not plan.reshapes:
@@ -39,7 +40,7 @@ def shape_of(plan: Plan, part: Part) -> Shape:
     return _checked(shaped, "transform", f"{part.source!r} on {plan.source!r}", plan.source)
 
 
-def unshape_of(plan: Plan, part: Part) -> Shape | None:
+def inverse_of(plan: Plan, part: Part) -> RawTransform | None:
     """The way back, from the target's form to the source's; ``None`` where there is none."""
     if not plan.reshapes:
         return _as_it_is
@@ -90,7 +91,7 @@ def _mapped(document: dict[str, Any], fields: Mapping[str, str | None]) -> dict[
 
 def _checked(
     function: Callable[[dict[str, Any]], Any], what: str, where: str, alias: str
-) -> Shape:
+) -> RawTransform:
     """``function`` on documents as bytes; what it does wrong is told with the document's id."""
 
     def shape(raw: bytes) -> bytes:

@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 
 import bson
 
-from datalayer.transfer.raw.bson import DECODED, exactly, key_of, keys_of
+from datalayer.transfer.codecs import DECODED
+from datalayer.transfer.raw.bson import exactly, key_of, keys_of
 from datalayer.transfer.raw.object_ids import ObjectIds, packed
 
 RangeState = Literal["copying", "copied", "verified", "deleting", "deleted", "restoring"]

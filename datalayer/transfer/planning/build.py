@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from datalayer.connections.registry import registry
 from datalayer.errors import ConfigurationError, DataLayerError, NotConnectedError
 from datalayer.failures.server_codes import AUTHORISATION, PASSING
-from datalayer.transfer.endpoint import Place, share_a_cluster
+from datalayer.transfer.endpoint import Endpoint, share_a_cluster
 from datalayer.transfer.errors import explained
 from datalayer.transfer.plan import Conflicts, Method, Part, Plan
 from datalayer.transfer.planning import checks
@@ -195,9 +195,9 @@ def _check_shape(
         raise ConfigurationError("an inverse needs a transform that it takes back")
 
 
-def _place(alias: str) -> Place:
+def _place(alias: str) -> Endpoint:
     try:
-        place = Place.of(alias)
+        endpoint = Endpoint.of(alias)
     except NotConnectedError as exc:
         if alias in registry.aliases():
             raise
@@ -206,20 +206,20 @@ def _place(alias: str) -> Place:
             f"no connected database has the alias {alias!r}; there are {known or 'none'}",
             alias=alias,
         ) from exc
-    if place.connection.settings.kind == "mongomock":
+    if endpoint.connection.settings.kind == "mongomock":
         raise ConfigurationError(
             f"{alias!r} is on mongomock, which has no transactions to keep a journal with; use "
             "embedded:// instead",
             alias=alias,
         )
-    return place
+    return endpoint
 
 
-def _database(place: Place) -> str:
-    return place.connection.settings.database
+def _database(endpoint: Endpoint) -> str:
+    return endpoint.connection.settings.database
 
 
-def _part(origin: Place, old: str, new: str, query: dict[str, Any]) -> Part:
+def _part(origin: Endpoint, old: str, new: str, query: dict[str, Any]) -> Part:
     found = next(iter(origin.database.list_collections(filter={"name": old})), None)
     if found is None:
         raise ConfigurationError(
@@ -246,7 +246,7 @@ def _part(origin: Place, old: str, new: str, query: dict[str, Any]) -> Part:
     )
 
 
-def _count(origin: Place, name: str, query: dict[str, Any]) -> int:
+def _count(origin: Endpoint, name: str, query: dict[str, Any]) -> int:
     collection = origin.collection(name)
     try:
         if not query:
@@ -262,7 +262,7 @@ def _count(origin: Place, name: str, query: dict[str, Any]) -> int:
         ) from exc
 
 
-def _average_bytes(origin: Place, name: str) -> int:
+def _average_bytes(origin: Endpoint, name: str) -> int:
     try:
         return int(origin.command({"collStats": name}).get("avgObjSize", 0))
     except (OperationFailure, PyMongoError, DataLayerError):

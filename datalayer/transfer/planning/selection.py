@@ -11,7 +11,7 @@ from mongoengine.base.common import _document_registry
 from mongoengine.errors import MongoEngineException
 
 from datalayer.errors import ConfigurationError
-from datalayer.transfer.raw.bson import EXTENDED_JSON
+from datalayer.transfer.codecs import EXTENDED_JSON
 
 Model = type[mongoengine.Document]
 

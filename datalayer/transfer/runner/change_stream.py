@@ -12,9 +12,10 @@ from bson import Timestamp
 from pymongo.change_stream import ChangeStream
 
 from datalayer.errors import TransferError
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.codecs import RAW
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.plan import Plan
-from datalayer.transfer.raw.bson import RAW, exactly, key_of
+from datalayer.transfer.raw.bson import exactly, key_of
 
 _OF_DOCUMENTS = frozenset({"insert", "update", "replace", "delete"})
 _AT_ONCE = 1000
@@ -40,7 +41,7 @@ class Some:
 class Changes:
     """What changes in the source's collections of one plan."""
 
-    def __init__(self, stream: ChangeStream[dict[str, Any]], origin: Place, plan: Plan) -> None:
+    def __init__(self, stream: ChangeStream[dict[str, Any]], origin: Endpoint, plan: Plan) -> None:
         self._stream = stream
         self._origin = origin
         self._plan = plan
@@ -49,7 +50,7 @@ class Changes:
     @classmethod
     @contextmanager
     def since(
-        cls, origin: Place, plan: Plan, start: Timestamp, token: Mapping[str, Any] | None
+        cls, origin: Endpoint, plan: Plan, start: Timestamp, token: Mapping[str, Any] | None
     ) -> Iterator[Changes]:
         """The changes behind ``token``, or since ``start``, in a ``with`` block."""
         where: dict[str, Any] = (
@@ -121,7 +122,7 @@ class Changes:
             )
 
 
-def _stream(origin: Place, plan: Plan, **where: Any) -> ChangeStream[dict[str, Any]]:
+def _stream(origin: Endpoint, plan: Plan, **where: Any) -> ChangeStream[dict[str, Any]]:
     pipeline = [
         {"$match": _concerns([part.source for part in plan.parts])},
         {"$project": {"operationType": 1, "ns": 1, "documentKey": 1, "clusterTime": 1}},

@@ -11,7 +11,7 @@ from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure
 
 from datalayer.failures.server_codes import ServerCode
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.errors import (
     document_refused,
     fail_over,
@@ -25,8 +25,8 @@ from datalayer.transfer.raw.bson import id_of, key_in, key_of, keys_of, same_id
 from datalayer.transfer.raw.insert import insert
 from datalayer.transfer.raw.object_ids import ObjectIds, among, from_first_to_last
 from datalayer.transfer.raw.read_ahead import Batch, is_paged, keeps_order
-from datalayer.transfer.runner.lookup import by_asked, by_id, ids_present
-from datalayer.transfer.transform import Shape
+from datalayer.transfer.runner.lookup import by_id, by_key, ids_present
+from datalayer.transfer.transform import RawTransform
 
 _ATTEMPTS = 3
 _OF_ONE_DOCUMENT = frozenset(
@@ -42,9 +42,9 @@ class Copier:
     plan: Plan
     part: Part
     number: int
-    origin: Place
-    destination: Place
-    shape: Shape
+    origin: Endpoint
+    destination: Endpoint
+    shape: RawTransform
     journal: Journal
 
     def range_of(self, batch: Batch, number: int) -> Range:
@@ -64,7 +64,7 @@ class Copier:
         have one still."""
         originals: Mapping[bytes, bytes] = {}
         if ids:
-            originals = by_asked(self.destination, self.part.target, ids)
+            originals = by_key(self.destination, self.part.target, ids)
             spelt = [id_of(raw) for key, raw in originals.items() if key_in(raw) != key]
             if spelt:
                 raise other_spelling(self.plan, self.part, spelt)
@@ -106,7 +106,7 @@ class Copier:
     def _read_again(self, ids: Sequence[Any]) -> list[bytes]:
         if not keeps_order(self.part):
             return by_id(self.origin, self.part.source, ids, None)
-        found = by_asked(self.origin, self.part.source, ids)
+        found = by_key(self.origin, self.part.source, ids)
         return [found[key] for key in map(key_of, ids) if key in found]
 
     def _insert(self, each: Range, documents: Sequence[bytes], *, again: bool) -> list[Any]:
@@ -205,10 +205,10 @@ class Copier:
 
         An earlier attempt may have written an older state of a document; verification tells.
         """
-        present = by_asked(self.destination, self.part.target, ids)
+        present = by_key(self.destination, self.part.target, ids)
         if not present:
             return []
-        here = by_asked(self.origin, self.part.source, ids)
+        here = by_key(self.origin, self.part.source, ids)
         return [
             one
             for one in ids

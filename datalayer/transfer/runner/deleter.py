@@ -10,14 +10,14 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 from pymongo import DeleteOne, ReplaceOne
 
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.journal import Journal
 from datalayer.transfer.journal.range import Range
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.raw.bson import id_of, key_in
 from datalayer.transfer.raw.object_ids import pieces
-from datalayer.transfer.runner.lookup import by_asked, by_id, ids_present
-from datalayer.transfer.transform import Shape, unshape_of
+from datalayer.transfer.runner.lookup import by_id, by_key, ids_present
+from datalayer.transfer.transform import RawTransform, inverse_of
 
 _AT_ONCE = 1000
 """How many documents are deleted by one command."""
@@ -30,9 +30,9 @@ class Mover:
     plan: Plan
     part: Part
     number: int
-    origin: Place
-    destination: Place
-    shape: Shape
+    origin: Endpoint
+    destination: Endpoint
+    shape: RawTransform
     journal: Journal
 
     def delete(self, each: Range) -> Range:
@@ -40,10 +40,10 @@ class Mover:
 
         What has changed since it was copied is left and noted.
         """
-        unshape = unshape_of(self.plan, self.part)
+        unshape = inverse_of(self.plan, self.part)
         left: list[Any] = []
         for ids in pieces(each.ids, _AT_ONCE):
-            there = by_asked(self.destination, self.part.target, ids)
+            there = by_key(self.destination, self.part.target, ids)
 
             def is_there(raw: bytes, there: dict[bytes, bytes] = there) -> bool:
                 copied = there.get(key_in(raw))
@@ -67,7 +67,7 @@ class Mover:
 
 
 def delete_expected(
-    place: Place,
+    endpoint: Endpoint,
     collection: str,
     ids: Sequence[Any],
     is_expected: Callable[[bytes], bool],
@@ -79,15 +79,15 @@ def delete_expected(
     somebody changes meanwhile stays. ``keep`` gets the documents before. (A transaction would
     do too, but one that a killed process leaves open locks its documents for a minute.)
     """
-    found = by_id(place, collection, ids, None)
+    found = by_id(endpoint, collection, ids, None)
     expected = [raw for raw in found if is_expected(raw)]
     if expected:
         if keep is not None:
             keep(expected)
-        place.collection(collection).bulk_write(
+        endpoint.collection(collection).bulk_write(
             [DeleteOne(same_as(raw)) for raw in expected], ordered=False
         )
-    return ids_present(place, collection, ids, None)
+    return ids_present(endpoint, collection, ids, None)
 
 
 def same_as(raw: bytes) -> dict[str, Any]:

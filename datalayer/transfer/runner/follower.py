@@ -14,7 +14,7 @@ from pymongo.errors import BulkWriteError
 
 from datalayer.errors import TransferError
 from datalayer.failures.server_codes import ServerCode
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.errors import document_refused, foreign_documents, index_in_the_way
 from datalayer.transfer.journal.journal import Journal
 from datalayer.transfer.journal.lease import Lease
@@ -25,8 +25,8 @@ from datalayer.transfer.raw.read_ahead import Batch, documents_at_once
 from datalayer.transfer.runner.change_stream import Changes, Some
 from datalayer.transfer.runner.copier import Copier, replacement
 from datalayer.transfer.runner.lookup import by_id, ids_present
-from datalayer.transfer.runner.throttle import Pace
-from datalayer.transfer.transform import Shape
+from datalayer.transfer.runner.throttle import Throttle
+from datalayer.transfer.transform import RawTransform
 
 _ATTEMPTS = 5
 _NOTED_EVERY_SECONDS = 10.0
@@ -38,12 +38,12 @@ class Follower:
     """Brings one transfer's target up to date, again and again."""
 
     plan: Plan
-    origin: Place
-    destination: Place
-    shapes: Sequence[Shape]
+    origin: Endpoint
+    destination: Endpoint
+    shapes: Sequence[RawTransform]
     journal: Journal
     lease: Lease
-    pace: Pace
+    throttle: Throttle
     count: int = 0
     """How many changes of documents were carried over."""
     _noted: float = 0.0
@@ -81,7 +81,7 @@ class Follower:
         return min(documents_at_once(part, self.plan) for part in self.plan.parts)
 
     def _carry(self, some: Some) -> None:
-        self.pace.wait(some.count)
+        self.throttle.wait(some.count)
         # Reads see the changes also on a primary that has only just become one.
         origin = self.origin.since(some.time)
         for number, ids in some.ids.items():
@@ -93,7 +93,7 @@ class Follower:
         self.count += some.count
         self._note(some.token)
 
-    def _enter(self, number: int, ids: Sequence[Any], origin: Place) -> Range | None:
+    def _enter(self, number: int, ids: Sequence[Any], origin: Endpoint) -> Range | None:
         """Enter a range for those of ``ids`` that are to be copied from now on."""
         part = self.plan.parts[number]
         found = ids_present(origin, part.source, ids, part) if ids else []
@@ -117,7 +117,7 @@ class _Writing:
     """Writes documents of one part in the state that they have in the source."""
 
     def __init__(
-        self, follower: Follower, number: int, origin: Place, entered: Range | None
+        self, follower: Follower, number: int, origin: Endpoint, entered: Range | None
     ) -> None:
         self.plan = follower.plan
         self.number = number

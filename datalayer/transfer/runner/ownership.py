@@ -7,15 +7,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.journal import Journal
 from datalayer.transfer.journal.range import Range, mark_of
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.raw.bson import digest_of, key_in, key_of, keys_of, split
 from datalayer.transfer.raw.object_ids import pieces
-from datalayer.transfer.runner.lookup import by_asked
+from datalayer.transfer.runner.lookup import by_key
 from datalayer.transfer.runner.verifier import Verifier
-from datalayer.transfer.transform import Shape, unshape_of
+from datalayer.transfer.transform import RawTransform, inverse_of
 
 AT_ONCE = 1000
 """How many documents are looked at, deleted or put back by one command."""
@@ -41,9 +41,9 @@ class Judge:
     plan: Plan
     part: Part
     number: int
-    origin: Place
-    destination: Place
-    shape: Shape
+    origin: Endpoint
+    destination: Endpoint
+    shape: RawTransform
     journal: Journal
 
     def judge(self, each: Range) -> Judgement:
@@ -91,15 +91,15 @@ class Judge:
 
     def originals(self, ids: Sequence[Any]) -> dict[bytes, bytes]:
         """What a move has deleted from the source, made again from what there is in the target."""
-        unshape = unshape_of(self.plan, self.part)
+        unshape = inverse_of(self.plan, self.part)
         if unshape is None:
-            return by_asked(self.destination, self.journal.side("sources", self.number), ids)
-        found = by_asked(self.destination, self.part.target, ids)
+            return by_key(self.destination, self.journal.side("sources", self.number), ids)
+        found = by_key(self.destination, self.part.target, ids)
         return {key: unshape(raw) for key, raw in found.items() if key == key_in(raw)}
 
     def made_anew(self, ids: Sequence[Any]) -> list[Any]:
         """Those of ``ids`` with another document in the source than a move deleted there."""
-        here = by_asked(self.origin, self.part.source, ids)
+        here = by_key(self.origin, self.part.source, ids)
         if not here:
             return []
         originals = self.originals([one for one in ids if key_of(one) in here])
@@ -128,7 +128,7 @@ class Judge:
     def _unlike_the_source(
         self, ids: Sequence[Any], there: Mapping[bytes, bytes], *, vouched: bool
     ) -> list[Any]:
-        here = by_asked(self.origin, self.part.source, ids) if ids else {}
+        here = by_key(self.origin, self.part.source, ids) if ids else {}
         return [
             one
             for one in ids
@@ -148,17 +148,17 @@ class Judge:
         if not replaced:
             return replaced
         wanted = [one for one in changed if key_of(one) in replaced]
-        kept = by_asked(self.destination, self.journal.side("originals", self.number), wanted)
+        kept = by_key(self.destination, self.journal.side("originals", self.number), wanted)
         return {key for key, raw in kept.items() if mark_of(raw) == found[key]}
 
     def _not_kept(self, each: Range, marked: Mapping[bytes, bytes]) -> list[Any]:
         """Ids that a move deleted from the source as the target had the same document already, and
         has another now."""
-        if not (each.skipped and marked) or unshape_of(self.plan, self.part) is None:
+        if not (each.skipped and marked) or inverse_of(self.plan, self.part) is None:
             return []
         moved = keys_of(self.moved(each))
         ids = [one for one in each.skipped if (key := key_of(one)) in moved and key in marked]
-        there = by_asked(self.destination, self.part.target, ids) if ids else {}
+        there = by_key(self.destination, self.part.target, ids) if ids else {}
         return [
             one
             for one in ids

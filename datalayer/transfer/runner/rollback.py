@@ -14,21 +14,22 @@ from pymongo.errors import BulkWriteError
 
 from datalayer.errors import TransferError
 from datalayer.failures.server_codes import ServerCode
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.codecs import DECODED
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.errors import Kept, kept_documents, others_in, shown
 from datalayer.transfer.journal.journal import Journal
 from datalayer.transfer.journal.lease import Lease
 from datalayer.transfer.journal.range import Range, mark_of
 from datalayer.transfer.plan import Part, Plan
-from datalayer.transfer.raw.bson import DECODED, key_in, key_of, keys_of, same_id
+from datalayer.transfer.raw.bson import key_in, key_of, keys_of, same_id
 from datalayer.transfer.raw.object_ids import pieces
 from datalayer.transfer.runner import target_schema
 from datalayer.transfer.runner.copier import replacement
 from datalayer.transfer.runner.deleter import delete_expected, same_as
-from datalayer.transfer.runner.lookup import by_asked
+from datalayer.transfer.runner.lookup import by_key
 from datalayer.transfer.runner.ownership import AT_ONCE, Judge, Judgement
 from datalayer.transfer.runner.workers import OnProgress, Progress
-from datalayer.transfer.transform import shape_of
+from datalayer.transfer.transform import transform_of
 
 logger = logging.getLogger("datalayer.transfer")
 
@@ -50,13 +51,13 @@ class Rollback:
         self.lease = lease
         self.tell = tell
         self.force = force
-        self.origin = Place.of(plan.source)
-        self.destination = Place.of(plan.target)
+        self.origin = Endpoint.of(plan.source)
+        self.destination = Endpoint.of(plan.target)
         self.judges = [self._judge_of(*each) for each in enumerate(plan.parts)]
         self._done = 0
 
     def _judge_of(self, number: int, part: Part) -> Judge:
-        shape = shape_of(self.plan, part)
+        shape = transform_of(self.plan, part)
         return Judge(
             self.plan, part, number, self.origin, self.destination, shape, self.journal
         )  # fmt: skip
@@ -153,7 +154,7 @@ class Rollback:
                     each["code"] != ServerCode.DuplicateKey for each in exc.details["writeErrors"]
                 ):
                     raise
-            present = by_asked(self.origin, part.source, piece)
+            present = by_key(self.origin, part.source, piece)
             missing = [one for one in piece if key_of(one) in originals.keys() - present.keys()]
             if missing:
                 raise TransferError(
@@ -199,8 +200,8 @@ class Rollback:
         is_own = self._own_of(found)
         side = self.journal.side("originals", judge.number)
         for ids in pieces(each.replaced, AT_ONCE):
-            originals = by_asked(self.destination, side, ids)
-            there = by_asked(self.destination, judge.part.target, ids)
+            originals = by_key(self.destination, side, ids)
+            there = by_key(self.destination, judge.part.target, ids)
             requests = [
                 _restoring(original, there.get(key))
                 for key, original in originals.items()
@@ -208,7 +209,7 @@ class Rollback:
             ]
             if requests:
                 self.destination.raw(judge.part.target).bulk_write(requests, ordered=False)
-                there = by_asked(self.destination, judge.part.target, ids)
+                there = by_key(self.destination, judge.part.target, ids)
             left += [one for one in ids if _differ(originals, there, key_of(one))]
         return left
 

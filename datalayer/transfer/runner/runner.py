@@ -11,7 +11,7 @@ from pymongo.errors import OperationFailure
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from datalayer.failures.server_codes import ServerCode
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.errors import PAST_IS_GONE, fail_over
 from datalayer.transfer.journal.entry import Entry
 from datalayer.transfer.journal.journal import Journal
@@ -26,10 +26,10 @@ from datalayer.transfer.runner.change_stream import Changes
 from datalayer.transfer.runner.copier import Copier
 from datalayer.transfer.runner.deleter import Mover
 from datalayer.transfer.runner.follower import Follower
-from datalayer.transfer.runner.throttle import Pace
+from datalayer.transfer.runner.throttle import Throttle
 from datalayer.transfer.runner.verifier import Verifier
 from datalayer.transfer.runner.workers import Item, OnProgress, Progress, Work, Workers
-from datalayer.transfer.transform import shape_of
+from datalayer.transfer.transform import transform_of
 
 logger = logging.getLogger("datalayer.transfer")
 
@@ -45,10 +45,10 @@ class Runner:
         self.journal = journal
         self.lease = lease
         self.tell = tell
-        self.origin = Place.of(self.plan.source)
-        self.destination = Place.of(self.plan.target)
-        self.shapes = [shape_of(self.plan, part) for part in self.plan.parts]
-        self.pace = Pace(self.plan.rate, self.plan.max_lag_seconds, self.destination)
+        self.origin = Endpoint.of(self.plan.source)
+        self.destination = Endpoint.of(self.plan.target)
+        self.shapes = [transform_of(self.plan, part) for part in self.plan.parts]
+        self.throttle = Throttle(self.plan.rate, self.plan.max_lag_seconds, self.destination)
         self.work = Workers(self.plan, journal, lease, tell)
 
     def run(self) -> None:
@@ -123,7 +123,7 @@ class Runner:
         with self.lease.time():
             target_schema.create(self.plan, part, self.destination)
 
-    def _past(self) -> Place:
+    def _past(self) -> Endpoint:
         """The source, as the plan wants it read: as it was when the run began, or as it is."""
         if not (self.plan.snapshot or self.plan.follow):
             return self.origin
@@ -134,7 +134,7 @@ class Runner:
             self._note(progress={"begun_at": begun_at})
         return self.origin.as_of(begun_at) if self.plan.snapshot else self.origin
 
-    def _copy(self, number: int, part: Part, past: Place) -> None:
+    def _copy(self, number: int, part: Part, past: Endpoint) -> None:
         copier = Copier(
             self.plan, part, number, past, self.destination, self.shapes[number], self.journal
         )
@@ -162,7 +162,7 @@ class Runner:
 
     def _entered(self, copier: Copier, read: Iterator[Batch], following: int) -> Iterator[Item]:
         for number, batch in enumerate(read, following):
-            self.pace.wait(len(batch.ids))
+            self.throttle.wait(len(batch.ids))
             with self.lease.time():
                 each = copier.range_of(batch, number)
             yield each, batch
@@ -198,7 +198,7 @@ class Runner:
         begun_at, token = progress["begun_at"], progress.get("token")
         follower = Follower(
             self.plan, self.origin, self.destination, self.shapes, self.journal, self.lease,
-            self.pace, progress.get("followed", 0),
+            self.throttle, progress.get("followed", 0),
         )  # fmt: skip
         with Changes.since(self.origin, self.plan, begun_at, token) as changes:
             follower.catch_up(changes)
@@ -211,13 +211,13 @@ class Runner:
                 self.tell(Progress(self.plan.name, "follow", follower.count, None))
             follower.catch_up(changes)
 
-    def _verify_all(self, origin: Place, *states: RangeState) -> None:
+    def _verify_all(self, origin: Endpoint, *states: RangeState) -> None:
         self.work.begin(0)
         for number, part in enumerate(self.plan.parts):
             self._verify(number, part, origin, states)
 
     def _verify(
-        self, number: int, part: Part, origin: Place, states: Iterable[RangeState]
+        self, number: int, part: Part, origin: Endpoint, states: Iterable[RangeState]
     ) -> None:
         verifier = Verifier(self.plan, part, origin, self.destination, self.shapes[number])
         items = ((each, None) for each in self.journal.ranges(number, *states))
@@ -247,7 +247,7 @@ class Runner:
         return found
 
 
-def _still_known(past: Place, plan: Plan) -> Place | None:
+def _still_known(past: Endpoint, plan: Plan) -> Endpoint | None:
     """``past`` if the server has it still, to compare with."""
     try:
         for part in plan.parts:

@@ -10,19 +10,21 @@ from pymongo.server_type import SERVER_TYPE
 
 from datalayer.connections.replica_lag import lag_seconds
 from datalayer.errors import TransferError
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 
 _LAG_PATIENCE_SECONDS = 600.0
 _ASK_SECONDS = 0.25
 
 
-class Pace:
+class Throttle:
     """Waits before each range as long as it takes to keep the limits."""
 
-    def __init__(self, rate: float | None, max_lag_seconds: float | None, place: Place) -> None:
+    def __init__(
+        self, rate: float | None, max_lag_seconds: float | None, endpoint: Endpoint
+    ) -> None:
         self._rate = rate
         self._max_lag = max_lag_seconds
-        self._place = place
+        self._place = endpoint
         self._next = monotonic()
 
     def wait(self, documents: int) -> None:

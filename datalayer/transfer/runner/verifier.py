@@ -9,22 +9,16 @@ from typing import Any
 
 import bson
 
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.codecs import DECODED
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.range import MARK_SIZE, Range, mark_of
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.raw.arrays import documents_in
-from datalayer.transfer.raw.bson import (
-    DECODED,
-    digest_of,
-    key_in,
-    key_of,
-    keys_of,
-    split,
-)
+from datalayer.transfer.raw.bson import digest_of, key_in, key_of, keys_of, split
 from datalayer.transfer.raw.object_ids import are_of, pieces
 from datalayer.transfer.raw.read_ahead import compared_at_once
-from datalayer.transfer.runner.lookup import by_asked, raw_between, raw_by_id
-from datalayer.transfer.transform import Shape
+from datalayer.transfer.runner.lookup import by_key, raw_between, raw_by_id
+from datalayer.transfer.transform import RawTransform
 
 _COUNTS = ("count", "missing", "differing", "gone", "here")
 _WRONG = ("missing", "differing", "gone")
@@ -46,9 +40,9 @@ class Verifier:
 
     plan: Plan
     part: Part
-    origin: Place
-    destination: Place
-    shape: Shape
+    origin: Endpoint
+    destination: Endpoint
+    shape: RawTransform
 
     def verify(self, each: Range) -> Range:
         """The range as verified, with what was found of differences.
@@ -93,8 +87,8 @@ class Verifier:
         return self._compared_one_by_one(
             ids,
             skipped,
-            by_asked(self.origin, self.part.source, ids, self.part),
-            by_asked(self.destination, self.part.target, ids),
+            by_key(self.origin, self.part.source, ids, self.part),
+            by_key(self.destination, self.part.target, ids),
         )
 
     def _all_the_same(self, ids: Sequence[Any]) -> list[bytes] | None:
