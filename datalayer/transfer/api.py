@@ -58,7 +58,7 @@ def resume(
         ConfigurationError: where no transfer has that name.
         TransferError: while another runner is at work, and for whatever stops it.
     """
-    with _working(name, target, wait_seconds) as (found, journal, lease):
+    with _working(name, target, wait_seconds) as (found, lease):
         if found.state in ("rolling_back", "rolled_back"):
             raise TransferError(
                 f"the transfer {name!r} is being taken back or has been; "
@@ -66,7 +66,7 @@ def resume(
                 alias=found.plan.target,
             )
         if found.state != "done":
-            Runner(found, journal, lease, on_progress or _silent).run()
+            Runner(found, lease, on_progress or _silent).run()
     return show(name, target=found.plan.target)
 
 
@@ -126,9 +126,9 @@ def verify(
         ConfigurationError: where no transfer has that name.
         TransferError: while another runner is at work, and for whatever stops it.
     """
-    with _working(name, target, wait_seconds) as (found, journal, lease):
+    with _working(name, target, wait_seconds) as (found, lease):
         if found.state not in ("rolling_back", "rolled_back"):
-            Runner(found, journal, lease, on_progress or _silent).verify()
+            Runner(found, lease, on_progress or _silent).verify()
     return show(name, target=found.plan.target)
 
 
@@ -153,9 +153,9 @@ def rollback(
         TransferError: while another runner is at work, when the target has changed, and for
             whatever stops it; calling it again goes on with it.
     """
-    with _working(name, target, wait_seconds) as (found, journal, lease):
+    with _working(name, target, wait_seconds) as (found, lease):
         if found.state != "rolled_back":
-            taking_back = Rollback(found.plan, journal, lease, on_progress or _silent, force=force)
+            taking_back = Rollback(found.plan, lease, on_progress or _silent, force=force)
             taking_back.run(begun=found.state == "rolling_back")
     return show(name, target=found.plan.target)
 
@@ -232,9 +232,7 @@ def _aliases(target: str | None) -> list[str]:
 
 
 @contextmanager
-def _working(
-    name: str, target: str | None, wait_seconds: float
-) -> Iterator[tuple[Entry, Journal, Lease]]:
+def _working(name: str, target: str | None, wait_seconds: float) -> Iterator[tuple[Entry, Lease]]:
     advice = f"; `datalayer transfer resume {name}` goes on with it"
     with explained(f"the transfer {name!r}", advice):
         _refuse_transaction()
@@ -243,7 +241,7 @@ def _working(
         _wait(endpoint, name, wait_seconds)
         journal = Journal(endpoint, name, followed=found.plan.follow)
         with held(journal, found.plan.lease_seconds) as lease:
-            yield entry(endpoint, name), journal, lease
+            yield entry(endpoint, name), lease
 
 
 def _wait(endpoint: Endpoint, name: str, seconds: float) -> None:

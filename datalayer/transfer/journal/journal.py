@@ -17,11 +17,10 @@ from datalayer.failures.server_codes import ServerCode
 from datalayer.terminal import printable
 from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.entry import RANGES, TRANSFERS, entry
-from datalayer.transfer.journal.range import Range, RangeState
+from datalayer.transfer.journal.range import COUNTS, Range, RangeState
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.raw.bson import OBJECT_ID_SIZE, key_of
 
-_COUNTS = ("count", "missing", "differing", "gone", "here")
 _IDS_INDEX = "ids_of_followed"
 _ONE = WriteConcern(1)
 _HOW_MANY_IDS = {
@@ -238,7 +237,7 @@ class Journal:
         sums["ids"] = {"$sum": _HOW_MANY_IDS}
         sums["stayed"] = {"$sum": {"$size": "$left"}}
         sums["left"] = {"$sum": {"$size": {"$setDifference": ["$left", "$skipped"]}}}
-        sums |= {name: {"$sum": f"${name}"} for name in _COUNTS}
+        sums |= {name: {"$sum": f"${name}"} for name in COUNTS}
         sums |= {
             state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, _HOW_MANY_IDS, 0]}}
             for state in ("copying", "copied", "verified", "deleting", "deleted")
@@ -269,10 +268,6 @@ class Journal:
     def forget_ranges(self) -> None:
         """Drop the ranges of a transfer that was taken back."""
         self._ranges.delete_many({"_id": {"$gte": f"{self.name}/", "$lt": f"{self.name}0"}})
-
-    def side(self, kind: str, part: int) -> str:
-        """The name of a collection for documents that this transfer keeps."""
-        return f"datalayer_transfer_{kind}.{self.name}.{part}"
 
     def _within(self, part: int) -> dict[str, Any]:
         """Selects the ranges of a part."""

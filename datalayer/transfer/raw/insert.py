@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
+from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from datalayer.errors import TransferError
 from datalayer.transfer.endpoint import MAJORITY, Endpoint
+from datalayer.transfer.raw.bson import id_of
 
 _MOST_BYTES = 12 * 2**20
 """Below the 16 MiB that the driver lets a document have, for what it takes to be one."""
@@ -51,6 +53,11 @@ def insert(endpoint: Endpoint, collection: str, documents: Sequence[bytes]) -> N
         sent += len(piece)
     if errors or unconfirmed:
         raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": unconfirmed})
+
+
+def replacement(raw: bytes) -> ReplaceOne[RawBSONDocument]:
+    """What puts a document into the place of the one with its ``_id``, or adds it."""
+    return ReplaceOne({"_id": id_of(raw)}, RawBSONDocument(raw), upsert=True)
 
 
 class _Joined(RawBSONDocument):

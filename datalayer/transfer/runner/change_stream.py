@@ -23,7 +23,7 @@ _WAIT_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Some:
+class Changes:
     """Changes that follow each other: the ids of what has changed, by part, each once."""
 
     ids: Mapping[int, list[Any]]
@@ -38,8 +38,8 @@ class Some:
         return sum(map(len, self.ids.values()))
 
 
-class Changes:
-    """What changes in the source's collections of one plan."""
+class ChangeReader:
+    """Reads what changes in the source's collections of one plan."""
 
     def __init__(self, stream: ChangeStream[dict[str, Any]], origin: Endpoint, plan: Plan) -> None:
         self._stream = stream
@@ -51,7 +51,7 @@ class Changes:
     @contextmanager
     def since(
         cls, origin: Endpoint, plan: Plan, start: Timestamp, token: Mapping[str, Any] | None
-    ) -> Iterator[Changes]:
+    ) -> Iterator[ChangeReader]:
         """The changes behind ``token``, or since ``start``, in a ``with`` block."""
         where: dict[str, Any] = (
             {"start_at_operation_time": start} if token is None else {"resume_after": token}
@@ -59,7 +59,7 @@ class Changes:
         with _stream(origin, plan, **where) as stream:
             yield cls(stream, origin, plan)
 
-    def some(self, most: int) -> Some | None:
+    def read(self, most: int) -> Changes | None:
         """What has changed since the call before, of at most ``most`` documents.
 
         Waits a fifth of a second for something to happen; ``None`` where nothing did.
@@ -86,10 +86,12 @@ class Changes:
         token = self._stream.resume_token
         if time is None or token is None:
             return None
-        return Some({number: list(found.values()) for number, found in ids.items()}, time, token)
+        return Changes(
+            {number: list(found.values()) for number, found in ids.items()}, time, token
+        )
 
-    def have_reached(self, mark: Mapping[str, Any]) -> bool:
-        """Whether everything until ``mark`` has been read, where ``some`` has just found nothing.
+    def has_reached(self, mark: Mapping[str, Any]) -> bool:
+        """Whether everything until ``mark`` has been read, where ``read`` has just found nothing.
 
         That it found nothing says little: a stream stays with the member that was the primary
         when it began, and that can be behind the others.

@@ -15,6 +15,8 @@ from datalayer.transfer.raw.bson import id_of, key_in, key_of, keys_of, split
 from datalayer.transfer.raw.find import first_batch_of
 from datalayer.transfer.raw.object_ids import among
 
+AT_ONCE = 1000
+"""How many documents are looked at, deleted or put back by one command."""
 _ORDERED = (ObjectId, int, datetime)
 
 
