@@ -174,8 +174,7 @@ def transfers() -> list[Report]:
     """All transfers into the connected databases, the latest first; one whose entry in the journal
     is not as it was made is ``damaged``."""
     with explained("looking for transfers"):
-        found = sorted(_known(None), key=lambda each: each.created_at, reverse=True)
-        return [report_of(each) for each in found]
+        return [report_of(each) for each in known()]
 
 
 def find(name: str, target: str | None = None) -> Entry:
@@ -192,7 +191,7 @@ def find(name: str, target: str | None = None) -> Entry:
 
 
 def _one(name: str, target: str | None) -> Entry | Damaged:
-    found = [each for each in _known(target) if each.name == name]
+    found = known(name, target)
     if not found:
         raise ConfigurationError(
             f"no connected database knows a transfer {name!r}; `datalayer transfer list` shows all"
@@ -204,26 +203,28 @@ def _one(name: str, target: str | None) -> Entry | Damaged:
     return found[0]
 
 
-def _known(target: str | None) -> list[Entry | Damaged]:
-    """All transfers into ``target``, or any connected database. Two aliases may be the same one:
-    an entry counts for the alias that its plan names, a damaged one for the first."""
+def known(name: str | None = None, target: str | None = None) -> list[Entry | Damaged]:
+    """The transfers into ``target``, or into any connected database, the latest first; with
+    ``name``, those that are called so.
+
+    Two aliases may be the same database: an entry counts for the alias that its plan names, a
+    damaged one for the first.
+    """
     found: list[Entry | Damaged] = []
     endpoints: list[Endpoint] = []
-    for alias in _aliases(target):
+    for alias in _aliases() if target is None else [target]:
         endpoint = Endpoint.of(alias)
-        known = any(same_database(endpoint, other) for other in endpoints)
-        for each in entries(endpoint):
-            if isinstance(each, Damaged):
-                found += [] if known else [each]
-            elif each.plan.target == alias:
-                found.append(each)
+        is_first = not any(same_database(endpoint, other) for other in endpoints)
+        found += [
+            each
+            for each in entries(endpoint, name)
+            if (is_first if isinstance(each, Damaged) else each.target == alias)
+        ]
         endpoints.append(endpoint)
-    return found
+    return sorted(found, key=lambda each: each.created_at, reverse=True)
 
 
-def _aliases(target: str | None) -> list[str]:
-    if target is not None:
-        return [target]
+def _aliases() -> list[str]:
     return [
         alias
         for alias in registry.aliases()

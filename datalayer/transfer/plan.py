@@ -103,7 +103,7 @@ class Plan:
         return cls(**{**stored, "parts": tuple(_part_of(part) for part in stored["parts"])})
 
     def of_recipe(self, recipe: str) -> Plan:
-        """The same plan, marked as made by ``recipe``."""
+        """This plan, marked as made by ``recipe``."""
         return replace(self, recipe=recipe)
 
     def as_dict(self) -> dict[str, Any]:

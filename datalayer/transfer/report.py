@@ -10,7 +10,7 @@ from pymongo.errors import OperationFailure
 
 from datalayer.failures.server_codes import AUTHORISATION, PASSING
 from datalayer.transfer.endpoint import Endpoint
-from datalayer.transfer.journal.entry import DAMAGED, RANGES, Damaged, Entry
+from datalayer.transfer.journal.entry import RANGES, Damaged, Entry
 from datalayer.transfer.journal.journal import Journal
 
 
@@ -119,9 +119,9 @@ def _damaged(found: Damaged) -> Report:
     numbers = {each.name: 0 for each in fields(Report) if each.type == "int"}
     return Report(
         name=found.name,
-        state=DAMAGED,
+        state=found.state,
         source="",
-        target=found.endpoint.alias,
+        target=found.target,
         move=False,
         method="",
         **numbers,

@@ -94,7 +94,7 @@ def _read(alias: str, timeout_seconds: float) -> Work:
         found = [
             each
             for each in unfinished(endpoint)
-            if isinstance(each, Damaged) or each.plan.target == alias
+            if isinstance(each, Damaged) or each.target == alias
         ]
         waits = _outbox(alias)
         return Work(

@@ -50,6 +50,16 @@ class Entry:
         """What the transfer is called."""
         return self.plan.name
 
+    @property
+    def target(self) -> str:
+        """The alias that it writes to."""
+        return self.plan.target
+
+    @property
+    def recipe(self) -> str | None:
+        """The recipe that made it."""
+        return self.plan.recipe
+
     def of_part(self, number: int) -> Mapping[str, Any]:
         """What runners have noted about one part."""
         found: Mapping[str, Any] = self.progress.get(str(number), {})
@@ -66,6 +76,12 @@ class Damaged:
     recipe: str | None
     created_at: datetime
     updated_at: datetime
+    state: str = DAMAGED
+
+    @property
+    def target(self) -> str:
+        """The alias of the database in whose journal it is."""
+        return self.endpoint.alias
 
     def error(self) -> TransferError:
         """What to raise where the transfer is asked for."""
@@ -77,9 +93,12 @@ class Damaged:
         )
 
 
-def entries(endpoint: Endpoint) -> list[Entry | Damaged]:
-    """All transfers into ``endpoint``, the latest first."""
-    return list(_found(endpoint, {}))
+def entries(endpoint: Endpoint, name: str | None = None) -> list[Entry | Damaged]:
+    """All transfers into ``endpoint``, or the one of that ``name``, the latest first."""
+    # An entry whose id is no text is a damaged one, and is called by what that looks like.
+    named = {"$or": [{"_id": name}, {"_id": {"$not": {"$type": "string"}}}]}
+    found = _found(endpoint, {} if name is None else named)
+    return [each for each in found if name in (None, each.name)]
 
 
 def unfinished(endpoint: Endpoint) -> list[Entry | Damaged]:

@@ -133,8 +133,8 @@ class _Writing:
             else:
                 return
         raise TransferError(
-            f"a unique index of {self.job.part.target!r} on {self.job.plan.target!r} is in the way "
-            "of changes; resume when the source changes less",
+            f"a unique index of {self.job.part.target!r} on {self.job.plan.target!r} is in the "
+            "way of changes; resume when the source changes less",
             alias=self.job.plan.target,
         )
 
