@@ -24,7 +24,7 @@ class Throttle:
     ) -> None:
         self._rate = rate
         self._max_lag = max_lag_seconds
-        self._place = endpoint
+        self._endpoint = endpoint
         self._next = monotonic()
 
     def wait(self, documents: int) -> None:
@@ -45,15 +45,15 @@ class Throttle:
         while self._lag() > most:
             if monotonic() > ends:
                 raise TransferError(
-                    f"a secondary of {self._place.alias!r} has been more than {most:g} s behind "
-                    "for ten minutes; resume when it has caught up",
-                    alias=self._place.alias,
+                    f"a secondary of {self._endpoint.alias!r} has been more than {most:g} s "
+                    "behind for ten minutes; resume when it has caught up",
+                    alias=self._endpoint.alias,
                 )
             time.sleep(_ASK_SECONDS)
 
     def _lag(self) -> float:
         """That of the secondary furthest behind, as of the driver's last heartbeats."""
-        servers = self._place.client.topology_description.server_descriptions().values()
+        servers = self._endpoint.client.topology_description.server_descriptions().values()
         primary = next((s for s in servers if s.server_type == SERVER_TYPE.RSPrimary), None)
         if primary is None:
             return 0.0
