@@ -81,11 +81,11 @@ class Endpoint:
         return _ASKED_AGAIN(self.database.command, dict(command), codec_options=codec_options)
 
     def as_of(self, time: Timestamp) -> Endpoint:
-        """The same endpoint as it was at ``time``."""
+        """This endpoint as it was at ``time``."""
         return replace(self, read_concern=_At("snapshot", atClusterTime=time))
 
     def since(self, time: Timestamp) -> Endpoint:
-        """The same endpoint, whose reads see everything that happened until ``time``, or later,
+        """This endpoint, whose reads see everything that happened until ``time``, or later,
         whichever member is the primary now."""
         return replace(self, read_concern=_At("majority", afterClusterTime=time))
 
@@ -110,7 +110,7 @@ class Endpoint:
         return self.database[name]
 
     def raw(self, name: str) -> Collection[RawBSONDocument]:
-        """The same collection with its documents as bytes."""
+        """A collection whose documents are bytes."""
         return self.database[name].with_options(codec_options=RAW)
 
 

@@ -32,7 +32,7 @@ class Report:
     """The target had them before; they stayed."""
     replaced: int
     verified: int
-    """The same on both sides when they were compared."""
+    """Documents that were the same on both sides when they were compared."""
     deleted: int
     """Gone from the source, by a move."""
     missing: int

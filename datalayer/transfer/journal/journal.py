@@ -230,20 +230,20 @@ class Journal:
 
     def totals(self, part: int | None = None) -> dict[str, int]:
         """Sums over all ranges, or those of one part."""
-        prefix = self.name if part is None else f"{self.name}/{part}"
         sums: dict[str, Any] = {
-            name: {"$sum": {"$size": f"${name}"}} for name in ("skipped", "replaced")
+            "skipped": {"$sum": {"$size": "$skipped"}},
+            "replaced": {"$sum": {"$size": "$replaced"}},
+            "ids": {"$sum": _HOW_MANY_IDS},
+            "stayed": {"$sum": {"$size": "$left"}},
+            "left": {"$sum": {"$size": {"$setDifference": ["$left", "$skipped"]}}},
+            **{name: {"$sum": f"${name}"} for name in COUNTS},
         }
-        sums["ids"] = {"$sum": _HOW_MANY_IDS}
-        sums["stayed"] = {"$sum": {"$size": "$left"}}
-        sums["left"] = {"$sum": {"$size": {"$setDifference": ["$left", "$skipped"]}}}
-        sums |= {name: {"$sum": f"${name}"} for name in COUNTS}
         sums |= {
             state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, _HOW_MANY_IDS, 0]}}
             for state in ("copying", "copied", "verified", "deleting", "deleted")
         }
         pipeline: list[dict[str, Any]] = [
-            {"$match": {"_id": {"$gte": f"{prefix}/", "$lt": f"{prefix}0"}}},
+            {"$match": self._within(part)},
             {"$group": {"_id": None, **sums}},
             {"$project": {"_id": 0}},
         ]
@@ -267,11 +267,12 @@ class Journal:
 
     def forget_ranges(self) -> None:
         """Drop the ranges of a transfer that was taken back."""
-        self._ranges.delete_many({"_id": {"$gte": f"{self.name}/", "$lt": f"{self.name}0"}})
+        self._ranges.delete_many(self._within())
 
-    def _within(self, part: int) -> dict[str, Any]:
-        """Selects the ranges of a part."""
-        return {"_id": {"$gte": f"{self.name}/{part}/", "$lt": f"{self.name}/{part}0"}}
+    def _within(self, part: int | None = None) -> dict[str, Any]:
+        """Selects the ranges of a part, or of all."""
+        prefix = self.name if part is None else f"{self.name}/{part}"
+        return {"_id": {"$gte": f"{prefix}/", "$lt": f"{prefix}0"}}
 
     def _range_of(self, stored: Mapping[str, Any]) -> Range:
         try:

@@ -38,14 +38,19 @@ def pages_of(endpoint: Endpoint, collection: str, after: Any, size: int) -> Iter
     Each page is found by itself, through the index: there is no cursor that could get lost.
     """
     if isinstance(after, MaxKey):
-        return iter(())  # nothing is behind it, and the server takes no such bound
-    return _pages(endpoint, {"find": collection, "limit": size}, after)
+        return  # nothing is behind it, and the server takes no such bound
+    command = {"find": collection, "limit": size}
+    while page := documents_in(_found(endpoint, _behind(command, after))):
+        yield page
+        after = id_of(page[-1])
+    if last := _the_last(endpoint, command, after):
+        yield last
 
 
 def ids_behind(
     endpoint: Endpoint, collection: str, after: Any, size: int
 ) -> Iterator[Sequence[Any]]:
-    """The ids of the same documents."""
+    """The ids of all documents behind the id ``after``, in their order."""
     if isinstance(after, MaxKey):
         return
     command = {"find": collection, "projection": {"_id": 1}}
@@ -74,14 +79,6 @@ def _object_ids_from(
         bound = {"$gt": ids[-1]}
 
 
-def _pages(endpoint: Endpoint, command: dict[str, Any], after: Any) -> Iterator[list[bytes]]:
-    while page := documents_in(_found(endpoint, _behind(command, after))):
-        yield page
-        after = id_of(page[-1])
-    if last := _the_last(endpoint, command, after):
-        yield last
-
-
 def _the_last(endpoint: Endpoint, command: dict[str, Any], after: Any) -> list[bytes]:
     """The document whose id is MaxKey, if that is still to come: where a bound has no end it ends
     before that one."""
@@ -99,12 +96,7 @@ def _behind(command: dict[str, Any], after: Any) -> dict[str, Any]:
 
 
 def _one_batch(command: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **command,
-        "sort": {"_id": 1},
-        "batchSize": command["limit"],
-        "singleBatch": True,
-    }
+    return command | {"sort": {"_id": 1}, "batchSize": command["limit"], "singleBatch": True}
 
 
 def _found(endpoint: Endpoint, command: dict[str, Any]) -> bytes:

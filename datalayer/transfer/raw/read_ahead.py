@@ -34,7 +34,7 @@ class Batch:
     """Some documents of the source next to each other; only their ids where the server copies."""
 
     ids: Sequence[Any]
-    documents: Sequence[bytes] | None
+    documents: Sequence[bytes] | None = None
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def compared_at_once(part: Part, plan: Plan) -> int:
 
 
 def _merged_at_once(part: Part, plan: Plan) -> int:
-    """The same where the server copies and this process holds their ids alone."""
+    """How many documents the server copies at once, of which this process holds the ids alone."""
     kept = plan.conflicts == "replace"  # what was there is read and stored beside the journal
     return _how_many(part, plan, _MOST_BYTES if kept else _MOST_MERGED_BYTES)
 
@@ -187,7 +187,7 @@ def _read_ids(
     most = documents_at_once(part, plan)
     if is_paged(part):
         for page in ids_behind(endpoint, part.source, after, _merged_at_once(part, plan)):
-            yield from [Batch(page, None)] if isinstance(page, ObjectIds) else _pieces(page, most)
+            yield from [Batch(page)] if isinstance(page, ObjectIds) else _pieces(page, most)
         return
     cursor = endpoint.collection(part.source).find_raw_batches(
         query, {"_id": True}, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
@@ -203,10 +203,10 @@ def _pieces(found: Iterable[Any], most: int) -> Iterator[Batch]:
         ids.append(one)
         size += OBJECT_ID_SIZE if type(one) is ObjectId else _id_bytes(one)
         if len(ids) == most or size > _MOST_ID_BYTES:
-            yield Batch(packed(ids), None)
+            yield Batch(packed(ids))
             ids, size = [], 0
     if ids:
-        yield Batch(packed(ids), None)
+        yield Batch(packed(ids))
 
 
 def _batches(pages: Iterable[list[bytes]], plan: Plan) -> Iterator[Batch]:
@@ -239,8 +239,6 @@ def _whole(page: list[bytes], plan: Plan) -> Batch | None:
 
 
 def _id_bytes(identifier: Any) -> int:
-    return len(identifier) if isinstance(identifier, (str, bytes)) else _usual_size(identifier)
-
-
-def _usual_size(identifier: Any) -> int:
+    if isinstance(identifier, (str, bytes)):
+        return len(identifier)
     return len(key_of(identifier)) if isinstance(identifier, Mapping) else 16

@@ -125,8 +125,14 @@ class ChangeReader:
 
 
 def _stream(origin: Endpoint, plan: Plan, **where: Any) -> ChangeStream[dict[str, Any]]:
-    pipeline = [
-        {"$match": _concerns([part.source for part in plan.parts])},
+    names = [part.source for part in plan.parts]
+    concerned = [
+        {"ns.coll": {"$in": names}},
+        {"to.coll": {"$in": names}},
+        {"operationType": {"$in": ["dropDatabase", "invalidate"]}},
+    ]
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"$or": concerned}},
         {"$project": {"operationType": 1, "ns": 1, "documentKey": 1, "clusterTime": 1}},
     ]
     wait_ms = round(_WAIT_SECONDS * 1000)
@@ -134,13 +140,3 @@ def _stream(origin: Endpoint, plan: Plan, **where: Any) -> ChangeStream[dict[str
     database = origin.database.with_options(codec_options=RAW)
     stream = database.watch(pipeline, max_await_time_ms=wait_ms, **where)
     return cast("ChangeStream[dict[str, Any]]", stream)
-
-
-def _concerns(names: list[str]) -> dict[str, Any]:
-    return {
-        "$or": [
-            {"ns.coll": {"$in": names}},
-            {"to.coll": {"$in": names}},
-            {"operationType": {"$in": ["dropDatabase", "invalidate"]}},
-        ]
-    }

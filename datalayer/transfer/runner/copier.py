@@ -38,7 +38,7 @@ def range_of(job: Job, batch: Batch, number: int) -> Range:
     """
     there: list[Any] = []
     if job.plan.conflicts != "fail":
-        there = ids_present(job.destination, job.part.target, batch.ids, None)
+        there = ids_present(job.destination, job.part.target, batch.ids)
     if job.plan.conflicts == "skip":
         return Range(job.number, number, batch.ids, skipped=there)
     return Range(job.number, number, batch.ids, replaced=_keep(job, there))
@@ -79,7 +79,7 @@ def write(job: Job, each: Range, batch: Batch | None) -> Range:
             ids = [one for one in ids if one is not None]
         foreign = _merge(job, ids, keys_of(each.replaced), again=again)
         missing = [None] if len(ids) + len(skipped) < len(each.ids) else []
-        documents = by_id(job.origin, job.part.source, missing, None) if missing else []
+        documents = by_id(job.origin, job.part.source, missing) if missing else []
     elif documents is None:
         documents = _read_again(job, each.ids)
     if skipped and documents:
@@ -92,7 +92,7 @@ def write(job: Job, each: Range, batch: Batch | None) -> Range:
 
 def _read_again(job: Job, ids: Sequence[Any]) -> list[bytes]:
     if not keeps_order(job.part):
-        return by_id(job.origin, job.part.source, ids, None)
+        return by_id(job.origin, job.part.source, ids)
     found = by_key(job.origin, job.part.source, ids)
     return [found[key] for key in map(key_of, ids) if key in found]
 
@@ -222,5 +222,5 @@ def _check_index(job: Job, error: Mapping[str, Any]) -> None:
 
 def _absent(job: Job, ids: Sequence[Any]) -> list[Any]:
     """Those that the target does not hold."""
-    there = keys_of(ids_present(job.destination, job.part.target, ids, None))
+    there = keys_of(ids_present(job.destination, job.part.target, ids))
     return [one for one in ids if key_of(one) not in there]

@@ -60,7 +60,7 @@ def delete_expected(
     somebody changes meanwhile stays. ``keep`` gets the documents before. (A transaction would
     do too, but one that a killed process leaves open locks its documents for a minute.)
     """
-    found = by_id(endpoint, collection, ids, None)
+    found = by_id(endpoint, collection, ids)
     expected = [raw for raw in found if is_expected(raw)]
     if expected:
         if keep is not None:
@@ -68,7 +68,7 @@ def delete_expected(
         endpoint.collection(collection).bulk_write(
             [DeleteOne(same_as(raw)) for raw in expected], ordered=False
         )
-    return ids_present(endpoint, collection, ids, None)
+    return ids_present(endpoint, collection, ids)
 
 
 def same_as(raw: bytes) -> dict[str, Any]:

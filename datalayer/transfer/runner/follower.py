@@ -94,7 +94,7 @@ def _enter(job: Job, ids: Sequence[Any]) -> Range | None:
     if not found:
         return None
     last = job.journal.last(job.number)
-    entered = range_of(job, Batch(found, None), 0 if last is None else last.number + 1)
+    entered = range_of(job, Batch(found), 0 if last is None else last.number + 1)
     entered = entered.now("copied")
     job.journal.write(new=[entered])
     return entered
@@ -160,7 +160,8 @@ class _Writing:
             self.job.journal.write([self.entered.now("copied", skipped=skipped)])
             raise foreign_documents(self.job.plan)
         self.absent &= keys_of(failed)
-        return _each_once([*ids, *self._without_holders(errors)])
+        again = [*ids, *self._without_holders(errors)]
+        return list({key_of(one): one for one in again}.values())
 
     def _without_holders(self, errors: Iterable[Mapping[str, Any]]) -> list[Any]:
         """Remove the documents that hold values of unique indexes; their ids."""
@@ -183,7 +184,3 @@ def _nothing_new(source: str) -> TransferError:
         "its cluster is behind the others, or can't reach them; resume when they have the same",
         alias=source,
     )
-
-
-def _each_once(ids: Iterable[Any]) -> list[Any]:
-    return list({key_of(one): one for one in ids}.values())

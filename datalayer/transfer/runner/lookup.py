@@ -21,7 +21,7 @@ _ORDERED = (ObjectId, int, datetime)
 
 
 def by_id(
-    endpoint: Endpoint, collection: str, ids: Sequence[Any], part: Part | None
+    endpoint: Endpoint, collection: str, ids: Sequence[Any], part: Part | None = None
 ) -> list[bytes]:
     """The documents of ``ids`` that are there, in the order of ``_id``; with ``part``, only
     those that its filter selects."""
@@ -29,9 +29,10 @@ def by_id(
 
 
 def raw_by_id(
-    endpoint: Endpoint, collection: str, ids: Sequence[Any], part: Part | None
+    endpoint: Endpoint, collection: str, ids: Sequence[Any], part: Part | None = None
 ) -> Iterator[bytes]:
-    """The same, as the server packs them."""
+    """The documents of ``ids`` that are there, one behind the other as the server packs them, in
+    the order of ``_id``; with ``part``, only those that its filter selects."""
     cursor = endpoint.collection(collection).find_raw_batches(
         _selected(part, {"_id": among(ids)}), sort=[("_id", 1)], batch_size=len(ids) + 1
     )
@@ -41,13 +42,13 @@ def raw_by_id(
 def by_key(
     endpoint: Endpoint, collection: str, ids: Sequence[Any], part: Part | None = None
 ) -> dict[bytes, bytes]:
-    """The same, each by the key of the id that was asked for."""
+    """The documents of ``ids`` that are there, each by the key of the id that was asked for."""
     found = {key_in(raw): raw for raw in split(raw_by_id(endpoint, collection, ids, part))}
     return _as_asked(endpoint, collection, ids, found)
 
 
 def ids_present(
-    endpoint: Endpoint, collection: str, ids: Sequence[Any], part: Part | None
+    endpoint: Endpoint, collection: str, ids: Sequence[Any], part: Part | None = None
 ) -> list[Any]:
     """Those of ``ids`` for which there is a document."""
     cursor = endpoint.collection(collection).find_raw_batches(
@@ -81,7 +82,7 @@ def _as_asked(
 
 
 def raw_between(
-    endpoint: Endpoint, collection: str, ids: Sequence[Any], part: Part | None
+    endpoint: Endpoint, collection: str, ids: Sequence[Any], part: Part | None = None
 ) -> bytes | None:
     """The documents from the first of ``ids`` to the last, as a BSON array, with at most one more
     than those are.

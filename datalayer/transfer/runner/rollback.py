@@ -4,7 +4,7 @@ are there, then removes them from the target. What isn't the transfer's own stay
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import bson
@@ -175,7 +175,7 @@ class Rollback:
         def is_own(raw: bytes) -> bool:
             key = key_in(raw)
             if key in changed:  # as it is now, but never one with another type of _id
-                return same_id(raw, _alone(changed[key]))
+                return same_id(raw, bson.encode({"_id": changed[key]}, codec_options=DECODED))
             return found.own.get(key) == mark_of(raw)
 
         return is_own
@@ -196,7 +196,11 @@ class Rollback:
             if requests:
                 job.destination.raw(job.part.target).bulk_write(requests, ordered=False)
                 there = by_key(job.destination, job.part.target, ids)
-            left += [one for one in ids if _differ(originals, there, key_of(one))]
+            left += [
+                one
+                for one in ids
+                if (key := key_of(one)) not in originals or there.get(key) != originals[key]
+            ]
         return left
 
     def _clean_up(self, job: Job, kept: Kept) -> None:
@@ -232,11 +236,3 @@ def _restoring(original: bytes, raw: bytes | None) -> Any:
     if raw is None or len(raw) + len(original) > _MOST_COMPARED_BYTES:
         return replacement(original)
     return ReplaceOne(same_as(raw), RawBSONDocument(original))
-
-
-def _differ(originals: Mapping[bytes, bytes], there: Mapping[bytes, bytes], key: bytes) -> bool:
-    return key not in originals or there.get(key) != originals[key]
-
-
-def _alone(identifier: Any) -> bytes:
-    return bson.encode({"_id": identifier}, codec_options=DECODED)

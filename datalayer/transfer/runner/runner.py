@@ -147,13 +147,11 @@ class Runner:
         last = self.journal.last(job.number)
         after = BEGINNING if last is None else last.ids[-1]
         following = 0 if last is None else last.number + 1
-        known = self._known(job) if in_order else set()
+        earlier = self.journal.ranges(job.number) if in_order else ()
+        known = {key_of(one) for each in earlier for one in each.ids}
         with batches(job.origin, job.part, self.plan, after, known) as read:
             write(self._entered(job, read, following))
         self.lease.note(progress={f"{job.number}.read": True})
-
-    def _known(self, job: Job) -> set[bytes]:
-        return {key_of(one) for each in self.journal.ranges(job.number) for one in each.ids}
 
     def _entered(self, job: Job, read: Iterator[Batch], following: int) -> Iterator[Item]:
         for number, batch in enumerate(read, following):

@@ -68,7 +68,7 @@ def _compared(job: Job, ids: Sequence[Any], skipped: Set[bytes]) -> _Found:
         # At once: that takes the digest less time, in which other threads may run.
         return _found_same([b"".join(documents)], len(documents), gone=0)
     if undisturbed:
-        there = b"".join(raw_by_id(job.destination, job.part.target, ids, None))
+        there = b"".join(raw_by_id(job.destination, job.part.target, ids))
         if there == b"".join(raw_by_id(job.origin, job.part.source, ids, job.part)):
             count = _count(there)
             # On both sides, as it should be where changes are followed.
@@ -85,7 +85,7 @@ def _compared(job: Job, ids: Sequence[Any], skipped: Set[bytes]) -> _Found:
 def _all_the_same(job: Job, ids: Sequence[Any]) -> list[bytes] | None:
     """The documents of ``ids``, where they are the same on both sides, and the only ones
     between the first and the last. Quicker for the servers than to look for each."""
-    there = raw_between(job.destination, job.part.target, ids, None)
+    there = raw_between(job.destination, job.part.target, ids)
     if there is None:
         return None
     documents = documents_in(there)
@@ -133,7 +133,7 @@ def _verify_deleted(job: Job, each: Range) -> Range:
     digest = digest_of(map(partial(plain, job), split(found)) if _unordered(job) else found)
     left = keys_of(each.left)
     deleted = [one for one in each.ids if key_of(one) not in left]
-    back = _count(b"".join(raw_by_id(job.origin, job.part.source, deleted, None)))
+    back = _count(b"".join(raw_by_id(job.origin, job.part.source, deleted)))
     differing = 0 if digest == each.digest else len(each.ids)
     return each.now(each.state, differing=max(differing, back))
 
@@ -144,7 +144,7 @@ def written(job: Job, each: Range) -> Iterator[bytes]:
     # As they were verified, whatever the target's order.
     for ids in pieces(each.ids, compared_at_once(job.part, job.plan)):
         ours = [one for one in ids if key_of(one) not in skipped] if skipped else ids
-        yield from raw_by_id(job.destination, job.part.target, ours, None)
+        yield from raw_by_id(job.destination, job.part.target, ours)
 
 
 def _unordered(job: Job) -> bool:
