@@ -100,7 +100,8 @@ class Plan:
         unknown = set(stored) - {each.name for each in fields(cls)}
         if unknown:
             raise ValueError(f"a later version's: {sorted(unknown)}")
-        return cls(**{**stored, "parts": tuple(_part_of(part) for part in stored["parts"])})
+        parts = (Part(**{**part, "indexes": tuple(part["indexes"])}) for part in stored["parts"])
+        return cls(**{**stored, "parts": tuple(parts)})
 
     def of_recipe(self, recipe: str) -> Plan:
         """This plan, marked as made by ``recipe``."""
@@ -111,7 +112,3 @@ class Plan:
         text = json_util.dumps(asdict(self), json_options=EXTENDED_JSON)
         shown: dict[str, Any] = json.loads(text)
         return {**shown, "count": self.count, "checksum": self.checksum}
-
-
-def _part_of(stored: Mapping[str, Any]) -> Part:
-    return Part(**{**stored, "indexes": tuple(stored["indexes"])})

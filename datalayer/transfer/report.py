@@ -13,6 +13,9 @@ from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.entry import RANGES, Damaged, Entry
 from datalayer.transfer.journal.journal import Journal
 
+_SUMS = ("skipped", "replaced", "missing", "differing", "gone", "left")
+"""Counts that are sums over the ranges as they are."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -96,15 +99,10 @@ def report_of(found: Entry | Damaged) -> Report:
         method=plan.method,
         planned=plan.count,
         copied=totals["ids"] - totals["copying"],
-        skipped=totals["skipped"],
-        replaced=totals["replaced"],
         verified=totals["count"],
         deleted=totals["deleted"] - totals["stayed"],
-        missing=totals["missing"],
-        differing=totals["differing"],
-        gone=totals["gone"],
+        **{name: totals[name] for name in _SUMS},
         new=sum(found.of_part(number).get("new", 0) for number in range(len(plan.parts))),
-        left=totals["left"],
         followed=found.progress.get("followed", 0),
         recipe=plan.recipe,
         holder=found.holder,

@@ -152,11 +152,11 @@ def room_for(needed_bytes: int, free_bytes: int) -> bool:
 
 def _check_privileges(plan: Plan, origin: Endpoint, destination: Endpoint) -> None:
     reads = _READS | ({"remove", "insert"} if plan.move else set())
-    for endpoint, names, actions in (
-        (origin, [part.source for part in plan.parts], reads),
-        (origin, [_EVERY_COLLECTION] if plan.follow else [], _WATCHES),
-        (destination, [*(part.target for part in plan.parts), TRANSFERS, RANGES], _WRITES),
-    ):
+    of_origin = {part.source: reads for part in plan.parts}
+    if plan.follow:
+        of_origin[_EVERY_COLLECTION] = _WATCHES
+    written = [*(part.target for part in plan.parts), TRANSFERS, RANGES]
+    for endpoint, needed in ((origin, of_origin), (destination, dict.fromkeys(written, _WRITES))):
         try:
             status = endpoint.command({"connectionStatus": 1, "showPrivileges": True})
         except OperationFailure:
@@ -165,7 +165,7 @@ def _check_privileges(plan: Plan, origin: Endpoint, destination: Endpoint) -> No
         if not info["authenticatedUsers"]:
             continue  # access control is off, or the server will say so itself
         database = endpoint.connection.settings.database
-        for name in names:
+        for name, actions in needed.items():
             missing = lacks(info["authenticatedUserPrivileges"], database, name, actions)
             if missing:
                 where = repr(name) if name else "every collection"

@@ -203,16 +203,9 @@ def _foreign(job: Job, ids: Sequence[Any], *, again: bool) -> list[Any]:
         one
         for one in ids
         if (raw := present.get(key := key_of(one))) is not None
-        and _is_foreign(job, raw, here.get(key), again=again)
+        and (original := here.get(key)) is not None
+        and (not same_id(raw, original) or not (again or job.transform(original) == raw))
     ]
-
-
-def _is_foreign(job: Job, raw: bytes, original: bytes | None, *, again: bool) -> bool:
-    if original is None:
-        return False
-    if not same_id(raw, original):
-        return True
-    return not again and job.transform(original) != raw
 
 
 def _check_index(job: Job, error: Mapping[str, Any]) -> None:

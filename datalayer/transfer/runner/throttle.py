@@ -6,9 +6,7 @@ from __future__ import annotations
 import time
 from time import monotonic
 
-from pymongo.server_type import SERVER_TYPE
-
-from datalayer.connections.replica_lag import lag_seconds
+from datalayer.connections.replica_lag import largest_lag_seconds
 from datalayer.errors import TransferError
 from datalayer.transfer.endpoint import Endpoint
 
@@ -42,7 +40,8 @@ class Throttle:
 
     def _wait_for_secondaries(self, most: float) -> None:
         ends = monotonic() + _LAG_PATIENCE_SECONDS
-        while self._lag() > most:
+        # As of the driver's last heartbeats.
+        while (largest_lag_seconds(self._endpoint.client.topology_description) or 0.0) > most:
             if monotonic() > ends:
                 raise TransferError(
                     f"a secondary of {self._endpoint.alias!r} has been more than {most:g} s "
@@ -50,16 +49,3 @@ class Throttle:
                     alias=self._endpoint.alias,
                 )
             time.sleep(_ASK_SECONDS)
-
-    def _lag(self) -> float:
-        """That of the secondary furthest behind, as of the driver's last heartbeats."""
-        servers = self._endpoint.client.topology_description.server_descriptions().values()
-        primary = next((s for s in servers if s.server_type == SERVER_TYPE.RSPrimary), None)
-        if primary is None:
-            return 0.0
-        lags = (
-            lag_seconds(server, primary)
-            for server in servers
-            if server.server_type == SERVER_TYPE.RSSecondary
-        )
-        return max((lag for lag in lags if lag is not None), default=0.0)
