@@ -212,7 +212,9 @@ def known(name: str | None = None, target: str | None = None) -> list[Entry | Da
     """
     found: list[Entry | Damaged] = []
     endpoints: list[Endpoint] = []
-    for alias in _aliases() if target is None else [target]:
+    for alias in registry.aliases() if target is None else [target]:
+        if target is None and registry.connection(alias).settings.kind == "mongomock":
+            continue  # without a journal
         endpoint = Endpoint.of(alias)
         is_first = not any(same_database(endpoint, other) for other in endpoints)
         found += [
@@ -222,14 +224,6 @@ def known(name: str | None = None, target: str | None = None) -> list[Entry | Da
         ]
         endpoints.append(endpoint)
     return sorted(found, key=lambda each: each.created_at, reverse=True)
-
-
-def _aliases() -> list[str]:
-    return [
-        alias
-        for alias in registry.aliases()
-        if registry.connection(alias).settings.kind != "mongomock"
-    ]
 
 
 @contextmanager

@@ -78,6 +78,7 @@ def report_of(found: Entry | Damaged) -> Report:
     if isinstance(found, Damaged):
         return _damaged(found)
     plan = found.plan
+    of_parts = [found.progress.get(str(number), {}) for number in range(len(plan.parts))]
     endpoint = Endpoint.of(plan.target)
     try:
         totals = Journal(endpoint, plan.name).totals()
@@ -102,7 +103,7 @@ def report_of(found: Entry | Damaged) -> Report:
         verified=totals["count"],
         deleted=totals["deleted"] - totals["stayed"],
         **{name: totals[name] for name in _SUMS},
-        new=sum(found.of_part(number).get("new", 0) for number in range(len(plan.parts))),
+        new=sum(each.get("new", 0) for each in of_parts),
         followed=found.progress.get("followed", 0),
         recipe=plan.recipe,
         holder=found.holder,

@@ -60,11 +60,6 @@ class Entry:
         """The recipe that made it."""
         return self.plan.recipe
 
-    def of_part(self, number: int) -> Mapping[str, Any]:
-        """What runners have noted about one part."""
-        found: Mapping[str, Any] = self.progress.get(str(number), {})
-        return found
-
 
 @dataclass(frozen=True)
 class Damaged:

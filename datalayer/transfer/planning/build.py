@@ -251,7 +251,7 @@ def _count(origin: Endpoint, name: str, query: dict[str, Any]) -> int:
 def _average_bytes(origin: Endpoint, name: str) -> int:
     try:
         return int(origin.command({"collStats": name}).get("avgObjSize", 0))
-    except (OperationFailure, PyMongoError, DataLayerError):
+    except (PyMongoError, DataLayerError):
         return 0  # a guess less: only the check of the space needs it
 
 

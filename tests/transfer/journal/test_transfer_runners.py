@@ -20,6 +20,7 @@ from pymongo.errors import PyMongoError
 
 from datalayer import transfer
 from datalayer.errors import TransferError
+from datalayer.transfer import Plan
 from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.journal import Journal
 from datalayer.transfer.journal.lease import held
@@ -204,3 +205,22 @@ def test_the_clock_of_this_machine_does_not_matter(
         assert 20 < transfer.show("t").seconds_left <= 30
         with pytest.raises(TransferError, match="is at work"):
             transfer.resume("t")
+
+
+def test_a_transfer_is_found_without_reading_the_plans_of_others(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    databases.fill(5)
+    for name in ("t", "u", "v"):
+        transfer.run(plan(name, collections={"messages": name}))
+    read: list[str] = []
+    from_json = Plan.from_json
+
+    def noted(text: str) -> Plan:
+        read.append(from_json(text).name)
+        return from_json(text)
+
+    monkeypatch.setattr(Plan, "from_json", noted)
+    assert transfer.resume("t").state == "done"
+    assert transfer.show("t", target="archive").state == "done"
+    assert set(read) == {"t"}
