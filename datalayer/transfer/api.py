@@ -11,7 +11,7 @@ from datalayer.connections.registry import registry
 from datalayer.errors import ConfigurationError, TransferError
 from datalayer.terminal import printable
 from datalayer.transactions import current
-from datalayer.transfer.endpoint import Place, same_database
+from datalayer.transfer.endpoint import Endpoint, same_database
 from datalayer.transfer.errors import explained
 from datalayer.transfer.journal.entry import Damaged, Entry, entries, entry
 from datalayer.transfer.journal.journal import Journal
@@ -36,8 +36,8 @@ def run(plan: Plan, *, on_progress: OnProgress | None = None) -> Report:
     """
     with explained(f"the transfer {plan.name!r}"):
         _refuse_transaction()
-        destination = Place.of(plan.target)
-        checks.check(plan, Place.of(plan.source), destination)
+        destination = Endpoint.of(plan.target)
+        checks.check(plan, Endpoint.of(plan.source), destination)
         Journal(destination, plan.name, followed=plan.follow).create(plan)
     return resume(plan.name, target=plan.target, on_progress=on_progress)
 
@@ -58,7 +58,7 @@ def resume(
         ConfigurationError: where no transfer has that name.
         TransferError: while another runner is at work, and for whatever stops it.
     """
-    with _working(name, target, wait_seconds) as (found, journal, lease):
+    with _working(name, target, wait_seconds) as (found, lease):
         if found.state in ("rolling_back", "rolled_back"):
             raise TransferError(
                 f"the transfer {name!r} is being taken back or has been; "
@@ -66,7 +66,7 @@ def resume(
                 alias=found.plan.target,
             )
         if found.state != "done":
-            Runner(found, journal, lease, on_progress or _silent).run()
+            Runner(found, lease, on_progress or _silent).run()
     return show(name, target=found.plan.target)
 
 
@@ -96,10 +96,10 @@ def cut_over(
                 "only one that was begun with --follow does"
             )
         if found.state not in _ENDED:
-            place = Place.of(found.plan.target)
-            Journal(place, name).ask_for_cut_over()
-            _wait(place, name, wait_seconds)
-            found = entry(place, name)
+            endpoint = Endpoint.of(found.plan.target)
+            Journal(endpoint, name).ask_for_cut_over()
+            _wait(endpoint, name, wait_seconds)
+            found = entry(endpoint, name)
             if found.seconds_left:
                 holder = printable(found.holder or "a runner")
                 raise TransferError(
@@ -126,9 +126,9 @@ def verify(
         ConfigurationError: where no transfer has that name.
         TransferError: while another runner is at work, and for whatever stops it.
     """
-    with _working(name, target, wait_seconds) as (found, journal, lease):
+    with _working(name, target, wait_seconds) as (found, lease):
         if found.state not in ("rolling_back", "rolled_back"):
-            Runner(found, journal, lease, on_progress or _silent).verify()
+            Runner(found, lease, on_progress or _silent).verify()
     return show(name, target=found.plan.target)
 
 
@@ -153,9 +153,9 @@ def rollback(
         TransferError: while another runner is at work, when the target has changed, and for
             whatever stops it; calling it again goes on with it.
     """
-    with _working(name, target, wait_seconds) as (found, journal, lease):
+    with _working(name, target, wait_seconds) as (found, lease):
         if found.state != "rolled_back":
-            taking_back = Rollback(found.plan, journal, lease, on_progress or _silent, force=force)
+            taking_back = Rollback(found.plan, lease, on_progress or _silent, force=force)
             taking_back.run(begun=found.state == "rolling_back")
     return show(name, target=found.plan.target)
 
@@ -174,8 +174,7 @@ def transfers() -> list[Report]:
     """All transfers into the connected databases, the latest first; one whose entry in the journal
     is not as it was made is ``damaged``."""
     with explained("looking for transfers"):
-        found = sorted(_known(None), key=lambda each: each.created_at, reverse=True)
-        return [report_of(each) for each in found]
+        return [report_of(each) for each in known()]
 
 
 def find(name: str, target: str | None = None) -> Entry:
@@ -192,7 +191,7 @@ def find(name: str, target: str | None = None) -> Entry:
 
 
 def _one(name: str, target: str | None) -> Entry | Damaged:
-    found = [each for each in _known(target) if each.name == name]
+    found = known(name, target)
     if not found:
         raise ConfigurationError(
             f"no connected database knows a transfer {name!r}; `datalayer transfer list` shows all"
@@ -204,52 +203,46 @@ def _one(name: str, target: str | None) -> Entry | Damaged:
     return found[0]
 
 
-def _known(target: str | None) -> list[Entry | Damaged]:
-    """All transfers into ``target``, or any connected database. Two aliases may be the same one:
-    an entry counts for the alias that its plan names, a damaged one for the first."""
+def known(name: str | None = None, target: str | None = None) -> list[Entry | Damaged]:
+    """The transfers into ``target``, or into any connected database, the latest first; with
+    ``name``, those that are called so.
+
+    Two aliases may be the same database: an entry counts for the alias that its plan names, a
+    damaged one for the first.
+    """
     found: list[Entry | Damaged] = []
-    places: list[Place] = []
-    for alias in _aliases(target):
-        place = Place.of(alias)
-        known = any(same_database(place, other) for other in places)
-        for each in entries(place):
-            if isinstance(each, Damaged):
-                found += [] if known else [each]
-            elif each.plan.target == alias:
-                found.append(each)
-        places.append(place)
-    return found
-
-
-def _aliases(target: str | None) -> list[str]:
-    if target is not None:
-        return [target]
-    return [
-        alias
-        for alias in registry.aliases()
-        if registry.connection(alias).settings.kind != "mongomock"
-    ]
+    endpoints: list[Endpoint] = []
+    for alias in registry.aliases() if target is None else [target]:
+        if target is None and registry.connection(alias).settings.kind == "mongomock":
+            continue  # without a journal
+        endpoint = Endpoint.of(alias)
+        is_first = not any(same_database(endpoint, other) for other in endpoints)
+        found += [
+            each
+            for each in entries(endpoint, name)
+            if (is_first if isinstance(each, Damaged) else each.target == alias)
+        ]
+        endpoints.append(endpoint)
+    return sorted(found, key=lambda each: each.created_at, reverse=True)
 
 
 @contextmanager
-def _working(
-    name: str, target: str | None, wait_seconds: float
-) -> Iterator[tuple[Entry, Journal, Lease]]:
+def _working(name: str, target: str | None, wait_seconds: float) -> Iterator[tuple[Entry, Lease]]:
     advice = f"; `datalayer transfer resume {name}` goes on with it"
     with explained(f"the transfer {name!r}", advice):
         _refuse_transaction()
         found = find(name, target)
-        place = Place.of(found.plan.target)
-        _wait(place, name, wait_seconds)
-        journal = Journal(place, name, followed=found.plan.follow)
+        endpoint = Endpoint.of(found.plan.target)
+        _wait(endpoint, name, wait_seconds)
+        journal = Journal(endpoint, name, followed=found.plan.follow)
         with held(journal, found.plan.lease_seconds) as lease:
-            yield entry(place, name), journal, lease
+            yield entry(endpoint, name), lease
 
 
-def _wait(place: Place, name: str, seconds: float) -> None:
+def _wait(endpoint: Endpoint, name: str, seconds: float) -> None:
     """Wait at most ``seconds`` until nobody is at work."""
     ends = monotonic() + seconds
-    while seconds and entry(place, name).seconds_left and monotonic() < ends:
+    while seconds and entry(endpoint, name).seconds_left and monotonic() < ends:
         time.sleep(_ASK_SECONDS)
 
 

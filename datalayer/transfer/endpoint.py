@@ -18,7 +18,7 @@ from pymongo.read_concern import ReadConcern
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
 from datalayer.retry import retrying
-from datalayer.transfer.raw.bson import DECODED, RAW
+from datalayer.transfer.codecs import DECODED, RAW
 
 MAJORITY = WriteConcern("majority")
 """Journal and documents outlive a fail-over: what was noted as done was done."""
@@ -47,14 +47,14 @@ class _At(ReadConcern):
 
 
 @dataclass(frozen=True)
-class Place:
+class Endpoint:
     """One side of a transfer."""
 
     connection: Connection
     read_concern: ReadConcern | None = None
 
     @classmethod
-    def of(cls, alias: str) -> Place:
+    def of(cls, alias: str) -> Endpoint:
         """The database of ``alias``; raises ``NotConnectedError`` where it isn't connected."""
         return cls(registry.connection(alias))
 
@@ -80,18 +80,18 @@ class Place:
         member becomes the primary, as the driver does it for queries, but not for commands."""
         return _ASKED_AGAIN(self.database.command, dict(command), codec_options=codec_options)
 
-    def as_of(self, time: Timestamp) -> Place:
-        """The same place as it was at ``time``."""
+    def as_of(self, time: Timestamp) -> Endpoint:
+        """This endpoint as it was at ``time``."""
         return replace(self, read_concern=_At("snapshot", atClusterTime=time))
 
-    def since(self, time: Timestamp) -> Place:
-        """The same place, whose reads see everything that happened until ``time``, or later,
+    def since(self, time: Timestamp) -> Endpoint:
+        """This endpoint, whose reads see everything that happened until ``time``, or later,
         whichever member is the primary now."""
         return replace(self, read_concern=_At("majority", afterClusterTime=time))
 
     @property
     def concern(self) -> ReadConcern:
-        """What reads ask for: committed data, unless the place is to be read at some time."""
+        """What reads ask for: committed data, unless the endpoint is to be read at some time."""
         return self.read_concern or _COMMITTED
 
     @property
@@ -110,21 +110,21 @@ class Place:
         return self.database[name]
 
     def raw(self, name: str) -> Collection[RawBSONDocument]:
-        """The same collection with its documents as bytes."""
+        """A collection whose documents are bytes."""
         return self.database[name].with_options(codec_options=RAW)
 
 
-def share_a_cluster(one: Place, other: Place) -> bool:
+def share_a_cluster(one: Endpoint, other: Endpoint) -> bool:
     """Whether both are on the same servers, by the addresses that the servers give themselves."""
     return one.client is other.client or bool(_members(one) & _members(other))
 
 
-def same_database(one: Place, other: Place) -> bool:
+def same_database(one: Endpoint, other: Endpoint) -> bool:
     """Whether both are one database under two aliases."""
-    names = [place.connection.settings.database for place in (one, other)]
+    names = [endpoint.connection.settings.database for endpoint in (one, other)]
     return names[0] == names[1] and share_a_cluster(one, other)
 
 
-def _members(place: Place) -> set[tuple[str | None, tuple[str, int | None]]]:
-    servers = place.client.topology_description.server_descriptions().values()
+def _members(endpoint: Endpoint) -> set[tuple[str | None, tuple[str, int | None]]]:
+    servers = endpoint.client.topology_description.server_descriptions().values()
     return {(server.replica_set_name, host) for server in servers for host in server.all_hosts}

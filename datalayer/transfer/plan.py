@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from bson import json_util
 
-from datalayer.transfer.raw.bson import CANONICAL, EXTENDED_JSON
+from datalayer.transfer.codecs import CANONICAL, EXTENDED_JSON
 
 Conflicts = Literal["fail", "skip", "replace"]
 """What to do about a document that the target holds already, under the same ``_id``."""
@@ -100,10 +100,11 @@ class Plan:
         unknown = set(stored) - {each.name for each in fields(cls)}
         if unknown:
             raise ValueError(f"a later version's: {sorted(unknown)}")
-        return cls(**{**stored, "parts": tuple(_part_of(part) for part in stored["parts"])})
+        parts = (Part(**{**part, "indexes": tuple(part["indexes"])}) for part in stored["parts"])
+        return cls(**{**stored, "parts": tuple(parts)})
 
     def of_recipe(self, recipe: str) -> Plan:
-        """The same plan, marked as made by ``recipe``."""
+        """This plan, marked as made by ``recipe``."""
         return replace(self, recipe=recipe)
 
     def as_dict(self) -> dict[str, Any]:
@@ -111,7 +112,3 @@ class Plan:
         text = json_util.dumps(asdict(self), json_options=EXTENDED_JSON)
         shown: dict[str, Any] = json.loads(text)
         return {**shown, "count": self.count, "checksum": self.checksum}
-
-
-def _part_of(stored: Mapping[str, Any]) -> Part:
-    return Part(**{**stored, "indexes": tuple(stored["indexes"])})

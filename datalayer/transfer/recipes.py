@@ -3,18 +3,20 @@ before where that was interrupted, or else makes a plan for what has become due.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from importlib.metadata import entry_points
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pymongo
 
 from datalayer.documents import utc_now
 from datalayer.errors import ConfigurationError
-from datalayer.transfer.api import resume, run, transfers
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.api import known, resume, run
+from datalayer.transfer.endpoint import Endpoint
+from datalayer.transfer.errors import explained
+from datalayer.transfer.journal.entry import Damaged, Entry
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.planning.build import plan
 from datalayer.transfer.report import Report
@@ -88,14 +90,14 @@ def find_recipe(name: str) -> Recipe:
     if name in RECIPES:
         return RECIPES[name]
     if ":" in name:
-        return _checked(function_of(name))
+        return cast(Recipe, function_of(name))
     installed = {each.name: each for each in entry_points(group=_GROUP)}
     if name not in installed:
         known = ", ".join(sorted({*RECIPES, *installed}))
         raise ConfigurationError(
             f"there is no recipe {name!r}; known are {known}, and functions as module:function"
         )
-    return _checked(installed[name].load())
+    return cast(Recipe, installed[name].load())
 
 
 def plan_recipe(recipe: str, **options: str) -> Plan:
@@ -104,15 +106,7 @@ def plan_recipe(recipe: str, **options: str) -> Plan:
     Raises:
         ConfigurationError, TransferError: as ``plan`` does.
     """
-    function = find_recipe(recipe)
-    base = recipe.replace(":", "-").replace(".", "-")
-    try:
-        made = function(_next_name(base), **options)
-    except TypeError as exc:
-        raise ConfigurationError(
-            f"the recipe {recipe!r} does not take these options: {', '.join(sorted(options))}"
-        ) from exc
-    return made.of_recipe(recipe)
+    return _planned(recipe, options, _earlier())
 
 
 def run_recipe(
@@ -126,25 +120,31 @@ def run_recipe(
     Raises:
         ConfigurationError, TransferError: as ``plan``, ``run`` and ``resume`` do.
     """
-    for each in transfers():
+    earlier = _earlier()
+    for each in earlier:
         if each.recipe == recipe and each.state not in _OVER:
             return resume(each.name, target=each.target, on_progress=on_progress)
-    due = plan_recipe(recipe, **options)
+    due = _planned(recipe, options, earlier)
     return run(due, on_progress=on_progress) if due.count else None
 
 
-def _next_name(base: str) -> str:
-    numbers = [
-        int(each.name.removeprefix(f"{base}-"))
-        for each in transfers()
-        if each.name.removeprefix(f"{base}-").isdecimal()
-    ]
-    return f"{base}-{max(numbers, default=0) + 1}"
+def _earlier() -> list[Entry | Damaged]:
+    with explained("looking for transfers"):
+        return known()
 
 
-def _checked(found: Any) -> Recipe:
-    recipe: Recipe = found
-    return recipe
+def _planned(recipe: str, options: Mapping[str, str], earlier: Iterable[Entry | Damaged]) -> Plan:
+    function = find_recipe(recipe)
+    base = recipe.replace(":", "-").replace(".", "-")
+    numbers = [each.name.removeprefix(f"{base}-") for each in earlier]
+    number = max((int(text) for text in numbers if text.isdecimal()), default=0) + 1
+    try:
+        made = function(f"{base}-{number}", **options)
+    except TypeError as exc:
+        raise ConfigurationError(
+            f"the recipe {recipe!r} does not take these options: {', '.join(sorted(options))}"
+        ) from exc
+    return made.of_recipe(recipe)
 
 
 def _whole_days(text: str) -> int:
@@ -178,7 +178,7 @@ def _silent_conversations(since: Any) -> list[Any]:
         {"$project": {"_id": True}},
     ]
     alias = ChatMessage._meta.get("db_alias", "default")
-    messages = Place.of(alias).collection(ChatMessage._get_collection_name())
+    messages = Endpoint.of(alias).collection(ChatMessage._get_collection_name())
     with pymongo.timeout(_SELECT_SECONDS):
         found = messages.aggregate(pipeline, allowDiskUse=True)
         return [each["_id"] for each in found]

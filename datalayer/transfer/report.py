@@ -9,9 +9,12 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from datalayer.failures.server_codes import AUTHORISATION, PASSING
-from datalayer.transfer.endpoint import Place
-from datalayer.transfer.journal.entry import DAMAGED, RANGES, Damaged, Entry
+from datalayer.transfer.endpoint import Endpoint
+from datalayer.transfer.journal.entry import RANGES, Damaged, Entry
 from datalayer.transfer.journal.journal import Journal
+
+_SUMS = ("skipped", "replaced", "missing", "differing", "gone", "left")
+"""Counts that are sums over the ranges as they are."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Report:
     """The target had them before; they stayed."""
     replaced: int
     verified: int
-    """The same on both sides when they were compared."""
+    """Documents that were the same on both sides when they were compared."""
     deleted: int
     """Gone from the source, by a move."""
     missing: int
@@ -75,15 +78,16 @@ def report_of(found: Entry | Damaged) -> Report:
     if isinstance(found, Damaged):
         return _damaged(found)
     plan = found.plan
-    place = Place.of(plan.target)
+    of_parts = [found.progress.get(str(number), {}) for number in range(len(plan.parts))]
+    endpoint = Endpoint.of(plan.target)
     try:
-        totals = Journal(place, plan.name).totals()
+        totals = Journal(endpoint, plan.name).totals()
     except OperationFailure as exc:
         if exc.code in AUTHORISATION | PASSING or exc.timeout:
             raise
         return _damaged(
             Damaged(
-                plan.name, place, f"its ranges in {RANGES!r} were altered", plan.recipe,
+                plan.name, endpoint, f"its ranges in {RANGES!r} were altered", plan.recipe,
                 found.created_at, found.updated_at,
             )
         )  # fmt: skip
@@ -96,15 +100,10 @@ def report_of(found: Entry | Damaged) -> Report:
         method=plan.method,
         planned=plan.count,
         copied=totals["ids"] - totals["copying"],
-        skipped=totals["skipped"],
-        replaced=totals["replaced"],
         verified=totals["count"],
         deleted=totals["deleted"] - totals["stayed"],
-        missing=totals["missing"],
-        differing=totals["differing"],
-        gone=totals["gone"],
-        new=sum(found.of_part(number).get("new", 0) for number in range(len(plan.parts))),
-        left=totals["left"],
+        **{name: totals[name] for name in _SUMS},
+        new=sum(each.get("new", 0) for each in of_parts),
         followed=found.progress.get("followed", 0),
         recipe=plan.recipe,
         holder=found.holder,
@@ -119,9 +118,9 @@ def _damaged(found: Damaged) -> Report:
     numbers = {each.name: 0 for each in fields(Report) if each.type == "int"}
     return Report(
         name=found.name,
-        state=DAMAGED,
+        state=found.state,
         source="",
-        target=found.place.alias,
+        target=found.target,
         move=False,
         method="",
         **numbers,

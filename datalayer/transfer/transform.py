@@ -10,36 +10,44 @@ import bson
 
 from datalayer.errors import ConfigurationError, TransferError
 from datalayer.importing import import_named
+from datalayer.transfer.codecs import DECODED
 from datalayer.transfer.errors import shown
 from datalayer.transfer.plan import Part, Plan
-from datalayer.transfer.raw.bson import DECODED, id_of
+from datalayer.transfer.raw.bson import id_of
 
 MOST_BYTES = 16 * 2**20
 """Of a document: the server's ``maxBsonObjectSize``, the same everywhere."""
 _FIRST = {"_id": None}
 Transform: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
-Shape: TypeAlias = Callable[[bytes], bytes]
+RawTransform: TypeAlias = Callable[[bytes], bytes]
 """Takes a document's bytes as they are in the source, and gives those for the target."""
 
 
-def shape_of(plan: Plan, part: Part) -> Shape:
+def transform_of(plan: Plan, part: Part) -> RawTransform:
     """What ``plan`` does to each document of ``part``. The same document always has the same
     outcome."""
     if not plan.reshapes:
         return _as_it_is
     function = function_of(plan.transform) if plan.transform else None
+    new_names = {old: new for new, old in plan.fields.items() if old is not None}
+    left_out = {new for new, old in plan.fields.items() if old is None}
 
-    def shaped(document: dict[str, Any]) -> Any:
-        document = _mapped(document, plan.fields)
+    def transformed(document: dict[str, Any]) -> Any:
+        if plan.fields:
+            document = {
+                new_names.get(name, name): value
+                for name, value in document.items()
+                if name in new_names or name not in left_out
+            }
         made: Any = document if function is None else function(document)
         if plan.constants and isinstance(made, Mapping):
             made = {**made, **plan.constants}
         return made
 
-    return _checked(shaped, "transform", f"{part.source!r} on {plan.source!r}", plan.source)
+    return _checked(transformed, "transform", f"{part.source!r} on {plan.source!r}", plan.source)
 
 
-def unshape_of(plan: Plan, part: Part) -> Shape | None:
+def inverse_of(plan: Plan, part: Part) -> RawTransform | None:
     """The way back, from the target's form to the source's; ``None`` where there is none."""
     if not plan.reshapes:
         return _as_it_is
@@ -76,24 +84,12 @@ def _as_it_is(raw: bytes) -> bytes:
     return raw
 
 
-def _mapped(document: dict[str, Any], fields: Mapping[str, str | None]) -> dict[str, Any]:
-    if not fields:
-        return document
-    new_names = {old: new for new, old in fields.items() if old is not None}
-    left_out = {new for new, old in fields.items() if old is None}
-    return {
-        new_names.get(name, name): value
-        for name, value in document.items()
-        if name in new_names or name not in left_out
-    }
-
-
 def _checked(
     function: Callable[[dict[str, Any]], Any], what: str, where: str, alias: str
-) -> Shape:
+) -> RawTransform:
     """``function`` on documents as bytes; what it does wrong is told with the document's id."""
 
-    def shape(raw: bytes) -> bytes:
+    def transform(raw: bytes) -> bytes:
         problem: str
         cause: Exception | None = None
         try:
@@ -110,7 +106,7 @@ def _checked(
             alias=alias,
         ) from cause
 
-    return shape
+    return transform
 
 
 def _encoded(document: Any, id_before: bytes, identifier: Any) -> bytes:

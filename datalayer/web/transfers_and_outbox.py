@@ -16,7 +16,7 @@ from datalayer.concurrency.threads import side_by_side
 from datalayer.connections.registry import registry
 from datalayer.errors import DataLayerError
 from datalayer.outbox.entries import ASIDE, OUTBOX, collection
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.errors import explained
 from datalayer.transfer.journal.entry import DAMAGED, RANGES, Damaged, Entry, unfinished
 
@@ -89,16 +89,16 @@ def _read(alias: str, timeout_seconds: float) -> Work:
         pymongo.timeout(timeout_seconds * _SHARE_FOR_READING),
         explained("reading the journal of transfers"),
     ):
-        place = Place.of(alias)
+        endpoint = Endpoint.of(alias)
         # Another alias may be the same database.
         found = [
             each
-            for each in unfinished(place)
-            if isinstance(each, Damaged) or each.plan.target == alias
+            for each in unfinished(endpoint)
+            if isinstance(each, Damaged) or each.target == alias
         ]
         waits = _outbox(alias)
         return Work(
-            transfers=tuple(_transfer(place, each) for each in found[:_SHOWN]),
+            transfers=tuple(_transfer(endpoint, each) for each in found[:_SHOWN]),
             further_transfers=len(found[_SHOWN:]),
             outbox_entries=waits.entries,
             outbox_oldest_seconds=waits.oldest_seconds,
@@ -117,18 +117,18 @@ def _outbox(alias: str) -> outbox.Waiting:
     return outbox.Waiting(entries, None, set_aside=set_aside)
 
 
-def _transfer(place: Place, found: Entry | Damaged) -> Transfer:
+def _transfer(endpoint: Endpoint, found: Entry | Damaged) -> Transfer:
     if isinstance(found, Damaged):
         return Transfer(
             name=found.name,
             state=DAMAGED,
-            target=place.alias,
+            target=endpoint.alias,
             created_at=found.created_at.isoformat(timespec="seconds"),
             updated_at=found.updated_at.isoformat(timespec="seconds"),
         )
     plan = found.plan
     of_plan = {"_id": {"$gte": f"{plan.name}/", "$lt": f"{plan.name}0"}}
-    ranges = place.collection(RANGES).count_documents(of_plan)  # answered from the index
+    ranges = endpoint.collection(RANGES).count_documents(of_plan)  # answered from the index
     return Transfer(
         name=plan.name,
         state=found.state,

@@ -22,7 +22,7 @@ from pymongo import monitoring
 
 from datalayer import Settings, db, transfer
 from datalayer.connections.registry import registry
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.journal import Journal
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "transfer"))
@@ -71,7 +71,7 @@ def changing(target: str) -> Callable[[transfer.Progress], None]:
         if progress.phase == "copy" and progress.done >= 25 and not done:
             done.append(True)
             change(registry.connection("default").database["messages"])
-            Journal(Place.of(target), "t").ask_for_cut_over()
+            Journal(Endpoint.of(target), "t").ask_for_cut_over()
 
     return tell
 

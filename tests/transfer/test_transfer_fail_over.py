@@ -10,7 +10,7 @@ from moving import Databases, messages, plan, raw, when
 from datalayer import transfer
 from datalayer.connections.registry import registry
 from datalayer.errors import TransferError
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.journal import Journal
 
 WRITES = frozenset({"delete", "findAndModify", "insert", "update", "createIndexes"})
@@ -84,7 +84,7 @@ def test_a_followed_move_finds_all_changes_nevertheless(
     def last_change() -> None:
         refusing.begin()
         databases["default"].messages.insert_many(messages(10, 100))
-        Journal(Place.of("archive"), "t").ask_for_cut_over()
+        Journal(Endpoint.of("archive"), "t").ask_for_cut_over()
 
     try:
         report = transfer.run(

@@ -12,6 +12,7 @@ from datalayer.documents import utc_now
 from datalayer.errors import ConfigurationError, TransferError
 from datalayer.models import ChatMessage, Conversation, HistoryRecord, User
 from datalayer.transfer import Plan, recipes
+from datalayer.transfer.journal.journal import Journal
 
 RECIPE = "history-chat-messages"
 
@@ -120,6 +121,15 @@ def test_planning_a_recipe_writes_nothing(
 def test_what_the_recipe_writes_is_what_it_takes_back() -> None:
     document = {"_id": 1, "snapshot": {"a": 1}}
     assert recipes.from_history(recipes.as_history(document)) == document
+
+
+def test_a_recipe_asks_for_no_reports_of_other_transfers(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    databases.fill(20)
+    transfer.run_recipe("test_transfer_recipes:tidy")
+    monkeypatch.setattr(Journal, "totals", lambda *_: pytest.fail("nobody asked for a report"))
+    assert transfer.run_recipe("test_transfer_recipes:tidy") is None
 
 
 def test_a_recipe_that_is_at_work_is_not_begun_again(

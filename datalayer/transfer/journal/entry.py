@@ -14,9 +14,10 @@ from bson import Timestamp
 from bson.errors import BSONError
 
 from datalayer.errors import ConfigurationError, TransferError
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.codecs import DECODED
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.plan import Plan
-from datalayer.transfer.raw.bson import DECODED, id_of
+from datalayer.transfer.raw.bson import id_of
 
 TRANSFERS = "datalayer_transfers"
 RANGES = "datalayer_transfer_ranges"
@@ -49,10 +50,15 @@ class Entry:
         """What the transfer is called."""
         return self.plan.name
 
-    def of_part(self, number: int) -> Mapping[str, Any]:
-        """What runners have noted about one part."""
-        found: Mapping[str, Any] = self.progress.get(str(number), {})
-        return found
+    @property
+    def target(self) -> str:
+        """The alias that it writes to."""
+        return self.plan.target
+
+    @property
+    def recipe(self) -> str | None:
+        """The recipe that made it."""
+        return self.plan.recipe
 
 
 @dataclass(frozen=True)
@@ -60,51 +66,60 @@ class Damaged:
     """An entry that somebody has altered since it was made, or that a later version made."""
 
     name: str
-    place: Place
+    endpoint: Endpoint
     problem: str
     recipe: str | None
     created_at: datetime
     updated_at: datetime
+    state: str = DAMAGED
+
+    @property
+    def target(self) -> str:
+        """The alias of the database in whose journal it is."""
+        return self.endpoint.alias
 
     def error(self) -> TransferError:
         """What to raise where the transfer is asked for."""
         return TransferError(
-            f"the transfer {self.name!r} on {self.place.alias!r} is damaged: {self.problem}. "
+            f"the transfer {self.name!r} on {self.endpoint.alias!r} is damaged: {self.problem}. "
             f"Nothing is read or written by it. Bring its entry in {TRANSFERS!r} back as it was, "
             "from a backup of that database; or, if you need it no more, delete it there",
-            alias=self.place.alias,
+            alias=self.endpoint.alias,
         )
 
 
-def entries(place: Place) -> list[Entry | Damaged]:
-    """All transfers into ``place``, the latest first."""
-    return list(_found(place, {}))
+def entries(endpoint: Endpoint, name: str | None = None) -> list[Entry | Damaged]:
+    """All transfers into ``endpoint``, or the one of that ``name``, the latest first."""
+    # An entry whose id is no text is a damaged one, and is called by what that looks like.
+    named = {"$or": [{"_id": name}, {"_id": {"$not": {"$type": "string"}}}]}
+    found = _found(endpoint, {} if name is None else named)
+    return [each for each in found if name in (None, each.name)]
 
 
-def unfinished(place: Place) -> list[Entry | Damaged]:
-    """The transfers into ``place`` that are neither done nor taken back, the latest first."""
-    return list(_found(place, {"state": {"$nin": ["done", "rolled_back"]}}))
+def unfinished(endpoint: Endpoint) -> list[Entry | Damaged]:
+    """The transfers into ``endpoint`` that are neither done nor taken back, the latest first."""
+    return list(_found(endpoint, {"state": {"$nin": ["done", "rolled_back"]}}))
 
 
-def entry(place: Place, name: str) -> Entry:
+def entry(endpoint: Endpoint, name: str) -> Entry:
     """What the journal says of the transfer ``name``.
 
     Raises:
         ConfigurationError: where there is none of that name.
         TransferError: where its entry is damaged.
     """
-    found = next(_found(place, {"_id": name}), None)
+    found = next(_found(endpoint, {"_id": name}), None)
     if found is None:
         raise ConfigurationError(
-            f"{place.alias!r} knows no transfer {name!r}; `datalayer transfer list` shows all",
-            alias=place.alias,
+            f"{endpoint.alias!r} knows no transfer {name!r}; `datalayer transfer list` shows all",
+            alias=endpoint.alias,
         )
     if isinstance(found, Damaged):
         raise found.error()
     return found
 
 
-def _found(place: Place, query: Mapping[str, Any]) -> Iterator[Entry | Damaged]:
+def _found(endpoint: Endpoint, query: Mapping[str, Any]) -> Iterator[Entry | Damaged]:
     # The server's clock tells how long a lease has left: that of this machine may be off.
     left = {"$max": [0, {"$subtract": ["$until", "$$NOW"]}]}
     pipeline: list[dict[str, Any]] = [
@@ -112,11 +127,11 @@ def _found(place: Place, query: Mapping[str, Any]) -> Iterator[Entry | Damaged]:
         {"$sort": {"created_at": -1, "_id": -1}},
         {"$set": {"left": {"$cond": [{"$eq": [{"$type": "$until"}, "date"]}, left, 0]}}},
     ]
-    for stored in place.raw(TRANSFERS).aggregate(pipeline):
-        yield _entry_of(place, bytes(stored.raw))
+    for stored in endpoint.raw(TRANSFERS).aggregate(pipeline):
+        yield _entry_of(endpoint, bytes(stored.raw))
 
 
-def _entry_of(place: Place, raw: bytes) -> Entry | Damaged:
+def _entry_of(endpoint: Endpoint, raw: bytes) -> Entry | Damaged:
     stored: dict[str, Any] = {}
     try:
         stored = bson.decode(raw, DECODED)
@@ -129,7 +144,7 @@ def _entry_of(place: Place, raw: bytes) -> Entry | Damaged:
     created_at, updated_at = stored.get("created_at"), stored.get("updated_at")
     return Damaged(
         name=str(stored.get("_id") or id_of(raw)),
-        place=place,
+        endpoint=endpoint,
         problem=problem,
         recipe=recipe if isinstance(recipe, str) else None,
         created_at=created_at if isinstance(created_at, datetime) else _UNKNOWN,

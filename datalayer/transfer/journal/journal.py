@@ -15,13 +15,12 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from datalayer.errors import TransferError
 from datalayer.failures.server_codes import ServerCode
 from datalayer.terminal import printable
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.entry import RANGES, TRANSFERS, entry
-from datalayer.transfer.journal.range import Range, RangeState
+from datalayer.transfer.journal.range import COUNTS, Range, RangeState
 from datalayer.transfer.plan import Plan
 from datalayer.transfer.raw.bson import OBJECT_ID_SIZE, key_of
 
-_COUNTS = ("count", "missing", "differing", "gone", "here")
 _IDS_INDEX = "ids_of_followed"
 _ONE = WriteConcern(1)
 _HOW_MANY_IDS = {
@@ -37,14 +36,14 @@ _UNTIL = {"$expr": {"$gt": ["$until", "$$NOW"]}}
 class Journal:
     """One transfer's entry and ranges, written by one runner at a time."""
 
-    def __init__(self, place: Place, name: str, *, followed: bool = False) -> None:
-        self.place = place
+    def __init__(self, endpoint: Endpoint, name: str, *, followed: bool = False) -> None:
+        self.endpoint = endpoint
         self.name = name
         self.followed = followed
         self.token = 0
-        self._transfers = place.collection(TRANSFERS)
-        self._ranges = place.collection(RANGES)
-        self._stored = place.raw(RANGES)
+        self._transfers = endpoint.collection(TRANSFERS)
+        self._ranges = endpoint.collection(RANGES)
+        self._stored = endpoint.raw(RANGES)
 
     def create(self, plan: Plan) -> None:
         """Enter ``plan``.
@@ -79,9 +78,9 @@ class Journal:
             )
         except DuplicateKeyError:
             raise TransferError(
-                f"there is a transfer {self.name!r} on {self.place.alias!r} already; go on with "
-                f"it by `datalayer transfer resume {self.name}`, or choose another name",
-                alias=self.place.alias,
+                f"there is a transfer {self.name!r} on {self.endpoint.alias!r} already; go on "
+                f"with it by `datalayer transfer resume {self.name}`, or choose another name",
+                alias=self.endpoint.alias,
             ) from None
 
     def acquire(self, seconds: float) -> None:
@@ -105,13 +104,13 @@ class Journal:
             return_document=True,
         )
         if taken is None:
-            held = entry(self.place, self.name)
+            held = entry(self.endpoint, self.name)
             holder = printable(held.holder or "a runner")
             raise TransferError(
                 f"{holder} is at work on the transfer {self.name!r}; should it have died, "
                 f"its lease runs out in {held.seconds_left:.0f} s: try again then, or wait with "
                 "--wait",
-                alias=self.place.alias,
+                alias=self.endpoint.alias,
             )
         self.token = taken["token"]
 
@@ -177,7 +176,7 @@ class Journal:
             f"this runner has lost its lease of the transfer {self.name!r} (it was stopped, or "
             "cut off from the target, for too long) and has stopped; `datalayer transfer show "
             f"{self.name}` tells who is at work now",
-            alias=self.place.alias,
+            alias=self.endpoint.alias,
         )
 
     def ranges(self, part: int, *states: RangeState) -> Iterator[Range]:
@@ -231,20 +230,20 @@ class Journal:
 
     def totals(self, part: int | None = None) -> dict[str, int]:
         """Sums over all ranges, or those of one part."""
-        prefix = self.name if part is None else f"{self.name}/{part}"
         sums: dict[str, Any] = {
-            name: {"$sum": {"$size": f"${name}"}} for name in ("skipped", "replaced")
+            "skipped": {"$sum": {"$size": "$skipped"}},
+            "replaced": {"$sum": {"$size": "$replaced"}},
+            "ids": {"$sum": _HOW_MANY_IDS},
+            "stayed": {"$sum": {"$size": "$left"}},
+            "left": {"$sum": {"$size": {"$setDifference": ["$left", "$skipped"]}}},
+            **{name: {"$sum": f"${name}"} for name in COUNTS},
         }
-        sums["ids"] = {"$sum": _HOW_MANY_IDS}
-        sums["stayed"] = {"$sum": {"$size": "$left"}}
-        sums["left"] = {"$sum": {"$size": {"$setDifference": ["$left", "$skipped"]}}}
-        sums |= {name: {"$sum": f"${name}"} for name in _COUNTS}
         sums |= {
             state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, _HOW_MANY_IDS, 0]}}
             for state in ("copying", "copied", "verified", "deleting", "deleted")
         }
         pipeline: list[dict[str, Any]] = [
-            {"$match": {"_id": {"$gte": f"{prefix}/", "$lt": f"{prefix}0"}}},
+            {"$match": self._within(part)},
             {"$group": {"_id": None, **sums}},
             {"$project": {"_id": 0}},
         ]
@@ -268,15 +267,12 @@ class Journal:
 
     def forget_ranges(self) -> None:
         """Drop the ranges of a transfer that was taken back."""
-        self._ranges.delete_many({"_id": {"$gte": f"{self.name}/", "$lt": f"{self.name}0"}})
+        self._ranges.delete_many(self._within())
 
-    def side(self, kind: str, part: int) -> str:
-        """The name of a collection for documents that this transfer keeps."""
-        return f"datalayer_transfer_{kind}.{self.name}.{part}"
-
-    def _within(self, part: int) -> dict[str, Any]:
-        """Selects the ranges of a part."""
-        return {"_id": {"$gte": f"{self.name}/{part}/", "$lt": f"{self.name}/{part}0"}}
+    def _within(self, part: int | None = None) -> dict[str, Any]:
+        """Selects the ranges of a part, or of all."""
+        prefix = self.name if part is None else f"{self.name}/{part}"
+        return {"_id": {"$gte": f"{prefix}/", "$lt": f"{prefix}0"}}
 
     def _range_of(self, stored: Mapping[str, Any]) -> Range:
         try:
@@ -284,10 +280,10 @@ class Journal:
             return Range.of(int(part), int(number), stored)
         except (KeyError, TypeError, ValueError, AttributeError, BSONError):
             raise TransferError(
-                f"the range {stored.get('_id')!r} in {RANGES!r} on {self.place.alias!r} is not as "
-                f"the transfer {self.name!r} has entered it: nothing is done by it. Bring it back "
-                "as it was, from a backup of that database",
-                alias=self.place.alias,
+                f"the range {stored.get('_id')!r} in {RANGES!r} on {self.endpoint.alias!r} is not "
+                f"as the transfer {self.name!r} has entered it: nothing is done by it. Bring it "
+                "back as it was, from a backup of that database",
+                alias=self.endpoint.alias,
             ) from None
 
     def _entry(self, each: Range) -> ReplaceOne[dict[str, Any]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
+from typing import Any
 
 import pymongo
 from pymongo.errors import PyMongoError
@@ -52,6 +53,11 @@ class Lease:
             if monotonic() < self._until:
                 raise
             raise self.journal.lost() from exc
+
+    def note(self, state: str | None = None, progress: Mapping[str, Any] | None = None) -> None:
+        """Note in the journal how the transfer stands, by the right of this lease."""
+        with self.time():
+            self.journal.write(state=state, progress=progress)
 
     def start(self) -> None:
         """Begin to renew."""

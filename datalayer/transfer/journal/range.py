@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 
 import bson
 
-from datalayer.transfer.raw.bson import DECODED, exactly, key_of, keys_of
+from datalayer.transfer.codecs import DECODED
+from datalayer.transfer.raw.bson import exactly, key_of, keys_of
 from datalayer.transfer.raw.object_ids import ObjectIds, packed
 
 RangeState = Literal["copying", "copied", "verified", "deleting", "deleted", "restoring"]
@@ -97,7 +98,7 @@ class Range:
         wrong = (
             self.state not in get_args(RangeState)
             or not isinstance(self.digest, str | None)
-            or any(not isinstance(getattr(self, name), int) for name in _COUNTS)
+            or any(not isinstance(getattr(self, name), int) for name in COUNTS)
             or stored.get("ids_checksum") not in (None, checksum_of(self.ids))
             or stored.get("lists_checksum") not in (None, checksum_of(self.skipped, self.replaced))
         )
@@ -130,6 +131,6 @@ def _ids_of(stored: Any) -> list[Any]:
 _SETTLED = frozenset({"part", "number", "ids"})
 _CHANGING = tuple(each.name for each in fields(Range) if each.name not in _SETTLED)
 _LISTS = ("skipped", "replaced", "left")
-_COUNTS = ("count", "missing", "differing", "gone", "here")
+COUNTS = ("count", "missing", "differing", "gone", "here")
 _ADDED = frozenset({"marks"})
 """Ranges that an earlier version entered are without."""

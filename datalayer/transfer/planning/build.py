@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 from pymongo.errors import OperationFailure, PyMongoError
@@ -12,11 +13,11 @@ from pymongo.errors import OperationFailure, PyMongoError
 from datalayer.connections.registry import registry
 from datalayer.errors import ConfigurationError, DataLayerError, NotConnectedError
 from datalayer.failures.server_codes import AUTHORISATION, PASSING
-from datalayer.transfer.endpoint import Place, share_a_cluster
+from datalayer.transfer.endpoint import Endpoint, same_database, share_a_cluster
 from datalayer.transfer.errors import explained
 from datalayer.transfer.plan import Conflicts, Method, Part, Plan
 from datalayer.transfer.planning import checks
-from datalayer.transfer.planning.selection import Model, both, parse_filter, resolved
+from datalayer.transfer.planning.selection import Model, selected
 from datalayer.transfer.raw.read_ahead import keeps_order
 from datalayer.transfer.transform import function_of
 
@@ -86,118 +87,109 @@ def plan(
         ConfigurationError: for names, filters and combinations that are wrong in themselves.
         TransferError: for databases that are not in a state for it, privileges and space.
     """
-    pairs, model_filters, source = resolved(models, collections, source)
-    _check_values(name, conflicts, method, batch_size, rate, max_lag_seconds, lease_seconds)
-    origin, destination = _place(source), _place(target)
-    given = parse_filter(filter)
-    for function in filter_none(transform, inverse):
-        function_of(function)
-    reshapes = bool(fields or constants or transform)
-    _check_shape(fields or {}, constants or {}, inverse, reshapes=reshapes)
+    source, pairs, queries = selected(models, collections, filter, source)
+    asked = Plan(
+        name=name,
+        source=source,
+        target=target,
+        parts=(),
+        move=move,
+        conflicts=conflicts,
+        method="copy" if method is None else method,
+        fields=fields or {},
+        constants=constants or {},
+        transform=transform,
+        inverse=inverse,
+        carry_options=carry_options,
+        batch_size=_FEWEST if batch_size is None else batch_size,
+        rate=rate,
+        max_lag_seconds=max_lag_seconds,
+        lease_seconds=lease_seconds,
+        recipe=recipe,
+        snapshot=snapshot,
+        follow=follow,
+    )
+    _check_values(asked)
+    origin, destination = _endpoint(source), _endpoint(target)
     one_cluster = share_a_cluster(origin, destination)
-    if one_cluster and _database(origin) == _database(destination):
-        for old, new in pairs.items():
-            if old == new:
-                raise ConfigurationError(
-                    f"the collection {old!r} of {source!r} and of {target!r} is the same one; "
-                    "name another target",
-                    alias=target,
-                )
-        if follow and set(pairs) & set(pairs.values()):
-            raise ConfigurationError(
-                "a collection that is written to can't be followed; transfer one after the other"
-            )
-    if method == "merge" and (reshapes or not one_cluster):
-        raise ConfigurationError(
-            "the server can copy by itself (merge) only within a cluster, and only documents "
-            "that keep their form; leave the method to datalayer, or take copy"
-        )
+    _check_form(asked)
+    _check_pairs(asked, pairs, same=same_database(origin, destination))
+    _check_method(asked, one_cluster=one_cluster)
     with explained(f"planning {name!r}"):
-        parts = tuple(
-            _part(origin, old, new, both(given, model_filters.get(old)))
-            for old, new in pairs.items()
-        )
-        method = method or _best_method(parts, one_cluster=one_cluster, reshapes=reshapes)
-        made = Plan(
-            name=name,
-            source=source,
-            target=target,
-            parts=parts,
-            move=move,
-            conflicts=conflicts,
-            method=method,
-            fields=fields or {},
-            constants=constants or {},
-            transform=transform,
-            inverse=inverse,
-            carry_options=carry_options,
-            batch_size=batch_size or _best_batch_size(parts, method, one_cluster=one_cluster),
-            rate=rate,
-            max_lag_seconds=max_lag_seconds,
-            lease_seconds=lease_seconds,
-            recipe=recipe,
-            snapshot=snapshot,
-            follow=follow,
-        )
+        parts = tuple(_part(origin, old, new, queries[old]) for old, new in pairs.items())
+        method = method or _best_method(asked, parts, one_cluster=one_cluster)
+        batch_size = batch_size or _best_batch_size(parts, method, one_cluster=one_cluster)
+        made = replace(asked, parts=parts, method=method, batch_size=batch_size)
         checks.check(made, origin, destination)
     return made
 
 
-def filter_none(*values: str | None) -> list[str]:
-    """Those that are given."""
-    return [value for value in values if value is not None]
-
-
-def _check_values(
-    name: str,
-    conflicts: str,
-    method: str | None,
-    batch_size: int | None,
-    rate: float | None,
-    max_lag_seconds: float | None,
-    lease_seconds: float,
-) -> None:
+def _check_values(asked: Plan) -> None:
     problems = []
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(asked.name):
         problems.append(
-            f"a transfer's name has up to 80 letters, digits, - and _, unlike {name!r}"
+            f"a transfer's name has up to 80 letters, digits, - and _, unlike {asked.name!r}"
         )
-    if conflicts not in get_args(Conflicts):
-        problems.append(f"conflicts is fail, skip or replace, not {conflicts!r}")
-    if method is not None and method not in get_args(Method):
-        problems.append(f"the method is merge or copy, not {method!r}")
-    if batch_size is not None and not 1 <= batch_size <= 50_000:
-        problems.append(f"the batch size is from 1 to 50,000, not {batch_size}")
-    for what, value in (("rate", rate), ("max_lag_seconds", max_lag_seconds)):
+    if asked.conflicts not in get_args(Conflicts):
+        problems.append(f"conflicts is fail, skip or replace, not {asked.conflicts!r}")
+    if asked.method not in get_args(Method):
+        problems.append(f"the method is merge or copy, not {asked.method!r}")
+    if not 1 <= asked.batch_size <= 50_000:
+        problems.append(f"the batch size is from 1 to 50,000, not {asked.batch_size}")
+    for name in ("rate", "max_lag_seconds"):
+        value = getattr(asked, name)
         if value is not None and not value > 0:
-            problems.append(f"{what} is more than 0, not {value}")
-    if lease_seconds < _LEAST_LEASE_SECONDS:
-        problems.append(f"lease_seconds is at least {_LEAST_LEASE_SECONDS}, not {lease_seconds}")
+            problems.append(f"{name} is more than 0, not {value}")
+    if asked.lease_seconds < _LEAST_LEASE_SECONDS:
+        problems.append(
+            f"lease_seconds is at least {_LEAST_LEASE_SECONDS}, not {asked.lease_seconds}"
+        )
     if problems:
         raise ConfigurationError(problems)
 
 
-def _check_shape(
-    fields: Mapping[str, str | None],
-    constants: Mapping[str, Any],
-    inverse: str | None,
-    *,
-    reshapes: bool,
-) -> None:
-    if "_id" in fields or "_id" in fields.values() or "_id" in constants:
+def _check_form(asked: Plan) -> None:
+    """Refuse what can't be done to documents on their way."""
+    for function in filter(None, (asked.transform, asked.inverse)):
+        function_of(function)
+    mapped = [*asked.fields, *filter(None, asked.fields.values())]
+    if "_id" in (*mapped, *asked.constants):
         raise ConfigurationError("documents keep their _id: it can't be mapped or set")
-    dotted = [name for name in (*fields, *filter_none(*fields.values())) if "." in name]
+    dotted = [name for name in mapped if "." in name]
     if dotted:
         raise ConfigurationError(
             f"only whole fields can be mapped, not {dotted[0]!r}; use a transform for parts"
         )
-    if inverse and not reshapes:
+    if asked.inverse and not asked.reshapes:
         raise ConfigurationError("an inverse needs a transform that it takes back")
 
 
-def _place(alias: str) -> Place:
+def _check_pairs(asked: Plan, pairs: Mapping[str, str], *, same: bool) -> None:
+    """Refuse to write to what is read, where both aliases are of the ``same`` database."""
+    for old, new in pairs.items():
+        if same and old == new:
+            raise ConfigurationError(
+                f"the collection {old!r} of {asked.source!r} and of {asked.target!r} is the same "
+                "one; name another target",
+                alias=asked.target,
+            )
+    if same and asked.follow and set(pairs) & set(pairs.values()):
+        raise ConfigurationError(
+            "a collection that is written to can't be followed; transfer one after the other"
+        )
+
+
+def _check_method(asked: Plan, *, one_cluster: bool) -> None:
+    if asked.method == "merge" and (asked.reshapes or not one_cluster):
+        raise ConfigurationError(
+            "the server can copy by itself (merge) only within a cluster, and only documents "
+            "that keep their form; leave the method to datalayer, or take copy"
+        )
+
+
+def _endpoint(alias: str) -> Endpoint:
     try:
-        place = Place.of(alias)
+        endpoint = Endpoint.of(alias)
     except NotConnectedError as exc:
         if alias in registry.aliases():
             raise
@@ -206,20 +198,16 @@ def _place(alias: str) -> Place:
             f"no connected database has the alias {alias!r}; there are {known or 'none'}",
             alias=alias,
         ) from exc
-    if place.connection.settings.kind == "mongomock":
+    if endpoint.connection.settings.kind == "mongomock":
         raise ConfigurationError(
             f"{alias!r} is on mongomock, which has no transactions to keep a journal with; use "
             "embedded:// instead",
             alias=alias,
         )
-    return place
+    return endpoint
 
 
-def _database(place: Place) -> str:
-    return place.connection.settings.database
-
-
-def _part(origin: Place, old: str, new: str, query: dict[str, Any]) -> Part:
+def _part(origin: Endpoint, old: str, new: str, query: dict[str, Any]) -> Part:
     found = next(iter(origin.database.list_collections(filter={"name": old})), None)
     if found is None:
         raise ConfigurationError(
@@ -231,8 +219,8 @@ def _part(origin: Place, old: str, new: str, query: dict[str, Any]) -> Part:
             f"{old!r} on {origin.alias!r} is a view; transfer the collection it shows",
             alias=origin.alias,
         )
-    collection = origin.collection(old)
     count = _count(origin, old, query)
+    indexes = origin.collection(old).list_indexes()
     return Part(
         source=old,
         target=new,
@@ -240,13 +228,11 @@ def _part(origin: Place, old: str, new: str, query: dict[str, Any]) -> Part:
         count=count,
         size_bytes=count * _average_bytes(origin, old),
         options=found.get("options", {}),
-        indexes=tuple(
-            dict(index) for index in collection.list_indexes() if index["name"] != "_id_"
-        ),
+        indexes=tuple(dict(index) for index in indexes if index["name"] != "_id_"),
     )
 
 
-def _count(origin: Place, name: str, query: dict[str, Any]) -> int:
+def _count(origin: Endpoint, name: str, query: dict[str, Any]) -> int:
     collection = origin.collection(name)
     try:
         if not query:
@@ -262,16 +248,16 @@ def _count(origin: Place, name: str, query: dict[str, Any]) -> int:
         ) from exc
 
 
-def _average_bytes(origin: Place, name: str) -> int:
+def _average_bytes(origin: Endpoint, name: str) -> int:
     try:
         return int(origin.command({"collStats": name}).get("avgObjSize", 0))
-    except (OperationFailure, PyMongoError, DataLayerError):
+    except (PyMongoError, DataLayerError):
         return 0  # a guess less: only the check of the space needs it
 
 
-def _best_method(parts: tuple[Part, ...], *, one_cluster: bool, reshapes: bool) -> Method:
+def _best_method(asked: Plan, parts: tuple[Part, ...], *, one_cluster: bool) -> Method:
     special = any("timeseries" in part.options or keeps_order(part) for part in parts)
-    if not one_cluster or reshapes or special:
+    if not one_cluster or asked.reshapes or special:
         return "copy"
     # The server takes as long for a small document as for a larger one.
     return "copy" if _average(parts) < _SMALL_BYTES else "merge"

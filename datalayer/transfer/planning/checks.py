@@ -10,7 +10,7 @@ from pymongo.errors import OperationFailure
 from datalayer.errors import TransferError
 from datalayer.indexes import Index, compare
 from datalayer.indexes.comparing import changed_options
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.entry import RANGES, TRANSFERS
 from datalayer.transfer.plan import Part, Plan
 
@@ -21,7 +21,7 @@ _EVERY_COLLECTION = ""
 _WRITES = frozenset({"find", "insert", "update", "remove", "createIndex", "createCollection"})
 
 
-def check(plan: Plan, origin: Place, destination: Place) -> None:
+def check(plan: Plan, origin: Endpoint, destination: Endpoint) -> None:
     """Refuse a plan that could not end well.
 
     Raises:
@@ -37,13 +37,13 @@ def check(plan: Plan, origin: Place, destination: Place) -> None:
     _check_space(plan, destination)
 
 
-def _check_replica_set(place: Place, why: str) -> None:
-    hello = place.command({"hello": 1})
+def _check_replica_set(endpoint: Endpoint, why: str) -> None:
+    hello = endpoint.command({"hello": 1})
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise TransferError(
-            f"{place.alias!r} is a server on its own, and {why}; run it as a replica set (of one "
-            "member, if need be)",
-            alias=place.alias,
+            f"{endpoint.alias!r} is a server on its own, and {why}; run it as a replica set (of "
+            "one member, if need be)",
+            alias=endpoint.alias,
         )
 
 
@@ -81,13 +81,13 @@ def _check_kind(plan: Plan, part: Part) -> None:
         )
 
 
-def _check_target(plan: Plan, part: Part, place: Place) -> None:
-    found = next(iter(place.database.list_collections(filter={"name": part.target})), None)
+def _check_target(plan: Plan, part: Part, endpoint: Endpoint) -> None:
+    found = next(iter(endpoint.database.list_collections(filter={"name": part.target})), None)
     if found is None:
         return
-    where = f"{part.target!r} on {place.alias!r}"
+    where = f"{part.target!r} on {endpoint.alias!r}"
     if found["type"] == "view":
-        raise TransferError(f"{where} is a view; name another target", alias=place.alias)
+        raise TransferError(f"{where} is a view; name another target", alias=endpoint.alias)
     wanted = dict(part.options) if plan.carry_options else {}
     wanted |= {"collation": part.options.get("collation", {"locale": "simple"})}
     # Compared both ways: what the source lacks and the target has counts too.
@@ -103,45 +103,45 @@ def _check_target(plan: Plan, part: Part, place: Place) -> None:
         raise TransferError(
             f"{where} exists and is of another kind than the source ({', '.join(wrong)}), which "
             "can't be changed in place; name another target, or drop it",
-            alias=place.alias,
+            alias=endpoint.alias,
         )
-    if plan.conflicts == "fail" and place.collection(part.target).find_one({}, {"_id": 1}):
+    if plan.conflicts == "fail" and endpoint.collection(part.target).find_one({}, {"_id": 1}):
         raise TransferError(
             f"{where} holds documents already; empty it, name another target, or say what to do "
             "about documents of the same _id with --conflicts skip or replace",
-            alias=place.alias,
+            alias=endpoint.alias,
         )
-    if part.options.get("capped") and place.collection(part.target).find_one({}, {"_id": 1}):
+    if part.options.get("capped") and endpoint.collection(part.target).find_one({}, {"_id": 1}):
         raise TransferError(
             f"{where} is capped and holds documents, of which the oldest would be lost to new "
             "ones; name another target",
-            alias=place.alias,
+            alias=endpoint.alias,
         )
     if plan.carry_options:
-        _check_indexes(part, place, where)
+        _check_indexes(part, endpoint, where)
 
 
-def _check_indexes(part: Part, place: Place, where: str) -> None:
+def _check_indexes(part: Part, endpoint: Endpoint, where: str) -> None:
     expected = [Index.of(index) for index in part.indexes]
-    actual = [Index.of(index) for index in place.collection(part.target).list_indexes()]
+    actual = [Index.of(index) for index in endpoint.collection(part.target).list_indexes()]
     _, changed, _ = compare(expected, actual)
     if changed:
         raise TransferError(
             f"the index {changed[0].actual.name!r} of {where} differs from the source's; drop "
             "it, or leave options and indexes alone with --no-options",
-            alias=place.alias,
+            alias=endpoint.alias,
         )
 
 
-def _check_space(plan: Plan, place: Place) -> None:
-    stats = place.command({"dbStats": 1})
+def _check_space(plan: Plan, endpoint: Endpoint) -> None:
+    stats = endpoint.command({"dbStats": 1})
     free = stats.get("fsTotalSize", 0) - stats.get("fsUsedSize", 0)
     needed = sum(part.size_bytes for part in plan.parts)
     if stats.get("fsTotalSize") and not room_for(needed, int(free)):
         raise TransferError(
             f"the documents take about {needed / 2**20:,.0f} MiB, and the disk of "
-            f"{place.alias!r} has {free / 2**20:,.0f} MiB left; make room first",
-            alias=place.alias,
+            f"{endpoint.alias!r} has {free / 2**20:,.0f} MiB left; make room first",
+            alias=endpoint.alias,
         )
 
 
@@ -150,29 +150,29 @@ def room_for(needed_bytes: int, free_bytes: int) -> bool:
     return needed_bytes * 1.1 <= free_bytes
 
 
-def _check_privileges(plan: Plan, origin: Place, destination: Place) -> None:
+def _check_privileges(plan: Plan, origin: Endpoint, destination: Endpoint) -> None:
     reads = _READS | ({"remove", "insert"} if plan.move else set())
-    for place, names, actions in (
-        (origin, [part.source for part in plan.parts], reads),
-        (origin, [_EVERY_COLLECTION] if plan.follow else [], _WATCHES),
-        (destination, [*(part.target for part in plan.parts), TRANSFERS, RANGES], _WRITES),
-    ):
+    of_origin = {part.source: reads for part in plan.parts}
+    if plan.follow:
+        of_origin[_EVERY_COLLECTION] = _WATCHES
+    written = [*(part.target for part in plan.parts), TRANSFERS, RANGES]
+    for endpoint, needed in ((origin, of_origin), (destination, dict.fromkeys(written, _WRITES))):
         try:
-            status = place.command({"connectionStatus": 1, "showPrivileges": True})
+            status = endpoint.command({"connectionStatus": 1, "showPrivileges": True})
         except OperationFailure:
             continue
         info = status["authInfo"]
         if not info["authenticatedUsers"]:
             continue  # access control is off, or the server will say so itself
-        database = place.connection.settings.database
-        for name in names:
+        database = endpoint.connection.settings.database
+        for name, actions in needed.items():
             missing = lacks(info["authenticatedUserPrivileges"], database, name, actions)
             if missing:
                 where = repr(name) if name else "every collection"
                 raise TransferError(
                     f"the user may not {', '.join(sorted(missing))} in {where} on "
-                    f"{place.alias!r}; grant it that, readWrite say",
-                    alias=place.alias,
+                    f"{endpoint.alias!r}; grant it that, readWrite say",
+                    alias=endpoint.alias,
                 )
 
 

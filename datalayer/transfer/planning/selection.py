@@ -11,7 +11,7 @@ from mongoengine.base.common import _document_registry
 from mongoengine.errors import MongoEngineException
 
 from datalayer.errors import ConfigurationError
-from datalayer.transfer.raw.bson import EXTENDED_JSON
+from datalayer.transfer.codecs import EXTENDED_JSON
 
 Model = type[mongoengine.Document]
 
@@ -40,17 +40,18 @@ def parse_filter(given: str | Mapping[str, Any] | None) -> dict[str, Any]:
     return parsed
 
 
-def resolved(
+def selected(
     models: Iterable[str | Model],
     collections: Iterable[str] | Mapping[str, str],
+    filter: str | Mapping[str, Any] | None,
     source: str | None,
-) -> tuple[dict[str, str], dict[str, dict[str, Any]], str]:
-    """Names in the source with those in the target, the filters of models, and the source."""
+) -> tuple[str, dict[str, str], dict[str, dict[str, Any]]]:
+    """The alias to read from; the collections' names there, with those in the target; and the
+    filter of each."""
     classes = [_model(model) for model in models]
-    pairs = {each._get_collection_name(): each._get_collection_name() for each in classes}
     filters = {each._get_collection_name(): _own_documents(each) for each in classes}
-    given = collections if isinstance(collections, Mapping) else {c: c for c in collections}
-    pairs |= dict(given)
+    pairs = {name: name for name in filters}
+    pairs |= collections if isinstance(collections, Mapping) else {c: c for c in collections}
     aliases = {each._meta.get("db_alias", "default") for each in classes}
     if source is None:
         if len(aliases) != 1:
@@ -63,7 +64,8 @@ def resolved(
     own = [each for pair in pairs.items() for each in pair if each.startswith(_OWN)]
     if own:
         raise ConfigurationError(f"{own[0]!r} belongs to the journal of transfers")
-    return pairs, filters, source
+    given = parse_filter(filter)
+    return source, pairs, {name: both(given, filters.get(name)) for name in pairs}
 
 
 def _model(model: str | Model) -> Model:

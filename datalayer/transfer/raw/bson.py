@@ -1,5 +1,5 @@
-"""Documents as the bytes that the server holds: ids read out of them, digests, and codecs that
-give every value back as it was."""
+"""Documents as the bytes that the server holds: their ids, as values and as keys to look them up
+by, and their digests."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import bson
-from bson import CodecOptions, Int64, ObjectId
-from bson.binary import UuidRepresentation
-from bson.codec_options import DatetimeConversion
+from bson import Int64, ObjectId
 from bson.errors import BSONError
-from bson.json_util import CANONICAL_JSON_OPTIONS, JSONMode, JSONOptions
 from bson.raw_bson import RawBSONDocument
 
 from datalayer.errors import TransferError
+from datalayer.transfer.codecs import DECODED, RAW
 from datalayer.transfer.raw.comparison_keys import (
     LENGTH,
     key_of_integer,
@@ -23,22 +21,6 @@ from datalayer.transfer.raw.comparison_keys import (
     key_of_value,
     size_of,
 )
-
-_CODEC: dict[str, Any] = {
-    "tz_aware": True,
-    "uuid_representation": UuidRepresentation.STANDARD,
-    "datetime_conversion": DatetimeConversion.DATETIME_AUTO,
-}
-DECODED: CodecOptions[dict[str, Any]] = CodecOptions(document_class=dict, **_CODEC)
-RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument, **_CODEC)
-
-_JSON: dict[str, Any] = {
-    "tz_aware": True,
-    "document_class": dict,
-    "uuid_representation": UuidRepresentation.STANDARD,
-}
-CANONICAL = CANONICAL_JSON_OPTIONS.with_options(**_JSON)
-EXTENDED_JSON = JSONOptions(json_mode=JSONMode.RELAXED, **_JSON)
 
 _DOCUMENT, _OBJECT_ID, _POINTER = 0x03, 0x07, 0x0C
 _ID_NAME = b"_id\x00"

@@ -8,9 +8,10 @@ from typing import Any
 
 from bson import MaxKey, MinKey, ObjectId
 
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.codecs import RAW
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.raw.arrays import documents_in
-from datalayer.transfer.raw.bson import RAW, id_of
+from datalayer.transfer.raw.bson import id_of
 from datalayer.transfer.raw.comparison_keys import LENGTH
 from datalayer.transfer.raw.object_ids import ids_in
 
@@ -23,67 +24,68 @@ _LONGEST_NAME = 64
 _SIZES = {0x08: 1, 0x11: 8, 0x12: 8}
 
 
-def first_batch_of(place: Place, collection: str, query: Mapping[str, Any], most: int) -> bytes:
+def first_batch_of(
+    endpoint: Endpoint, collection: str, query: Mapping[str, Any], most: int
+) -> bytes:
     """At most ``most`` documents in the order of ``_id``, as the BSON array that came; fewer
     where one message holds no more."""
-    return _found(place, _one_batch({"find": collection, "filter": dict(query), "limit": most}))
+    return _found(endpoint, _one_batch({"find": collection, "filter": dict(query), "limit": most}))
 
 
-def pages_of(place: Place, collection: str, after: Any, size: int) -> Iterator[list[bytes]]:
+def pages_of(endpoint: Endpoint, collection: str, after: Any, size: int) -> Iterator[list[bytes]]:
     """All documents behind the id ``after``, in the order of ``_id``.
 
     Each page is found by itself, through the index: there is no cursor that could get lost.
     """
     if isinstance(after, MaxKey):
-        return iter(())  # nothing is behind it, and the server takes no such bound
-    return _pages(place, {"find": collection, "limit": size}, after)
+        return  # nothing is behind it, and the server takes no such bound
+    command = {"find": collection, "limit": size}
+    while page := documents_in(_found(endpoint, _behind(command, after))):
+        yield page
+        after = id_of(page[-1])
+    if last := _the_last(endpoint, command, after):
+        yield last
 
 
-def ids_behind(place: Place, collection: str, after: Any, size: int) -> Iterator[Sequence[Any]]:
-    """The ids of the same documents."""
+def ids_behind(
+    endpoint: Endpoint, collection: str, after: Any, size: int
+) -> Iterator[Sequence[Any]]:
+    """The ids of all documents behind the id ``after``, in their order."""
     if isinstance(after, MaxKey):
         return
     command = {"find": collection, "projection": {"_id": 1}}
-    while page := documents_in(_found(place, _behind(command | {"limit": 1}, after))):
+    while page := documents_in(_found(endpoint, _behind(command | {"limit": 1}, after))):
         first = id_of(page[0])
         if isinstance(first, ObjectId):
-            for ids in _object_ids_from(place, command | {"limit": size}, first):
+            for ids in _object_ids_from(endpoint, command | {"limit": size}, first):
                 yield ids
                 after = ids[-1]
         else:
-            ids = ids_in(_found(place, _behind(command | {"limit": size}, after)))
+            ids = ids_in(_found(endpoint, _behind(command | {"limit": size}, after)))
             yield ids
             after = ids[-1]
-    if last := _the_last(place, command | {"limit": 1}, after):
+    if last := _the_last(endpoint, command | {"limit": 1}, after):
         yield [id_of(each) for each in last]
 
 
 def _object_ids_from(
-    place: Place, command: dict[str, Any], first: ObjectId
+    endpoint: Endpoint, command: dict[str, Any], first: ObjectId
 ) -> Iterator[Sequence[Any]]:
     """The ObjectIds from ``first`` on. A condition finds values of its own type only, and the
     server answers it from the index alone, in a third of the time that a bound takes it."""
     bound = {"$gte": first}
-    while ids := ids_in(_found(place, _one_batch(command | {"filter": {"_id": bound}}))):
+    while ids := ids_in(_found(endpoint, _one_batch(command | {"filter": {"_id": bound}}))):
         yield ids
         bound = {"$gt": ids[-1]}
 
 
-def _pages(place: Place, command: dict[str, Any], after: Any) -> Iterator[list[bytes]]:
-    while page := documents_in(_found(place, _behind(command, after))):
-        yield page
-        after = id_of(page[-1])
-    if last := _the_last(place, command, after):
-        yield last
-
-
-def _the_last(place: Place, command: dict[str, Any], after: Any) -> list[bytes]:
+def _the_last(endpoint: Endpoint, command: dict[str, Any], after: Any) -> list[bytes]:
     """The document whose id is MaxKey, if that is still to come: where a bound has no end it ends
     before that one."""
     if isinstance(after, MaxKey):
         return []
     query = {"filter": {"_id": MaxKey()}, "hint": {"_id": 1}}
-    return documents_in(_found(place, _one_batch(command | query)))
+    return documents_in(_found(endpoint, _one_batch(command | query)))
 
 
 def _behind(command: dict[str, Any], after: Any) -> dict[str, Any]:
@@ -94,16 +96,11 @@ def _behind(command: dict[str, Any], after: Any) -> dict[str, Any]:
 
 
 def _one_batch(command: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **command,
-        "sort": {"_id": 1},
-        "batchSize": command["limit"],
-        "singleBatch": True,
-    }
+    return command | {"sort": {"_id": 1}, "batchSize": command["limit"], "singleBatch": True}
 
 
-def _found(place: Place, command: dict[str, Any]) -> bytes:
-    reply = place.command({**command, "readConcern": place.concern.document}, RAW)
+def _found(endpoint: Endpoint, command: dict[str, Any]) -> bytes:
+    reply = endpoint.command({**command, "readConcern": endpoint.concern.document}, RAW)
     return _batch_of(reply["cursor"].raw)
 
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
+from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from datalayer.errors import TransferError
-from datalayer.transfer.endpoint import MAJORITY, Place
+from datalayer.transfer.endpoint import MAJORITY, Endpoint
+from datalayer.transfer.raw.bson import id_of
 
 _MOST_BYTES = 12 * 2**20
 """Below the 16 MiB that the driver lets a document have, for what it takes to be one."""
@@ -19,7 +21,7 @@ _MOST_DOCUMENTS = 100_000
 """The server's ``maxWriteBatchSize``."""
 
 
-def insert(place: Place, collection: str, documents: Sequence[bytes]) -> None:
+def insert(endpoint: Endpoint, collection: str, documents: Sequence[bytes]) -> None:
     """Insert ``documents``, in any order; those that the server refuses stop no others.
 
     Unlike the driver's it is not tried again: after a fail-over, some may have been inserted.
@@ -31,7 +33,7 @@ def insert(place: Place, collection: str, documents: Sequence[bytes]) -> None:
     unconfirmed: list[Any] = []
     sent = 0
     for piece in _pieces(documents):
-        reply = place.database.command(
+        reply = endpoint.database.command(
             {
                 "insert": collection,
                 "ordered": False,
@@ -42,15 +44,20 @@ def insert(place: Place, collection: str, documents: Sequence[bytes]) -> None:
         refused = reply.get("writeErrors", [])
         if reply["n"] + len(refused) != len(piece):
             raise TransferError(
-                f"{place.alias!r} was sent {len(piece)} documents for {collection!r} and tells of "
-                f"{reply['n'] + len(refused)}",
-                alias=place.alias,
+                f"{endpoint.alias!r} was sent {len(piece)} documents for {collection!r} and tells "
+                f"of {reply['n'] + len(refused)}",
+                alias=endpoint.alias,
             )
         errors += ({**each, "index": sent + each["index"]} for each in refused)
         unconfirmed += filter(None, [reply.get("writeConcernError")])
         sent += len(piece)
     if errors or unconfirmed:
         raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": unconfirmed})
+
+
+def replacement(raw: bytes) -> ReplaceOne[RawBSONDocument]:
+    """What puts a document into the place of the one with its ``_id``, or adds it."""
+    return ReplaceOne({"_id": id_of(raw)}, RawBSONDocument(raw), upsert=True)
 
 
 class _Joined(RawBSONDocument):

@@ -87,7 +87,7 @@ def ids_in(array: bytes) -> Sequence[Any]:
 
 
 def packed(ids: Sequence[Any]) -> Sequence[Any]:
-    """The same ids, as bytes where all are ObjectIds."""
+    """``ids``, as bytes where all are ObjectIds."""
     if isinstance(ids, ObjectIds) or set(map(type, ids)) != {ObjectId}:
         return ids
     return ObjectIds(b"".join([one.binary for one in ids]))

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from bson import ObjectId
 
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.raw.bson import OBJECT_ID_SIZE, id_of, key_in, key_of, split
 from datalayer.transfer.raw.find import BEGINNING, ids_behind, pages_of
@@ -34,12 +34,12 @@ class Batch:
     """Some documents of the source next to each other; only their ids where the server copies."""
 
     ids: Sequence[Any]
-    documents: Sequence[bytes] | None
+    documents: Sequence[bytes] | None = None
 
 
 @contextmanager
 def batches(
-    place: Place,
+    endpoint: Endpoint,
     part: Part,
     plan: Plan,
     after: Any = BEGINNING,
@@ -51,9 +51,9 @@ def batches(
     keys are ``known``.
     """
     if keeps_order(part):
-        reader = _Ahead(_in_order(place, part, plan, known))
+        reader = _Ahead(_in_order(endpoint, part, plan, known))
     else:
-        reader = _Ahead(_read(place, part, plan, after))
+        reader = _Ahead(_read(endpoint, part, plan, after))
     try:
         yield reader.received()
     finally:
@@ -119,7 +119,7 @@ def compared_at_once(part: Part, plan: Plan) -> int:
 
 
 def _merged_at_once(part: Part, plan: Plan) -> int:
-    """The same where the server copies and this process holds their ids alone."""
+    """How many documents the server copies at once, of which this process holds the ids alone."""
     kept = plan.conflicts == "replace"  # what was there is read and stored beside the journal
     return _how_many(part, plan, _MOST_BYTES if kept else _MOST_MERGED_BYTES)
 
@@ -129,11 +129,11 @@ def _how_many(part: Part, plan: Plan, most_bytes: int) -> int:
     return max(min(plan.batch_size, most_bytes // max(average, 1)), 1)
 
 
-def how_many(place: Place, part: Part) -> int:
+def how_many(endpoint: Endpoint, part: Part) -> int:
     """How many documents the part's filter selects now; of all, the index on ``_id`` tells it in
     half the time."""
     hint: dict[str, Any] = {"hint": {"_id": 1}} if is_paged(part) else {}
-    return place.collection(part.source).count_documents(dict(part.filter), **hint)
+    return endpoint.collection(part.source).count_documents(dict(part.filter), **hint)
 
 
 def keeps_order(part: Part) -> bool:
@@ -142,9 +142,9 @@ def keeps_order(part: Part) -> bool:
 
 
 def _in_order(
-    place: Place, part: Part, plan: Plan, known: Set[bytes]
+    endpoint: Endpoint, part: Part, plan: Plan, known: Set[bytes]
 ) -> Generator[Batch, None, None]:
-    cursor = place.collection(part.source).find_raw_batches(
+    cursor = endpoint.collection(part.source).find_raw_batches(
         dict(part.filter), sort=[("$natural", 1)], batch_size=plan.batch_size
     )
     with cursor:
@@ -155,7 +155,7 @@ def _in_order(
         yield from _batches(pages, plan)
 
 
-def _read(place: Place, part: Part, plan: Plan, after: Any) -> Generator[Batch, None, None]:
+def _read(endpoint: Endpoint, part: Part, plan: Plan, after: Any) -> Generator[Batch, None, None]:
     query = dict(part.filter)
     if after is not BEGINNING:
         # In an expression, an id is compared with ids of every type; in a query, only with
@@ -163,12 +163,12 @@ def _read(place: Place, part: Part, plan: Plan, after: Any) -> Generator[Batch, 
         behind = {"$expr": {"$gt": ["$_id", {"$literal": after}]}}
         query = {"$and": [query, behind]} if query else behind
     if plan.method == "merge":
-        yield from _read_ids(place, part, plan, query, after)
+        yield from _read_ids(endpoint, part, plan, query, after)
         return
     if is_paged(part):
-        yield from _batches(pages_of(place, part.source, after, plan.batch_size), plan)
+        yield from _batches(pages_of(endpoint, part.source, after, plan.batch_size), plan)
         return
-    cursor = place.collection(part.source).find_raw_batches(
+    cursor = endpoint.collection(part.source).find_raw_batches(
         query, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
     )
     with cursor:
@@ -182,14 +182,14 @@ def is_paged(part: Part) -> bool:
 
 
 def _read_ids(
-    place: Place, part: Part, plan: Plan, query: dict[str, Any], after: Any
+    endpoint: Endpoint, part: Part, plan: Plan, query: dict[str, Any], after: Any
 ) -> Iterator[Batch]:
     most = documents_at_once(part, plan)
     if is_paged(part):
-        for page in ids_behind(place, part.source, after, _merged_at_once(part, plan)):
-            yield from [Batch(page, None)] if isinstance(page, ObjectIds) else _pieces(page, most)
+        for page in ids_behind(endpoint, part.source, after, _merged_at_once(part, plan)):
+            yield from [Batch(page)] if isinstance(page, ObjectIds) else _pieces(page, most)
         return
-    cursor = place.collection(part.source).find_raw_batches(
+    cursor = endpoint.collection(part.source).find_raw_batches(
         query, {"_id": True}, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
     )
     with cursor:
@@ -203,10 +203,10 @@ def _pieces(found: Iterable[Any], most: int) -> Iterator[Batch]:
         ids.append(one)
         size += OBJECT_ID_SIZE if type(one) is ObjectId else _id_bytes(one)
         if len(ids) == most or size > _MOST_ID_BYTES:
-            yield Batch(packed(ids), None)
+            yield Batch(packed(ids))
             ids, size = [], 0
     if ids:
-        yield Batch(packed(ids), None)
+        yield Batch(packed(ids))
 
 
 def _batches(pages: Iterable[list[bytes]], plan: Plan) -> Iterator[Batch]:
@@ -239,8 +239,6 @@ def _whole(page: list[bytes], plan: Plan) -> Batch | None:
 
 
 def _id_bytes(identifier: Any) -> int:
-    return len(identifier) if isinstance(identifier, (str, bytes)) else _usual_size(identifier)
-
-
-def _usual_size(identifier: Any) -> int:
+    if isinstance(identifier, (str, bytes)):
+        return len(identifier)
     return len(key_of(identifier)) if isinstance(identifier, Mapping) else 16

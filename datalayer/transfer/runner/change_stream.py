@@ -12,9 +12,10 @@ from bson import Timestamp
 from pymongo.change_stream import ChangeStream
 
 from datalayer.errors import TransferError
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.codecs import RAW
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.plan import Plan
-from datalayer.transfer.raw.bson import RAW, exactly, key_of
+from datalayer.transfer.raw.bson import exactly, key_of
 
 _OF_DOCUMENTS = frozenset({"insert", "update", "replace", "delete"})
 _AT_ONCE = 1000
@@ -22,7 +23,7 @@ _WAIT_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Some:
+class Changes:
     """Changes that follow each other: the ids of what has changed, by part, each once."""
 
     ids: Mapping[int, list[Any]]
@@ -37,10 +38,10 @@ class Some:
         return sum(map(len, self.ids.values()))
 
 
-class Changes:
-    """What changes in the source's collections of one plan."""
+class ChangeReader:
+    """Reads what changes in the source's collections of one plan."""
 
-    def __init__(self, stream: ChangeStream[dict[str, Any]], origin: Place, plan: Plan) -> None:
+    def __init__(self, stream: ChangeStream[dict[str, Any]], origin: Endpoint, plan: Plan) -> None:
         self._stream = stream
         self._origin = origin
         self._plan = plan
@@ -49,8 +50,8 @@ class Changes:
     @classmethod
     @contextmanager
     def since(
-        cls, origin: Place, plan: Plan, start: Timestamp, token: Mapping[str, Any] | None
-    ) -> Iterator[Changes]:
+        cls, origin: Endpoint, plan: Plan, start: Timestamp, token: Mapping[str, Any] | None
+    ) -> Iterator[ChangeReader]:
         """The changes behind ``token``, or since ``start``, in a ``with`` block."""
         where: dict[str, Any] = (
             {"start_at_operation_time": start} if token is None else {"resume_after": token}
@@ -58,7 +59,7 @@ class Changes:
         with _stream(origin, plan, **where) as stream:
             yield cls(stream, origin, plan)
 
-    def some(self, most: int) -> Some | None:
+    def read(self, most: int) -> Changes | None:
         """What has changed since the call before, of at most ``most`` documents.
 
         Waits a fifth of a second for something to happen; ``None`` where nothing did.
@@ -85,10 +86,12 @@ class Changes:
         token = self._stream.resume_token
         if time is None or token is None:
             return None
-        return Some({number: list(found.values()) for number, found in ids.items()}, time, token)
+        return Changes(
+            {number: list(found.values()) for number, found in ids.items()}, time, token
+        )
 
-    def have_reached(self, mark: Mapping[str, Any]) -> bool:
-        """Whether everything until ``mark`` has been read, where ``some`` has just found nothing.
+    def has_reached(self, mark: Mapping[str, Any]) -> bool:
+        """Whether everything until ``mark`` has been read, where ``read`` has just found nothing.
 
         That it found nothing says little: a stream stays with the member that was the primary
         when it began, and that can be behind the others.
@@ -121,9 +124,15 @@ class Changes:
             )
 
 
-def _stream(origin: Place, plan: Plan, **where: Any) -> ChangeStream[dict[str, Any]]:
-    pipeline = [
-        {"$match": _concerns([part.source for part in plan.parts])},
+def _stream(origin: Endpoint, plan: Plan, **where: Any) -> ChangeStream[dict[str, Any]]:
+    names = [part.source for part in plan.parts]
+    concerned = [
+        {"ns.coll": {"$in": names}},
+        {"to.coll": {"$in": names}},
+        {"operationType": {"$in": ["dropDatabase", "invalidate"]}},
+    ]
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"$or": concerned}},
         {"$project": {"operationType": 1, "ns": 1, "documentKey": 1, "clusterTime": 1}},
     ]
     wait_ms = round(_WAIT_SECONDS * 1000)
@@ -131,13 +140,3 @@ def _stream(origin: Place, plan: Plan, **where: Any) -> ChangeStream[dict[str, A
     database = origin.database.with_options(codec_options=RAW)
     stream = database.watch(pipeline, max_await_time_ms=wait_ms, **where)
     return cast("ChangeStream[dict[str, Any]]", stream)
-
-
-def _concerns(names: list[str]) -> dict[str, Any]:
-    return {
-        "$or": [
-            {"ns.coll": {"$in": names}},
-            {"to.coll": {"$in": names}},
-            {"operationType": {"$in": ["dropDatabase", "invalidate"]}},
-        ]
-    }

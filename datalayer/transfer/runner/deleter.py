@@ -4,70 +4,51 @@ stays."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
-from pymongo import DeleteOne, ReplaceOne
+from pymongo import DeleteOne
 
-from datalayer.transfer.endpoint import Place
-from datalayer.transfer.journal.journal import Journal
+from datalayer.transfer.endpoint import Endpoint
+from datalayer.transfer.job import Job
 from datalayer.transfer.journal.range import Range
-from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.raw.bson import id_of, key_in
+from datalayer.transfer.raw.insert import replacement
 from datalayer.transfer.raw.object_ids import pieces
-from datalayer.transfer.runner.lookup import by_asked, by_id, ids_present
-from datalayer.transfer.transform import Shape, unshape_of
-
-_AT_ONCE = 1000
-"""How many documents are deleted by one command."""
+from datalayer.transfer.runner.lookup import AT_ONCE, by_id, by_key, ids_present
 
 
-@dataclass(frozen=True)
-class Mover:
-    """Deletes the ranges of one part from the source."""
+def delete(job: Job, each: Range) -> Range:
+    """Delete the range's documents that are the same in the target; the range as deleted.
 
-    plan: Plan
-    part: Part
-    number: int
-    origin: Place
-    destination: Place
-    shape: Shape
-    journal: Journal
+    What has changed since it was copied is left and noted.
+    """
+    inverse = job.inverse
+    left: list[Any] = []
+    for ids in pieces(each.ids, AT_ONCE):
+        there = by_key(job.destination, job.part.target, ids)
 
-    def delete(self, each: Range) -> Range:
-        """Delete the range's documents that are the same in the target; the range as deleted.
+        def is_there(raw: bytes, there: dict[bytes, bytes] = there) -> bool:
+            copied = there.get(key_in(raw))
+            if copied is None or job.transform(raw) != copied:
+                return False
+            return inverse is None or inverse(copied) == raw
 
-        What has changed since it was copied is left and noted.
-        """
-        unshape = unshape_of(self.plan, self.part)
-        left: list[Any] = []
-        for ids in pieces(each.ids, _AT_ONCE):
-            there = by_asked(self.destination, self.part.target, ids)
+        keep = partial(_keep, job) if inverse is None else None
+        left += delete_expected(job.origin, job.part.source, ids, is_there, keep)
+    return each.now("deleted", left=left, here=len(left))
 
-            def is_there(raw: bytes, there: dict[bytes, bytes] = there) -> bool:
-                copied = there.get(key_in(raw))
-                if copied is None or self.shape(raw) != copied:
-                    return False
-                return unshape is None or unshape(copied) == raw
 
-            keep = self._keep if unshape is None else None
-            left += delete_expected(self.origin, self.part.source, ids, is_there, keep)
-        return each.now("deleted", left=left, here=len(left))
-
-    def _keep(self, documents: Sequence[bytes]) -> None:
-        """Store originals that can't be made again from what is in the target."""
-        self.destination.raw(self.journal.side("sources", self.number)).bulk_write(
-            [
-                ReplaceOne({"_id": id_of(raw)}, RawBSONDocument(raw), upsert=True)
-                for raw in documents
-            ],
-            ordered=False,
-        )
+def _keep(job: Job, documents: Sequence[bytes]) -> None:
+    """Store originals that can't be made again from what is in the target."""
+    job.destination.raw(job.kept_collection("sources")).bulk_write(
+        list(map(replacement, documents)), ordered=False
+    )
 
 
 def delete_expected(
-    place: Place,
+    endpoint: Endpoint,
     collection: str,
     ids: Sequence[Any],
     is_expected: Callable[[bytes], bool],
@@ -79,15 +60,15 @@ def delete_expected(
     somebody changes meanwhile stays. ``keep`` gets the documents before. (A transaction would
     do too, but one that a killed process leaves open locks its documents for a minute.)
     """
-    found = by_id(place, collection, ids, None)
+    found = by_id(endpoint, collection, ids)
     expected = [raw for raw in found if is_expected(raw)]
     if expected:
         if keep is not None:
             keep(expected)
-        place.collection(collection).bulk_write(
+        endpoint.collection(collection).bulk_write(
             [DeleteOne(same_as(raw)) for raw in expected], ordered=False
         )
-    return ids_present(place, collection, ids, None)
+    return ids_present(endpoint, collection, ids)
 
 
 def same_as(raw: bytes) -> dict[str, Any]:

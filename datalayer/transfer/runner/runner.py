@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pymongo.errors import OperationFailure
@@ -12,25 +14,21 @@ from tenacity import RetryCallState
 
 from datalayer.failures.server_codes import ServerCode
 from datalayer.retry import retrying
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.errors import PAST_IS_GONE, fail_over
+from datalayer.transfer.job import Job, jobs_of
 from datalayer.transfer.journal.entry import Entry
-from datalayer.transfer.journal.journal import Journal
 from datalayer.transfer.journal.lease import Lease
-from datalayer.transfer.journal.range import Range, RangeState
-from datalayer.transfer.plan import Part, Plan
+from datalayer.transfer.journal.range import RangeState
+from datalayer.transfer.plan import Plan
 from datalayer.transfer.raw.bson import key_of
 from datalayer.transfer.raw.find import BEGINNING
 from datalayer.transfer.raw.read_ahead import Batch, batches, how_many, keeps_order
-from datalayer.transfer.runner import target_schema
-from datalayer.transfer.runner.change_stream import Changes
-from datalayer.transfer.runner.copier import Copier
-from datalayer.transfer.runner.deleter import Mover
+from datalayer.transfer.runner import copier, deleter, target_schema, verifier
+from datalayer.transfer.runner.change_stream import ChangeReader
 from datalayer.transfer.runner.follower import Follower
-from datalayer.transfer.runner.throttle import Pace
-from datalayer.transfer.runner.verifier import Verifier
-from datalayer.transfer.runner.workers import Item, OnProgress, Progress, Work, Workers
-from datalayer.transfer.transform import shape_of
+from datalayer.transfer.runner.throttle import Throttle
+from datalayer.transfer.runner.workers import Item, OnProgress, Progress, Workers
 
 logger = logging.getLogger("datalayer.transfer")
 
@@ -40,17 +38,18 @@ _FAIL_OVERS = 5
 class Runner:
     """Works on one transfer while it holds the lease."""
 
-    def __init__(self, entry: Entry, journal: Journal, lease: Lease, tell: OnProgress) -> None:
+    def __init__(self, entry: Entry, lease: Lease, tell: OnProgress) -> None:
         self.entry = entry
         self.plan: Plan = entry.plan
-        self.journal = journal
         self.lease = lease
+        self.journal = lease.journal
         self.tell = tell
-        self.origin = Place.of(self.plan.source)
-        self.destination = Place.of(self.plan.target)
-        self.shapes = [shape_of(self.plan, part) for part in self.plan.parts]
-        self.pace = Pace(self.plan.rate, self.plan.max_lag_seconds, self.destination)
-        self.work = Workers(self.plan, journal, lease, tell)
+        self.jobs = jobs_of(self.plan, lease)
+        self.origin = Endpoint.of(self.plan.source)
+        self.throttle = Throttle(
+            self.plan.rate, self.plan.max_lag_seconds, self.jobs[0].destination
+        )
+        self.workers = Workers(self.plan, lease, tell)
 
     def run(self) -> None:
         """Do what is left to do.
@@ -75,56 +74,56 @@ class Runner:
         )
 
     def _run(self) -> None:
-        self.work.check_skipped()
-        self._note(state="running")
-        for number, part in enumerate(self.plan.parts):
-            self._prepare(number, part)
+        self.workers.check_skipped()
+        self.lease.note(state="running")
+        for job in self.jobs:
+            self._prepare(job)
         # The targets have to be there at that time: the server looks for their indexes then.
         past = self._past()
-        self.work.begin(self.journal.totals()["copied"])
-        for number, part in enumerate(self.plan.parts):
-            self._copy(number, part, past)
+        self.workers.begin(self.journal.totals()["copied"])
+        for job in self.jobs:
+            self._copy(replace(job, origin=past))
         if not self.plan.follow:
             self._build_indexes()
-            self._verify_all(_still_known(past, self.plan) or self.origin, "copied", "verified")
+            self._verify(_still_known(past, self.plan) or self.origin, "copied", "verified")
         elif not self._cut_over():
             return
         if self.plan.move:
-            self.work.begin(0)
-            for number, part in enumerate(self.plan.parts):
-                self._delete(number, part)
-        self.judge()
+            self.workers.begin(0)
+            for job in self.jobs:
+                self._delete(job)
+        self._note_outcome()
 
     def verify(self) -> None:
         """Compare everything again that was copied."""
-        self._verify_all(self.origin, "copied", "verified", "deleting", "deleted")
+        self._verify(self.origin, "copied", "verified", "deleting", "deleted")
         if self.entry.state in ("done", "drifted"):
-            self.judge()
+            self._note_outcome()
 
-    def judge(self) -> None:
-        """Note whether both sides are as the plan wants them."""
-        self._note(state="drifted" if self._drifted() else "done")
+    def _note_outcome(self) -> None:
+        self.lease.note(state="drifted" if self._drifted() else "done")
 
     def _drifted(self) -> bool:
+        """Whether the two sides are not as the plan wants them."""
         found = self.journal.totals()
         return any(found[name] for name in ("missing", "differing", "gone", "left")) or any(
-            self._progress_of(n).get("new") for n in range(len(self.plan.parts))
+            job.facts().get("new") for job in self.jobs
         )
 
     # Steps
 
-    def _prepare(self, number: int, part: Part) -> None:
-        if not self._progress_of(number):
+    def _prepare(self, job: Job) -> None:
+        if not job.facts():
             facts = {
-                "created": not target_schema.exists(self.destination, part.target),
-                "indexes": target_schema.missing_indexes(self.plan, part, self.destination),
+                "created": not target_schema.exists(job.destination, job.part.target),
+                "indexes": target_schema.missing_indexes(job),
                 "read": False,
             }
-            self._note(progress={str(number): facts})
+            self.lease.note(progress={str(job.number): facts})
         with self.lease.time():
-            target_schema.create(self.plan, part, self.destination)
+            target_schema.create(job)
 
-    def _past(self) -> Place:
+    def _past(self) -> Endpoint:
         """The source, as the plan wants it read: as it was when the run began, or as it is."""
         if not (self.plan.snapshot or self.plan.follow):
             return self.origin
@@ -132,48 +131,42 @@ class Runner:
         if begun_at is None:
             with self.lease.time():
                 begun_at = self.origin.time()
-            self._note(progress={"begun_at": begun_at})
+            self.lease.note(progress={"begun_at": begun_at})
         return self.origin.as_of(begun_at) if self.plan.snapshot else self.origin
 
-    def _copy(self, number: int, part: Part, past: Place) -> None:
-        copier = Copier(
-            self.plan, part, number, past, self.destination, self.shapes[number], self.journal
-        )
+    def _copy(self, job: Job) -> None:
+        def write(items: Iterable[Item]) -> None:
+            self.workers.run(
+                "copy", items, partial(copier.write, job), ahead=True, in_order=in_order
+            )
 
-        def write(each: Range, batch: Batch | None) -> Range:
-            return copier.write(each, batch)
-
-        if unfinished := [(each, None) for each in self.journal.ranges(number, "copying")]:
-            self._write(part, unfinished, write)
-        if self._progress_of(number)["read"]:
+        in_order = keeps_order(job.part)
+        if unfinished := [(each, None) for each in self.journal.ranges(job.number, "copying")]:
+            write(unfinished)
+        if job.facts()["read"]:
             return
-        last = self.journal.last(number)
+        last = self.journal.last(job.number)
         after = BEGINNING if last is None else last.ids[-1]
         following = 0 if last is None else last.number + 1
-        known = self._known(number) if keeps_order(part) else set()
-        with batches(past, part, self.plan, after, known) as read:
-            self._write(part, self._entered(copier, read, following), write)
-        self._note(progress={f"{number}.read": True})
+        earlier = self.journal.ranges(job.number) if in_order else ()
+        known = {key_of(one) for each in earlier for one in each.ids}
+        with batches(job.origin, job.part, self.plan, after, known) as read:
+            write(self._entered(job, read, following))
+        self.lease.note(progress={f"{job.number}.read": True})
 
-    def _write(self, part: Part, items: Iterable[Item], write: Work) -> None:
-        self.work.on("copy", items, write, ahead=True, in_order=keeps_order(part))
-
-    def _known(self, number: int) -> set[bytes]:
-        return {key_of(one) for each in self.journal.ranges(number) for one in each.ids}
-
-    def _entered(self, copier: Copier, read: Iterator[Batch], following: int) -> Iterator[Item]:
+    def _entered(self, job: Job, read: Iterator[Batch], following: int) -> Iterator[Item]:
         for number, batch in enumerate(read, following):
-            self.pace.wait(len(batch.ids))
+            self.throttle.wait(len(batch.ids))
             with self.lease.time():
-                each = copier.range_of(batch, number)
+                each = copier.range_of(job, batch, number)
             yield each, batch
 
     def _build_indexes(self, *, what_can_be: bool = False) -> None:
-        for number, part in enumerate(self.plan.parts):
+        for job in self.jobs:
             with self.lease.time():
-                indexes = self._progress_of(number).get("indexes", [])
+                indexes = job.facts().get("indexes", [])
             try:
-                target_schema.build_indexes(part, indexes, self.destination)
+                target_schema.build_indexes(job, indexes)
             except OperationFailure as exc:
                 if not what_can_be or exc.code != ServerCode.DuplicateKey:
                     raise
@@ -186,69 +179,49 @@ class Runner:
             return True
         self._follow(progress)
         self._build_indexes()
-        self._verify_all(self.origin, "copied")
+        self._verify(self.origin, "copied")
         if self._drifted():
-            self._note(state="drifted", progress={"cut_over": None})
+            self.lease.note(state="drifted", progress={"cut_over": None})
             return False
-        self._note(progress={"cut_over": "done"})
+        self.lease.note(progress={"cut_over": "done"})
         return True
 
     def _follow(self, progress: Mapping[str, Any]) -> None:
         """Carry changes over until somebody asks for the cut-over, and then what is left."""
-        self._note(state="following")
+        self.lease.note(state="following")
         begun_at, token = progress["begun_at"], progress.get("token")
-        follower = Follower(
-            self.plan, self.origin, self.destination, self.shapes, self.journal, self.lease,
-            self.pace, progress.get("followed", 0),
-        )  # fmt: skip
-        with Changes.since(self.origin, self.plan, begun_at, token) as changes:
-            follower.catch_up(changes)
+        follower = Follower(self.jobs, self.lease, self.throttle, progress.get("followed", 0))
+        with ChangeReader.since(self.origin, self.plan, begun_at, token) as reader:
+            follower.catch_up(reader)
             # Now, so that little is left to do at the cut-over. Documents read at different
             # times can hold the same value of a unique index: that is built in the end.
             self._build_indexes(what_can_be=True)
-            self._verify_all(self.origin, "copied")
+            self._verify(self.origin, "copied")
             while self.journal.progress().get("cut_over") != "asked":
-                follower.step(changes)
+                follower.step(reader)
                 self.tell(Progress(self.plan.name, "follow", follower.count, None))
-            follower.catch_up(changes)
+            follower.catch_up(reader)
 
-    def _verify_all(self, origin: Place, *states: RangeState) -> None:
-        self.work.begin(0)
-        for number, part in enumerate(self.plan.parts):
-            self._verify(number, part, origin, states)
+    def _verify(self, origin: Endpoint, *states: RangeState) -> None:
+        self.workers.begin(0)
+        for job in self.jobs:
+            self._verify_part(replace(job, origin=origin), states)
 
-    def _verify(
-        self, number: int, part: Part, origin: Place, states: Iterable[RangeState]
-    ) -> None:
-        verifier = Verifier(self.plan, part, origin, self.destination, self.shapes[number])
-        items = ((each, None) for each in self.journal.ranges(number, *states))
-        self.work.on("verify", items, lambda each, _: verifier.verify(each), ahead=False)
+    def _verify_part(self, job: Job, states: Iterable[RangeState]) -> None:
+        items = ((each, None) for each in self.journal.ranges(job.number, *states))
+        self.workers.run("verify", items, lambda each, _: verifier.verify(job, each), ahead=False)
         with self.lease.time():
-            selected = how_many(origin, part)
-        new = max(selected - self.journal.totals(number)["here"], 0)
-        self._note(progress={f"{number}.new": new})
+            selected = how_many(job.origin, job.part)
+        new = max(selected - self.journal.totals(job.number)["here"], 0)
+        self.lease.note(progress={f"{job.number}.new": new})
 
-    def _delete(self, number: int, part: Part) -> None:
-        mover = Mover(
-            self.plan, part, number, self.origin, self.destination, self.shapes[number],
-            self.journal,
-        )  # fmt: skip
-        items = (
-            (each.now("deleting"), None)
-            for each in self.journal.ranges(number, "verified", "deleting")
-        )
-        self.work.on("delete", items, lambda each, _: mover.delete(each), ahead=True)
-
-    def _note(self, state: str | None = None, progress: dict[str, Any] | None = None) -> None:
-        with self.lease.time():
-            self.journal.write(state=state, progress=progress)
-
-    def _progress_of(self, number: int) -> dict[str, Any]:
-        found: dict[str, Any] = self.journal.progress().get(str(number), {})
-        return found
+    def _delete(self, job: Job) -> None:
+        ranges = self.journal.ranges(job.number, "verified", "deleting")
+        items = ((each.now("deleting"), None) for each in ranges)
+        self.workers.run("delete", items, lambda each, _: deleter.delete(job, each), ahead=True)
 
 
-def _still_known(past: Place, plan: Plan) -> Place | None:
+def _still_known(past: Endpoint, plan: Plan) -> Endpoint | None:
     """``past`` if the server has it still, to compare with."""
     try:
         for part in plan.parts:

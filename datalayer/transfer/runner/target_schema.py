@@ -9,51 +9,53 @@ import pymongo
 from pymongo import IndexModel
 
 from datalayer.indexes import Index, compare
-from datalayer.transfer.endpoint import Place
-from datalayer.transfer.plan import Part, Plan
+from datalayer.transfer.endpoint import Endpoint
+from datalayer.transfer.job import Job
+from datalayer.transfer.plan import Part
 
 _BUILD_SECONDS = 600.0
 _NOT_OF_CREATE = frozenset({"uuid", "autoIndexId", "idIndex"})
 
 
-def exists(place: Place, name: str) -> bool:
+def exists(endpoint: Endpoint, name: str) -> bool:
     """Whether there is a collection of that name."""
-    return bool(place.database.list_collection_names(filter={"name": name}))
+    return bool(endpoint.database.list_collection_names(filter={"name": name}))
 
 
-def create(plan: Plan, part: Part, place: Place) -> None:
+def create(job: Job) -> None:
     """Create the target, with the source's options unless the plan leaves them alone."""
-    options = part.options if plan.carry_options else {}
+    options = job.part.options if job.plan.carry_options else {}
     options = {name: value for name, value in options.items() if name not in _NOT_OF_CREATE}
-    if not exists(place, part.target):
-        place.database.create_collection(part.target, check_exists=False, **options)
+    if not exists(job.destination, job.part.target):
+        job.destination.database.create_collection(job.part.target, check_exists=False, **options)
 
 
-def missing_indexes(plan: Plan, part: Part, place: Place) -> list[str]:
+def missing_indexes(job: Job) -> list[str]:
     """The names of the source's indexes that the target lacks."""
-    if not plan.carry_options:
+    if not job.plan.carry_options:
         return []
-    expected = [Index.of(index) for index in part.indexes]
-    actual = [Index.of(index) for index in place.collection(part.target).list_indexes()]
+    expected = [Index.of(index) for index in job.part.indexes]
+    collection = job.destination.collection(job.part.target)
+    actual = [Index.of(index) for index in collection.list_indexes()]
     missing, _, _ = compare(expected, actual)
     return [index.name for index in missing]
 
 
-def build_indexes(part: Part, names: list[str], place: Place) -> None:
+def build_indexes(job: Job, names: list[str]) -> None:
     """Build the indexes ``names`` of the source in the target."""
-    indexes = [_model(index, part) for index in part.indexes if index["name"] in names]
+    indexes = [_model(index, job.part) for index in job.part.indexes if index["name"] in names]
     if indexes:
         with pymongo.timeout(_BUILD_SECONDS):
-            place.collection(part.target).create_indexes(indexes)
+            job.destination.collection(job.part.target).create_indexes(indexes)
 
 
-def take_back(part: Part, place: Place, *, created: bool, indexes: list[str]) -> None:
+def take_back(job: Job, *, created: bool, indexes: list[str]) -> None:
     """Drop what ``create`` and ``build_indexes`` made: the collection only where it is empty."""
-    collection = place.collection(part.target)
+    collection = job.destination.collection(job.part.target)
     if created and collection.find_one({}, {"_id": True}) is None:
         collection.drop()
         return
-    present = collection.index_information() if exists(place, part.target) else {}
+    present = collection.index_information() if exists(job.destination, collection.name) else {}
     for name in indexes:
         if name in present:
             collection.drop_index(name)

@@ -8,19 +8,21 @@ from time import monotonic
 
 from datalayer.connections.replica_lag import largest_lag_seconds
 from datalayer.errors import TransferError
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 
 _LAG_PATIENCE_SECONDS = 600.0
 _ASK_SECONDS = 0.25
 
 
-class Pace:
+class Throttle:
     """Waits before each range as long as it takes to keep the limits."""
 
-    def __init__(self, rate: float | None, max_lag_seconds: float | None, place: Place) -> None:
+    def __init__(
+        self, rate: float | None, max_lag_seconds: float | None, endpoint: Endpoint
+    ) -> None:
         self._rate = rate
         self._max_lag = max_lag_seconds
-        self._place = place
+        self._endpoint = endpoint
         self._next = monotonic()
 
     def wait(self, documents: int) -> None:
@@ -38,15 +40,12 @@ class Pace:
 
     def _wait_for_secondaries(self, most: float) -> None:
         ends = monotonic() + _LAG_PATIENCE_SECONDS
-        while self._lag() > most:
+        # As of the driver's last heartbeats.
+        while (largest_lag_seconds(self._endpoint.client.topology_description) or 0.0) > most:
             if monotonic() > ends:
                 raise TransferError(
-                    f"a secondary of {self._place.alias!r} has been more than {most:g} s behind "
-                    "for ten minutes; resume when it has caught up",
-                    alias=self._place.alias,
+                    f"a secondary of {self._endpoint.alias!r} has been more than {most:g} s "
+                    "behind for ten minutes; resume when it has caught up",
+                    alias=self._endpoint.alias,
                 )
             time.sleep(_ASK_SECONDS)
-
-    def _lag(self) -> float:
-        """That of the secondary furthest behind, as of the driver's last heartbeats."""
-        return largest_lag_seconds(self._place.client.topology_description) or 0.0

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from datalayer.transfer.errors import foreign_documents
-from datalayer.transfer.journal.journal import Journal
 from datalayer.transfer.journal.lease import Lease
 from datalayer.transfer.journal.range import Range
 from datalayer.transfer.plan import Method, Plan
@@ -44,10 +43,10 @@ Work: TypeAlias = Callable[[Range, "Batch | None"], Range]
 class Workers:
     """The threads of one runner, and how many documents they have done in the present phase."""
 
-    def __init__(self, plan: Plan, journal: Journal, lease: Lease, tell: OnProgress) -> None:
+    def __init__(self, plan: Plan, lease: Lease, tell: OnProgress) -> None:
         self.plan = plan
-        self.journal = journal
         self.lease = lease
+        self.journal = lease.journal
         self.tell = tell
         self._done = 0
 
@@ -60,7 +59,7 @@ class Workers:
         if self.plan.conflicts == "fail" and self.journal.totals()["skipped"]:
             raise foreign_documents(self.plan)
 
-    def on(
+    def run(
         self,
         phase: str,
         items: Iterable[Item],

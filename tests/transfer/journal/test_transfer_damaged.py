@@ -91,6 +91,7 @@ def test_something_else_in_the_journal_is_damaged_too(databases: Databases) -> N
     transfer.run(plan())
     databases["archive"].datalayer_transfers.insert_many([{"_id": 5}, {"_id": "x", "plan": None}])
     assert sorted(each.name for each in transfer.transfers()) == ["5", "t", "x"]
+    assert [transfer.show(name).state for name in ("5", "x")] == ["damaged", "damaged"]
     assert transfer.rollback("t").state == "rolled_back"
 
 

@@ -21,7 +21,8 @@ from waiting import wait_until
 
 from datalayer import transfer
 from datalayer.errors import TransferError
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer import Plan
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.journal import Journal
 from datalayer.transfer.journal.lease import held
 from datalayer.transfer.journal.range import Range
@@ -118,7 +119,7 @@ ENDLESS = {"$where": "while (true) {}"}
 
 def test_what_the_end_of_the_lease_interrupts_has_lost_it(databases: Databases) -> None:
     databases.fill(1)
-    journal = Journal(Place.of("archive"), "t")
+    journal = Journal(Endpoint.of("archive"), "t")
     journal.create(plan())
     with held(journal, 1) as lease:
         lease.stop()  # as if this process were stopped: nobody renews it
@@ -130,7 +131,7 @@ def test_an_operation_that_takes_too_long_within_the_lease_has_not_lost_it(
     databases: Databases,
 ) -> None:
     databases.fill(1)
-    journal = Journal(Place.of("archive"), "t")
+    journal = Journal(Endpoint.of("archive"), "t")
     journal.create(plan())
     with (
         held(journal, 30) as lease,
@@ -144,8 +145,8 @@ def test_an_operation_that_takes_too_long_within_the_lease_has_not_lost_it(
 
 def test_an_overtaken_runner_can_write_nothing_into_the_journal(databases: Databases) -> None:
     databases.fill(1)
-    place = Place.of("archive")
-    late, next_one = Journal(place, "t"), Journal(place, "t")
+    endpoint = Endpoint.of("archive")
+    late, next_one = Journal(endpoint, "t"), Journal(endpoint, "t")
     late.create(plan())
     late.acquire(30)
     databases["archive"].datalayer_transfers.update_one({"_id": "t"}, {"$set": {"until": None}})
@@ -165,8 +166,8 @@ def test_an_overtaken_runner_can_write_nothing_into_the_journal(databases: Datab
 
 def test_a_range_of_a_later_runner_is_not_overwritten(databases: Databases) -> None:
     databases.fill(1)
-    place = Place.of("archive")
-    journal = Journal(place, "t")
+    endpoint = Endpoint.of("archive")
+    journal = Journal(endpoint, "t")
     journal.create(plan())
     journal.acquire(30)
     journal.write(new=[Range(0, 0, [1], state="copied")])
@@ -178,7 +179,7 @@ def test_a_range_of_a_later_runner_is_not_overwritten(databases: Databases) -> N
 
 def test_a_lease_is_renewed_while_its_runner_works(databases: Databases) -> None:
     databases.fill(1)
-    journal = Journal(Place.of("archive"), "t")
+    journal = Journal(Endpoint.of("archive"), "t")
     journal.create(plan())
     with held(journal, 0.5) as lease:
         ends = time.monotonic() + 1.5
@@ -192,9 +193,28 @@ def test_the_clock_of_this_machine_does_not_matter(
 ) -> None:
     databases.fill(1)
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    journal = Journal(Place.of("archive"), "t")
+    journal = Journal(Endpoint.of("archive"), "t")
     journal.create(plan())
     with held(journal, 30):
         assert 20 < transfer.show("t").seconds_left <= 30
         with pytest.raises(TransferError, match="is at work"):
             transfer.resume("t")
+
+
+def test_a_transfer_is_found_without_reading_the_plans_of_others(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    databases.fill(5)
+    for name in ("t", "u", "v"):
+        transfer.run(plan(name, collections={"messages": name}))
+    read: list[str] = []
+    from_json = Plan.from_json
+
+    def noted(text: str) -> Plan:
+        read.append(from_json(text).name)
+        return from_json(text)
+
+    monkeypatch.setattr(Plan, "from_json", noted)
+    assert transfer.resume("t").state == "done"
+    assert transfer.show("t", target="archive").state == "done"
+    assert set(read) == {"t"}

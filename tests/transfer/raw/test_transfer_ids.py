@@ -11,7 +11,7 @@ from bson import ObjectId
 from moving import Databases
 from pymongo import MongoClient
 
-from datalayer.transfer.endpoint import Place
+from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.raw.find import BEGINNING, ids_behind
 from datalayer.transfer.raw.object_ids import (
     ObjectIds,
@@ -93,7 +93,7 @@ def test_ids_of_every_type_are_read_page_by_page_in_their_order(databases: Datab
     numbers: list[Any] = list(range(6))
     ids = [*numbers, *(ObjectId() for _ in range(13)), False, True]
     databases["default"].things.insert_many([{"_id": one} for one in ids])
-    pages = list(ids_behind(Place.of("default"), "things", BEGINNING, 4))
+    pages = list(ids_behind(Endpoint.of("default"), "things", BEGINNING, 4))
     assert [one for page in pages for one in page] == ids
     assert max(map(len, pages)) == 4
 
