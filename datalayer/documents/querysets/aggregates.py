@@ -6,7 +6,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from contextvars import ContextVar
 from itertools import islice
 from typing import Any
 
@@ -21,10 +20,7 @@ from datalayer.documents.queries.filter_translation import as_documents_have
 from datalayer.documents.querysets.matched_keys import encoded, keys_in_one, keys_of
 from datalayer.documents.querysets.near import countable
 from datalayer.documents.querysets.scope import NO_DOCUMENT, Scope, matches_in_pipelines, scope_of
-
-follows_references: ContextVar[bool] = ContextVar("datalayer_follows_references", default=False)
-"""Whether references are being followed: they lead to their documents, whatever the manager of
-the model leaves out."""
+from datalayer.documents.related.references import follows_references
 
 
 class Aggregates:

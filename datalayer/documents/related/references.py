@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import mongoengine
@@ -14,7 +15,9 @@ from mongoengine.base.common import _document_registry
 from mongoengine.dereference import DeReference
 from mongoengine.fields import GenericLazyReferenceField, LazyReferenceField
 
-from datalayer.documents.querysets.aggregates import follows_references
+follows_references: ContextVar[bool] = ContextVar("datalayer_follows_references", default=False)
+"""Whether references are being followed: they lead to their documents, whatever the manager of
+the model leaves out."""
 
 _keeping = threading.Lock()  # guards which of two fetched documents a lazy reference keeps
 
