@@ -145,7 +145,11 @@ class Journal:
         changes = {f"progress.{key}": value for key, value in (progress or {}).items()}
         if state is not None:
             changes["state"] = state
-        writes: list[Any] = [*map(self._entry, new), *map(self._update, ranges)]
+        writes: list[Any] = [*map(self._entry, new)]
+        writes += [
+            UpdateOne(self._mine(each), {"$set": {"token": self.token, **each.changing()}})
+            for each in ranges
+        ]
         # What follows is confirmed by a majority only after this is.
         transfers = self._transfers.with_options(write_concern=_ONE) if writes else self._transfers
         mine = transfers.find_one_and_update(
@@ -162,9 +166,8 @@ class Journal:
             try:
                 done = self._ranges.bulk_write(writes, ordered=False)
             except BulkWriteError as exc:
-                if any(
-                    each["code"] == ServerCode.DuplicateKey for each in exc.details["writeErrors"]
-                ):
+                codes = {each["code"] for each in exc.details["writeErrors"]}
+                if ServerCode.DuplicateKey in codes:
                     raise self.lost() from None
                 raise
             if done.matched_count + done.upserted_count < len(writes):
@@ -237,18 +240,14 @@ class Journal:
             "stayed": {"$sum": {"$size": "$left"}},
             "left": {"$sum": {"$size": {"$setDifference": ["$left", "$skipped"]}}},
             **{name: {"$sum": f"${name}"} for name in COUNTS},
+            **{
+                state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, _HOW_MANY_IDS, 0]}}
+                for state in ("copying", "copied", "verified", "deleting", "deleted")
+            },
         }
-        sums |= {
-            state: {"$sum": {"$cond": [{"$eq": ["$state", state]}, _HOW_MANY_IDS, 0]}}
-            for state in ("copying", "copied", "verified", "deleting", "deleted")
-        }
-        pipeline: list[dict[str, Any]] = [
-            {"$match": self._within(part)},
-            {"$group": {"_id": None, **sums}},
-            {"$project": {"_id": 0}},
-        ]
-        found = list(self._ranges.aggregate(pipeline))
-        return dict(found[0]) if found else dict.fromkeys(sums, 0)
+        pipeline = [{"$match": self._within(part)}, {"$group": {"_id": None, **sums}}]
+        found = next(self._ranges.aggregate(pipeline), {})
+        return {name: found.get(name, 0) for name in sums}
 
     def progress(self) -> dict[str, Any]:
         """What was noted with ``write``."""
@@ -291,9 +290,6 @@ class Journal:
         if self.followed:  # where ranges are looked up by each id
             document |= {"ids": list(each.ids), "followed": True}
         return ReplaceOne(self._mine(each), document, upsert=True)
-
-    def _update(self, each: Range) -> UpdateOne:
-        return UpdateOne(self._mine(each), {"$set": {"token": self.token, **each.changing()}})
 
     def _mine(self, each: Range) -> dict[str, Any]:
         return {"_id": f"{self.name}/{each.part}/{each.number:09d}", "token": {"$lte": self.token}}

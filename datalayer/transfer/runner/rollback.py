@@ -136,9 +136,8 @@ class Rollback:
                     [InsertOne(RawBSONDocument(raw)) for raw in originals.values()], ordered=False
                 )
             except BulkWriteError as exc:
-                if any(
-                    each["code"] != ServerCode.DuplicateKey for each in exc.details["writeErrors"]
-                ):
+                codes = {each["code"] for each in exc.details["writeErrors"]}
+                if codes - {ServerCode.DuplicateKey}:
                     raise
             present = by_key(job.origin, job.part.source, piece)
             missing = [one for one in piece if key_of(one) in originals.keys() - present.keys()]

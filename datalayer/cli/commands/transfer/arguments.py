@@ -24,7 +24,7 @@ def add_commands(commands: Commands, runs: Mapping[str, Runs]) -> None:
         "transfer", help="move or copy documents between databases", epilog=_EPILOG
     ).add_subparsers(metavar="COMMAND", required=True)
     connecting = connection_options(timeout=10.0)
-    planning = [connecting, models_option(), _what(), _how()]
+    planning = [connecting, models_option(), _what(), _how(), _limits()]
     named = [connecting, _named()]
     parsers = {
         "plan": group.add_parser(
@@ -128,6 +128,11 @@ def _how() -> Parser:
     options.add_argument(
         "--no-options", action="store_true", help="leave out the source's options and indexes"
     )
+    return options
+
+
+def _limits() -> Parser:
+    options = Parser(add_help=False)
     options.add_argument("--batch-size", type=count, metavar="N")
     options.add_argument("--rate", type=float, metavar="N", help="documents a second at most")
     options.add_argument(

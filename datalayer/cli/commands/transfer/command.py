@@ -84,18 +84,15 @@ def _run(output: Output, options: argparse.Namespace) -> ExitCode:
 
 
 def _on(verb: Callable[..., Report]) -> Runs:
-    """Does something to the transfer that is named."""
+    """A command that calls ``verb`` for the transfer that is named."""
 
     def run(output: Output, options: argparse.Namespace) -> ExitCode:
         with _found(options), telling(output.stderr) as tell:
-            return _tell(output, verb(options.name, on_progress=tell, **_more(options)))
+            more: dict[str, Any] = {"force": options.force} if "force" in options else {}
+            more |= {"target": options.to, "wait_seconds": options.wait}
+            return _tell(output, verb(options.name, on_progress=tell, **more))
 
     return run
-
-
-def _more(options: argparse.Namespace) -> dict[str, Any]:
-    more = {"force": options.force} if "force" in options else {}
-    return {"target": options.to, "wait_seconds": options.wait, **more}
 
 
 def _list(output: Output, options: argparse.Namespace) -> ExitCode:
@@ -174,7 +171,7 @@ def _connected(options: argparse.Namespace) -> Iterator[None]:
 
 
 @contextmanager
-def _found(options: argparse.Namespace) -> Iterator[Plan]:
+def _found(options: argparse.Namespace) -> Iterator[None]:
     """The databases of the transfer that is named."""
     settings = settings_of(options)
     first = _chosen(settings, (options.to,)) if options.to else settings
@@ -182,7 +179,7 @@ def _found(options: argparse.Namespace) -> Iterator[Plan]:
         plan = transfer.find(options.name, options.to).plan
         both = _chosen(settings, (plan.source, plan.target))
         with opened(both, timeout=options.timeout, required=True):
-            yield plan
+            yield
 
 
 def _chosen(settings: Settings, aliases: Sequence[str]) -> Settings:
