@@ -17,6 +17,9 @@ from datalayer.transfer.journal.journal import Journal
 logger = logging.getLogger("datalayer.transfer")
 
 _BEATS = 4  # how often the lease is renewed within its time
+_EARLIER_SECONDS = 0.25
+"""The driver takes the round trip off the time that it gives a server for a command, so what the
+end of a lease interrupts comes back a little before that."""
 
 
 class Lease:
@@ -50,7 +53,8 @@ class Lease:
             with pymongo.timeout(left):
                 yield
         except PyMongoError as exc:
-            if monotonic() < self._until:
+            earlier = _EARLIER_SECONDS if exc.timeout else 0.0
+            if monotonic() < self._until - earlier:
                 raise
             raise self.journal.lost() from exc
 
