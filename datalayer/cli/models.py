@@ -56,7 +56,7 @@ def comparing(compare: Callable[..., ExitCode]) -> Run:
 
 
 @contextmanager
-def compared(
+def connected_aliases(
     settings: Settings, aliases: Sequence[str] | None, timeout: float
 ) -> Iterator[Settings]:
     """Connect ``aliases`` (default: all) for a ``with`` block, and give it their settings."""
