@@ -71,7 +71,7 @@ def chosen(settings: Settings, aliases: Sequence[str]) -> Settings:
     Raises:
         UsageError: where one of them is not configured.
     """
-    unknown = sorted(set(aliases) - set(settings))
+    unknown = [alias for alias in aliases if alias not in settings]
     if unknown:
         raise UsageError(
             f"no database has the alias {unknown[0]!r}; there are {', '.join(settings)}"
