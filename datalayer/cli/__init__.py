@@ -53,7 +53,7 @@ def main(
     work pending. What ends a command otherwise is told on standard error in one message.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    _show_what_there_is_no_letter_for(sys.stdout)
+    _escape_missing_letters(sys.stdout)
     # Looked for by hand, so that a command line that can't be read is answered in JSON too.
     output = Output(as_json="--json" in words)
     verbose = not {"-v", "--verbose"}.isdisjoint(words)
@@ -71,7 +71,7 @@ def main(
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        _let_go_of_stdout()
+        _discard_stdout()
         return ExitCode.READER_GONE
     except Exception as error:  # noqa: BLE001 - a traceback is no message for a user
         _tell(error, output, verbose=verbose)
@@ -99,7 +99,7 @@ def _tell(error: Exception, output: Output, *, verbose: bool) -> None:
         output.show(document_of(error), [])
 
 
-def _show_what_there_is_no_letter_for(stream: Any) -> None:
+def _escape_missing_letters(stream: Any) -> None:
     """Have standard output escape letters that its character set lacks, as standard error does,
     rather than end the command in the middle of its result."""
     loses = getattr(stream, "errors", "") in ("strict", "surrogateescape")
@@ -107,7 +107,7 @@ def _show_what_there_is_no_letter_for(stream: Any) -> None:
         stream.reconfigure(errors="backslashreplace")
 
 
-def _let_go_of_stdout() -> None:
+def _discard_stdout() -> None:
     """Keep the interpreter from complaining at exit about what it can't flush any more."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

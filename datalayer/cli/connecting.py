@@ -86,7 +86,7 @@ def opened(settings: Settings, *, timeout: float, required: bool = False) -> Ite
     services = {alias: service_for(alias) for alias in settings if registry.find(alias) is None}
     outcomes = side_by_side(
         {
-            alias: partial(service.connect, _impatient(settings[alias], timeout, required))
+            alias: partial(service.connect, _single_attempt(settings[alias], timeout, required))
             for alias, service in services.items()
         },
         _GRACE_SECONDS,
@@ -106,7 +106,9 @@ def opened(settings: Settings, *, timeout: float, required: bool = False) -> Ite
                 service.disconnect()
 
 
-def _impatient(settings: DatabaseSettings, timeout: float, required: bool) -> DatabaseSettings:
+def _single_attempt(
+    settings: DatabaseSettings, timeout: float, required: bool
+) -> DatabaseSettings:
     """The settings for one attempt that ends after ``timeout`` seconds and builds nothing."""
     limit_ms = round(timeout * 1000)
     return replace(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from datalayer.cli.output import Output
+from datalayer.service import connecting_log
 from datalayer.settings import redact
 
 _OURS = "datalayer"
@@ -23,15 +24,15 @@ def quiet_log(output: Output) -> Iterator[None]:
     if _nobody_listens():
         quiet[_OURS] = logging.NullHandler()
         if output.stderr.isatty():
-            quiet["datalayer.service.connecting"] = _Told(output)
+            quiet[connecting_log.logger.name] = _OutputHandler(output)
     with _handling(quiet):
         yield
 
 
 @contextmanager
-def told_what_is_logged(output: Output, name: str) -> Iterator[None]:
-    """Tell the warnings of the logger ``name`` on standard error, if nobody else listens."""
-    with _handling({name: _Told(output)} if _nobody_listens() else {}):
+def warnings_shown(output: Output, name: str) -> Iterator[None]:
+    """Show the warnings of the logger ``name`` on standard error, if nobody else listens."""
+    with _handling({name: _OutputHandler(output)} if _nobody_listens() else {}):
         yield
 
 
@@ -51,13 +52,13 @@ def _nobody_listens() -> bool:
     return all(isinstance(handler, logging.NullHandler) for handler in handlers)
 
 
-class _Told(logging.Handler):
-    """Says on standard error what the log would say."""
+class _OutputHandler(logging.Handler):
+    """Writes warnings to standard error, as messages."""
 
     def __init__(self, output: Output) -> None:
         super().__init__(logging.WARNING)
         self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say it, without tracebacks."""
+        """Write it, without tracebacks."""
         self._output.message(redact(record.getMessage()))

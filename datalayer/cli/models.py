@@ -56,7 +56,7 @@ def comparing(compare: Callable[..., ExitCode]) -> Run:
 
 
 @contextmanager
-def compared(
+def connected_aliases(
     settings: Settings, aliases: Sequence[str] | None, timeout: float
 ) -> Iterator[Settings]:
     """Connect ``aliases`` (default: all) for a ``with`` block, and give it their settings."""
@@ -71,7 +71,7 @@ def chosen(settings: Settings, aliases: Sequence[str]) -> Settings:
     Raises:
         UsageError: where one of them is not configured.
     """
-    unknown = sorted(set(aliases) - set(settings))
+    unknown = [alias for alias in aliases if alias not in settings]
     if unknown:
         raise UsageError(
             f"no database has the alias {unknown[0]!r}; there are {', '.join(settings)}"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
+import os
+import pty
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pymongo
 import pytest
-from running import Run
+from running import Run, installed
 
 from datalayer import db
 from datalayer.cli import main
@@ -152,6 +156,21 @@ def test_help_escapes_what_a_character_set_lacks(
     assert main(["demo", "--help"]) == 0
     stdout.flush()
     assert b"datalayer_demo\\u2026" in stdout.buffer.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_person_who_waits_is_told_what_for() -> None:
+    ours, theirs = pty.openpty()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"mongodb://127.0.0.1:{silent.getsockname()[1]}/shop"
+        words = ("--timeout", "2.5", "--uri", uri, "--database1-uri", "mongomock://numbers")
+        with installed("status", *words, stderr=theirs) as process, open(ours, "rb") as screen:
+            os.close(theirs)
+            told = b""
+            with contextlib.suppress(OSError):  # how Linux reports the end of a terminal
+                while part := screen.read1():
+                    told += part
+    assert process.returncode == 3
+    assert b"is not connected yet (no answer yet)" in b" ".join(told.split())
 
 
 # A user without the role clusterMonitor

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from itertools import groupby
 
 from datalayer.cli.exit_codes import ExitCode
-from datalayer.cli.options import Commands, settings_of, settings_options
+from datalayer.cli.options import Commands, calling, settings_options
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Prose, Styled, Table
 from datalayer.settings import Row, Settings
@@ -23,7 +23,7 @@ def add_to(commands: Commands) -> None:
         "Wrong settings are listed, all of them, with exit code 2.",
         parents=[settings_options()],
     )
-    parser.set_defaults(run=lambda output, options: config(output, settings_of(options)))
+    parser.set_defaults(run=calling(config))
 
 
 def config(output: Output, settings: Settings) -> ExitCode:

@@ -11,7 +11,7 @@ from typing import Any
 
 from datalayer import indexes
 from datalayer.cli.exit_codes import ExitCode, UsageError
-from datalayer.cli.models import compared, comparing, comparing_options
+from datalayer.cli.models import comparing, comparing_options, connected_aliases
 from datalayer.cli.options import Commands
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
@@ -69,7 +69,7 @@ def diff(
     Raises:
         ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
     """
-    with compared(settings, aliases, timeout) as settings:
+    with connected_aliases(settings, aliases, timeout) as settings:
         found = {alias: indexes.diff(alias) for alias in settings}
     output.show(_documents(found), [_table(found)])
     for alias, differences in found.items():
@@ -95,7 +95,7 @@ def sync(
         ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
         IndexBuildError: at the first failure; what was done before it stays done.
     """
-    with compared(settings, aliases, timeout) as settings:
+    with connected_aliases(settings, aliases, timeout) as settings:
         actions = [action for alias in settings for action in indexes.sync(alias, drop=drop)]
         left = {alias: indexes.diff(alias) for alias in settings}
     rows = [(each.alias, each.collection, each.kind, each.name) for each in actions]

@@ -8,7 +8,7 @@ from datalayer import db
 from datalayer.cli.commands import outbox_entries
 from datalayer.cli.connecting import opened
 from datalayer.cli.exit_codes import ExitCode
-from datalayer.cli.log_output import told_what_is_logged
+from datalayer.cli.log_output import warnings_shown
 from datalayer.cli.options import Commands, Parser, calling, connection_options
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Table
@@ -65,7 +65,7 @@ def run(
             delivered, failed = done.delivered, done.failed
         else:
             delivered = failed = 0
-            with told_what_is_logged(output, "datalayer.outbox"):
+            with warnings_shown(output, "datalayer.outbox"):
                 for done in passes(source, stopping, _INTERVAL_SECONDS):
                     delivered, failed = delivered + done.delivered, done.failed
     report = {"delivered": delivered, "refused": failed}

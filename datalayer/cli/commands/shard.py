@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from datalayer import sharding
 from datalayer.cli.exit_codes import ExitCode
-from datalayer.cli.models import compared, comparing, comparing_options
+from datalayer.cli.models import comparing, comparing_options, connected_aliases
 from datalayer.cli.options import Commands
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
@@ -55,7 +55,7 @@ def show(
         ConfigurationError: where one of the servers is no router of a sharded cluster.
         ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
     """
-    with compared(settings, aliases, timeout) as settings:
+    with connected_aliases(settings, aliases, timeout) as settings:
         found = [each for alias in settings for each in sharding.look(alias)]
     output.show([each.as_dict() for each in found], [_table(found)])
     return ExitCode.PENDING if any(each.is_pending for each in found) else ExitCode.OK
@@ -76,7 +76,7 @@ def sync(
         ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
         IndexBuildError: at the first failure; what was done before it stays done.
     """
-    with compared(settings, aliases, timeout) as settings:
+    with connected_aliases(settings, aliases, timeout) as settings:
         actions = [action for alias in settings for action in sharding.sync(alias)]
         left = [each for alias in settings for each in sharding.look(alias) if each.is_pending]
     rows = [(each.alias, each.collection, each.kind, str(each.key)) for each in actions]

@@ -115,8 +115,8 @@ class _Watched:
     def look(self, timeout: float) -> dict[str, Any]:
         """The server's figures and what it is working on."""
         if self._settings.kind == "mongomock":
-            return _nothing("mongomock has no server")
-        report = _nothing(None)
+            return _empty_report("mongomock has no server")
+        report = _empty_report(None)
         try:
             with pymongo.timeout(timeout):
                 client = self._opened(timeout)
@@ -168,7 +168,7 @@ def _view(databases: Databases, watched: Mapping[str, _Watched], timeout: float)
         entry["server"] = (
             watched[alias].look(timeout)
             if entry["connected"]
-            else _nothing(_why_not(alias, entry))
+            else _empty_report(_why_not(alias, entry))
         )
     return {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "databases": report}
 
@@ -180,7 +180,7 @@ def _why_not(alias: str, entry: Mapping[str, Any]) -> str:
     return seen(connection)
 
 
-def _nothing(problem: str | None) -> dict[str, Any]:
+def _empty_report(problem: str | None) -> dict[str, Any]:
     return {
         "connections": dict.fromkeys(_CONNECTIONS),
         "operations_per_second": None,

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.models import models_option
-from datalayer.cli.options import Commands, Parser, connection_options, count, seconds
-from datalayer.cli.output import Output
-
-Runs = Callable[[Output, argparse.Namespace], ExitCode]
+from datalayer.cli.options import Commands, Parser, Run, connection_options, count, seconds
 
 _EPILOG = (
     "exit codes: 0 done, and both sides verified; 1 stopped, or refused; 2 wrong command line or "
@@ -18,7 +13,7 @@ _EPILOG = (
 )
 
 
-def add_commands(commands: Commands, runs: Mapping[str, Runs]) -> None:
+def add_commands(commands: Commands, runs: Mapping[str, Run]) -> None:
     """Add ``transfer`` and its commands, carried out by ``runs``."""
     group = commands.add_parser(
         "transfer", help="move or copy documents between databases", epilog=_EPILOG

@@ -5,28 +5,26 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from bson import json_util
 
 from datalayer import transfer
-from datalayer.cli.commands.transfer.arguments import Runs, add_commands
+from datalayer.cli.commands.transfer.arguments import add_commands
 from datalayer.cli.commands.transfer.progress import telling
 from datalayer.cli.connecting import opened
 from datalayer.cli.exit_codes import ExitCode, UsageError
-from datalayer.cli.models import load_models
-from datalayer.cli.options import Commands, settings_of
+from datalayer.cli.models import OWN_MODELS, chosen, load_models
+from datalayer.cli.options import Commands, Run, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.errors import ConfigurationError
-from datalayer.settings import Settings
 from datalayer.terminal import printable
 from datalayer.transfer import Plan, Report
 from datalayer.transfer.planning.selection import parse_filter
 
-_OWN_MODELS = "datalayer.models"
 _STATES = {
     "done": "green",
     "rolled_back": "green",
@@ -83,7 +81,7 @@ def _run(output: Output, options: argparse.Namespace) -> ExitCode:
         return _tell(output, transfer.run(made, on_progress=tell))
 
 
-def _on(verb: Callable[..., Report]) -> Runs:
+def _on(verb: Callable[..., Report]) -> Run:
     """A command that calls ``verb`` for the transfer that is named."""
 
     def run(output: Output, options: argparse.Namespace) -> ExitCode:
@@ -122,7 +120,7 @@ def _list(output: Output, options: argparse.Namespace) -> ExitCode:
 def _show(output: Output, options: argparse.Namespace) -> ExitCode:
     settings = settings_of(options)
     if options.to:
-        settings = _chosen(settings, (options.to,))
+        settings = chosen(settings, (options.to,))
     with opened(settings, timeout=options.timeout, required=True):
         report = transfer.show(options.name, target=options.to)
         damaged = report.state == "damaged"
@@ -163,9 +161,9 @@ def _code(report: Report) -> ExitCode:
 def _connected(options: argparse.Namespace) -> Iterator[None]:
     """The databases that a plan names, or all for a recipe; and the application's models."""
     settings = settings_of(options)
-    load_models(options.models or (_OWN_MODELS,))
+    load_models(options.models or (OWN_MODELS,))
     if not options.recipe and options.source and options.to:
-        settings = _chosen(settings, (options.source, options.to))
+        settings = chosen(settings, (options.source, options.to))
     with opened(settings, timeout=options.timeout, required=True):
         yield
 
@@ -174,21 +172,12 @@ def _connected(options: argparse.Namespace) -> Iterator[None]:
 def _found(options: argparse.Namespace) -> Iterator[None]:
     """The databases of the transfer that is named."""
     settings = settings_of(options)
-    first = _chosen(settings, (options.to,)) if options.to else settings
+    first = chosen(settings, (options.to,)) if options.to else settings
     with opened(first, timeout=options.timeout, required=True):
         plan = transfer.find(options.name, options.to).plan
-        both = _chosen(settings, (plan.source, plan.target))
+        both = chosen(settings, (plan.source, plan.target))
         with opened(both, timeout=options.timeout, required=True):
             yield
-
-
-def _chosen(settings: Settings, aliases: Sequence[str]) -> Settings:
-    unknown = [alias for alias in aliases if alias not in settings]
-    if unknown:
-        raise UsageError(
-            f"no database has the alias {unknown[0]!r}; there are {', '.join(settings)}"
-        )
-    return Settings(databases={alias: settings[alias] for alias in dict.fromkeys(aliases)})
 
 
 def _planned(options: argparse.Namespace) -> Plan:
