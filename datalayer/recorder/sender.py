@@ -11,7 +11,7 @@ from datalayer.recorder.bulk_insert import Outcome, insert
 from datalayer.recorder.encoding import Encoder
 from datalayer.recorder.queues import Batch, Queue
 from datalayer.recorder.state import State
-from datalayer.retry import next_pause
+from datalayer.retry import FIRST_WAIT_SECONDS, next_pause
 
 logger = logging.getLogger("datalayer.recorder")
 
@@ -114,8 +114,11 @@ class Sender:
     def _try_later(self, queue: Queue, batch: Batch, why: str) -> None:
         batch.sent_before = True
         queue.put_back(batch)
-        if batch.place is None:  # it was in hand while the spool was opened or tried again
-            self._state.let_spool_take_what_waits()
+        state = self._state
+        if batch.place is None and state.spool is not None and not state.spool_pause:
+            # It was in hand while the spool was opened or tried again: now that can take it.
+            state.spool_pause, state.spool_not_before = FIRST_WAIT_SECONDS, 0.0
+            state.work.notify()
         if not queue.pause:
             logger.warning(
                 "events for %s of %r wait: %s; it is tried again until they are stored",
@@ -128,7 +131,7 @@ class Sender:
         queue.pause = pause
         queue.not_before = monotonic() + pause * random.uniform(0.5, 1)  # noqa: S311 - no secret
         queue.failures += 1
-        self._state.retried += batch.count
+        state.retried += batch.count
 
     def _settle(self, queue: Queue, batch: Batch, outcome: Outcome) -> None:
         state = self._state

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from datalayer.recorder.queues import Queue
-from datalayer.retry import FIRST_WAIT_SECONDS
 from datalayer.settings.recorder_settings import RecorderSettings
 
 if TYPE_CHECKING:
@@ -58,13 +57,6 @@ class State:
         self.retried = 0
         self.threads: set[int] = set()
         """The identities of the recorder's own threads."""
-
-    def let_spool_take_what_waits(self) -> None:
-        """Have the batcher write down what waits in memory, where the spool is open; to be
-        called with the lock held."""
-        if self.spool is not None and not self.spool_pause:
-            self.spool_pause, self.spool_not_before = FIRST_WAIT_SECONDS, 0.0
-            self.work.notify()
 
     def give_up(self, queue: Queue) -> None:
         """Count what can't be stored any more; to be called with the lock held."""
