@@ -52,7 +52,7 @@ def main(directory: str, owner: int) -> None:
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         for process in members.values():
-            treat(process, "kill")
+            send_signal(process, "kill")
         remove(directory)
 
 
@@ -102,7 +102,7 @@ def answer(members: Members, verb: str, member: int, **details: Any) -> dict[str
         except OSError as exc:
             return {"error": exc.strerror or str(exc)}
     elif verb != "look":
-        treat(members[member], verb)
+        send_signal(members[member], verb)
     return {"pid": members[member].pid, "exit_code": members[member].poll()}
 
 
@@ -137,7 +137,7 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
 
 
-def treat(process: subprocess.Popen[bytes], verb: str) -> None:
+def send_signal(process: subprocess.Popen[bytes], verb: str) -> None:
     """Kill, pause or resume a member that still runs; wait until it is dead or stands still."""
     if process.poll() is not None:
         return

@@ -65,7 +65,7 @@ class Member:
 
     def kill(self) -> None:
         """End the server as a crash would; nothing happens if it has ended."""
-        self._processes.treat(self.number, "kill")
+        self._processes.signal(self.number, "kill")
         self.paused = False
 
     def pause(self) -> None:
@@ -80,13 +80,13 @@ class Member:
                 "macOS"
             )
         if not self.paused:
-            self._processes.treat(self.number, "pause")
+            self._processes.signal(self.number, "pause")
             self.paused = True
 
     def resume(self) -> None:
         """Let a paused server go on; nothing happens to one that runs, or has ended."""
         if pausing_is_possible():
-            self._processes.treat(self.number, "resume")
+            self._processes.signal(self.number, "resume")
         self.paused = False
 
     def wait_until_listening(self, deadline: float, *, may_move: bool = False) -> None:

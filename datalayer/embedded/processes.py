@@ -1,4 +1,4 @@
-"""The owner's side of the guardian: start, signal and watch processes that can't be left over."""
+"""The owner's side of the guardian: starts, signals and watches a private server's processes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Processes:
         """Start a member; what it prints goes to the file ``log``."""
         self._ask("start", member, command=command, log=str(log))
 
-    def treat(self, member: int, verb: Literal["kill", "pause", "resume"]) -> None:
+    def signal(self, member: int, verb: Literal["kill", "pause", "resume"]) -> None:
         """Returns when a killed member is gone, when a paused one stands still."""
         self._ask(verb, member)
 
@@ -85,18 +85,16 @@ class Processes:
                 "the embedded server belongs to the process that started it; "
                 "a forked child can connect to it but not manage it"
             )
+        question = json.dumps({"verb": verb, "member": member, **details})
         with self._lock:
-            answer = self._converse({"verb": verb, "member": member, **details})
+            try:
+                self._channel.sendall(question.encode() + b"\n")
+            except OSError as exc:
+                raise _gone() from exc
+            answer = self._listen()
         if "error" in answer:
             raise EmbeddedError(f"{details['command'][0]} can't be run: {answer['error']}")
         return answer
-
-    def _converse(self, question: dict[str, Any]) -> dict[str, Any]:
-        try:
-            self._channel.sendall(json.dumps(question).encode() + b"\n")
-        except OSError as exc:
-            raise _gone() from exc
-        return self._listen()
 
     def _listen(self) -> dict[str, Any]:
         said = b""

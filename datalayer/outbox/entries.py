@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeAlias
 
 import bson
@@ -50,7 +49,7 @@ _RAW: CodecOptions[Any] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
 )
 
-Line: TypeAlias = tuple[str, Hashable]
+Stream: TypeAlias = tuple[str, Hashable]
 """What is delivered in order: a target's alias and a stream, to be compared in Python."""
 
 
@@ -60,7 +59,7 @@ class Entry:
 
     id: Mapping[str, Any]
     """Its ``_id`` in the outbox."""
-    stream: Any
+    stream_id: Any
     """What the target knows it by: the stream's id, or the key of the first version."""
     number: int
     alias: str
@@ -77,9 +76,9 @@ class Entry:
     """Whether somebody said that it and those behind it are to wait."""
 
     @property
-    def line(self) -> Line:
+    def stream(self) -> Stream:
         """Which others it has to keep its order with."""
-        return self.alias, _comparable(self.stream) if self.is_old else self.stream
+        return self.alias, _comparable(self.stream_id) if self.is_old else self.stream_id
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class Unreadable:
     id: Any
 
     @property
-    def line(self) -> Line:
+    def stream(self) -> Stream:
         """What keeps it apart from all others."""
         return "", label_of(self.id)
 
@@ -111,7 +110,7 @@ def read(stored: Mapping[str, Any]) -> Entry | Unreadable:
     ):
         return Entry(
             id=identity,
-            stream=identity["key" if is_old else "stream"],
+            stream_id=identity["key" if is_old else "stream"],
             number=int(number),
             alias=alias,
             collection=name,
@@ -123,23 +122,6 @@ def read(stored: Mapping[str, Any]) -> Entry | Unreadable:
             held=stored.get("held_at") is not None,
         )
     return Unreadable(identity)
-
-
-def as_stored(entry: Entry, added_at: datetime) -> dict[str, Any]:
-    """What the outbox holds of a new entry."""
-    stored = {
-        "_id": dict(entry.id),
-        "alias": entry.alias,
-        "collection": entry.collection,
-        "document": entry.document,
-        "ordered": entry.ordered,
-        "added_at": added_at,
-    }
-    if entry.ordered:
-        stored["key"] = entry.key
-    if entry.behind is not None:
-        stored["behind"] = entry.behind
-    return stored
 
 
 def label_of(identity: Any) -> str:

@@ -1,4 +1,5 @@
-"""Writes documents into the target, in one transaction with a note of how far each stream is."""
+"""What happens at the target: documents are written in one transaction with the number delivered
+last of each stream (the inbox), by which one that comes a second time is recognised."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from pymongo.errors import OperationFailure
 
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
-from datalayer.outbox.entries import INBOX, Entry, Line, collection, is_whole
+from datalayer.outbox.entries import INBOX, Entry, Stream, collection, is_whole
 
 logger = logging.getLogger("datalayer.outbox")
 
@@ -53,44 +54,44 @@ def prepare(connection: Connection) -> None:
         )
 
 
-def take_in(alias: str, entries: Sequence[Entry], complete: Set[Line]) -> TakenIn:
+def take_in(alias: str, entries: Sequence[Entry], complete: Set[Stream]) -> TakenIn:
     """Write those of ``entries`` whose turn it is; for one transaction on ``alias``.
 
     What is missing before those of ``complete`` streams doesn't exist any more.
     """
     connection = registry.connection(alias)
     reached = _reached(connection, entries)
-    taken, missing = TakenIn(), set[Line]()
+    taken, missing = TakenIn(), set[Stream]()
     for entry in entries:
-        line = entry.line
-        last = reached.get(line, 0)
-        if line in missing:
+        stream = entry.stream
+        last = reached.get(stream, 0)
+        if stream in missing:
             continue
         if entry.number <= last and not _is_foreign(connection, entry):
             taken.known.append(entry)
-        elif entry.number <= last + 1 or line in complete:
+        elif entry.number <= last + 1 or stream in complete:
             taken.written.append(entry)
             if entry.number > last + 1:
                 taken.jumps.append(entry)
-            reached[line] = max(entry.number, last)
+            reached[stream] = max(entry.number, last)
         else:
-            missing.add(line)
+            missing.add(stream)
     _write(connection, taken.written, reached)
     return taken
 
 
-def _reached(connection: Connection, entries: Sequence[Entry]) -> dict[Line, int]:
+def _reached(connection: Connection, entries: Sequence[Entry]) -> dict[Stream, int]:
     """The number delivered last, for each stream that the target knows."""
     inbox = collection(connection, INBOX)
-    reached: dict[Line, int] = {}
-    streams = {entry.stream: entry.line for entry in entries if not entry.is_old}
+    reached: dict[Stream, int] = {}
+    streams = {entry.stream_id: entry.stream for entry in entries if not entry.is_old}
     for found in inbox.find({"_id": {"$in": list(streams)}}) if streams else ():
         reached[streams[found["_id"]]] = _number_of(found)
-    for line, entry in {entry.line: entry for entry in entries if entry.is_old}.items():
+    for stream, entry in {entry.stream: entry for entry in entries if entry.is_old}.items():
         # One by one, as only the server knows which of them are equal to it.
-        noted = inbox.find_one({"_id": {"$eq": entry.stream}})
+        noted = inbox.find_one({"_id": {"$eq": entry.stream_id}})
         if noted is not None:
-            reached[line] = _number_of(noted)
+            reached[stream] = _number_of(noted)
     return reached
 
 
@@ -111,7 +112,9 @@ def _is_foreign(connection: Connection, entry: Entry) -> bool:
     return target.find_one({"_id": {"$eq": entry.document["_id"]}}, {"_id": 1}) is None
 
 
-def _write(connection: Connection, entries: Sequence[Entry], reached: Mapping[Line, int]) -> None:
+def _write(
+    connection: Connection, entries: Sequence[Entry], reached: Mapping[Stream, int]
+) -> None:
     documents: dict[str, list[ReplaceOne[Any]]] = {}
     for entry in entries:
         # Not the bare value: where it is a pattern or holds operators, it would select others.
@@ -120,9 +123,9 @@ def _write(connection: Connection, entries: Sequence[Entry], reached: Mapping[Li
         documents.setdefault(entry.collection, []).append(write)
     for name, writes in documents.items():
         collection(connection, name).bulk_write(writes)
-    last = {entry.line: entry for entry in entries}
+    last = {entry.stream: entry for entry in entries}
     if last:
-        notes = [_note(entry, reached[line]) for line, entry in last.items()]
+        notes = [_note(entry, reached[stream]) for stream, entry in last.items()]
         collection(connection, INBOX).bulk_write(notes)
 
 
@@ -130,4 +133,4 @@ def _note(entry: Entry, number: int) -> UpdateOne:
     change: dict[str, Any] = {"$set": {"number": number}}
     if not entry.ordered:
         change["$currentDate"] = {"delivered_at": True}
-    return UpdateOne({"_id": {"$eq": entry.stream}}, change, upsert=True)
+    return UpdateOne({"_id": {"$eq": entry.stream_id}}, change, upsert=True)

@@ -1,19 +1,17 @@
-"""A thread that delivers what comes into the outbox, while the databases are connected."""
+"""Who delivers: a thread that makes passes through the outbox while the databases are connected.
+``passes`` is what the command ``datalayer outbox run`` does as well."""
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Iterator
 
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.errors import DataLayerError
-from datalayer.failures.redaction import without_contents
-from datalayer.outbox.delivery import Delivered, deliver_patiently
+from datalayer.outbox.delivery import Delivered, DeliveryPass
+from datalayer.outbox.log_messages import log_pass_failed
 from datalayer.retry import next_pause
-
-logger = logging.getLogger("datalayer.outbox")
 
 _LONGEST_PAUSE_SECONDS = 30.0
 _STOP_SECONDS = 5.0
@@ -57,26 +55,13 @@ def passes(source: str, stopping: threading.Event, interval_seconds: float) -> I
         if os.getpid() != owner:
             return  # a greenlet of gevent's goes on in a child, where a thread is gone
         try:
-            done = deliver_patiently(source)
+            done = DeliveryPass(source, patient=True).run()
             pause = interval_seconds
-        except DataLayerError as exc:
-            if registry.find(source) is None:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, documents have to go on
+            if isinstance(exc, DataLayerError) and registry.find(source) is None:
                 return
             pause = next_pause(pause, _LONGEST_PAUSE_SECONDS)
-            logger.warning(
-                "the outbox is tried again in %.1f s: %s",
-                pause,
-                exc,
-                extra={"alias": exc.alias, "event": "outbox_waits"},
-            )
-        except Exception as exc:
-            pause = next_pause(pause, _LONGEST_PAUSE_SECONDS)
-            logger.error(
-                "delivering from the outbox failed, and is tried again in %.1f s",
-                pause,
-                exc_info=without_contents(exc),
-                extra={"alias": source, "event": "outbox"},
-            )
+            log_pass_failed(source, pause, exc)
         else:
             yield done
 

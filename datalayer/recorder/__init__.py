@@ -6,6 +6,13 @@
 
 The functions here are those of one ``Recorder``, the application's. It begins with the defaults;
 ``db.connect_all`` gives it the settings.
+
+``recorder`` is what applications call: it appends to the ``queues``, one for a model, where
+``backpressure`` says what happens when one is full. The ``batcher`` makes batches of them,
+``encoding`` BSON. A ``sender`` stores them, by ``bulk_insert`` and, where a collection takes an
+``_id`` twice, ``time_series``. ``spool/`` is how events lie on the disk: ``spool_writer`` puts
+them there, ``spool_replay`` sends what processes that are gone have left. ``counters`` add up in
+memory; ``state`` is what all the threads share.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ from typing import Any
 import bson
 from bson import ObjectId
 
-from datalayer.documents.engine import core
+from datalayer.documents.engine import core, written
 from datalayer.documents.fields.bson_limits import ENCODING, LARGEST_BYTES, check_document
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps_timestamp
-from datalayer.recorder.queues import Lane, Target
+from datalayer.recorder.queues import Queue, Target
 from datalayer.recorder.state import Prepare
 
 _COUNTER_BITS = 24
@@ -67,6 +67,29 @@ def stamps_of(model: Any) -> tuple[str, ...]:
     return tuple(model._fields[name].db_field for name in names if keeps_timestamp(model, name))
 
 
+def stored_form(document: Any) -> Any:
+    """What the database shall have of ``document``, which gets its id and time stamps; ``None``
+    where it has no stored form. ``TypeError`` for what is no document."""
+    to_mongo = getattr(document, "to_mongo", None)
+    if to_mongo is None or isinstance(document, type):
+        raise TypeError(
+            "record() takes a document, or a dict and its model, "
+            f"not a {type(document).__name__} alone"
+        )
+    try:
+        stored = written(document)
+        if hasattr(document, "_prepare_insert"):
+            # Afterwards, since id and time stamps have the stored form already.
+            document._prepare_insert()
+            values, fields = document._data, document._fields
+            for name in (document._meta["id_field"], "created_at", "updated_at"):
+                if name in fields and stored.get(fields[name].db_field) is None:
+                    stored[fields[name].db_field] = values.get(name)
+        return stored
+    except Exception:  # noqa: BLE001 - a request must not fail for its analytics
+        return None
+
+
 def encoded(event: Mapping[str, Any]) -> bytes | None:
     """``event`` as BSON; ``None`` for what the database can't store.
 
@@ -76,17 +99,12 @@ def encoded(event: Mapping[str, Any]) -> bytes | None:
     try:
         raw = bson.encode(event, True, ENCODING)
     except Exception:  # noqa: BLE001 - any object may be in there, and fail in its own way
-        return _encoded_after_all(event)
+        try:
+            check_document(event, "")  # some models allow dots and dollar signs in certain keys
+            return bson.encode(event, False, ENCODING)
+        except Exception:  # noqa: BLE001 - as above
+            return None
     return raw if len(raw) <= LARGEST_BYTES else None
-
-
-def _encoded_after_all(event: Mapping[str, Any]) -> bytes | None:
-    """Some models allow dots and dollar signs in certain keys."""
-    try:
-        check_document(event, "")
-        return bson.encode(event, False, ENCODING)
-    except Exception:  # noqa: BLE001 - as above
-        return None
 
 
 class Encoder:
@@ -101,18 +119,18 @@ class Encoder:
         self._as_bson = as_bson or core is None
         self._ids = Ids()
 
-    def documents(self, lane: Lane, events: Iterable[Any]) -> tuple[list[Any], int]:
+    def documents(self, queue: Queue, events: Iterable[Any]) -> tuple[list[Any], int]:
         """Those of ``events`` that the database can store, with ids and time stamps, and their
         size, about."""
         moment, seconds = utc_now(), Ids.seconds()
-        next_id, stamps, fixed, prepare = self._ids.next, lane.stamps, lane.fixed, self._prepare
+        next_id, stamps, fixed, prepare = self._ids.next, queue.stamps, queue.fixed, self._prepare
         found: list[Any] = []
         size = 0
         for recorded in events:
             # MongoEngine's SON, of documents, has a slow way of being copied and encoded.
             event = recorded if type(recorded) is dict else dict(dict.items(recorded))
             if prepare is not None:
-                event = self._prepared(prepare, lane, event)
+                event = self._prepared(prepare, queue, event)
             if event.get("_id") is None:
                 event["_id"] = next_id(seconds)
             for key in stamps:
@@ -130,9 +148,9 @@ class Encoder:
         return found, size
 
     @staticmethod
-    def _prepared(prepare: Prepare, lane: Lane, event: dict[str, Any]) -> dict[str, Any]:
+    def _prepared(prepare: Prepare, queue: Queue, event: dict[str, Any]) -> dict[str, Any]:
         try:
-            prepared: Any = prepare(event, lane.model)
+            prepared: Any = prepare(event, queue.model)
             return dict(dict.items(prepared))
         except Exception:  # noqa: BLE001 - one bad event must not stop the others
             return {"": _UNFIT}

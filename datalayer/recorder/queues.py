@@ -1,4 +1,4 @@
-"""What waits for one collection, and the batches that are made of it."""
+"""What waits for one collection: its queue of events, and the batches that are made of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import bson
 
 if TYPE_CHECKING:
-    from datalayer.recorder.spool.spool import Place
+    from datalayer.recorder.spool.segment import Place
 
 _WEIGHT = 0.2
 """Of the latest batch in the mean size of events."""
@@ -35,14 +35,12 @@ class Target:
     def read(cls, written: bytes) -> Target:
         """What ``written`` made. ``ValueError`` for anything else."""
         try:
-            found = bson.decode(written)
-            target = cls(**found)
+            target = cls(**bson.decode(written))
         except Exception as exc:  # whatever bytes may cause
             raise ValueError("it tells no target") from exc
         texts = (target.model, target.alias, target.collection)
-        if not all(type(text) is str and text for text in texts):
-            raise ValueError("it tells no target")
-        if target.time_field is not None and type(target.time_field) is not str:
+        series = target.time_field is None or type(target.time_field) is str
+        if not (series and all(type(text) is str and text for text in texts)):
             raise ValueError("it tells no target")
         return target
 
@@ -52,7 +50,7 @@ class Batch:
     """Events that are sent together."""
 
     first: int
-    """How many events its lane had taken before it."""
+    """How many events had been taken from its queue before it."""
     count: int
     taken_at: float
     """By the monotonic clock."""
@@ -67,10 +65,10 @@ class Batch:
 
 
 @dataclass(eq=False)
-class Lane:
+class Queue:
     """The events for one model: recorded, taken and sent independently of those for others.
 
-    Request threads append to ``queue`` and read ``attention`` and ``room`` without a lock. All
+    Request threads append to ``events`` and read ``wake_at`` and ``room`` without a lock. All
     else is guarded by the recorder's.
     """
 
@@ -83,21 +81,19 @@ class Lane:
     """What every stored document holds."""
     stamps: tuple[str, ...] = ()
     """The keys of the time stamps that are set where they are missing."""
-    queue: deque[Any] = field(default_factory=deque)
-    attention: int = 1
-    """A queue of this length needs more than appending: waking the collector, or the policy."""
+    events: deque[Any] = field(default_factory=deque)
+    wake_at: int = 1
+    """A queue of this length needs more than appending: waking the batcher, or the policy."""
     ready: deque[Batch] = field(default_factory=deque)
     sending: set[Batch] = field(default_factory=set)
     taking: bool = False
-    """Whether the collector has events in hand that are in no batch yet."""
+    """Whether the batcher has events in hand that are in no batch yet."""
     taken: int = 0
     """Events that left the queue to be sent."""
     skipped: int = 0
-    """Events that were dropped at the front of the queue."""
-    dropped: int = 0
-    """Events that were dropped, at either end."""
+    """Events that were dropped at its front."""
     waiting_since: float | None = None
-    """When the collector first saw what waits in the queue."""
+    """When the batcher first saw what waits in the queue."""
     mean_bytes: float = 0.0
     """The present size of an event as BSON."""
     not_before: float = 0.0
@@ -105,7 +101,7 @@ class Lane:
     pause: float = 0.0
     """How long the last wait after a failure was; 0 while all is well."""
     failures: int = 0
-    told: frozenset[str] = frozenset()
+    logged_reasons: frozenset[str] = frozenset()
     """Why events were refused, as far as that was logged."""
 
     def note_size(self, size: int, count: int, capacity: int, max_bytes: float) -> None:
@@ -115,7 +111,7 @@ class Lane:
             self.mean_bytes += weight * (size / count - self.mean_bytes)
             self.room = max(1, min(capacity, int(max_bytes / self.mean_bytes)))
 
-    def line_up(self, batch: Batch) -> None:
+    def put_back(self, batch: Batch) -> None:
         """Put a batch that was taken out back to where it was."""
         bisect.insort(self.ready, batch, key=lambda each: each.first)
 
@@ -131,7 +127,7 @@ class Lane:
 
     def is_done_until(self, goal: int) -> bool:
         """Whether the first ``goal`` events are settled."""
-        if self.taking or (self.passed < goal and self.queue):
+        if self.taking or (self.passed < goal and self.events):
             return False
         return all(batch.first >= goal for batch in self._first_outstanding())
 

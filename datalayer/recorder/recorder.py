@@ -1,4 +1,5 @@
-"""Takes events from request threads without making them wait, and has them stored in batches."""
+"""Takes events from request threads without making them wait, and has them stored in batches by
+threads of its own: one that makes batches, and several that send them."""
 
 from __future__ import annotations
 
@@ -12,11 +13,11 @@ from typing import Any
 
 from datalayer.concurrency.forks import Mark, fork_mark
 from datalayer.concurrency.threads import signals_held
-from datalayer.documents.engine import written
-from datalayer.recorder.collector import Collector
+from datalayer.recorder.backpressure import make_room
+from datalayer.recorder.batcher import Batcher
 from datalayer.recorder.counters import Counter, Counters
-from datalayer.recorder.encoding import fixed_fields, stamps_of, target_of
-from datalayer.recorder.queues import Lane, Target
+from datalayer.recorder.encoding import fixed_fields, stamps_of, stored_form, target_of
+from datalayer.recorder.queues import Queue, Target
 from datalayer.recorder.sender import Sender
 from datalayer.recorder.state import Prepare, State
 from datalayer.retry import next_pause
@@ -25,8 +26,6 @@ from datalayer.settings.recorder_settings import RecorderSettings
 logger = logging.getLogger("datalayer.recorder")
 
 FLUSH_SECONDS = 5.0
-_ROOM_AGAIN = 0.75
-"""The share of a full queue at which those that wait for room go on, so that they seldom wait."""
 _JOIN_SECONDS = 1.0
 
 
@@ -44,12 +43,8 @@ class Recorder:
         prepare: Prepare | None = None,
     ) -> None:
         self._name = name
-        self._settings = settings or RecorderSettings()
-        self._prepare = prepare
-        self._dropping = threading.Lock()  # guards the lanes' numbers of dropped events
         self._counters = Counters(self.record)
-        self._state: State
-        self._begin()
+        self._begin(settings or RecorderSettings(), prepare)
 
     @property
     def settings(self) -> RecorderSettings:
@@ -60,9 +55,9 @@ class Recorder:
         """Use other settings from now on; what waits is kept. A spool that is open stays so."""
         state = self._state
         with state.lock:
-            self._settings = state.settings = settings
-            for lane in state.lanes.values():
-                lane.room, lane.attention = settings.capacity, 1
+            state.settings = settings
+            for queue in state.queues.values():
+                queue.room, queue.wake_at = settings.capacity, 1
             if self._threads or settings.policy == "spool":
                 self._start_threads()
             state.work.notify()
@@ -86,25 +81,26 @@ class Recorder:
             self.after_fork()
         if model is None:
             model = type(event)
-            stored = self._stored_form(event)
+            stored = stored_form(event)
             if stored is None:
+                self._refuse(model)
                 return
         else:
             stored = dict(event)
-        lane = self._lanes.get(model)
-        if lane is None:
-            lane = self._open_lane(model)
-        queue = lane.queue
-        queue.append(stored)
-        if len(queue) >= lane.attention:
-            self._attend(lane)
+        queue = self._queues.get(model)
+        if queue is None:
+            queue = self._open_queue(model)
+        events = queue.events
+        events.append(stored)
+        if len(events) >= queue.wake_at:
+            self._attend(queue)
 
     def counter(self, name: str, model: Any, **labels: str) -> Counter:
         """A counter whose sums are recorded as ``model``, which has the fields of ``Metric``.
 
         The same name and labels give the same counter.
         """
-        self._open_lane(model)  # here rather than in the collector, where nobody sees it fail
+        self._open_queue(model)  # here rather than in the batcher, where nobody sees it fail
         self._start_threads()
         found = self._counters.get(name, model, labels)
         with self._state.lock:
@@ -124,46 +120,46 @@ class Recorder:
         ends = monotonic() + (FLUSH_SECONDS if timeout is None else timeout)
         with state.lock:
             goals = {
-                lane: (lane.passed + len(lane.queue) + lane.taking, lane.failures)
-                for lane in state.lanes.values()
+                queue: (queue.passed + len(queue.events) + queue.taking, queue.failures)
+                for queue in state.queues.values()
             }
-            for lane in goals:
-                lane.not_before = 0.0
+            for queue in goals:
+                queue.not_before = 0.0
             state.spool_not_before = 0.0
-            if all(lane.is_done_until(goal) for lane, (goal, _) in goals.items()):
+
+            def is_done(or_failed: bool = False) -> bool:
+                return all(
+                    queue.is_done_until(goal) or (or_failed and queue.failures > failures)
+                    for queue, (goal, failures) in goals.items()
+                )
+
+            if is_done():
                 return True
             state.flushing += 1
             state.work.notify()
             state.ready.notify_all()
             try:
-                state.settled.wait_for(
-                    lambda: all(
-                        lane.is_done_until(goal) or lane.failures > failures
-                        for lane, (goal, failures) in goals.items()
-                    ),
-                    max(ends - monotonic(), 0),
-                )
+                state.settled.wait_for(lambda: is_done(or_failed=True), max(ends - monotonic(), 0))
             finally:
                 state.flushing -= 1
-            return all(lane.is_done_until(goal) for lane, (goal, _) in goals.items())
+            return is_done()
 
     def may_have_work(self) -> bool:
         """Whether something was recorded in this process at all; costs nothing."""
-        return bool(self._lanes)
+        return bool(self._queues)
 
     def stats(self) -> dict[str, Any]:
         """The counters since the start of this process, JSON-ready. Asks nobody."""
         state = self._state
         with state.lock:
-            lanes = list(state.lanes.values())
-            queued = sum(len(lane.queue) for lane in lanes)
-            taken = sum(lane.taken for lane in lanes)
-            at_door = sum(lane.dropped for lane in lanes)
-            oldest = min((t for t in map(Lane.oldest, lanes) if t is not None), default=None)
-            recorded = taken - state.recovered + at_door + queued
+            queues = list(state.queues.values())
+            queued = sum(len(queue.events) for queue in queues)
+            taken = sum(queue.taken for queue in queues)
+            oldest = min((t for t in map(Queue.oldest, queues) if t is not None), default=None)
+            recorded = taken - state.recovered + state.dropped_from_queues + queued
             waiting = taken + queued - state.written - state.refused - state.lost_at_end
             return {
-                "policy": self._settings.policy,
+                "policy": state.settings.policy,
                 "recorded": recorded,
                 "written": state.written,
                 "dropped": state.dropped,
@@ -194,8 +190,8 @@ class Recorder:
             if thread is not threading.current_thread():
                 thread.join(_JOIN_SECONDS)
         with state.lock:
-            for lane in state.lanes.values():
-                self._give_up(lane)
+            for queue in state.queues.values():
+                state.give_up(queue)
         if state.lost_at_end:
             logger.warning(
                 "%d recorded events were lost: they could not be stored before the end",
@@ -212,7 +208,7 @@ class Recorder:
         databases.
         """
         self.close(0)
-        self._begin()
+        self._begin(self.settings, self._state.prepare)
 
     def owns_current_thread(self) -> bool:
         """Whether the caller is one of the recorder's own threads."""
@@ -220,132 +216,65 @@ class Recorder:
 
     def after_fork(self) -> None:
         """Begin anew in a child: the parent stores what it has recorded."""
-        if self._state.spool is not None:
-            self._state.spool.after_fork()
+        state = self._state
+        if state.spool is not None:
+            state.spool.after_fork()
         self._counters.after_fork()
-        self._dropping = threading.Lock()
         # gevent's greenlets go on in a child, where threads are gone: they find nothing to do.
-        self._state.closing = True
-        self._lanes.clear()
-        self._begin()
+        state.closing = True
+        state.queues.clear()
+        self._begin(state.settings, state.prepare)
 
     # Inside
 
-    def _begin(self) -> None:
-        self._state = State(self._settings, self._prepare)
-        self._lanes = self._state.lanes
+    def _begin(self, settings: RecorderSettings, prepare: Prepare | None) -> None:
+        self._state = State(settings, prepare)
+        self._queues = self._state.queues
         self._threads: list[threading.Thread] = []
         self._mark: Mark = fork_mark()
 
-    def _stored_form(self, document: Any) -> Any:
-        to_mongo = getattr(document, "to_mongo", None)
-        if to_mongo is None or isinstance(document, type):
-            raise TypeError(
-                "record() takes a document, or a dict and its model, "
-                f"not a {type(document).__name__} alone"
-            )
-        try:
-            stored = written(document)
-            if hasattr(document, "_prepare_insert"):
-                # Afterwards, since id and time stamps have the stored form already.
-                document._prepare_insert()
-                values, fields = document._data, document._fields
-                for name in (document._meta["id_field"], "created_at", "updated_at"):
-                    if name in fields and stored.get(fields[name].db_field) is None:
-                        stored[fields[name].db_field] = values.get(name)
-            return stored
-        except Exception:  # noqa: BLE001 - a request must not fail for its analytics
-            with self._state.lock:
-                lane = self._open_lane(type(document))
-                lane.taken += 1
-                self._state.refused += 1
-            return None
+    def _refuse(self, model: Any) -> None:
+        with self._state.lock:
+            self._open_queue(model).taken += 1
+            self._state.refused += 1
 
-    def _open_lane(self, model: Any, target: Target | None = None) -> Lane:
+    def _open_queue(self, model: Any, target: Target | None = None) -> Queue:
         state = self._state
         with state.lock:
-            lane = state.lanes.get(model)
-            if lane is not None:
-                return lane
+            queue = state.queues.get(model)
+            if queue is not None:
+                return queue
+            room = state.settings.capacity
             if isinstance(model, Target):
-                lane = Lane(model, None, self._settings.capacity)
+                queue = Queue(model, None, room)
             else:
-                lane = Lane(
-                    target or target_of(model),
-                    model,
-                    self._settings.capacity,
-                    fixed_fields(model),
-                    stamps_of(model),
-                )
-            state.lanes[model] = lane
+                target = target or target_of(model)
+                queue = Queue(target, model, room, fixed_fields(model), stamps_of(model))
+            state.queues[model] = queue
         self._start_threads()
-        return lane
+        return queue
 
-    def _attend(self, lane: Lane) -> None:
+    def _attend(self, queue: Queue) -> None:
+        """Wake the batcher, and make room where there is none."""
         state = self._state
-        if len(lane.queue) > lane.room:
-            self._make_room(lane)
+        if len(queue.events) > queue.room:
+            make_room(state, queue)
         if state.closing:
             with state.lock:
-                self._give_up(lane)
-        elif lane.attention <= lane.room:
+                state.give_up(queue)
+        elif queue.wake_at <= queue.room:
             with state.lock:
-                lane.attention = lane.room + 1
+                queue.wake_at = queue.room + 1
                 state.work.notify()
-
-    def _make_room(self, lane: Lane) -> None:
-        policy = self._settings.policy
-        if policy == "drop_oldest":
-            self._drop(lane, lane.queue.popleft, at_front=True)
-        elif policy != "block" or not self._wait_for_room(lane):
-            self._drop(lane, lane.queue.pop, at_front=False)
-
-    def _drop(self, lane: Lane, pop: Any, *, at_front: bool) -> None:
-        with self._dropping:
-            try:
-                pop()
-            except IndexError:
-                return  # taken meanwhile
-            lane.dropped += 1
-            lane.skipped += at_front
-
-    def _wait_for_room(self, lane: Lane) -> bool:
-        """Whether there is room after at most ``block_ms``; doesn't wait for a database that is
-        away."""
-        state = self._state
-        with state.lock:
-            state.blocked += 1
-            try:
-                state.settled.wait_for(
-                    lambda: (
-                        len(lane.queue) <= lane.room * _ROOM_AGAIN or lane.pause or state.closing
-                    ),
-                    self._settings.block_ms / 1000,
-                )
-            finally:
-                state.blocked -= 1
-        return len(lane.queue) <= lane.room
-
-    def _give_up(self, lane: Lane) -> None:
-        """Count what can't be stored any more; to be called with the lock held."""
-        state = self._state
-        left = len(lane.queue)
-        lane.queue.clear()
-        lane.taken += left
-        lane.attention = 0
-        unsafe = [batch for batch in (*lane.ready, *lane.sending) if batch.place is None]
-        state.lost_at_end += left + sum(batch.count for batch in unsafe)
-        lane.ready.clear()
-        lane.sending.clear()
 
     def _start_threads(self) -> None:
         state = self._state
         with state.lock:
-            if state.closing or len(self._threads) > self._settings.connections:
+            connections = state.settings.connections
+            if state.closing or len(self._threads) > connections:
                 return
-            collector = Collector(state, self._counters, self._open_lane)
-            runs = [collector.run]
-            runs += [Sender(state).run for _ in range(self._settings.connections)]
+            runs = [Batcher(state, self._counters, self._open_queue).run]
+            runs += [Sender(state).run for _ in range(connections)]
             for run in runs[len(self._threads) :]:
                 name = f"{self._name}-{len(self._threads)}"
                 thread = threading.Thread(target=self._run, args=(run,), name=name, daemon=True)

@@ -1,4 +1,4 @@
-"""What the request threads, the collector and the senders of a recorder share."""
+"""What the request threads, the batcher and the senders of a recorder share."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from datalayer.recorder.queues import Lane, Target
-from datalayer.retry import FIRST_WAIT_SECONDS
+from datalayer.recorder.queues import Queue
 from datalayer.settings.recorder_settings import RecorderSettings
 
 if TYPE_CHECKING:
     from datalayer.recorder.spool.spool import Spool
 
 Prepare = Callable[[Any, Any], Mapping[str, Any]]
-"""Makes the stored document of what was recorded for a model, in the collector's thread."""
+"""Makes the stored document of what was recorded for a model, in the batcher's thread."""
 
 
 class State:
-    """The lanes, the counters, and the lock that guards them.
+    """The queues, the counters, and the lock that guards them.
 
     The lock is re-entrant: a signal's handler or a destructor that records may run anywhere.
     """
@@ -26,14 +25,14 @@ class State:
     def __init__(self, settings: RecorderSettings, prepare: Prepare | None) -> None:
         self.settings = settings
         self.prepare = prepare
-        self.lock = threading.RLock()  # guards the fields below, and the lanes
+        self.lock = threading.RLock()  # guards the fields below, and the queues
         self.work = threading.Condition(self.lock)
-        """Notified when there may be something for the collector to do."""
+        """Notified when there may be something for the batcher to do."""
         self.ready = threading.Condition(self.lock)
         """Notified when there may be a batch to send."""
         self.settled = threading.Condition(self.lock)
         """Notified when batches are settled or have failed, and when queues have room again."""
-        self.lanes: dict[Any, Lane] = {}
+        self.queues: dict[Any, Queue] = {}
         """By model; by target for what a spool holds of models that are not imported."""
         self.spool: Spool | None = None
         self.spool_pause = 0.0
@@ -47,6 +46,8 @@ class State:
         self.blocked = 0
         """How many request threads wait for room."""
         self.closing = False
+        self.dropping = threading.Lock()  # guards what request threads drop
+        self.dropped_from_queues = 0
         self.written = 0
         self.refused = 0
         self.lost_at_end = 0
@@ -57,19 +58,18 @@ class State:
         self.threads: set[int] = set()
         """The identities of the recorder's own threads."""
 
-    def let_spool_take_what_waits(self) -> None:
-        """Have the collector write down what waits in memory, where the spool is open; to be
-        called with the lock held."""
-        if self.spool is not None and not self.spool_pause:
-            self.spool_pause, self.spool_not_before = FIRST_WAIT_SECONDS, 0.0
-            self.work.notify()
-
-    def lane_for(self, target: Target) -> Lane | None:
-        """The lane whose events are stored at ``target``."""
-        return next((lane for lane in self.lanes.values() if lane.target == target), None)
+    def give_up(self, queue: Queue) -> None:
+        """Count what can't be stored any more; to be called with the lock held."""
+        left = len(queue.events)
+        queue.events.clear()
+        queue.taken += left
+        queue.wake_at = 0
+        unsafe = [batch for batch in (*queue.ready, *queue.sending) if batch.place is None]
+        self.lost_at_end += left + sum(batch.count for batch in unsafe)
+        queue.ready.clear()
+        queue.sending.clear()
 
     @property
     def dropped(self) -> int:
         """Events that will not be stored."""
-        at_queues = sum(lane.dropped for lane in list(self.lanes.values()))
-        return at_queues + self.refused + self.lost_at_end
+        return self.dropped_from_queues + self.refused + self.lost_at_end

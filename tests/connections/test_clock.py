@@ -104,11 +104,11 @@ TELLS_THE_TIME = {
     "models/business/profile.py",  # how old a person is
     "monitoring/commands.py",  # when a slow command had ended
     "monitoring/failures.py",  # when something failed last
-    "outbox/adding.py",  # when something was written down
-    "outbox/waiting.py",  # for how long something has waited in a collection
+    "outbox/enqueue.py",  # when something was written down
+    "outbox/lag.py",  # for how long something has waited in a collection
     "recorder/encoding.py",  # the time in an id, and of an event
-    "recorder/segments.py",  # when something was put on disk, for the process after this one
-    "recorder/spooling.py",  # for how long something has waited on disk
+    "recorder/spool/segment.py",  # when something was put on disk, for the process after this one
+    "recorder/spool_replay.py",  # for how long something has waited on disk
     "web/endpoints.py",  # when the health was looked at
     "web/snapshot.py",  # when the status page was made
     "web/workers/publishing.py",  # since when a worker runs

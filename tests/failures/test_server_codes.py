@@ -29,7 +29,7 @@ from datalayer.failures.server_codes import (
     code_of,
     is_refusal,
 )
-from datalayer.recorder.delivery import _says_nothing_of_events
+from datalayer.recorder.bulk_insert import _says_nothing_of_events
 
 PACKAGE = Path(datalayer.__file__).parent
 

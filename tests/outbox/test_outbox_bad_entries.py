@@ -18,8 +18,8 @@ from datalayer import db
 from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import UnavailableError
-from datalayer.outbox import troubles
-from datalayer.outbox.delivery import deliver_patiently
+from datalayer.outbox import backoff
+from datalayer.outbox.delivery import DeliveryPass
 from datalayer.settings import Settings
 
 TAKEN = "canary-code"
@@ -40,7 +40,7 @@ def told(caplog: pytest.LogCaptureFixture) -> Iterator[Any]:
 @pytest.fixture(autouse=True)
 def nothing_failed_before() -> None:
     """The tests share a connection, and with it what the process remembers of it."""
-    troubles._TROUBLES.clear()
+    backoff._BACKOFFS.clear()
 
 
 @pytest.fixture
@@ -189,13 +189,13 @@ def test_a_patient_pass_leaves_alone_what_failed_lately(
     told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(troubles, "monotonic", lambda: now)
+    monkeypatch.setattr(backoff, "monotonic", lambda: now)
     send_refused()
 
     def attempts_after(seconds: float) -> int:
         nonlocal now
         now += seconds
-        assert deliver_patiently().failed == 1
+        assert DeliveryPass("default", patient=True).run().failed == 1
         return int(outbox().find_one()["failure"]["attempts"])
 
     assert [attempts_after(s) for s in (0, 0.4, 0.2, 0.9, 0.2, 1.9, 0.2)] == [1, 1, 2, 2, 3, 3, 4]
@@ -230,7 +230,7 @@ def test_the_relay_outlives_an_error_of_its_own(
     told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr("datalayer.outbox.passing.Pass.run", lambda self: 1 / 0)
+        broken.setattr("datalayer.outbox.delivery.DeliveryPass.run", lambda self: 1 / 0)
         wait_until(lambda: "outbox" in told())
     send(1)
     wait_until(lambda: arrived() == [1])
@@ -285,7 +285,7 @@ def test_a_target_that_is_away_keeps_nothing_from_the_others(
         with pytest.raises(UnavailableError):
             db.outbox.deliver()
         assert arrived() == [1]
-        deliver_patiently()
+        DeliveryPass("default", patient=True).run()
         assert db.outbox.waiting().entries == 1
     db.connect_all(databases)
     assert db.outbox.deliver().delivered == 1
@@ -296,7 +296,7 @@ def test_a_target_that_was_away_is_given_little_time_to_prove_itself(
     databases: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may hang, and the others wait meanwhile."""
-    monkeypatch.setattr(troubles, "_FIRST_REST_SECONDS", 0.0)
+    monkeypatch.setattr(backoff, "_FIRST_PAUSE_SECONDS", 0.0)
     given: list[float | None] = []
 
     def hangs(_: object) -> None:
@@ -305,11 +305,11 @@ def test_a_target_that_was_away_is_given_little_time_to_prove_itself(
 
     send(1)
     with monkeypatch.context() as away:
-        away.setattr("datalayer.outbox.passing.prepare", hangs)
+        away.setattr("datalayer.outbox.delivery.prepare", hangs)
         for _ in range(3):
-            deliver_patiently()
+            DeliveryPass("default", patient=True).run()
     assert given == [None, 2.0, 2.0]
-    assert deliver_patiently().delivered == 1
+    assert DeliveryPass("default", patient=True).run().delivered == 1
 
 
 def test_a_failure_that_finds_no_room_is_told_all_the_same(
@@ -353,7 +353,7 @@ def test_in_a_transaction_nothing_is_delivered_and_nothing_fails(
 def test_what_this_process_cannot_deliver_is_counted_until_somebody_mends_it(
     databases: Settings,
 ) -> None:
-    failing = troubles.troubles_of(registry.connection())
+    failing = backoff.backoff_of(registry.connection())
     Note(name="taken", number=0, code=TAKEN).save()
     send_refused()
     insert(**{"_id": {"number": 1}})

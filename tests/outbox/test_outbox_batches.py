@@ -10,7 +10,7 @@ import pytest
 from deliveries import Note, arrived, outbox, send
 
 from datalayer import db
-from datalayer.outbox import reading
+from datalayer.outbox import batches
 from datalayer.outbox.entries import Entry
 from datalayer.settings import Settings
 
@@ -19,7 +19,7 @@ LIMIT = 100_000
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "BATCH_BYTES", LIMIT)
+    monkeypatch.setattr(batches, "BATCH_BYTES", LIMIT)
 
 
 def send_large(count: int, size: int) -> None:
@@ -32,13 +32,13 @@ def sizes_of(batch: list[Any]) -> list[int]:
 
 
 def test_the_limit_is_the_size_of_the_largest_document() -> None:
-    assert reading.BATCH_BYTES == 16 * 1024 * 1024
+    assert batches.BATCH_BYTES == 16 * 1024 * 1024
 
 
 @pytest.mark.usefixtures("small_batches")
 def test_a_batch_holds_no_more_bytes_than_the_limit(databases: Settings) -> None:
     send_large(7, size=LIMIT // 3)
-    found = [sizes_of(batch) for batch in reading.batches(outbox(), dict)]
+    found = [sizes_of(batch) for batch in batches.batches(outbox(), dict)]
     assert [len(sizes) for sizes in found] == [2, 2, 2, 1]
     assert all(sum(sizes) <= LIMIT for sizes in found)
 
@@ -47,7 +47,7 @@ def test_a_batch_holds_no_more_bytes_than_the_limit(databases: Settings) -> None
 def test_a_larger_document_is_a_batch_of_its_own(databases: Settings) -> None:
     send_large(2, size=LIMIT * 2)
     send(1, key="large", name="small")
-    assert [len(batch) for batch in reading.batches(outbox(), dict)] == [1, 1, 1]
+    assert [len(batch) for batch in batches.batches(outbox(), dict)] == [1, 1, 1]
     assert db.outbox.deliver().delivered == 3
     assert arrived("small") == [1]
 
@@ -59,7 +59,7 @@ def test_a_batch_is_given_up_before_the_next_is_read(
     send_large(6, size=LIMIT // 3)
     alive: list[weakref.ref[Any]] = []
     held: list[int] = []
-    read_batch = reading._batch
+    read_batch = batches._batch
 
     def counted(cursor: Any) -> list[Any]:
         gc.collect()
@@ -68,6 +68,6 @@ def test_a_batch_is_given_up_before_the_next_is_read(
         alive.extend(weakref.ref(entry) for entry in batch)
         return batch
 
-    monkeypatch.setattr(reading, "_batch", counted)
+    monkeypatch.setattr(batches, "_batch", counted)
     assert db.outbox.deliver().delivered == 6
     assert held == [0] * 4

@@ -12,7 +12,7 @@ from deliveries import arrived, inbox, outbox, send, stored_in
 
 from datalayer import db
 from datalayer.connections.registry import registry
-from datalayer.outbox import passing
+from datalayer.outbox import delivery
 from datalayer.outbox.entries import ASIDE, collection, raw, read
 from datalayer.settings import Settings
 
@@ -48,7 +48,7 @@ def test_they_go_on_after_entries_were_removed(databases: Settings) -> None:
 
 
 def test_nobody_goes_ahead_of_an_entry_that_is_there(
-    databases: Settings, caplog: pytest.LogCaptureFixture
+    databases: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one that was committed while the outbox was read, and is found when one looks again."""
     send(1, 2)
@@ -57,35 +57,38 @@ def test_nobody_goes_ahead_of_an_entry_that_is_there(
     def appears(*_: Any) -> None:
         outbox().insert_one(hidden)
 
-    reading = passing.Pass("default")
-    look_again = reading._is_all_there_is
-    reading._is_all_there_is = lambda entries: (appears(), look_again(entries))[1]  # type: ignore[method-assign]
-    reading.run()
-    assert (reading.delivered, arrived()) == (0, [])
+    look_again = delivery.are_first_in_stream
+    monkeypatch.setattr(
+        delivery, "are_first_in_stream", lambda *args: (appears(), look_again(*args))[1]
+    )
+    assert (db.outbox.deliver().delivered, arrived()) == (0, [])
+    monkeypatch.undo()
     assert gaps_told(caplog) == []
     assert db.outbox.deliver().delivered == 2
     assert arrived() == [1, 2]
 
 
-def test_what_others_deliver_meanwhile_is_not_repeated(databases: Settings) -> None:
+def test_what_others_deliver_meanwhile_is_not_repeated(
+    databases: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between the look into the outbox and the one into the inbox."""
     send(1, 2)
     db.outbox.deliver()
     inbox().delete_many({})
     send(3)
-    reading = passing.Pass("default")
-    look_again = reading._is_all_there_is
+    look_again = delivery.are_first_in_stream
 
-    def while_another_delivers(entries: Any) -> bool:
-        found = look_again(entries)
+    def while_another_delivers(*args: Any) -> bool:
+        found = look_again(*args)
+        monkeypatch.undo()
         assert db.outbox.deliver().delivered == 1
         registry.connection("database1").database.note.update_one(
             {"number": 3}, {"$set": {"number": 33}}
         )
         return found
 
-    reading._is_all_there_is = while_another_delivers  # type: ignore[method-assign]
-    reading.run()
+    monkeypatch.setattr(delivery, "are_first_in_stream", while_another_delivers)
+    db.outbox.deliver()
     assert arrived() == [1, 2, 33]
     assert db.outbox.waiting().entries == 0
 
@@ -94,14 +97,14 @@ def test_what_is_set_aside_while_it_is_delivered_does_not_come_again(
     databases: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(1)
-    take_in = passing.take_in
+    take_in = delivery.take_in
 
     def while_somebody_sets_it_aside(*args: Any) -> Any:
         taken = take_in(*args)
         stored_in("default", ASIDE).insert_one(outbox().find_one_and_delete({}))
         return taken
 
-    monkeypatch.setattr(passing, "take_in", while_somebody_sets_it_aside)
+    monkeypatch.setattr(delivery, "take_in", while_somebody_sets_it_aside)
     assert db.outbox.deliver().delivered == 1
     assert arrived() == [1]
     assert stored_in("default", ASIDE).count_documents({}) == 0
@@ -117,7 +120,7 @@ def test_what_was_set_aside_outlives_those_who_know_what_came_after_it(
     db.outbox.deliver()
     connection = registry.connection()
     entry = read(raw(collection(connection, ASIDE)).find_one())
-    passing.Pass("default")._deliver([entry])
+    delivery.DeliveryPass("default")._deliver([entry])
     assert stored_in("default", ASIDE).count_documents({}) == 1
 
 

@@ -66,13 +66,13 @@ def interrupted() -> dict[str, Any]:
 def forked() -> dict[str, Any]:
     """A child that leaves the outbox to its parent."""
     delivered = set()
-    deliver = relay.deliver_patiently
+    make_pass = relay.DeliveryPass
 
-    def note(source: str) -> Any:
+    def note(source: str, *, patient: bool) -> Any:
         delivered.add(os.getpid())
-        return deliver(source)
+        return make_pass(source, patient=patient)
 
-    relay.deliver_patiently = note
+    relay.DeliveryPass = note  # type: ignore[assignment,misc]
     with db.connected():
         db.outbox.start(interval_seconds=0.01)
         child = os.fork()

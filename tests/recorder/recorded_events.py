@@ -8,6 +8,7 @@ from mongoengine.fields import IntField, StringField
 
 from datalayer import AnalyticsDocument
 from datalayer.documents import UTCDateTimeField
+from datalayer.recorder.spool.frames import VERSION_1
 
 
 class Click(AnalyticsDocument):
@@ -45,3 +46,8 @@ class Reading(AnalyticsDocument):
         "timestamps": False,
         "timeseries": {"timeField": "at", "granularity": "seconds"},
     }
+
+
+def framed(kind: int, written_at: float, header: bytes, documents: list[bytes]) -> bytes:
+    """The bytes of a frame of version 1."""
+    return VERSION_1.framed(0, kind, written_at, header, documents)

@@ -19,7 +19,7 @@ from waiting import wait_until
 
 from datalayer import db
 from datalayer.connections.registry import registry
-from datalayer.recorder import Recorder, delivery
+from datalayer.recorder import Recorder, bulk_insert
 
 Make = Callable[..., Recorder]
 
@@ -214,7 +214,7 @@ def test_what_is_stored_already_is_looked_up_on_the_primary(make: Make) -> None:
     there.insert_one(stored)
     elsewhere = there.with_options(read_preference=ReadPreference.SECONDARY)
     missing = {"_id": 2, "at": datetime.now(UTC)}
-    assert delivery._missing(elsewhere, "at", [stored, missing]) == [missing]
+    assert bulk_insert.missing(elsewhere, "at", [stored, missing]) == [missing]
 
 
 @pytest.mark.slow

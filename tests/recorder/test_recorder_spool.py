@@ -15,18 +15,17 @@ from typing import Any
 import bson
 import pytest
 from faulty_proxy import FaultyProxy
-from recorded_events import Click, Reading
+from recorded_events import Click, Reading, framed
 from waiting import wait_until
 
 from datalayer import db
-from datalayer.recorder import Recorder
-from datalayer.recorder import spooling as spooling_module
-from datalayer.recorder.collector import Collector
+from datalayer.recorder import Recorder, spool_replay
+from datalayer.recorder.batcher import Batcher
 from datalayer.recorder.encoding import Encoder, target_of
 from datalayer.recorder.queues import Target
 from datalayer.recorder.sender import Sender
 from datalayer.recorder.spool import segment
-from datalayer.recorder.spool.frames import BATCH, framed
+from datalayer.recorder.spool.frames import BATCH
 from datalayer.recorder.spool.spool import Spool
 
 Make = Callable[..., Recorder]
@@ -188,15 +187,15 @@ def test_a_large_spool_is_lined_up_bit_by_bit(
     spooling: Make, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that what is recorded meanwhile doesn't wait for all of it."""
-    monkeypatch.setattr(spooling_module, "_ADOPT_AT_ONCE_SECONDS", 0)
+    monkeypatch.setattr(spool_replay, "_AT_ONCE_SECONDS", 0)
     rounds: list[int] = []
-    take_all = Collector.take_all
+    make_batches = Batcher.make_batches
 
     def count(self: Any) -> None:
         rounds.append(1)
-        take_all(self)
+        make_batches(self)
 
-    monkeypatch.setattr(Collector, "take_all", count)
+    monkeypatch.setattr(Batcher, "make_batches", count)
     directory.mkdir()
     header = target_of(Click).written()
     batches = [framed(BATCH, time(), header, [event(number)]) for number in range(1, 20)]
@@ -314,7 +313,7 @@ def test_a_directory_of_another_user_keeps_events_in_memory(
 
 @pytest.mark.parametrize(
     ("where", "name"),
-    [(Collector, "take_all"), (Collector, "keep_house"), (Sender, "pick"), (Spool, "adopt")],
+    [(Batcher, "make_batches"), (Batcher, "do_due_tasks"), (Sender, "pick"), (Spool, "adopt")],
 )
 def test_a_thread_that_meets_what_nobody_foresaw_goes_on(
     spooling: Make,

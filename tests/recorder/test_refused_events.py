@@ -18,9 +18,9 @@ from waiting import wait_until
 
 from datalayer import AnalyticsDocument
 from datalayer.documents import UTCDateTimeField
-from datalayer.recorder import Recorder, delivery
+from datalayer.recorder import Recorder, bulk_insert
 from datalayer.recorder.encoding import target_of
-from datalayer.recorder.queues import Batch, Lane, Target
+from datalayer.recorder.queues import Batch, Queue, Target
 
 Make = Callable[..., Recorder]
 
@@ -263,19 +263,19 @@ def test_a_measurement_far_away_in_time_is_looked_up_apart(
     times = [NOW, NOW + timedelta(minutes=1), NOW - timedelta(days=10_000)]
     events = [{"_id": number, "at": moment} for number, moment in enumerate(times)]
     there = Click._get_collection().database["measurements"]
-    assert delivery._missing(there, "at", events) == events
+    assert bulk_insert.missing(there, "at", events) == events
     hours = [(int(each["$lte"]) - int(each["$gte"])) / 3_600_000 for each in asked]
     assert sorted(hours) == [0, pytest.approx(1 / 60)]
 
 
 def test_batches_that_failed_go_back_to_where_they_were() -> None:
     """``flush`` looks at the first one to tell whether all is stored."""
-    lane = Lane(Target("Click", "database1", "clicks"), Click, 10)
+    queue = Queue(Target("Click", "database1", "clicks"), Click, 10)
     for first in (30, 10, 20):
-        lane.line_up(Batch(first, 10, 0.0))
-    lane.taken = 40
-    assert [batch.first for batch in lane.ready] == [10, 20, 30]
-    assert not lane.is_done_until(20)
+        queue.put_back(Batch(first, 10, 0.0))
+    queue.taken = 40
+    assert [batch.first for batch in queue.ready] == [10, 20, 30]
+    assert not queue.is_done_until(20)
 
 
 def test_a_target_is_read_back_as_it_was_written() -> None:

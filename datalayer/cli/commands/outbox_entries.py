@@ -13,8 +13,8 @@ from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.options import Commands, Parser, count, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Name, Prose, Styled, Table
-from datalayer.outbox import repairing
-from datalayer.outbox.repairing import Listed
+from datalayer.outbox import dead_letters
+from datalayer.outbox.dead_letters import Listed
 
 _STYLES = {"refused": "bold red", "unreadable": "bold red", "unknown alias": "yellow"}
 
@@ -61,7 +61,7 @@ def add_commands(actions: Commands, parents: Sequence[Parser]) -> None:
 
 def _list(output: Output, options: argparse.Namespace) -> ExitCode:
     with opened(settings_of(options), timeout=options.timeout, required=True):
-        found = repairing.listed(options.source, limit=options.limit + 1, key=options.key)
+        found = dead_letters.listed(options.source, limit=options.limit + 1, key=options.key)
     more, found = len(found) > options.limit, found[: options.limit]
     output.show([asdict(each) for each in found], [_table(found)])
     if more:
@@ -74,7 +74,7 @@ def _retry(output: Output, options: argparse.Namespace) -> ExitCode:
     if options.dry_run:
         return _change(output, options)
     with opened(settings_of(options), timeout=options.timeout, required=True):
-        done = repairing.retry(options.source, options.entries)
+        done = dead_letters.retry(options.source, options.entries)
     report = asdict(done)
     output.show(report, [Table(columns=tuple(report), rows=[tuple(report.values())])])
     return ExitCode.PENDING if done.failed else ExitCode.OK
@@ -86,13 +86,14 @@ def _change(output: Output, options: argparse.Namespace) -> ExitCode:
     with opened(settings_of(options), timeout=options.timeout, required=True):
         # All are looked for before the first is changed.
         found = [
-            repairing.shown(options.source, label, is_aside=puts_back) for label in options.entries
+            dead_letters.shown(options.source, label, is_aside=puts_back)
+            for label in options.entries
         ]
         for each in () if options.dry_run else found:
             if puts_back:
-                repairing.put_back(options.source, each.id)
+                dead_letters.put_back(options.source, each.id)
             else:
-                repairing.set_aside(options.source, each.id, hold=options.hold)
+                dead_letters.set_aside(options.source, each.id, hold=options.hold)
     output.show([asdict(each) for each in found], [_table(found)])
     if options.dry_run:
         output.message(f"{options.action} would concern these; nothing was changed")

@@ -15,7 +15,7 @@ from datalayer.connections.registry import registry
 from datalayer.connections.replica_lag import largest_lag_seconds
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.durations import Distribution
-from datalayer.outbox.troubles import troubles_of
+from datalayer.outbox.backoff import backoff_of
 
 _BY_ALIAS = ("alias",)
 _STATES = ("connected", "degraded", "unavailable", "connecting", "disconnected")
@@ -173,7 +173,7 @@ def _of_outboxes() -> Iterator[Reading]:
         yield _RELAYS, (alias,), 1
         connection = registry.find(alias)
         if connection is not None:
-            yield _UNDELIVERED, (alias,), troubles_of(connection).failing
+            yield _UNDELIVERED, (alias,), backoff_of(connection).failing
 
 
 def counted_by(alias: str, monitors: Monitors) -> Iterator[Reading]:

@@ -1,5 +1,5 @@
-"""The spool's directory and the files in it, opened and checked: what other users could have put
-there or changed is not used."""
+"""A directory that is this user's alone, and the files in it, opened and checked: what other users
+could have put there or changed is not used. Workers of a web application keep theirs so too."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def open_directory(path: Path) -> int:
         raise UntrustedError("it is a link that another user has made")
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _check_directory(descriptor)
+        _check_directory(path, descriptor)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _check_directory(descriptor: int) -> None:
+def _check_directory(path: Path, descriptor: int) -> None:
     found = os.fstat(descriptor)
     is_own = found.st_uid == os.geteuid()
     if not is_own and found.st_uid != 0:
@@ -56,7 +56,8 @@ def _check_directory(descriptor: int) -> None:
         raise UntrustedError("other users may change what is in it; name a directory inside it")
     os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & ~_WRITABLE_BY_OTHERS)
     logger.warning(
-        "other users could change what is in the recorder's spool directory; they can't any more",
+        "other users could change what is in %s; they can't any more",
+        path,
         extra={"event": "recorder_spool_permissions"},
     )
 

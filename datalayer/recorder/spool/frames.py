@@ -216,11 +216,6 @@ def layout_of(descriptor: int) -> Layout | None:
     return keyed(key)
 
 
-def framed(kind: int, written_at: float, header: bytes, documents: list[bytes]) -> bytes:
-    """The bytes of a frame of version 1."""
-    return VERSION_1.framed(0, kind, written_at, header, documents)
-
-
 def _sealed(key: bytes) -> bytes:
     return _BEGINNING_2 + key + blake2b(_BEGINNING_2, key=key, digest_size=_CODE_BYTES).digest()
 

@@ -1,4 +1,4 @@
-"""One file of the spool: made, taken over from a process that is gone, written and read."""
+"""One file of the spool: made, taken over from a process that is gone, written and read back."""
 
 from __future__ import annotations
 
@@ -41,12 +41,9 @@ class Segment:
     """Whether it holds what was not understood: it is kept, under another name."""
     closed: bool = False
 
-    def framed(self, kind: int, header: bytes, documents: list[bytes]) -> bytes:
-        """The frame to append next."""
-        return self.layout.framed(self.size, kind, time(), header, documents)
-
-    def append(self, frame: bytes) -> None:
-        """Write all of ``frame``, or nothing. ``OSError`` where the disk doesn't take it."""
+    def append(self, kind: int, header: bytes, documents: list[bytes]) -> None:
+        """Write a whole frame, or nothing. ``OSError`` where the disk doesn't take it."""
+        frame = self.layout.framed(self.size, kind, time(), header, documents)
         try:
             _write_at(self.descriptor, self.size, frame)
         except OSError:
@@ -55,6 +52,25 @@ class Segment:
                 os.ftruncate(self.descriptor, self.size)
             raise
         self.size += len(frame)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a batch lies."""
+
+    segment: Segment
+    offset: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A batch that another process has left."""
+
+    place: Place
+    header: bytes
+    count: int
+    written_at: float
+    """When, by the clock of the machine, in seconds since 1970."""
 
 
 def new_segment(directory: int) -> Segment:
@@ -118,7 +134,11 @@ def read_back(segment: Segment) -> list[Frame]:
     batches: dict[int, Frame] = {}
     for part in segment.layout.parts(segment.descriptor):
         if isinstance(part, Damage):
-            _cut_off(segment, part)
+            if part.is_cut and not segment.is_damaged:
+                os.ftruncate(segment.descriptor, part.offset)
+                segment.size = part.offset
+            else:
+                segment.is_damaged = True
         elif part.kind == SETTLED:
             batches.pop(int.from_bytes(part.header, "little"), None)
         elif part.kind == BATCH and _holds_documents(part):
@@ -129,20 +149,11 @@ def read_back(segment: Segment) -> list[Frame]:
     return list(batches.values())
 
 
-def _cut_off(segment: Segment, damage: Damage) -> None:
-    if damage.is_cut and not segment.is_damaged:
-        os.ftruncate(segment.descriptor, damage.offset)
-        segment.size = damage.offset
-    else:
-        segment.is_damaged = True
-
-
 def _holds_documents(frame: Frame) -> bool:
-    try:
+    with contextlib.suppress(ValueError):
         frame.documents()
-    except ValueError:
-        return False
-    return True
+        return True
+    return False
 
 
 def force_to_disk(descriptor: int) -> None:
@@ -151,11 +162,6 @@ def force_to_disk(descriptor: int) -> None:
         fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync() leaves it in the disk's own cache
     else:
         os.fdatasync(descriptor)
-
-
-def offset_bytes(offset: int) -> bytes:
-    """What a note says of the batch that is settled."""
-    return offset.to_bytes(8, "little")
 
 
 def _write_at(descriptor: int, offset: int, data: bytes) -> None:

@@ -16,17 +16,17 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from datalayer.recorder.spool.directory import entry_exists, open_directory
 from datalayer.recorder.spool.frames import BATCH, SETTLED
 from datalayer.recorder.spool.segment import (
     SUFFIX,
+    Place,
     Segment,
+    Stored,
     force_to_disk,
     new_segment,
-    offset_bytes,
     read_back,
     taken_over,
 )
@@ -43,25 +43,6 @@ _EMPTIED_FROM_BYTES = 256 * 1024
 
 class SpoolFullError(Exception):
     """The spool has reached its limit. Stays inside the recorder."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a batch lies."""
-
-    segment: Segment
-    offset: int
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A batch that another process has left."""
-
-    place: Place
-    header: bytes
-    count: int
-    written_at: float
-    """When, by the clock of the machine, in seconds since 1970."""
 
 
 class Spool:
@@ -108,9 +89,12 @@ class Spool:
                 raise SpoolFullError
             segment = self._current
             if segment is None or segment.size >= self._segment_bytes:
-                segment = self._current = self._new_segment()
+                self._find_directory()
+                segment = self._current = new_segment(self._directory)
+                self._segments[segment.name] = segment
+                self._has_new = True
             offset = segment.size
-            self._write(segment, segment.framed(BATCH, header, documents))
+            self._write(segment, BATCH, header, documents)
             segment.unsettled.add(offset)
             return Place(segment, offset)
 
@@ -131,7 +115,7 @@ class Spool:
                 return
             is_small = segment is self._current and segment.size < _EMPTIED_FROM_BYTES
             if segment.unsettled or (is_small and not segment.is_damaged):
-                self._write(segment, segment.framed(SETTLED, offset_bytes(place.offset), []))
+                self._write(segment, SETTLED, place.offset.to_bytes(8, "little"), [])
             else:
                 self._retire(segment)
 
@@ -187,7 +171,16 @@ class Spool:
                 segment = None if self._closed else taken_over(self._directory, name)
             return [] if segment is None else self._unsettled_in(segment)
         except Exception as exc:  # noqa: BLE001 - other files are not to wait for this one
-            self._tell_of(name, _why(exc))
+            # Without contents.
+            why = exc.strerror or str(exc) if isinstance(exc, OSError) else type(exc).__name__
+            if (name, why) not in self._told and len(self._told) < _MOST_TOLD:
+                self._told.add((name, why))
+                logger.warning(
+                    "%r in the recorder's spool is left alone: %s",
+                    name,
+                    why,
+                    extra={"event": "recorder_spool_untrusted"},
+                )
             return []
 
     def close(self) -> None:
@@ -261,25 +254,8 @@ class Spool:
             extra={"event": "recorder_spool_damaged"},
         )
 
-    def _tell_of(self, name: str, why: str) -> None:
-        if (name, why) not in self._told and len(self._told) < _MOST_TOLD:
-            self._told.add((name, why))
-            logger.warning(
-                "%r in the recorder's spool is left alone: %s",
-                name,
-                why,
-                extra={"event": "recorder_spool_untrusted"},
-            )
-
-    def _new_segment(self) -> Segment:
-        self._find_directory()
-        segment = new_segment(self._directory)
-        self._segments[segment.name] = segment
-        self._has_new = True
-        return segment
-
-    def _write(self, segment: Segment, frame: bytes) -> None:
-        segment.append(frame)
+    def _write(self, segment: Segment, kind: int, header: bytes, documents: list[bytes]) -> None:
+        segment.append(kind, header, documents)
         self._unsynced.add(segment)
 
     def _retire(self, segment: Segment) -> None:
@@ -289,7 +265,8 @@ class Spool:
             kept = segment.name.removesuffix(SUFFIX)
             if entry_exists(self._directory, kept + _DAMAGED):
                 kept += f"-{secrets.token_hex(4)}"
-            self._rename(segment.name, kept + _DAMAGED)
+            names = {"src": segment.name, "dst": kept + _DAMAGED}
+            os.rename(**names, src_dir_fd=self._directory, dst_dir_fd=self._directory)
         elif segment is self._current:
             os.ftruncate(segment.descriptor, segment.layout.start)
             segment.size = segment.layout.start
@@ -299,9 +276,6 @@ class Spool:
                 os.unlink(segment.name, dir_fd=self._directory)
         self._let_go(segment)
 
-    def _rename(self, old: str, new: str) -> None:
-        os.rename(old, new, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-
     def _let_go(self, segment: Segment) -> None:
         if not segment.closed:
             segment.closed = True
@@ -310,8 +284,3 @@ class Spool:
         self._unsynced.discard(segment)
         if self._current is segment:
             self._current = None
-
-
-def _why(exc: Exception) -> str:
-    """What to tell of a failure, without contents."""
-    return exc.strerror or str(exc) if isinstance(exc, OSError) else type(exc).__name__

@@ -1,5 +1,5 @@
-"""Shows what waits, entry by entry and without contents, and does what a person decides about
-entries that can't be delivered."""
+"""What a person does with an entry that can't be delivered: list, show, retry, hold, set aside,
+put back. Nothing that is shown tells a document's contents, or a key."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bson import ObjectId
 
 from datalayer.connections.registry import registry
 from datalayer.errors import ConfigurationError
-from datalayer.outbox.adding import write_down
-from datalayer.outbox.delivery import Delivered
+from datalayer.outbox.delivery import Delivered, DeliveryPass
+from datalayer.outbox.enqueue import write_entry
 from datalayer.outbox.entries import (
     ASIDE,
     OUTBOX,
@@ -27,7 +27,6 @@ from datalayer.outbox.entries import (
     raw,
     read,
 )
-from datalayer.outbox.passing import Pass
 from datalayer.transactions import transactional
 
 _WITHOUT_CONTENTS = {
@@ -62,13 +61,13 @@ def listed(source: str, *, limit: int, key: str | None = None) -> list[Listed]:
     outbox, aside = collection(connection, OUTBOX), collection(connection, ASIDE)
     of_key = {} if key is None else {"$or": [{"key": _meant(key)}, {"_id.key": _meant(key)}]}
     found = (
-        entry
+        _shown(stored, is_aside)
         for place, query, is_aside in (
             (outbox, {"$and": [_TROUBLED, of_key]}, False),
             (outbox, {"$and": [{"$nor": [_TROUBLED]}, of_key]}, False),
             (aside, of_key, True),
         )
-        for entry in _shown_of(place, query, is_aside)
+        for stored in raw(place).find(query, _WITHOUT_CONTENTS).sort("_id", 1)
     )
     return list(islice(found, limit))
 
@@ -93,10 +92,7 @@ def retry(source: str, labels: Iterable[str]) -> Delivered:
     delivered = failed = 0
     for stored in [_found(source, label, OUTBOX) for label in labels]:
         outbox.update_one({"_id": {"$eq": stored["_id"]}}, {"$unset": {"held_at": ""}})
-        done = Pass(source, only=_stream_of(stored["_id"]))
-        done.run()
-        for error in done.away.values():
-            raise error
+        done = DeliveryPass(source, only=_stream_of(stored["_id"])).run()
         delivered, failed = delivered + done.delivered, failed + done.failed
     return Delivered(delivered, failed)
 
@@ -144,12 +140,7 @@ def _move_back(source: str, label: str) -> None:
         collection(connection, OUTBOX).insert_one(stored)
         return
     key = entry.key if entry.ordered else None
-    write_down(source, entry.alias, entry.collection, entry.document, key)
-
-
-def _shown_of(place: Any, query: Mapping[str, Any], is_aside: bool) -> Iterator[Listed]:
-    for stored in raw(place).find(query, _WITHOUT_CONTENTS).sort("_id", 1):
-        yield _shown(stored, is_aside)
+    write_entry(source, entry.alias, entry.collection, entry.document, key)
 
 
 def _shown(stored: Mapping[str, Any], is_aside: bool) -> Listed:

@@ -35,9 +35,8 @@ from datalayer.failures.server_codes import (
     ServerCode,
     code_of,
 )
-from datalayer.recorder.measurements import has_time
-from datalayer.recorder.measurements import missing as _missing
 from datalayer.recorder.queues import Target
+from datalayer.recorder.time_series import has_time, missing
 
 _OF_CONTENTS = {ServerCode.BadValue, ServerCode.FailedToParse, ServerCode.TypeMismatch}
 _NOT_NOW = (
@@ -85,33 +84,27 @@ class _Destination:
     """Of a time-series collection."""
 
 
-def deliver(target: Target, model: Any, documents: Sequence[Any], *, sent_before: bool) -> Outcome:
+def insert(target: Target, model: Any, documents: Sequence[Any], *, sent_before: bool) -> Outcome:
     """Store ``documents``, BSON or dicts, each of which holds its ``_id``; never raises.
 
     One that is there already counts as stored where an earlier attempt may have done it. A
     time-series collection takes an ``_id`` any number of times: there, what earlier attempts
     stored is looked up first.
     """
+    if model is None and target.time_field is not None:
+        # Without its model, a collection that is missing would be made as a plain one.
+        return Outcome(again=f"the model {target.model} is not imported")
     try:
         return _store(_destination(target, model), documents, sent_before=sent_before)
-    except _NotNowError as exc:
-        return Outcome(again=str(exc))
     except Exception as exc:  # noqa: BLE001 - an event must not end the thread that stores others
         return Outcome(again=_why_later(exc))
-
-
-class _NotNowError(Exception):
-    """Nothing can be stored there now."""
 
 
 def _destination(target: Target, model: Any) -> _Destination:
     if model is not None:
         collection = model._get_collection()
-    elif target.time_field is None:
-        collection = plain_collection(registry.connection(target.alias), target.collection)
     else:
-        # Without its model, a collection that is missing would be made as a plain one.
-        raise _NotNowError(f"the model {target.model} is not imported")
+        collection = plain_collection(registry.connection(target.alias), target.collection)
     connection = registry.find(target.alias)
     if connection is not None and connection.settings.kind == "mongomock":
         return _Destination(collection, _as_dict, None)  # where an ``_id`` is taken once
@@ -151,15 +144,14 @@ def _in_halves(to: _Destination, documents: Sequence[Any]) -> Outcome:
 def _attempt(to: _Destination, documents: Sequence[Any], *, sent_before: bool) -> Outcome:
     rest = documents
     if sent_before and to.time_field is not None:
-        rest = _missing(to.collection, to.time_field, documents)
-    known = Outcome(stored=len(documents) - len(rest))
-    if not rest:
-        return known
+        rest = missing(to.collection, to.time_field, documents)
     try:
-        to.collection.insert_many([to.convert(each) for each in rest], ordered=False)
+        if rest:
+            to.collection.insert_many([to.convert(each) for each in rest], ordered=False)
     except BulkWriteError as exc:
+        known = Outcome(stored=len(documents) - len(rest))
         return known + _told_apart(to, rest, exc.details, sent_before=sent_before)
-    return known + Outcome(stored=len(rest))
+    return Outcome(stored=len(documents))
 
 
 def _told_apart(

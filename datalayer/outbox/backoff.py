@@ -1,8 +1,8 @@
-"""What went wrong lately: how long it is left alone, and when it is told again."""
+"""When what failed is tried again, and when the log tells of it again: for this process in memory,
+after pauses that double; for all processes in what is stored beside the entry."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Set
 from dataclasses import dataclass
 from time import monotonic
@@ -16,62 +16,60 @@ from pymongo.errors import OperationFailure
 from datalayer.connections.connection import Connection
 from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import ServerCode, code_of
-from datalayer.outbox.entries import Line
+from datalayer.outbox.entries import Stream
 
-logger = logging.getLogger("datalayer.outbox")
-
-_FIRST_REST_SECONDS = 0.5
-_LONGEST_REST_SECONDS = 300.0
-_LONGEST_REST_OF_CONFLICT_SECONDS = 5.0
-_LONGEST_REST_OF_TARGET_SECONDS = 30.0
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 300.0
+_LONGEST_PAUSE_OF_CONFLICT_SECONDS = 5.0
+_LONGEST_PAUSE_OF_TARGET_SECONDS = 30.0
 _TOLD_AGAIN_SECONDS = 60.0
 _TOLD_AT_LEAST_SECONDS = 24 * 3600.0
 
 
 @dataclass
-class _Trouble:
+class _Failing:
     attempts: int = 0
     rests_until: float = 0.0
-    told: int = 0
+    times_told: int = 0
     tells_at: float = 0.0
 
 
-class Troubles:
+class Backoff:
     """The streams and the targets that this process could not deliver, of one outbox.
 
     Each rests for a time that doubles with each attempt, so that it takes nothing from others.
     """
 
     def __init__(self) -> None:
-        self._lines: dict[Line, _Trouble] = {}
-        self._targets: dict[str, _Trouble] = {}
+        self._streams: dict[Stream, _Failing] = {}
+        self._targets: dict[str, _Failing] = {}
 
-    def of_line(self, line: Line, *, passing: bool = False) -> bool:
-        """Note that a stream failed, for a reason that may be ``passing`` by itself; whether it
-        is time to tell of it."""
-        longest = _LONGEST_REST_OF_CONFLICT_SECONDS if passing else _LONGEST_REST_SECONDS
-        return _met(self._lines.setdefault(line, _Trouble()), longest)
+    def stream_failed(self, stream: Stream, *, is_conflict: bool = False) -> bool:
+        """Note that a stream failed; a write conflict passes by itself, and rests for less.
+        Whether it is time to tell of it."""
+        longest = _LONGEST_PAUSE_OF_CONFLICT_SECONDS if is_conflict else _LONGEST_PAUSE_SECONDS
+        return _failed(self._streams.setdefault(stream, _Failing()), longest)
 
-    def of_target(self, alias: str) -> bool:
+    def target_failed(self, alias: str) -> bool:
         """Note that a target could not be used; whether it is time to tell of it."""
-        found = self._targets.setdefault(alias, _Trouble())
-        return _met(found, _LONGEST_REST_OF_TARGET_SECONDS)
+        found = self._targets.setdefault(alias, _Failing())
+        return _failed(found, _LONGEST_PAUSE_OF_TARGET_SECONDS)
 
-    def knows_target(self, alias: str) -> bool:
+    def target_failed_before(self, alias: str) -> bool:
         """Whether a target could not be used the last time."""
         return alias in self._targets
 
-    def over(self, alias: str, lines: set[Line]) -> None:
+    def succeeded(self, alias: str, streams: set[Stream]) -> None:
         """Note that documents arrived."""
         self._targets.pop(alias, None)
-        for line in lines:
-            self._lines.pop(line, None)
+        for stream in streams:
+            self._streams.pop(stream, None)
 
-    def keep(self, lines: Set[Line], targets: Set[str]) -> None:
+    def forget_others(self, streams: Set[Stream], targets: Set[str]) -> None:
         """Forget all but these, and the streams for these targets: a pass met no others."""
-        for line in list(self._lines):
-            if line not in lines and line[0] not in targets:
-                self._lines.pop(line, None)
+        for stream in list(self._streams):
+            if stream not in streams and stream[0] not in targets:
+                self._streams.pop(stream, None)
         for alias in list(self._targets):
             if alias not in targets:
                 self._targets.pop(alias, None)
@@ -79,23 +77,23 @@ class Troubles:
     @property
     def failing(self) -> int:
         """How many streams could not be delivered."""
-        return len(self._lines)
+        return len(self._streams)
 
-    def resting_lines(self) -> set[Line]:
+    def resting_streams(self) -> set[Stream]:
         """The streams that are not to be tried now."""
-        return _resting(self._lines)
+        return _resting(self._streams)
 
     def resting_targets(self) -> set[str]:
         """The targets that are not to be tried now."""
         return _resting(self._targets)
 
 
-def troubles_of(connection: Connection) -> Troubles:
-    """Those of the outbox over ``connection``, in this process."""
-    return _TROUBLES.setdefault(connection, Troubles())
+def backoff_of(connection: Connection) -> Backoff:
+    """What fails of the outbox over ``connection``, in this process."""
+    return _BACKOFFS.setdefault(connection, Backoff())
 
 
-_TROUBLES: WeakKeyDictionary[Connection, Troubles] = WeakKeyDictionary()
+_BACKOFFS: WeakKeyDictionary[Connection, Backoff] = WeakKeyDictionary()
 
 
 def note_failure(outbox: Collection[Any], identity: Any, reason: str) -> bool | None:
@@ -139,19 +137,18 @@ def reason_of(exc: BaseException) -> str:
     return f"{names.get(code, kind_of(exc))} (error {code})"
 
 
-def _met(found: _Trouble, longest_rest: float) -> bool:
+def _failed(found: _Failing, longest_pause: float) -> bool:
     now = monotonic()
     found.attempts += 1
-    rest = _FIRST_REST_SECONDS * 2 ** min(found.attempts - 1, 20)
-    found.rests_until = now + min(rest, longest_rest)
+    pause = _FIRST_PAUSE_SECONDS * 2 ** min(found.attempts - 1, 20)
+    found.rests_until = now + min(pause, longest_pause)
     if now < found.tells_at:
         return False
-    pause = _TOLD_AGAIN_SECONDS * 2 ** min(found.told, 20)
-    found.told += 1
-    found.tells_at = now + min(pause, _TOLD_AT_LEAST_SECONDS)
+    found.tells_at = now + min(_TOLD_AGAIN_SECONDS * 2**found.times_told, _TOLD_AT_LEAST_SECONDS)
+    found.times_told = min(found.times_told + 1, 20)
     return True
 
 
-def _resting(found: dict[Any, _Trouble]) -> set[Any]:
+def _resting(found: dict[Any, _Failing]) -> set[Any]:
     now = monotonic()
-    return {what for what, trouble in list(found.items()) if now < trouble.rests_until}
+    return {what for what, failing in list(found.items()) if now < failing.rests_until}

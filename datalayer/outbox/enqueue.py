@@ -1,19 +1,27 @@
-"""Writes documents for another database into the outbox, in the business data's transaction."""
+"""How a document for another database gets into the outbox, in the business data's transaction;
+and which keys an outbox takes: those that the server stores and compares as single values."""
 
 from __future__ import annotations
 
+import math
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
-from bson import ObjectId
+from bson import Decimal128, ObjectId
 from pymongo import ReturnDocument
 
 from datalayer import indexes
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.errors import TransactionError
-from datalayer.outbox.entries import KEYS, OUTBOX, Entry, as_stored, collection
-from datalayer.outbox.keys import check_key
+from datalayer.outbox.entries import KEYS, OUTBOX, collection
 from datalayer.transactions import current, transaction
+
+_LONGEST_KEY_BYTES = 1024
+"""Far more than any id takes. The key is a part of an index."""
+
+_KINDS = (str, bytes, int, float, Decimal128, ObjectId, UUID, datetime)
 
 
 def add(document: Any, *, key: Any = None, source: str = DEFAULT_ALIAS) -> None:
@@ -46,7 +54,7 @@ def add(document: Any, *, key: Any = None, source: str = DEFAULT_ALIAS) -> None:
     model = type(document)
     alias = indexes.alias_of(model)
     if key is not None:
-        check_key(key, source)
+        _check_key(key, source)
     if alias == source:
         raise TransactionError(
             f"{model.__name__} is on {source!r} itself: save it in the transaction", alias=alias
@@ -65,20 +73,16 @@ def add(document: Any, *, key: Any = None, source: str = DEFAULT_ALIAS) -> None:
     stored = document.to_mongo()
     stored.setdefault("_id", ObjectId())
     begun = current()
-    name = model._get_collection_name()
-    if begun is not None and source in begun.aliases:
-        write_down(source, alias, name, stored, key)
-        return
-    if begun is not None:
+    if begun is not None and source not in begun.aliases:
         raise TransactionError(
             f"the transaction around this does not cover the outbox's database {source!r}",
             alias=source,
         )
-    with transaction(source):
-        write_down(source, alias, name, stored, key)
+    with transaction(source) if begun is None else nullcontext():
+        write_entry(source, alias, model._get_collection_name(), stored, key)
 
 
-def write_down(source: str, alias: str, name: str, document: Any, key: Any) -> None:
+def write_entry(source: str, alias: str, name: str, document: Any, key: Any) -> None:
     """Store a new entry, behind all others with its key; in the present transaction."""
     connection = registry.connection(source)
     stream, number, behind = ObjectId(), 1, None
@@ -96,15 +100,52 @@ def write_down(source: str, alias: str, name: str, document: Any, key: Any) -> N
         if number == 1:
             old = keys.find_one({"_id": {"$eq": key}})
             behind = None if old is None else old.get("number")
-    entry = Entry(
-        id={"stream": stream, "number": number},
-        stream=stream,
-        number=number,
-        alias=alias,
-        collection=name,
-        document=document,
-        ordered=key is not None,
-        key=key,
-        behind=behind,
-    )
-    collection(connection, OUTBOX).insert_one(as_stored(entry, datetime.now(UTC)))
+    entry: dict[str, Any] = {
+        "_id": {"stream": stream, "number": number},
+        "alias": alias,
+        "collection": name,
+        "document": document,
+        "ordered": key is not None,
+        "added_at": datetime.now(UTC),
+    }
+    if key is not None:
+        entry["key"] = key
+    if behind is not None:
+        entry["behind"] = behind
+    collection(connection, OUTBOX).insert_one(entry)
+
+
+def _check_key(key: Any, alias: str) -> None:
+    """Refuse a key that isn't one value, or not equal to itself, or too long.
+
+    Keys are compared by the server: 5 and 5.0 are one key, "5" and ``True`` are others.
+
+    Raises:
+        TransactionError: with what is wrong, and never with the key.
+    """
+    problem = _problem_of(key)
+    if problem is not None:
+        raise TransactionError(
+            f"db.outbox.add can't use this key: {problem}; give a short value that names what "
+            "is to stay in order, a customer's id say, and str() of it where in doubt",
+            alias=alias,
+        )
+
+
+def _problem_of(key: Any) -> str | None:
+    if not issubclass(type(key), _KINDS):  # a stand-in that only calls itself one can't be sent
+        return f"a {type(key).__name__} is not a single value that the server compares"
+    if isinstance(key, (float, Decimal128)):
+        number = key.to_decimal() if isinstance(key, Decimal128) else key
+        return None if math.isfinite(number) else "it is not a finite number"
+    if not isinstance(key, (int, str, bytes)):
+        return None
+    if isinstance(key, int):
+        return None if -(2**63) <= key < 2**63 else "it does not fit into 64 bits"
+    try:
+        size = len(key.encode()) if isinstance(key, str) else len(key)
+    except UnicodeEncodeError:
+        return "it is text that isn't Unicode"
+    if size > _LONGEST_KEY_BYTES:
+        return f"it has {size:,} bytes, and at most {_LONGEST_KEY_BYTES:,} are taken"
+    return None

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any
-
-from bson import MinKey
-from pymongo.collection import Collection
 
 from datalayer.errors import DataLayerError
 from datalayer.failures.connecting import kind_of
+from datalayer.failures.redaction import without_contents
 from datalayer.outbox.entries import Entry, Unreadable, label_of, printable
 
 logger = logging.getLogger("datalayer.outbox")
 
 
-def tell_refused(entry: Entry, reason: str) -> None:
+def log_refused(entry: Entry, reason: str) -> None:
     """Say that a target refuses a document, or that it can't be sent."""
     label = label_of(entry.id)
     logger.error(
@@ -35,7 +31,7 @@ def tell_refused(entry: Entry, reason: str) -> None:
     )
 
 
-def tell_unreadable(broken: Unreadable) -> None:
+def log_unreadable(broken: Unreadable) -> None:
     """Say that something in the outbox is no entry."""
     label = label_of(broken.id)
     logger.error(
@@ -46,7 +42,7 @@ def tell_unreadable(broken: Unreadable) -> None:
     )
 
 
-def tell_further(source: str, count: int) -> None:
+def log_further(source: str, count: int) -> None:
     """Say how many there were beyond those of which a pass has told one by one."""
     if count > 0:
         logger.error(
@@ -58,7 +54,7 @@ def tell_further(source: str, count: int) -> None:
         )
 
 
-def tell_unknown_alias(alias: str, exc: Exception) -> None:
+def log_unknown_alias(alias: str, exc: Exception) -> None:
     """Say that entries are for a database that this process doesn't know or isn't connected to."""
     logger.error(
         "what is for %r in the outbox waits, until a process delivers that is connected to it: %s",
@@ -68,7 +64,7 @@ def tell_unknown_alias(alias: str, exc: Exception) -> None:
     )
 
 
-def tell_away(alias: str, exc: Exception) -> None:
+def log_away(alias: str, exc: Exception) -> None:
     """Say that a target can't be used for now."""
     # The driver's own texts may hold values of documents.
     said = exc if isinstance(exc, DataLayerError) else kind_of(exc)
@@ -80,24 +76,31 @@ def tell_away(alias: str, exc: Exception) -> None:
     )
 
 
-def tell_gaps(alias: str, first: Sequence[Entry], aside: Collection[Any]) -> None:
-    """Say that entries are delivered though the target misses some before them; unless they are
-    the first version's, which has left gaps, or those before them were put aside."""
-    unexplained = [entry for entry in first if not entry.is_old and not _follows(entry, aside)]
-    if unexplained:
+def log_gap(alias: str, streams: int) -> None:
+    """Say that entries are delivered though the target misses some before them."""
+    logger.warning(
+        "the inbox of %r doesn't know what came before in %d streams, and the outbox holds no "
+        "more of it: the inbox was lost, or entries were removed; delivery goes on with what is "
+        "there",
+        alias,
+        streams,
+        extra={"alias": alias, "event": "outbox_gap"},
+    )
+
+
+def log_pass_failed(source: str, pause: float, exc: Exception) -> None:
+    """Say that a relay tries again in ``pause`` seconds."""
+    if isinstance(exc, DataLayerError):
         logger.warning(
-            "the inbox of %r doesn't know what came before in %d streams, and the outbox holds no "
-            "more of it: the inbox was lost, or entries were removed; delivery goes on with what "
-            "is there",
-            alias,
-            len(unexplained),
-            extra={"alias": alias, "event": "outbox_gap"},
+            "the outbox is tried again in %.1f s: %s",
+            pause,
+            exc,
+            extra={"alias": exc.alias, "event": "outbox_waits"},
         )
-
-
-def _follows(entry: Entry, aside: Collection[Any]) -> bool:
-    before = {
-        "$gte": {"stream": entry.stream, "number": MinKey()},
-        "$lt": {"stream": entry.stream, "number": entry.number},
-    }
-    return aside.find_one({"_id": before}, {"_id": 1}) is not None
+    else:
+        logger.error(
+            "delivering from the outbox failed, and is tried again in %.1f s",
+            pause,
+            exc_info=without_contents(exc),
+            extra={"alias": source, "event": "outbox"},
+        )

@@ -1,4 +1,4 @@
-"""How much waits in the outbox, since when, and how much of it fails."""
+"""How far delivery lags behind: how much waits in the outbox, since when, how much of it fails."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def waiting(source: str = DEFAULT_ALIAS) -> Waiting:
     oldest: datetime | None = found["oldest"] if found else None
     return Waiting(
         entries=found["entries"] if found else 0,
-        oldest_seconds=_age_of(oldest) if isinstance(oldest, datetime) else None,
+        oldest_seconds=max((datetime.now(UTC) - oldest).total_seconds(), 0.0)
+        if isinstance(oldest, datetime)
+        else None,
         failing=found["failing"] if found else 0,
         set_aside=collection(connection, ASIDE).count_documents({}),
     )
@@ -58,7 +60,3 @@ _ADDED_AT = {
     }
 }
 _FAILS = {"$cond": [_of_type("object", "$failure"), 1, 0]}
-
-
-def _age_of(moment: datetime) -> float:
-    return max((datetime.now(UTC) - moment).total_seconds(), 0.0)

@@ -1,4 +1,4 @@
-"""Reads the outbox in batches of bounded size."""
+"""How much of the outbox is read at a time: batches of bounded size, in the order of delivery."""
 
 from __future__ import annotations
 
