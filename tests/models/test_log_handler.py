@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gates import Gate
+from insert_faults import Gate, lose_one_reply
 from pymongo.collection import Collection
-from pymongo.errors import AutoReconnect
 from running_programs import python
 
 from datalayer import db
@@ -189,14 +188,7 @@ def test_what_finds_no_room_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_lost_reply_stores_nothing_twice(
     log: logging.Logger, handler: MongoLogHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Collection.insert_many
-
-    def lose_the_reply(self: Any, *args: Any, **kwargs: Any) -> None:
-        monkeypatch.setattr(Collection, "insert_many", original)
-        original(self, *args, **kwargs)
-        raise AutoReconnect("connection closed")
-
-    monkeypatch.setattr(Collection, "insert_many", lose_the_reply)
+    lose_one_reply(monkeypatch)
     log.info("once")
     stored_at_last = handler.flush() or handler.flush()
     assert stored_at_last is True

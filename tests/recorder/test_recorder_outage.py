@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
-from gates import Gate
+from insert_faults import Gate, lose_one_reply
 from pymongo import ReadPreference
-from pymongo.collection import Collection
-from pymongo.errors import AutoReconnect
 from recorded_events import Click, Reading
 from waiting import wait_until
 
@@ -172,17 +170,6 @@ def test_a_model_that_cannot_be_stored_does_not_hold_up_others(
     record(recorder, range(10))
     wait_until(lambda: recorder.stats()["waiting"] == 1, 10, "the others are stored")
     assert numbers() == list(range(10))
-
-
-def lose_one_reply(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = Collection.insert_many
-
-    def lose_the_reply(self: Any, *args: Any, **kwargs: Any) -> None:
-        monkeypatch.setattr(Collection, "insert_many", original)
-        original(self, *args, **kwargs)
-        raise AutoReconnect("connection closed")
-
-    monkeypatch.setattr(Collection, "insert_many", lose_the_reply)
 
 
 def test_a_lost_reply_stores_nothing_twice(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Holds threads up until a test lets them go on."""
+"""Storing many documents goes wrong: it is held up, or its answer gets lost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pymongo.collection import Collection
+from pymongo.errors import AutoReconnect
 
 
 class Gate:
@@ -22,3 +23,15 @@ class Gate:
             return original(collection, *args, **kwargs)
 
         monkeypatch.setattr(Collection, "insert_many", wait)
+
+
+def lose_one_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is stored next is stored, and then the connection breaks."""
+    original = Collection.insert_many
+
+    def lose_the_reply(self: Any, *args: Any, **kwargs: Any) -> None:
+        monkeypatch.setattr(Collection, "insert_many", original)
+        original(self, *args, **kwargs)
+        raise AutoReconnect("connection closed")
+
+    monkeypatch.setattr(Collection, "insert_many", lose_the_reply)
