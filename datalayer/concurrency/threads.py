@@ -4,6 +4,7 @@ run, and start threads that leave the signals to others."""
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -80,17 +81,19 @@ def signals_held() -> Iterator[None]:
     Greenlets in the place of threads share the mask of the one thread there is, and another of
     them may hold and release the signals while one waits within: nothing is held for them.
     """
-    mask = getattr(signal, "pthread_sigmask", None)  # which Windows lacks
-    if mask is None or gevent_of_threads() is not None:
+    if sys.platform == "win32" or not hasattr(signal, "pthread_sigmask"):  # nobody sends any
+        yield
+        return
+    if gevent_of_threads() is not None:
         yield
         return
     # Those of a thread's own faults stay: faulthandler tells of them.
     faults = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
-    before = mask(signal.SIG_BLOCK, signal.valid_signals() - faults)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - faults)
     try:
         yield
     finally:
-        mask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class SingleFlight(Generic[Result]):

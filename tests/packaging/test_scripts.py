@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -77,3 +78,11 @@ def test_that_of_developers_holds_all_others(bare: Path) -> None:
     run(bare, "prepare")
     run(bare, "test")
     assert environments(bare) == ["dev"]
+
+
+@pytest.mark.parametrize(
+    "name", [".ci/run", "scripts/dev", "tox.ini", "README.md", "CONTRIBUTING.md"]
+)
+def test_the_tests_that_are_named_are_there(name: str) -> None:
+    named = re.findall(r"(?<![\w/.-])tests/[\w/]+(?:\.py)?", (ROOT / name).read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []

@@ -47,7 +47,7 @@ def main() -> int:
         if imported != str(built):
             print(f"{imported} would be tested instead of {built}")
             return 2
-        words = sys.argv[1:] or ["tests/engine"]
+        words = sys.argv[1:] or ["tests/documents/engine"]
         command = [sys.executable, "-P", "-m", "pytest", "--timeout=600", *words]
         return subprocess.run(command, check=False, env=environment, cwd=ROOT).returncode
 
