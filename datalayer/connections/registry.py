@@ -99,6 +99,11 @@ class Registry:
         self.check_process()
         return list(self._connections)
 
+    def connections(self) -> list[Connection]:
+        """What is connected, in the order of connecting."""
+        self.check_process()
+        return list(self._connections.values())
+
     def observe(self, observers: Callable[[DatabaseSettings], Observer] | None) -> None:
         """Have the databases observed from now on, those connected later too; or no longer."""
         with self._lock:

@@ -152,10 +152,8 @@ class _Instruments:
     def _connections(self) -> Iterator[tuple[Connection, Attributes]]:
         if registry.observers != self.observer:
             return  # no longer: an instrument can't be taken back
-        for alias in registry.aliases():
-            connection = registry.find(alias)
-            if connection is not None:
-                yield connection, _pool(connection.settings)
+        for connection in registry.connections():
+            yield connection, _pool(connection.settings)
 
     def _count(self, options: CallbackOptions) -> Iterable[Observation]:
         for connection, pool in self._connections():

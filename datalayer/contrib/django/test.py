@@ -138,8 +138,8 @@ def empty_databases() -> None:
         RuntimeError: where one of them is another.
     """
     db.recorder.flush(_FLUSH_SECONDS)
-    for alias in registry.aliases():
-        database = registry.connection(alias).database
+    for connection in registry.connections():
+        alias, database = connection.alias, connection.database
         if not database.name.startswith("datalayer_test_"):
             raise RuntimeError(
                 f"{alias!r} is the database {database.name!r}, which no test runner has made; set "

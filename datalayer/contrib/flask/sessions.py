@@ -76,16 +76,11 @@ class LazySessionInterface(SessionInterface):
             )
         extension.connect_on_request(app)
         with self._making:
-            clients = _clients()
+            clients = [connection.client for connection in registry.connections()]
             made = self._made.get(app)
             if made is None or not _same(made[0], clients):
                 made = self._made[app] = (clients, self._make(app))
         return made[1]
-
-
-def _clients() -> list[Any]:
-    connections = map(registry.find, registry.aliases())
-    return [connection.client for connection in connections if connection is not None]
 
 
 def _same(some: list[Any], others: list[Any]) -> bool:

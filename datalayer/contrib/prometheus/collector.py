@@ -4,6 +4,7 @@ become its metric families."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -13,13 +14,11 @@ from prometheus_client.metrics_core import (
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from datalayer.connections.registry import registry
 from datalayer.contrib.prometheus.metrics import (
     METRICS,
     Metric,
     Reading,
-    counted_by,
-    counted_by_recorder,
+    counted,
     gauges,
 )
 from datalayer.monitoring.durations import BOUNDS_SECONDS, Distribution
@@ -36,20 +35,11 @@ class DataLayerCollector(Collector):
 
     def collect(self) -> Iterator[Family]:
         """The figures of this moment."""
-        return _families(_readings())
+        return _families(chain(gauges(), counted()))
 
     def describe(self) -> Iterator[Family]:
         """The metrics without figures, by which a registry notices a name that is taken."""
         return _families(())
-
-
-def _readings() -> Iterator[Reading]:
-    yield from gauges()
-    yield from counted_by_recorder()
-    for alias in registry.aliases():
-        connection = registry.find(alias)
-        if connection is not None:
-            yield from counted_by(alias, connection.monitors)
 
 
 def _families(readings: Iterable[Reading]) -> Iterator[Family]:

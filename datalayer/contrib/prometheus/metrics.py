@@ -176,6 +176,14 @@ def _of_outboxes() -> Iterator[Reading]:
             yield _UNDELIVERED, (alias,), backoff_of(connection).failing
 
 
+def counted() -> Iterator[Reading]:
+    """What the recorder and the connected databases have counted in this process."""
+    stats = recorder.stats()
+    yield from ((metric, (), stats[name]) for name, metric in _RECORDER_COUNTERS.items())
+    for connection in registry.connections():
+        yield from counted_by(connection.alias, connection.monitors)
+
+
 def counted_by(alias: str, monitors: Monitors) -> Iterator[Reading]:
     """What ``monitors`` have counted, also those whose client was closed."""
     labels = (alias,)
@@ -187,12 +195,6 @@ def counted_by(alias: str, monitors: Monitors) -> Iterator[Reading]:
         (_HEARTBEAT_COUNTERS, monitors.topology.snapshot()),
     ):
         yield from ((metric, labels, figures[name]) for name, metric in metrics.items())
-
-
-def counted_by_recorder() -> Iterator[Reading]:
-    """What became of the events recorded in this process."""
-    stats = recorder.stats()
-    yield from ((metric, (), stats[name]) for name, metric in _RECORDER_COUNTERS.items())
 
 
 def _of_alias(alias: str) -> Iterator[Reading]:

@@ -23,8 +23,8 @@ from datalayer.contrib.prometheus.collector import BOUNDS
 from datalayer.contrib.prometheus.metrics import (
     Metric,
     Reading,
+    counted,
     counted_by,
-    counted_by_recorder,
     gauges,
 )
 from datalayer.monitoring.durations import Distribution
@@ -137,10 +137,7 @@ class Publisher:
 
     def _write(self, shown: Iterable[Reading]) -> None:
         def write() -> None:
-            for alias in registry.aliases():
-                if (connection := registry.find(alias)) is not None:
-                    self._count(counted_by(alias, connection.monitors))
-            self._count(counted_by_recorder())
+            self._count(counted())
             self._write_gauges(shown)
 
         self._safely(write)

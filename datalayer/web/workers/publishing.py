@@ -76,9 +76,8 @@ class Publisher:
         registry.on_open.append(self._opened)
         registry.on_close.append(self._closed)
         atexit.register(self.end)
-        for alias in registry.aliases():
-            connection = registry.find(alias)
-            if connection is not None and not connection.is_unused:
+        for connection in registry.connections():
+            if not connection.is_unused:
                 self._opened(connection)
 
     def publish(self) -> None:

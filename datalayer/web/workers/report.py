@@ -96,11 +96,9 @@ class Report:
 
 def report(since: str, gone: Mapping[str, Numbers]) -> Report:
     """This process now; ``gone`` is what its closed connections had counted."""
-    found = {alias: registry.find(alias) for alias in registry.aliases()}
     databases = {
-        alias: _of_connection(connection, gone.get(alias, {}))
-        for alias, connection in found.items()
-        if connection is not None
+        connection.alias: _of_connection(connection, gone.get(connection.alias, {}))
+        for connection in registry.connections()
     }
     for alias in gone.keys() - databases.keys():
         nothing_open = dict.fromkeys(_POOL_GAUGES, 0)
