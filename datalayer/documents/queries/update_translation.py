@@ -26,7 +26,7 @@ from mongoengine.queryset.transform import COMPARISON_OPERATORS
 
 from datalayer.documents.fields.conversion import asked, stored, validated
 from datalayer.documents.fields.refusals import refusal
-from datalayer.documents.fields.value_kinds import is_condition, is_many
+from datalayer.documents.fields.scalar_conversion import is_condition, is_many
 from datalayer.documents.queries.field_paths import FieldPath, field_path_of
 from datalayer.documents.queries.filter_translation import condition_on, named, raw_condition
 

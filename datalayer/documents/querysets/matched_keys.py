@@ -52,7 +52,7 @@ def filters_of(queryset: Any, scope: Scope) -> list[Filter]:
 
 
 def filters_for(keys: Sequence[Any], scope: Scope) -> list[Filter]:
-    """The same for documents whose keys were read."""
+    """Filters, each with its options, for the documents with these ``keys``."""
     if len(keys) > KEYS_OF_ONE_WRITE:
         # A cursor gives a document twice whose place in an index changes meanwhile.
         keys = list({encoded(key): key for key in keys}.values())
