@@ -80,10 +80,9 @@ def _parsed(model: Any, keyword: str) -> tuple[str, FieldPath, str | None]:
 
 
 def _named_change(operator: str, target: FieldPath, comparison: str | None, value: Any) -> _Change:
-    def change(field: Any) -> _Change:
-        return _change(operator, target, comparison, value)
-
-    return named(target, change)  # type: ignore[no-any-return]
+    return named(  # type: ignore[no-any-return]
+        target, lambda _: _change(operator, target, comparison, value)
+    )
 
 
 def _change(operator: str, target: FieldPath, comparison: str | None, value: Any) -> _Change:
