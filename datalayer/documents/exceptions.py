@@ -82,11 +82,11 @@ def _kind_at(module: str, qualified: str, name: str) -> type | None:
         model: Any = attrgetter(qualified)(importlib.import_module(module))
     except (ImportError, AttributeError):
         # Made at run time, or inside of a function.
-        same = [each for each in _all_models() if _place_of(each) == (module, qualified)]
+        same = [
+            each
+            for each in _all_models()
+            if (each.__module__, each.__qualname__) == (module, qualified)
+        ]
         model = same[-1] if same else None
     kind: type | None = getattr(model, name, None)
     return kind
-
-
-def _place_of(model: type) -> Place:
-    return model.__module__, model.__qualname__

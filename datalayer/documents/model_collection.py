@@ -77,33 +77,29 @@ class ModelCollection(Collection[Any]):
 
     def __getitem__(self, name: str) -> Any:
         """The collection of this one's name, a dot and ``name``, as those of GridFS."""
-        other = ModelCollection(
-            self.database,
-            f"{self.name}.{name}",
-            codec_options=self.codec_options,
-            read_preference=self.read_preference,
-            write_concern=self.write_concern,
-            read_concern=self.read_concern,
-        )
-        return other.over(self._connection, self._home)
+        return self._like_this(f"{self.name}.{name}").over(self._connection, self._home)
 
-    def with_options(
+    def with_options(self, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's; stays a collection of the model."""
+        other = self._like_this(self.name, *args, **kwargs)
+        return other.over(self._connection, self._home, self._model, self._prepared)
+
+    def _like_this(
         self,
+        name: str,
         codec_options: Any = None,
         read_preference: Any = None,
         write_concern: Any = None,
         read_concern: Any = None,
-    ) -> Any:
-        """Like PyMongo's; stays a collection of the model."""
-        other = ModelCollection(
+    ) -> ModelCollection:
+        return ModelCollection(
             self.database,
-            self.name,
+            name,
             codec_options=codec_options or self.codec_options,
             read_preference=read_preference or self.read_preference,
             write_concern=write_concern or self.write_concern,
             read_concern=read_concern or self.read_concern,
         )
-        return other.over(self._connection, self._home, self._model, self._prepared)
 
     def find(self, *args: Any, **kwargs: Any) -> Any:
         """Like PyMongo's."""

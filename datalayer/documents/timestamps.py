@@ -8,7 +8,7 @@ from typing import Any
 
 from mongoengine.base.common import UPDATE_OPERATORS
 
-from datalayer.documents.queries.pipeline_timestamps import stamped_pipeline
+from datalayer.documents.queries.pipeline_timestamps import first_part, stamped_pipeline
 from datalayer.documents.times import utc_now
 
 
@@ -52,24 +52,12 @@ def stamped_update(
         stamps["set__updated_at"] = now
     if inserted is not None and created not in touched:
         stamps["set_on_insert__created_at"] = inserted
-    return {**stamps, **_copied(update)}
+    return {**stamps, **update}
 
 
 def _stored_name(model: Any, name: str) -> str | None:
     """What the time stamp is called in the database; ``None`` where the model keeps none."""
     return model._fields[name].db_field if keeps_timestamp(model, name) else None
-
-
-def _copied(update: dict[str, Any]) -> dict[str, Any]:
-    """MongoEngine merges into the operators of a raw update in place: it gets a copy."""
-    raw = update.get("__raw__")
-    if not isinstance(raw, dict):
-        return update
-    copied = {
-        operator: dict(change) if isinstance(change, dict) else change
-        for operator, change in raw.items()
-    }
-    return {**update, "__raw__": copied}
 
 
 def _touched(model: Any, update: Mapping[str, Any]) -> Iterator[str]:
@@ -84,19 +72,15 @@ def _touched(model: Any, update: Mapping[str, Any]) -> Iterator[str]:
         field = model._fields.get(name)
         yield name if field is None else field.db_field
         if is_operator and operator == "rename":
-            yield _first_part(value)
+            yield first_part(value)
 
 
 def _touched_by_operators(raw: Any) -> Iterator[str]:
     for operator, change in raw.items() if isinstance(raw, Mapping) else ():
         if isinstance(change, Mapping):
-            yield from map(_first_part, change)
+            yield from map(first_part, change)
             if operator == "$rename":
-                yield from map(_first_part, change.values())
-
-
-def _first_part(path: Any) -> str:
-    return str(path).partition(".")[0]
+                yield from map(first_part, change.values())
 
 
 def _asked_for(query: Mapping[str, Any], name: str) -> Any:

@@ -27,7 +27,7 @@ MOST_LEVELS = 100
 
 ENCODING: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
 
-_LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # BSON's int64, https://bsonspec.org/spec.html
+LOWEST, HIGHEST = -(2**63), 2**63 - 1  # BSON's int64, https://bsonspec.org/spec.html
 _SMALL = frozenset({NoneType, bool, float, datetime, ObjectId, Decimal128, UUID})
 _BYTES_PER_MEMBER = 32  # more than the type, an index as a key, lengths and any small value take
 _MOST_PARTS_SHOWN = 8
@@ -69,7 +69,8 @@ def check_document(document: Mapping[str, Any], where: str) -> None:
 
 
 def check_update(update: Any, where: str) -> None:
-    """The same for what an update stores. A pipeline is left to the server, which computes it.
+    """Refuse an update that stores what ``check_document`` refuses. A pipeline is left to the
+    server, which computes it.
 
     Raises:
         ValidationError: as ``check_document``.
@@ -197,7 +198,7 @@ def _weigh(value: Any, level: int) -> int:
     if isinstance(value, bytes):
         return len(value)
     if isinstance(value, int):
-        if not _LOWEST <= value <= _HIGHEST:
+        if not LOWEST <= value <= HIGHEST:
             raise _Misfit("is an integer of more than 64 bits")
         return 0
     return 0 if type(value) in _SMALL else _encoded_size(value)
@@ -211,7 +212,7 @@ def _weigh_members(members: Iterable[tuple[Any, Any]], level: int) -> int:
         kind = type(value)
         if kind is str and value.isascii():
             weight += len(value)
-        elif kind not in _SMALL and not (kind is int and _LOWEST <= value <= _HIGHEST):
+        elif kind not in _SMALL and not (kind is int and LOWEST <= value <= HIGHEST):
             try:
                 weight += _weigh(value, level)
             except _Misfit as misfit:

@@ -33,12 +33,15 @@ from datalayer.documents.fields.refusals import (
     tells_well,
 )
 from datalayer.documents.fields.scalar_conversion import (
+    PATTERNS,
     SINGLE,
     Converter,
+    held,
     holds_text,
     is_as_stored,
+    is_condition,
+    is_many,
 )
-from datalayer.documents.fields.value_kinds import PATTERNS, held, is_condition, is_many
 
 
 def asked(field: BaseField, value: Any) -> Any:

@@ -58,7 +58,7 @@ class UTCDateTimeField(_ConvertingField, DateTimeField):
         return value if moment is None else moment
 
     def to_mongo(self, value: Any) -> Any:
-        """The same, and ``None`` for what is no point in time."""
+        """What is stored; ``None`` for what is no point in time."""
         return self._moment(value)
 
     def error(self, message: str = "", errors: Any = None, field_name: Any = None) -> None:
@@ -206,9 +206,9 @@ class RawDictField(_Typed):
             self.error(f"takes {size} bytes, more than {self.max_bytes}")
 
     def to_mongo(self, value: Any) -> Any:
-        """The same, marked as a mapping whose keys are its own affair."""
+        """The mapping, marked as one whose keys are its own affair."""
         return RawMapping(value) if isinstance(value, Mapping) else value
 
     def prepare_query_value(self, op: str | None, value: Any) -> Any:
-        """The same, for updates."""
+        """The mapping, for updates."""
         return self.to_mongo(super().prepare_query_value(op, value))

@@ -42,23 +42,19 @@ def patch_fields(model: Any) -> None:
             _patch(field)
 
 
-def _patch(field: BaseField) -> None:
+def _patch(field: Any) -> None:
     if "_validate" in vars(field):
         return
     if type(field).to_python in _LOSING:
-        _set(field, "of_given", MethodType(_of_given, field))
+        field.of_given = MethodType(_of_given, field)
     for kinds, name, function in _PATCHES:
         if isinstance(field, kinds):
-            _set(field, name, MethodType(function, field))
+            setattr(field, name, MethodType(function, field))
     inner = getattr(field, "field", None)
     if isinstance(inner, BaseField):
         _patch(inner)
         if "of_given" in vars(inner):
-            _set(field, "of_given", MethodType(_of_given, field))
-
-
-def _set(field: BaseField, name: str, value: Any) -> None:
-    setattr(field, name, value)
+            field.of_given = MethodType(_of_given, field)
 
 
 def _validate(field: Any, value: Any, **how: Any) -> None:

@@ -1,15 +1,20 @@
-"""What a single value means to a field: a number, a text, a moment, a key."""
+"""What a single value means to a field: a number, a text, a moment, a key; and whether it is a
+single value, rather than several or a condition."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from bson import Binary, Decimal128, ObjectId
+import bson
+from bson import Binary, Decimal128, ObjectId, Regex
+from bson.errors import BSONError
+from mongoengine.base import BaseDocument
 from mongoengine.base.fields import GeoJsonBaseField
 from mongoengine.fields import (
     BinaryField,
@@ -34,12 +39,41 @@ from mongoengine.fields import (
     UUIDField,
 )
 
+from datalayer.documents.fields.bson_limits import ENCODING, HIGHEST, LOWEST
 from datalayer.documents.fields.fields import RawDictField
 from datalayer.documents.fields.refusals import Misfit, misfit
 
+PATTERNS = (re.Pattern, Regex)
+# Of these BSON holds every value.
+_SURELY_HELD = frozenset({bool, float, ObjectId, Decimal128})
 Converter = Callable[[Any, Any], Any]  # given a field and a value
-_LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of BSON's integers
 _MOST_DIGITS = 20
+
+
+def is_many(value: Any) -> bool:
+    """Whether ``value`` holds values, as the list of ``in`` does: no text, mapping or document."""
+    single = (str, bytes, bytearray, Mapping, BaseDocument)
+    return isinstance(value, Iterable) and not isinstance(value, single)
+
+
+def is_condition(value: Any) -> bool:
+    """Whether ``value`` is made of MongoDB's operators."""
+    return isinstance(value, Mapping) and bool(value) and all(_is_operator(key) for key in value)
+
+
+def _is_operator(key: Any) -> bool:
+    return isinstance(key, str) and key.startswith("$")
+
+
+def held(value: Any) -> Any:
+    """``value``, if BSON can hold it."""
+    if type(value) in _SURELY_HELD:
+        return value
+    try:
+        bson.encode({"": value}, codec_options=ENCODING)
+    except (BSONError, OverflowError, RecursionError, TypeError, ValueError):
+        raise Misfit(f"is a {type(value).__name__} that BSON can't hold") from None
+    return value
 
 
 def holds_text(field: Any) -> bool:
@@ -64,7 +98,7 @@ def is_as_stored(field: Any, value: Any) -> bool:
         return bool(value.isascii())  # others may not be Unicode
     if kind is datetime:
         return value.tzinfo is None or value.tzinfo is UTC  # others may lie before the year 1
-    return kind is not int or _LOWEST <= value <= _HIGHEST
+    return kind is not int or LOWEST <= value <= HIGHEST
 
 
 def _whole(field: Any, value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 
@@ -24,14 +25,14 @@ class Projection:
         self.parts = {key: part for key, part in inner.items() if isinstance(part, Projection)}
 
     def __reduce__(self) -> Any:
-        return _projection, (self.inner, self.others, self.is_slice)
+        return partial(Projection, others=self.others, is_slice=self.is_slice), (self.inner,)
 
     def of(self, key: str) -> bool | Projection:
         """What was loaded of the value under ``key``."""
         return self.inner.get(key, self.others)
 
     def with_all_of(self, key: str) -> Projection:
-        """The same with all of one key."""
+        """What was loaded once all of one key was, too."""
         return Projection({**self.inner, key: True}, others=self.others, is_slice=self.is_slice)
 
     def absent_in(self, model: Any) -> frozenset[str]:
@@ -41,10 +42,6 @@ class Projection:
             for name, field in model._fields.items()
             if name != "_cls" and self.of(field.db_field) is False
         )
-
-
-def _projection(inner: Any, others: bool, is_slice: bool) -> Projection:
-    return Projection(inner, others=others, is_slice=is_slice)
 
 
 def projection_of(fields: Mapping[str, Any]) -> Projection:

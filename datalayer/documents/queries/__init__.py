@@ -1,1 +1,6 @@
-"""MongoEngine's keywords for filters and updates as MongoDB's, and filters out of request data."""
+"""MongoEngine's keywords as MongoDB's.
+
+``filter_translation``, ``update_translation``; ``field_paths``: where a keyword leads;
+``patterns``: text in texts; ``pipeline_timestamps``: updates that are pipelines; ``safe_filter``:
+filters out of request data.
+"""

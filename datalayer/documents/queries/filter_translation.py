@@ -26,7 +26,7 @@ from mongoengine.queryset.visitor import Q, QCombination
 
 from datalayer.documents.fields.conversion import asked
 from datalayer.documents.fields.refusals import reason_of, refusal
-from datalayer.documents.fields.value_kinds import PATTERNS, is_condition, is_many
+from datalayer.documents.fields.scalar_conversion import PATTERNS, is_condition, is_many
 from datalayer.documents.queries.field_paths import FieldPath, field_path_of
 from datalayer.documents.queries.patterns import pattern_of
 

@@ -11,8 +11,7 @@ from mongoengine.errors import InvalidQueryError
 from mongoengine.fields import ComplexDateTimeField, DictField, ListField, StringField
 
 from datalayer.documents.fields.refusals import refusal
-from datalayer.documents.fields.scalar_conversion import holds_text
-from datalayer.documents.fields.value_kinds import PATTERNS
+from datalayer.documents.fields.scalar_conversion import PATTERNS, holds_text
 
 LONGEST_TEXT = 16_000
 """Bytes that may be looked for. What the server compiles of a regular expression has at most

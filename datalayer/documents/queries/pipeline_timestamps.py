@@ -42,12 +42,12 @@ def _decided(stage: Any) -> Iterator[str]:
     """The fields that a stage sets or removes, rather than leaves or takes along."""
     for name, content in stage.items() if isinstance(stage, Mapping) else ():
         if name in ("$set", "$addFields") and isinstance(content, Mapping):
-            yield from map(_first_part, content)
+            yield from map(first_part, content)
         elif name == "$unset":
-            yield from map(_first_part, [content] if isinstance(content, str) else content)
+            yield from map(first_part, [content] if isinstance(content, str) else content)
         elif name == "$project" and isinstance(content, Mapping):
             yield from (
-                _first_part(key)
+                first_part(key)
                 for key, value in content.items()
                 if not (value in (1, True) or _is_own(key, value))
             )
@@ -97,7 +97,7 @@ def _carrying(stage: Any, names: Sequence[str]) -> Any:
     if name == "$replaceRoot" and isinstance(content, Mapping) and "newRoot" in content:
         return {name: {**content, "newRoot": _with_own(content["newRoot"], names)}}
     if name == "$project" and isinstance(content, Mapping) and _is_inclusive(content):
-        present = set(map(_first_part, content))
+        present = set(map(first_part, content))
         return {name: {**content, **{each: 1 for each in names if each not in present}}}
     return stage
 
@@ -125,5 +125,6 @@ def _is_own(name: str, content: Any) -> bool:
     )
 
 
-def _first_part(path: Any) -> str:
+def first_part(path: Any) -> str:
+    """The field that a dotted path begins with."""
     return str(path).partition(".")[0]

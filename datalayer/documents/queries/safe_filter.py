@@ -26,6 +26,7 @@ from mongoengine.fields import (
 from mongoengine.queryset import transform
 
 from datalayer.documents.fields.bson_limits import ENCODING, LARGEST_BYTES, shown_key
+from datalayer.documents.fields.conversion import key_field_of
 from datalayer.documents.fields.refusals import UNFIT, reason_of
 from datalayer.documents.from_input import values_of
 from datalayer.documents.queries.filter_translation import query
@@ -140,7 +141,7 @@ def _matching(model: Any, key: str, operator: str | None, value: Any) -> Any:
         raise ValidationError("takes text")
     try:
         if isinstance(field, (ReferenceField, LazyReferenceField)):
-            value = _id_field_of(field.document_type).to_python(value)
+            value = key_field_of(field.document_type).to_python(value)
         (sent,) = query(model, {key: value}).values()
         size = len(bson.encode({"": sent}, codec_options=ENCODING))
         kept = _is_same(value, sent[f"${operator}"] if isinstance(sent, dict) else sent)
@@ -151,10 +152,6 @@ def _matching(model: Any, key: str, operator: str | None, value: Any) -> Any:
     if not kept or size > LARGEST_BYTES:
         raise ValidationError("does not fit the field")
     return value
-
-
-def _id_field_of(model: Any) -> Any:
-    return model._fields[model._meta["id_field"]]
 
 
 def _as_boolean(value: Any) -> bool:

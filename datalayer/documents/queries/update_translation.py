@@ -26,7 +26,7 @@ from mongoengine.queryset.transform import COMPARISON_OPERATORS
 
 from datalayer.documents.fields.conversion import asked, stored, validated
 from datalayer.documents.fields.refusals import refusal
-from datalayer.documents.fields.value_kinds import is_condition, is_many
+from datalayer.documents.fields.scalar_conversion import is_condition, is_many
 from datalayer.documents.queries.field_paths import FieldPath, field_path_of
 from datalayer.documents.queries.filter_translation import condition_on, named, raw_condition
 
@@ -80,10 +80,9 @@ def _parsed(model: Any, keyword: str) -> tuple[str, FieldPath, str | None]:
 
 
 def _named_change(operator: str, target: FieldPath, comparison: str | None, value: Any) -> _Change:
-    def change(field: Any) -> _Change:
-        return _change(operator, target, comparison, value)
-
-    return named(target, change)  # type: ignore[no-any-return]
+    return named(  # type: ignore[no-any-return]
+        target, lambda _: _change(operator, target, comparison, value)
+    )
 
 
 def _change(operator: str, target: FieldPath, comparison: str | None, value: Any) -> _Change:

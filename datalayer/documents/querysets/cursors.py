@@ -13,7 +13,7 @@ from datalayer import routing, transactions
 from datalayer.connections.registry import registry
 from datalayer.documents.collection import collection_of
 from datalayer.documents.engine import asks_plainly, shown, stock
-from datalayer.documents.querysets.matched_keys import first_key
+from datalayer.documents.querysets.matched_keys import keys_of
 from datalayer.documents.querysets.scope import BY_KEY
 
 
@@ -43,7 +43,10 @@ class _Cursor:
             else:
                 cursor = stock.cursor.__get__(queryset)
                 is_cut = queryset._limit or queryset._skip
-                if queryset._search_text and is_cut and not is_ordered(queryset):
+                ordering = queryset._ordering
+                if ordering is None:
+                    ordering = queryset._document._meta["ordering"]
+                if queryset._search_text and is_cut and not ordering:
                     cursor.sort(BY_KEY)
                 if queryset._max_time_ms is not None:
                     cursor.max_time_ms(queryset._max_time_ms)
@@ -84,7 +87,7 @@ class _Cursor:
         """Leave the documents of derived classes out, as MongoEngine does: in this queryset."""
         queryset: Any = super().no_sub_classes()  # type: ignore[misc]
         queryset._mongo_query = None
-        queryset._forget()
+        queryset.rewind()
         return queryset
 
     def clear_cls_query(self) -> Any:
@@ -95,9 +98,6 @@ class _Cursor:
 
     def rewind(self) -> None:
         """Forget what was read: the next iteration asks the server again."""
-        self._forget()
-
-    def _forget(self) -> None:
         self._cursor_obj = None
         self._iter = False
 
@@ -126,7 +126,7 @@ class _Cursor:
 
     def _has_data(self) -> bool:
         """Whether iterating shows anything."""
-        return bool(first_key(self.order_by()))  # type: ignore[attr-defined] # in any order
+        return bool(keys_of(self.order_by(), first=True))  # type: ignore[attr-defined] # in any order
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
@@ -138,17 +138,12 @@ class _Cursor:
         return dict(state)
 
 
-def is_ordered(queryset: Any) -> bool:
-    """Whether the queryset or its model says in which order documents are shown."""
-    ordering = queryset._ordering
-    return bool(queryset._document._meta["ordering"] if ordering is None else ordering)
-
-
 class CachingCursor(_Cursor):
     """For a class before ``FastCachingQueries``."""
 
-    def _forget(self) -> None:
-        super()._forget()
+    def rewind(self) -> None:
+        """Forget what was read: the next iteration asks the server again."""
+        super().rewind()
         self._len = None
         self._has_more = True
         # Not None: an iteration that is under way goes on from its place.
@@ -159,7 +154,7 @@ class CachingCursor(_Cursor):
             super()._populate_cache()  # type: ignore[misc]
         except BaseException:
             # A cursor that has failed shows no more, as if the documents ended there.
-            self._forget()
+            self.rewind()
             raise
 
     def _has_data(self) -> bool:

@@ -22,23 +22,22 @@ BYTES_OF_ONE_FILTER = 12 * 1024 * 1024  # a command takes 16 MiB
 Filter = tuple[dict[str, Any], dict[str, Any]]
 
 
-def keys_of(queryset: Any, *, to_write: bool = False) -> list[Any]:
-    """The ``_id`` of each document that iterating ``queryset`` shows, in its order.
+def keys_of(queryset: Any, *, to_write: bool = False, first: bool = False) -> list[Any]:
+    """The ``_id`` of each document that iterating ``queryset`` shows, in its order; with ``first``
+    of the first alone.
 
     With ``to_write`` the primary is asked, whatever the queryset would read from.
     """
     if queryset._none or queryset._empty:
         return []
-    return list(_reading_keys(_reader(queryset, to_write)))
-
-
-def first_key(queryset: Any, *, to_write: bool = False) -> list[Any]:
-    """The ``_id`` of the first document that ``queryset`` shows, if it shows any."""
-    if queryset._none or queryset._empty:
-        return []
-    reader = _reader(queryset, to_write)
-    reader._limit = -1  # one batch, and the server keeps no cursor
-    return list(_reading_keys(reader))
+    reader = queryset.clone()
+    reader._loaded_fields = QueryFieldList(["_id"], value=QueryFieldList.ONLY)
+    preference = reader._read_preference or reader._collection.read_preference
+    if to_write and preference != ReadPreference.PRIMARY:
+        reader._read_preference = ReadPreference.PRIMARY
+    if first:
+        reader._limit = -1  # one batch, and the server keeps no cursor
+    return [raw["_id"] for raw in reader._cursor]
 
 
 def filters_of(queryset: Any, scope: Scope) -> list[Filter]:
@@ -52,7 +51,7 @@ def filters_of(queryset: Any, scope: Scope) -> list[Filter]:
 
 
 def filters_for(keys: Sequence[Any], scope: Scope) -> list[Filter]:
-    """The same for documents whose keys were read."""
+    """Filters, each with its options, for the documents with these ``keys``."""
     if len(keys) > KEYS_OF_ONE_WRITE:
         # A cursor gives a document twice whose place in an index changes meanwhile.
         keys = list({encoded(key): key for key in keys}.values())
@@ -89,16 +88,3 @@ def pieces(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
 def encoded(key: Any) -> bytes:
     """Something that is equal for equal keys."""
     return bson.encode({"_": key}, codec_options=_STANDARD)
-
-
-def _reader(queryset: Any, to_write: bool) -> Any:
-    reader = queryset.clone()
-    reader._loaded_fields = QueryFieldList(["_id"], value=QueryFieldList.ONLY)
-    preference = reader._read_preference or reader._collection.read_preference
-    if to_write and preference != ReadPreference.PRIMARY:
-        reader._read_preference = ReadPreference.PRIMARY
-    return reader
-
-
-def _reading_keys(reader: Any) -> Iterator[Any]:
-    return (raw["_id"] for raw in reader._cursor)

@@ -34,8 +34,8 @@ from datalayer.documents.related.before_save import complete
 from datalayer.documents.related.references import Dereference
 
 
-class _Common:
-    """What both querysets add to MongoEngine's, besides reading, updating and deleting."""
+class _DocumentQueries(PartialReads, Updates, Deletes, Aggregates):
+    """What both querysets add to MongoEngine's."""
 
     _document: Any
 
@@ -81,7 +81,7 @@ class _Common:
             document._prepare_insert()
             if validate:
                 document.validate()
-        collection = with_concerns(self._collection, write_concern)  # type: ignore[attr-defined]
+        collection = with_concerns(self._collection, write_concern)
         raw = [written(document) for document in documents]
         try:
             if is_one:
@@ -101,7 +101,7 @@ class _Common:
     def create(self, **kwargs: Any) -> Any:
         """Save a new document with these values, in this queryset's database; returns it."""
         document = self._document(**kwargs)
-        collection: Any = self._collection  # type: ignore[attr-defined]
+        collection: Any = self._collection
         if collection != self._document._get_collection():
             document._live_in(collection, keep_created=True)
         return document.save(force_insert=True)
@@ -128,20 +128,11 @@ class _Common:
         return self._as(QuerySet)
 
     def _as(self, queryset_class: type) -> Any:
-        fresh = queryset_class(self._document, self._collection)  # type: ignore[attr-defined]
+        fresh = queryset_class(self._document, self._collection)
         return self._clone_into(fresh)  # type: ignore[attr-defined]
 
 
-class QuerySet(
-    PartialReads,
-    _Common,
-    Updates,
-    Deletes,
-    Aggregates,
-    CachingCursor,
-    FastCachingQueries,
-    _QuerySet,
-):
+class QuerySet(_DocumentQueries, CachingCursor, FastCachingQueries, _QuerySet):
     """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
 
     if TYPE_CHECKING:  # MongoEngine has no types
@@ -152,16 +143,7 @@ class QuerySet(
         search_text: Callable[..., Self]
 
 
-class QuerySetNoCache(
-    PartialReads,
-    _Common,
-    Updates,
-    Deletes,
-    Aggregates,
-    PassingCursor,
-    FastPassingQueries,
-    _QuerySetNoCache,
-):
+class QuerySetNoCache(_DocumentQueries, PassingCursor, FastPassingQueries, _QuerySetNoCache):
     """What ``objects.no_cache()`` gives."""
 
 

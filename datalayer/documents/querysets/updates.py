@@ -15,7 +15,7 @@ from pymongo.results import UpdateResult
 
 from datalayer.documents.model_collection import with_concerns
 from datalayer.documents.queries.update_translation import update_of
-from datalayer.documents.querysets.matched_keys import filters_of, first_key
+from datalayer.documents.querysets.matched_keys import filters_of, keys_of
 from datalayer.documents.querysets.scope import Scope, check_upsert, scope_of
 from datalayer.documents.timestamps import stamped_update
 
@@ -181,7 +181,7 @@ class Updates:
             sort = {"sort": scope.sort} if scope.first_needs_sort else {}
             return run(scope.filter, {**scope.options, **sort})
         for _ in range(_ATTEMPTS):
-            key = first_key(self, to_write=True)
+            key = keys_of(self, to_write=True, first=True)
             if not key:
                 return None
             result = run(*scope.among(key))

@@ -189,7 +189,7 @@ def where(proxy: Any) -> str:
 
 
 class ModelImage(ImageGridFsProxy, ModelFile):
-    """The same for an image, with its thumbnail."""
+    """Stands for an image of a document, with its thumbnail."""
 
     delete = ModelFile.delete
 

@@ -20,7 +20,7 @@ def forgetting(document: Any, names: Sequence[str] = ()) -> Iterator[Callable[[]
     What it gives undoes it, and so does an error."""
     own = [name for name in document._dynamic_fields if not names or name in names]
     if not own:
-        yield _nothing
+        yield lambda: None
         return
     put_back = snapshot(document)
     kept = [(name, field) for name, field in document._dynamic_fields.items() if name not in own]
@@ -35,7 +35,3 @@ def forgetting(document: Any, names: Sequence[str] = ()) -> Iterator[Callable[[]
     except BaseException:
         put_back()
         raise
-
-
-def _nothing() -> None:
-    """There was nothing to forget."""

@@ -39,7 +39,7 @@ class Enlisted:
 
 
 class EnlistedPart(Enlisted):
-    """The same for an embedded document: it lets the one know, too, that it is part of."""
+    """An embedded document, which lets the one know, too, that it is part of."""
 
     _instance: Any
 

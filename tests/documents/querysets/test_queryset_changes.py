@@ -173,7 +173,7 @@ def test_where_another_takes_the_first_document_the_next_one_is_updated(
             taken.append(1)
             Task._get_collection().update_one({"n": 2}, {"$set": {"state": "done"}})
 
-    tampered(monkeypatch, "first_key", take)
+    tampered(monkeypatch, "keys_of", take)
     found = Task.objects(state="new").order_by("n").skip(2).modify(set__x=1, new=True)
     assert (found.n, found.x) == (3, 1)
 
@@ -184,7 +184,7 @@ def test_where_others_always_are_quicker_the_operation_says_so(
 ) -> None:
     tampered(
         monkeypatch,
-        "first_key",
+        "keys_of",
         lambda: (
             Task._get_collection().update_many({}, {"$set": {"state": "done"}})
             and Task._get_collection().insert_many([{"n": 50, "state": "new"}] * 1)
