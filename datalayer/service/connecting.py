@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
 
@@ -156,7 +157,7 @@ def prepare(connection: Connection) -> str | None:
             raise
         logger.error("%s", exc, extra={"alias": connection.alias, "event": "index_failed"})
         problem = exc.message
-    connection.mark_connected()
+    connection.connected_since = datetime.now(UTC)
     connection.monitors.topology.watch(usable=True)
     return problem
 
