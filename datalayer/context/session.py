@@ -1,5 +1,5 @@
-"""How the operations of the present context join a session: the driver's ``bind()``, with what it
-leaves undone for transactions.
+"""Which session do the operations of the present context join? The driver's ``bind()``, with what
+it leaves undone for transactions.
 
 Inside one the server takes no read or write concern and no read preference with single commands:
 the driver takes them off an operation that is given its session, and leaves them on one that
