@@ -41,7 +41,7 @@ def fork_mark() -> Mark:
 
 
 class _ByPid:
-    """The same by asking, where the memory can't tell."""
+    """A mark that asks the kernel for the process's number, where the memory can't tell."""
 
     def __init__(self) -> None:
         self._pid = os.getpid()

@@ -41,7 +41,9 @@ def side_by_side(
         ).start()
     if own is not None:
         _settle(futures[own], calls[own])
-        _raise_interrupt(futures[own])
+        error = futures[own].exception()
+        if error is not None and not isinstance(error, Exception):
+            raise error
     outcomes: dict[str, Result | BaseException] = {}
     for name, future in futures.items():
         outcome = _outcome(future, ends)
@@ -54,12 +56,6 @@ def _settle(future: Future[Result], call: Callable[[], Result]) -> None:
         future.set_result(call())
     except BaseException as exc:  # noqa: BLE001 - handed on to the thread that waits
         future.set_exception(exc)
-
-
-def _raise_interrupt(future: Future[Result]) -> None:
-    error = future.exception()
-    if error is not None and not isinstance(error, Exception):
-        raise error
 
 
 def _outcome(future: Future[Result], ends: float | None) -> Result | BaseException:

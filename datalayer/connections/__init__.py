@@ -2,5 +2,6 @@
 
 ``registry`` knows which aliases are connected; ``connection`` is one of them; ``client`` opens the
 driver's; ``pool`` limits waiting for a connection; ``breaker`` refuses calls to a database that is
-away; ``operation`` surrounds each operation with them.
+away, on ``breaker_evidence``; ``operation`` surrounds each operation with them; ``replica_lag``
+leaves out secondaries that are behind; ``built_indexes`` notes what needs no building again.
 """

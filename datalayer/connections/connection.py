@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pymongo
@@ -98,10 +98,6 @@ class Connection:
         if self.settings.kind == "mongomock":
             return "connected"
         return reach_of(self.monitors.topology.description)
-
-    def mark_connected(self) -> None:
-        """Note that the server has answered."""
-        self.connected_since = datetime.now(UTC)
 
     def close(self) -> None:
         """Close the client of this process. Nothing happens when there is none."""

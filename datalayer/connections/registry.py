@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import mongoengine
 from bson import ObjectId
@@ -36,13 +36,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("datalayer.core")
 
 DEFAULT_ALIAS = "default"
-
-
-class _Service(Protocol):
-    """What the registry needs to know of the services that it keeps."""
-
-    def after_fork(self) -> None:
-        """Replace locks and threads, in a child."""
 
 
 class Registry:

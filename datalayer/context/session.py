@@ -1,5 +1,5 @@
-"""How the operations of the present context join a session: the driver's ``bind()``, with what it
-leaves undone for transactions.
+"""Which session do the operations of the present context join? The driver's ``bind()``, with what
+it leaves undone for transactions.
 
 Inside one the server takes no read or write concern and no read preference with single commands:
 the driver takes them off an operation that is given its session, and leaves them on one that
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
@@ -26,13 +26,6 @@ from pymongo.synchronous.client_session import _SESSION
 from datalayer.concurrency.flow import Flow, starter_of_greenlet
 from datalayer.context.stack import Block, ContextStack
 from datalayer.errors import TransactionError
-
-
-class Refusing(Protocol):
-    """A transaction."""
-
-    def refuse(self, alias: str | None = None) -> None:
-        """Raise for another flow of control, which would work outside unnoticed."""
 
 
 @dataclass(frozen=True, eq=False)

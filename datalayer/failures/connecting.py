@@ -1,4 +1,5 @@
-"""Reads PyMongo's errors and turns them into datalayer's, in this one place."""
+"""Why could a database not be reached? Turns what the driver raises into an error of ours that
+says what was seen, and what to check."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ from datalayer.failures.server_codes import (
     code_of,
     is_refusal,
 )
-from datalayer.failures.tracebacks import as_cause, is_internal
+from datalayer.failures.tracebacks import as_cause, chain_of, is_internal
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,6 @@ def _has_primary(description: TopologyDescription | None) -> bool:
 
 
 def _diagnose_answer(exc: OperationFailure) -> Diagnosis:
-    """The same for what a server has answered."""
     code = code_of(exc)
     if code in TIME_LIMIT:
         return _DIAGNOSES["slow"]
@@ -240,7 +240,7 @@ def _errors_of(description: TopologyDescription | None) -> Iterator[BaseExceptio
 
 
 def _is_name_resolution(error: BaseException) -> bool:
-    from_srv = any(type(e).__module__.startswith("dns.") for e in _chain(error))
+    from_srv = any(type(e).__module__.startswith("dns.") for e in chain_of(error))
     return from_srv or _ADDRESS_ERROR.search(str(error)) is not None
 
 
@@ -258,13 +258,6 @@ def _is_refused(error: BaseException) -> bool:
 
 def _is_timeout(error: BaseException) -> bool:
     return isinstance(error, NetworkTimeout) or "timed out" in str(error)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__
 
 
 # The driver keeps only the text of what the operating system said, so the text is all there is

@@ -1,5 +1,5 @@
-"""Turns what the driver raises for an operation on documents into datalayer's errors, and tells
-writes that had no effect from those that may have had one."""
+"""What became of an operation on documents that failed? Turns what the driver raises into an
+error of ours, and tells writes that had no effect from those that may have had one."""
 
 from __future__ import annotations
 

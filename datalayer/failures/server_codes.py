@@ -6,285 +6,190 @@ down and that refuses a password may all raise ``OperationFailure``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
 
 from pymongo.errors import BulkWriteError, NotPrimaryError, OperationFailure
 
 
-class ServerCode(IntEnum):
-    """The codes that datalayer knows."""
+class Category(Enum):
+    """What a code means for the caller."""
 
-    BadValue = 2
-    HostUnreachable = 6
-    HostNotFound = 7
-    FailedToParse = 9
-    UserNotFound = 11
-    UnsupportedFormat = 12
+    AUTHENTICATION = auto()
+    """The server does not accept who one says to be."""
+    UNSUITABLE = auto()
+    """This server does not offer what the client's options ask for."""
+    NETWORK = auto()
+    """The server that answers, a router say, can't reach another one."""
+    NOT_PRIMARY = auto()
+    """The server is not, or no more, or not yet, the primary."""
+    SHUTTING_DOWN = auto()
+    TIME_LIMIT = auto()
+    """The server did not come to an end in time."""
+    OVERLOADED = auto()
+    INTERRUPTED = auto()
+    IN_BETWEEN = auto()
+    """Something else is going on that comes to an end."""
+    DUPLICATE_KEY = auto()
+    INDEX_EXISTS = auto()
+    """An index of that name or on those fields is there, with other options."""
+
+
+class ServerCode(IntEnum):
+    """The codes that datalayer knows, each with its category, if it has one."""
+
+    category: Category | None
+
+    def __new__(cls, code: int, category: Category | None = None) -> ServerCode:
+        """A number that knows its category."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.category = category
+        return member
+
+    BadValue = 2, Category.UNSUITABLE
+    HostUnreachable = 6, Category.NETWORK
+    HostNotFound = 7, Category.NETWORK
+    FailedToParse = 9, Category.UNSUITABLE
+    UserNotFound = 11, Category.AUTHENTICATION
+    UnsupportedFormat = 12, Category.UNSUITABLE
     Unauthorized = 13
-    TypeMismatch = 14
+    TypeMismatch = 14, Category.UNSUITABLE
     Overflow = 15
-    ProtocolError = 17
-    AuthenticationFailed = 18
-    IllegalOperation = 20
+    ProtocolError = 17, Category.UNSUITABLE
+    AuthenticationFailed = 18, Category.AUTHENTICATION
+    IllegalOperation = 20, Category.UNSUITABLE
     InvalidBSON = 22
-    LockTimeout = 24
+    LockTimeout = 24, Category.TIME_LIMIT
     NamespaceNotFound = 26
     CursorNotFound = 43
-    UserDataInconsistent = 45
-    LockBusy = 46
+    UserDataInconsistent = 45, Category.UNSUITABLE
+    LockBusy = 46, Category.OVERLOADED
     NamespaceExists = 48
-    MaxTimeMSExpired = 50
-    CommandNotFound = 59
+    MaxTimeMSExpired = 50, Category.TIME_LIMIT
+    CommandNotFound = 59, Category.UNSUITABLE
     CannotCreateIndex = 67
-    AuthSchemaIncompatible = 69
-    InvalidOptions = 72
-    InvalidNamespace = 73
-    IndexOptionsConflict = 85
-    IndexKeySpecsConflict = 86
-    NetworkTimeout = 89
-    ShutdownInProgress = 91
-    NotYetInitialized = 94
-    OutdatedClient = 101
-    WriteConflict = 112
-    CommandNotSupported = 115
-    ConflictingOperationInProgress = 117
+    AuthSchemaIncompatible = 69, Category.UNSUITABLE
+    InvalidOptions = 72, Category.UNSUITABLE
+    InvalidNamespace = 73, Category.UNSUITABLE
+    IndexOptionsConflict = 85, Category.INDEX_EXISTS
+    IndexKeySpecsConflict = 86, Category.INDEX_EXISTS
+    NetworkTimeout = 89, Category.NETWORK
+    ShutdownInProgress = 91, Category.SHUTTING_DOWN
+    NotYetInitialized = 94, Category.NOT_PRIMARY
+    OutdatedClient = 101, Category.UNSUITABLE
+    WriteConflict = 112, Category.IN_BETWEEN
+    CommandNotSupported = 115, Category.UNSUITABLE
+    ConflictingOperationInProgress = 117, Category.IN_BETWEEN
     DocumentValidationFailure = 121
-    FailedToSatisfyReadPreference = 133
-    ReadConcernMajorityNotAvailableYet = 134
-    PooledConnectionsDropped = 145
+    FailedToSatisfyReadPreference = 133, Category.NETWORK
+    ReadConcernMajorityNotAvailableYet = 134, Category.IN_BETWEEN
+    PooledConnectionsDropped = 145, Category.NETWORK
     CommandNotSupportedOnView = 166
     CannotIndexParallelArrays = 171
-    ClientMetadataMissingField = 183
-    ClientMetadataAppNameTooLarge = 184
-    ClientMetadataDocumentTooLarge = 185
-    ClientMetadataCannotBeMutated = 186
-    IncompatibleServerVersion = 188
-    PrimarySteppedDown = 189
+    ClientMetadataMissingField = 183, Category.UNSUITABLE
+    ClientMetadataAppNameTooLarge = 184, Category.UNSUITABLE
+    ClientMetadataDocumentTooLarge = 185, Category.UNSUITABLE
+    ClientMetadataCannotBeMutated = 186, Category.UNSUITABLE
+    IncompatibleServerVersion = 188, Category.UNSUITABLE
+    PrimarySteppedDown = 189, Category.NOT_PRIMARY
     InvalidIndexSpecificationOption = 197
-    ReplicaSetMonitorRemoved = 199
-    NetworkInterfaceExceededTimeLimit = 202
-    KeyNotFound = 211
-    AuthenticationRestrictionUnmet = 214
-    ElectionInProgress = 216
-    CursorKilled = 237
+    ReplicaSetMonitorRemoved = 199, Category.NETWORK
+    NetworkInterfaceExceededTimeLimit = 202, Category.TIME_LIMIT
+    KeyNotFound = (
+        211,
+        Category.IN_BETWEEN,
+    )  # the keys that sign the cluster's time are not there yet
+    AuthenticationRestrictionUnmet = 214, Category.AUTHENTICATION
+    ElectionInProgress = 216, Category.NOT_PRIMARY
+    CursorKilled = 237, Category.INTERRUPTED
     SnapshotTooOld = 239
     SnapshotUnavailable = 246
     NoSuchTransaction = 251
-    TooManyLogicalSessions = 261
-    ExceededTimeLimit = 262
+    TooManyLogicalSessions = 261, Category.OVERLOADED
+    ExceededTimeLimit = 262, Category.TIME_LIMIT
     OperationNotSupportedInTransaction = 263
-    TooManyFilesOpen = 264
+    TooManyFilesOpen = 264, Category.OVERLOADED
     IndexBuildAborted = 276
-    ClientDisconnect = 279
+    ClientDisconnect = 279, Category.INTERRUPTED
     ChangeStreamFatalError = 280
     IndexBuildAlreadyInProgress = 285
     ChangeStreamHistoryLost = 286
-    TransactionExceededLifetimeLimitSeconds = 290
-    SplitHorizonChange = 303
-    CurrentConfigNotCommittedYet = 308
-    ConnectionPoolExpired = 317
-    APIVersionError = 322
-    APIStrictError = 323
-    APIDeprecationError = 324
-    MechanismUnavailable = 334
-    ShardCannotRefreshDueToLocksHeld = 343
-    UnsupportedOpQueryCommand = 352
-    LoadBalancerSupportMismatch = 354
-    InterruptedDueToStorageChange = 355
-    InternalTransactionNotSupported = 358
-    TemporarilyUnavailable = 365
-    UserWritesBlocked = 371
-    CloseConnectionForShutdownCommand = 372
-    ConnectionError = 384
-    ReauthenticationRequired = 391
-    StreamTerminated = 398
-    ResourceExhausted = 402
-    MigrationBlockingOperationCoordinatorCleaningUp = 406
-    PooledConnectionAcquisitionExceededTimeLimit = 407
-    UpdatesStillPending = 412
-    AdmissionQueueOverflow = 433
-    RateLimitExceeded = 449
-    PooledConnectionAcquisitionRejected = 450
-    InterruptedDueToReshardingCriticalSection = 453
-    IngressRequestRateLimitExceeded = 462
-    AtlasError = 8000
+    TransactionExceededLifetimeLimitSeconds = 290, Category.TIME_LIMIT
+    SplitHorizonChange = 303, Category.IN_BETWEEN
+    CurrentConfigNotCommittedYet = 308, Category.IN_BETWEEN
+    ConnectionPoolExpired = 317, Category.NETWORK
+    APIVersionError = 322, Category.UNSUITABLE
+    APIStrictError = 323, Category.UNSUITABLE
+    APIDeprecationError = 324, Category.UNSUITABLE
+    MechanismUnavailable = 334, Category.UNSUITABLE
+    ShardCannotRefreshDueToLocksHeld = 343, Category.IN_BETWEEN
+    UnsupportedOpQueryCommand = 352, Category.UNSUITABLE
+    LoadBalancerSupportMismatch = 354, Category.UNSUITABLE
+    InterruptedDueToStorageChange = 355, Category.INTERRUPTED
+    InternalTransactionNotSupported = 358, Category.IN_BETWEEN
+    TemporarilyUnavailable = 365, Category.OVERLOADED
+    UserWritesBlocked = 371, Category.IN_BETWEEN
+    CloseConnectionForShutdownCommand = 372, Category.SHUTTING_DOWN
+    ConnectionError = 384, Category.NETWORK
+    ReauthenticationRequired = 391, Category.AUTHENTICATION
+    StreamTerminated = 398, Category.IN_BETWEEN
+    ResourceExhausted = 402, Category.OVERLOADED
+    MigrationBlockingOperationCoordinatorCleaningUp = 406, Category.IN_BETWEEN
+    PooledConnectionAcquisitionExceededTimeLimit = 407, Category.TIME_LIMIT
+    UpdatesStillPending = 412, Category.IN_BETWEEN
+    AdmissionQueueOverflow = 433, Category.OVERLOADED
+    RateLimitExceeded = 449, Category.OVERLOADED
+    PooledConnectionAcquisitionRejected = 450, Category.OVERLOADED
+    InterruptedDueToReshardingCriticalSection = 453, Category.INTERRUPTED
+    IngressRequestRateLimitExceeded = 462, Category.OVERLOADED
+    AtlasError = 8000, Category.AUTHENTICATION
     """Not in the server's list: Atlas refuses credentials and actions with it."""
-    SocketException = 9001
-    LegacyNotPrimary = 10058
-    NotWritablePrimary = 10107
+    SocketException = 9001, Category.NETWORK
+    LegacyNotPrimary = 10058, Category.NOT_PRIMARY
+    NotWritablePrimary = 10107, Category.NOT_PRIMARY
     BSONObjectTooLarge = 10334
-    DuplicateKey = 11000
-    DuplicateKeyOnUpdate = 11001
+    DuplicateKey = 11000, Category.DUPLICATE_KEY
+    DuplicateKeyOnUpdate = 11001, Category.DUPLICATE_KEY
     """An older server's, for an update."""
-    InterruptedAtShutdown = 11600
-    Interrupted = 11601
-    InterruptedDueToReplStateChange = 11602
-    DuplicateKeyOfCappedCollection = 12582
+    InterruptedAtShutdown = 11600, Category.SHUTTING_DOWN
+    Interrupted = 11601, Category.INTERRUPTED
+    InterruptedDueToReplStateChange = 11602, Category.NOT_PRIMARY
+    DuplicateKeyOfCappedCollection = 12582, Category.DUPLICATE_KEY
     """An older server's."""
     BackgroundOperationInProgressForNamespace = 12587
-    StaleConfig = 13388
-    NotPrimaryNoSecondaryOk = 13435
-    NotPrimaryOrSecondary = 13436
+    StaleConfig = 13388, Category.IN_BETWEEN
+    NotPrimaryNoSecondaryOk = 13435, Category.NOT_PRIMARY
+    NotPrimaryOrSecondary = 13436, Category.NOT_PRIMARY
     OutOfDiskSpace = 14031
-    BackupCursorOpenConflictWithCheckpoint = 50915
-    ConfigServerUnreachable = 56846
-    RetriableRemoteCommandFailure = 91331
-    InterruptedDueToFCVChange = 10045600
+    BackupCursorOpenConflictWithCheckpoint = 50915, Category.IN_BETWEEN
+    ConfigServerUnreachable = 56846, Category.NETWORK
+    RetriableRemoteCommandFailure = 91331, Category.IN_BETWEEN
+    InterruptedDueToFCVChange = 10045600, Category.INTERRUPTED
 
 
-_C = ServerCode
+def _of(*categories: Category) -> frozenset[ServerCode]:
+    return frozenset(code for code in ServerCode if code.category in categories)
 
-AUTHENTICATION = frozenset(
-    {
-        _C.UserNotFound,
-        _C.AuthenticationFailed,
-        _C.AuthenticationRestrictionUnmet,
-        _C.ReauthenticationRequired,
-        _C.AtlasError,
-    }
-)
-"""The server does not accept who one says to be."""
 
-AUTHORISATION = frozenset({_C.Unauthorized, _C.AtlasError})
+AUTHORISATION = frozenset({ServerCode.Unauthorized, ServerCode.AtlasError})
 """The user may not do that."""
-
-CREDENTIALS = AUTHENTICATION | AUTHORISATION
+CREDENTIALS = _of(Category.AUTHENTICATION) | AUTHORISATION
 """An operator has to change a password or a role. An operation may succeed afterwards."""
-
-UNSUITABLE = frozenset(
-    {
-        _C.BadValue,
-        _C.FailedToParse,
-        _C.UnsupportedFormat,
-        _C.TypeMismatch,
-        _C.ProtocolError,
-        _C.IllegalOperation,
-        _C.UserDataInconsistent,
-        _C.CommandNotFound,
-        _C.AuthSchemaIncompatible,
-        _C.InvalidOptions,
-        _C.InvalidNamespace,
-        _C.OutdatedClient,
-        _C.CommandNotSupported,
-        _C.ClientMetadataMissingField,
-        _C.ClientMetadataAppNameTooLarge,
-        _C.ClientMetadataDocumentTooLarge,
-        _C.ClientMetadataCannotBeMutated,
-        _C.IncompatibleServerVersion,
-        _C.APIVersionError,
-        _C.APIStrictError,
-        _C.APIDeprecationError,
-        _C.MechanismUnavailable,
-        _C.UnsupportedOpQueryCommand,
-        _C.LoadBalancerSupportMismatch,
-    }
-)
-"""This server does not offer what the client's options ask for."""
-
-NETWORK = frozenset(
-    {
-        _C.HostUnreachable,
-        _C.HostNotFound,
-        _C.NetworkTimeout,
-        _C.FailedToSatisfyReadPreference,
-        _C.PooledConnectionsDropped,
-        _C.ReplicaSetMonitorRemoved,
-        _C.ConnectionPoolExpired,
-        _C.ConnectionError,
-        _C.SocketException,
-        _C.ConfigServerUnreachable,
-    }
-)
-"""The server that answers, a router say, can't reach another one."""
-
-NOT_PRIMARY = frozenset(
-    {
-        _C.NotYetInitialized,
-        _C.PrimarySteppedDown,
-        _C.ElectionInProgress,
-        _C.LegacyNotPrimary,
-        _C.NotWritablePrimary,
-        _C.InterruptedDueToReplStateChange,
-        _C.NotPrimaryNoSecondaryOk,
-        _C.NotPrimaryOrSecondary,
-    }
-)
-"""The server is not, or no more, or not yet, the primary."""
-
-SHUTTING_DOWN = frozenset(
-    {
-        _C.ShutdownInProgress,
-        _C.CloseConnectionForShutdownCommand,
-        _C.InterruptedAtShutdown,
-    }
-)
-
-TIME_LIMIT = frozenset(
-    {
-        _C.LockTimeout,
-        _C.MaxTimeMSExpired,
-        _C.NetworkInterfaceExceededTimeLimit,
-        _C.ExceededTimeLimit,
-        _C.TransactionExceededLifetimeLimitSeconds,
-        _C.PooledConnectionAcquisitionExceededTimeLimit,
-    }
-)
-"""The server did not come to an end in time."""
-
-_OVERLOADED = frozenset(
-    {
-        _C.LockBusy,
-        _C.TooManyLogicalSessions,
-        _C.TooManyFilesOpen,
-        _C.TemporarilyUnavailable,
-        _C.ResourceExhausted,
-        _C.AdmissionQueueOverflow,
-        _C.RateLimitExceeded,
-        _C.PooledConnectionAcquisitionRejected,
-        _C.IngressRequestRateLimitExceeded,
-    }
-)
-_INTERRUPTED = frozenset(
-    {
-        _C.CursorKilled,
-        _C.ClientDisconnect,
-        _C.InterruptedDueToStorageChange,
-        _C.InterruptedDueToReshardingCriticalSection,
-        _C.Interrupted,
-        _C.InterruptedDueToFCVChange,
-    }
-)
-_IN_BETWEEN = frozenset(
-    {
-        _C.WriteConflict,
-        _C.ConflictingOperationInProgress,
-        _C.ReadConcernMajorityNotAvailableYet,
-        _C.KeyNotFound,  # the keys that sign the cluster's time are not there yet
-        _C.SplitHorizonChange,
-        _C.CurrentConfigNotCommittedYet,
-        _C.ShardCannotRefreshDueToLocksHeld,
-        _C.InternalTransactionNotSupported,
-        _C.UserWritesBlocked,
-        _C.StreamTerminated,
-        _C.MigrationBlockingOperationCoordinatorCleaningUp,
-        _C.UpdatesStillPending,
-        _C.StaleConfig,
-        _C.BackupCursorOpenConflictWithCheckpoint,
-        _C.RetriableRemoteCommandFailure,
-    }
-)
-
+NETWORK = _of(Category.NETWORK)
+NOT_PRIMARY = _of(Category.NOT_PRIMARY)
+SHUTTING_DOWN = _of(Category.SHUTTING_DOWN)
+TIME_LIMIT = _of(Category.TIME_LIMIT)
+UNSUITABLE = _of(Category.UNSUITABLE)
 PASSING = (
-    NETWORK | NOT_PRIMARY | SHUTTING_DOWN | TIME_LIMIT | _OVERLOADED | _INTERRUPTED | _IN_BETWEEN
+    NETWORK
+    | NOT_PRIMARY
+    | SHUTTING_DOWN
+    | TIME_LIMIT
+    | _of(Category.OVERLOADED, Category.INTERRUPTED, Category.IN_BETWEEN)
 )
 """What passes by itself: the same may succeed later, with nobody having changed anything."""
-
-DUPLICATE_KEY = frozenset(
-    {_C.DuplicateKey, _C.DuplicateKeyOnUpdate, _C.DuplicateKeyOfCappedCollection}
-)
-
-INDEX_EXISTS = frozenset({_C.IndexOptionsConflict, _C.IndexKeySpecsConflict})
-"""An index of that name or on those fields is there, with other options."""
+DUPLICATE_KEY = _of(Category.DUPLICATE_KEY)
+INDEX_EXISTS = _of(Category.INDEX_EXISTS)
 
 
 def code_of(exc: BaseException | None) -> int | None:

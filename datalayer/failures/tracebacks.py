@@ -65,6 +65,14 @@ def without_locals(exc: Error) -> Error:
     return exc
 
 
+def chain_of(exc: BaseException) -> Iterator[BaseException]:
+    """``exc`` and what led to it, one after the other, also what was left out of its traceback."""
+    seen: BaseException | None = exc
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
 def takes_secrets(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Decorates a function that is given secrets: no frame of what it raises holds them, its own
     included."""

@@ -112,7 +112,8 @@ def ensure(model: Model, alias: str | None = None, collection: str | None = None
 
 
 def ensure_all(connection: Connection) -> None:
-    """The same for all models of a connection, before a transaction: inside, nothing is built.
+    """See to it that the collections and indexes of all models of a connection exist, before a
+    transaction: inside, nothing is built.
 
     Raises what ``ensure`` raises.
     """

@@ -1,5 +1,9 @@
 """Counters, gauges and latencies of one alias, fed by the driver's event listeners.
 
+``monitors`` holds those of one alias: ``commands``, ``pool``, ``topology`` and ``leaks`` listen;
+``histogram`` and ``durations`` count; ``failures`` remembers what failed; ``observer`` says who is
+told; ``hooks`` has the driver call them without an object for each event.
+
 The listeners only count: no I/O, no document contents. They run in the thread that made the
 event happen, so what they do is short, and an error in them would reach nobody.
 """

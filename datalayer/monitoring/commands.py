@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
@@ -19,6 +18,12 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
+from datalayer.monitoring.command_facts import (
+    collection_of,
+    documents_in,
+    dropped_by,
+    waits_for_data,
+)
 from datalayer.monitoring.durations import Distribution, Durations
 from datalayer.monitoring.failures import FailureLog, address_of, kind_of
 from datalayer.monitoring.histogram import Bucket, Histogram
@@ -35,8 +40,6 @@ _LOGGING_IN = frozenset({"saslStart", "saslContinue", "authenticate"})
 _DROPPING = frozenset({"drop", "dropDatabase", "renameCollection", "convertToCapped"})
 """What takes a collection away with its indexes, or puts another in its place."""
 _SPECIAL = _LOGGING_IN | _DROPPING
-_NAMES_SOMEBODY = re.compile("user|role", re.IGNORECASE)  # such as createUser
-_SENT_DOCUMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
 
 
 OnDrop: TypeAlias = Callable[[str | None, str | None], None]
@@ -208,7 +211,7 @@ class CommandMonitor(CommandListener):
         uncounted.append(microseconds)
         if microseconds >= self._slow_microseconds:
             command = self._command_of(request)
-            if not _waits_for_data(name, command):
+            if not waits_for_data(name, command):
                 self._report_slow(name, command, microseconds, reply)
         if name in _DROPPING:
             self._tell_dropped(name, self._command_of(request))
@@ -232,7 +235,7 @@ class CommandMonitor(CommandListener):
         with self._lock:
             self._failed += 1
             self._count()
-        collection = _collection_of(name, self._command_of(request))
+        collection = collection_of(name, self._command_of(request))
         operation = f"{name} {collection}" if collection else name
         self._failures.note(kind_of(failure), operation, address_of(address))
         if microseconds >= self._slow_microseconds:
@@ -262,10 +265,10 @@ class CommandMonitor(CommandListener):
     ) -> None:
         facts: dict[str, Any] = {
             "alias": self._alias,
-            "collection": _collection_of(name, command),
+            "collection": collection_of(name, command),
             "command": name,
             "ms": round(microseconds / 1000, 1),
-            "documents": _documents_in(name, command, reply),
+            "documents": documents_in(name, command, reply),
         }
         at = datetime.now(UTC).isoformat(timespec="seconds")
         with self._lock:
@@ -281,59 +284,9 @@ class CommandMonitor(CommandListener):
 
     def _tell_dropped(self, name: str, command: Mapping[str, Any] | None) -> None:
         if self.on_drop is not None:
-            for database, collection in _dropped_by(name, command or {}):
+            for database, collection in dropped_by(name, command or {}):
                 self.on_drop(database, collection)
 
     def _command_of(self, request: int) -> Mapping[str, Any] | None:
         thread = self._threads.present
         return thread.command if thread.request == request else None
-
-
-def _waits_for_data(name: str, command: Mapping[str, Any] | None) -> bool:
-    """Whether the command was to wait for something to happen, as a change stream's does.
-
-    Such a ``getMore``, and no other, says for how long
-    (https://www.mongodb.com/docs/manual/reference/command/getMore/).
-    """
-    return name == "getMore" and command is not None and "maxTimeMS" in command
-
-
-def _collection_of(name: str, command: Mapping[str, Any] | None) -> str | None:
-    """The collection a command names: its first value, or a cursor command's own field."""
-    if not command or _NAMES_SOMEBODY.search(name):
-        return None
-    value = command.get("collection") if name == "getMore" else command.get(name)
-    return value if isinstance(value, str) else None
-
-
-def _dropped_by(name: str, command: Mapping[str, Any]) -> Iterator[tuple[str | None, str | None]]:
-    """The collections, each with its database, that are not what they were after ``command``."""
-    if name == "renameCollection":
-        for place in (command.get(name), command.get("to")):
-            database, _, collection = str(place).partition(".")
-            yield database, collection
-        return
-    named = command.get(name)  # dropDatabase has a number there
-    yield (
-        command.get("$db"),
-        # What holds a time series can be dropped instead of its view.
-        named.removeprefix("system.buckets.") if isinstance(named, str) else None,
-    )
-
-
-def _documents_in(name: str, command: Mapping[str, Any] | None, reply: Any) -> int | None:
-    """How many documents a command sent or its reply brought; ``None`` where neither is known."""
-    inserted = reply.get("n") if name == "insert" and isinstance(reply, Mapping) else None
-    if isinstance(inserted, int):
-        return inserted  # a transfer sends documents in a form that the driver can't count
-    if name in _SENT_DOCUMENTS and command:
-        sent = command.get(_SENT_DOCUMENTS[name])
-        return len(sent) if isinstance(sent, (list, tuple)) else None
-    if not isinstance(reply, Mapping):
-        return None
-    cursor = reply.get("cursor")
-    if isinstance(cursor, Mapping):
-        batch = cursor.get("firstBatch", cursor.get("nextBatch"))
-        return len(batch) if isinstance(batch, list) else None
-    count = reply.get("n")
-    return count if isinstance(count, int) else None

@@ -20,8 +20,9 @@ from pymongo.monitoring import (
     ConnectionCheckedInEvent,
     ConnectionCheckedOutEvent,
     ConnectionClosedEvent,
-    ConnectionPoolListener,
 )
+
+from datalayer.monitoring.pool import SilentPoolListener
 
 logger = logging.getLogger("datalayer.leaks")
 
@@ -46,7 +47,7 @@ class _Held:
     told: bool = False
 
 
-class LeakMonitor(ConnectionPoolListener):
+class LeakMonitor(SilentPoolListener):
     """Logs a connection once that an operation or cursor has held for ``limit_seconds``.
 
     For finding a leak: each check-out notes the caller's stack, which costs tens of
@@ -99,30 +100,6 @@ class LeakMonitor(ConnectionPoolListener):
         """A connection is gone."""
         with self._changed:
             self._held.pop((event.address, event.connection_id), None)
-
-    def connection_check_out_started(self, event: Any) -> None:
-        """Nothing is held yet."""
-
-    def connection_check_out_failed(self, event: Any) -> None:
-        """Nothing is held."""
-
-    def connection_created(self, event: Any) -> None:
-        """Nothing is held yet."""
-
-    def connection_ready(self, event: Any) -> None:
-        """Nothing is held yet."""
-
-    def pool_created(self, event: Any) -> None:
-        """Nothing is held yet."""
-
-    def pool_ready(self, event: Any) -> None:
-        """Nothing is held yet."""
-
-    def pool_cleared(self, event: Any) -> None:
-        """What is held tells its own end."""
-
-    def pool_closed(self, event: Any) -> None:
-        """What is held tells its own end."""
 
     def _watch(self) -> None:
         while (overdue := self._next_overdue()) is not None:

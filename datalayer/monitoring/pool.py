@@ -17,9 +17,6 @@ from pymongo.monitoring import (
     ConnectionPoolListener,
     ConnectionReadyEvent,
     PoolClearedEvent,
-    PoolClosedEvent,
-    PoolCreatedEvent,
-    PoolReadyEvent,
 )
 
 from datalayer.monitoring.durations import Distribution, Durations
@@ -30,7 +27,19 @@ from datalayer.monitoring.observer import Emit, Observer
 _BATCH = 256  # waits are counted this many at a time, or when somebody asks
 
 
-class PoolMonitor(ConnectionPoolListener):
+class SilentPoolListener(ConnectionPoolListener):
+    """Does nothing about any event, where the driver's own class wants a method for each."""
+
+    def _ignore(self, event: Any) -> None:
+        pass
+
+    pool_created = pool_ready = pool_cleared = pool_closed = _ignore
+    connection_created = connection_ready = connection_closed = _ignore
+    connection_check_out_started = connection_check_out_failed = _ignore
+    connection_checked_out = connection_checked_in = _ignore
+
+
+class PoolMonitor(SilentPoolListener):
     """Gauges and counters over all pools of one client (it has one for each server).
 
     The driver reports each connection's creation and closing, and each check-out and check-in,
@@ -57,10 +66,6 @@ class PoolMonitor(ConnectionPoolListener):
         self._uncounted: list[int] = []  # waits in microseconds
         # When each connection in use was taken, by address and number; only for an observer.
         self._taken: dict[tuple[object, int], float] = {}
-
-    def open_connections(self) -> int:
-        """The number of connections that exist now, also those still being set up."""
-        return self._created - self._closed
 
     def snapshot(self) -> dict[str, Any]:
         """The figures for ``status()``: sizes in connections, durations in milliseconds."""
@@ -170,12 +175,3 @@ class PoolMonitor(ConnectionPoolListener):
         """A connection can be used; it was counted when it was created."""
         if self._observer is not None:
             self._observer.created(event.duration or 0.0)
-
-    def pool_created(self, event: PoolCreatedEvent) -> None:
-        """Nothing to count."""
-
-    def pool_ready(self, event: PoolReadyEvent) -> None:
-        """Nothing to count."""
-
-    def pool_closed(self, event: PoolClosedEvent) -> None:
-        """Nothing to count: each connection reports its own closing."""

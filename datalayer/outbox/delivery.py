@@ -6,7 +6,7 @@ behind it in its stream, and keeps nothing else from arriving.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -27,6 +27,7 @@ from datalayer.errors import (
     UnavailableError,
 )
 from datalayer.failures.server_codes import ServerCode, code_of
+from datalayer.failures.tracebacks import chain_of
 from datalayer.outbox.backoff import backoff_of, note_failure, reason_of
 from datalayer.outbox.batches import batches
 from datalayer.outbox.entries import ASIDE, OUTBOX, Entry, Stream, Unreadable, collection
@@ -286,12 +287,5 @@ def _concerns_target(exc: Exception) -> bool:
 
 def _is_conflict(exc: BaseException) -> bool:
     return isinstance(exc, UnavailableError) and any(
-        code_of(each) in _CONFLICTS for each in _chain(exc)
+        code_of(each) in _CONFLICTS for each in chain_of(exc)
     )
-
-
-def _chain(exc: BaseException) -> Iterable[BaseException]:
-    seen: BaseException | None = exc
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
 
@@ -78,7 +79,11 @@ def _establish(connection: Connection, cancelled: threading.Event) -> None:
         with told_while_waiting(connection) as tell_attempt:
             # Opened here, not where the first attempt asks for it: the driver formats the stack
             # that it is opened from, at the price of a look at each file in it.
-            _open(connection)
+            try:
+                connection.client  # noqa: B018
+            except PyMongoError as exc:
+                if not is_transient(exc):
+                    raise
             retrying(
                 attempts=settings.retry_attempts,
                 max_seconds=max(settings.retry_max_seconds - _LAST_ATTEMPT_SECONDS, 0),
@@ -90,14 +95,6 @@ def _establish(connection: Connection, cancelled: threading.Event) -> None:
         error = refusal(connection, exc, monotonic() - started)
         raise error from cause_of(error, exc)
     _warm_up(connection)
-
-
-def _open(connection: Connection) -> None:
-    try:
-        connection.client  # noqa: B018
-    except PyMongoError as exc:
-        if not is_transient(exc):
-            raise
 
 
 def check_again(
@@ -156,7 +153,7 @@ def prepare(connection: Connection) -> str | None:
             raise
         logger.error("%s", exc, extra={"alias": connection.alias, "event": "index_failed"})
         problem = exc.message
-    connection.mark_connected()
+    connection.connected_since = datetime.now(UTC)
     connection.monitors.topology.watch(usable=True)
     return problem
 

@@ -2,6 +2,10 @@
 
 A transaction belongs to the context (a thread, mostly) that began it; documents and querysets
 used there take part by themselves.
+
+``running`` begins them and runs functions in them; ``state`` is the one under way, ``commit`` its
+end; ``failures`` says what an error inside means; ``cluster`` finds the connection that carries
+it, ``sessions`` opens sessions, and ``threads`` notices what is started inside.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from datalayer.errors import DataLayerError, TransactionError, UnavailableError
 from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import ServerCode
+from datalayer.failures.tracebacks import chain_of
 
 _REFUSED = frozenset({ServerCode.IllegalOperation, ServerCode.OperationNotSupportedInTransaction})
 _MEANINGS: Mapping[int, str] = {
@@ -106,7 +107,7 @@ def rolled_back(
 
 def _is_transient(exc: BaseException, told: Failure | None) -> bool:
     # MongoEngine raises errors of its own, with the driver's as their context.
-    for each in _chain(exc):
+    for each in chain_of(exc):
         if isinstance(each, TransactionError):
             return False
         if isinstance(each, PyMongoError) and each.has_error_label(_TRANSIENT):
@@ -119,15 +120,8 @@ def _is_transient(exc: BaseException, told: Failure | None) -> bool:
 
 def _server_errors(exc: BaseException) -> Iterator[OperationFailure]:
     """The server's errors that led to ``exc``, without those that were explained already."""
-    for each in _chain(exc):
+    for each in chain_of(exc):
         if isinstance(each, TransactionError):
             return
         if isinstance(each, OperationFailure):
             yield each
-
-
-def _chain(exc: BaseException) -> Iterator[BaseException]:
-    seen: BaseException | None = exc
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__

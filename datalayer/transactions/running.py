@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar, overload
@@ -150,38 +150,41 @@ def transactional(
     if len(names) == 1 and callable(names[0]):
         return transactional()(names[0])
 
-    def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-        name = name_of(function)
-        is_later = runs_later(function)
+    return lambda function: _transactional(function, names, attempts, timeout)
 
-        @functools.wraps(function)
-        def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-            if is_later:
-                raise _refusal(name)
-            if current() is not None:
-                with transaction(*names):
-                    return _done(function(*args, **kwargs), name)
 
-            def attempt(seconds_left: float) -> Result:
-                with transaction(*names, timeout=seconds_left) as begun:
-                    for argument in (*args, *kwargs.values()):
-                        # Asked for an attribute, a lazy reference may fetch its document.
-                        is_reference = isinstance(argument, DBRef)
-                        if not is_reference and hasattr(argument, "_snapshot"):
-                            begun.remember(argument)
-                    return _done(function(*args, **kwargs), name)
+def _transactional(
+    function: Callable[Arguments, Result], names: Sequence[str], attempts: int, timeout: float
+) -> Callable[Arguments, Result]:
+    name = name_of(function)
+    is_later = runs_later(function)
 
-            return run_again(
-                attempt,
-                attempts=attempts,
-                max_seconds=timeout,
-                retryable=lambda exc: isinstance(exc, UnavailableError),
-                before_sleep=functools.partial(_tell, name),
-            )
+    @functools.wraps(function)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        if is_later:
+            raise _refusal(name)
+        if current() is not None:
+            with transaction(*names):
+                return _done(function(*args, **kwargs), name)
 
-        return run
+        def attempt(seconds_left: float) -> Result:
+            with transaction(*names, timeout=seconds_left) as begun:
+                for argument in (*args, *kwargs.values()):
+                    # Asked for an attribute, a lazy reference may fetch its document.
+                    is_reference = isinstance(argument, DBRef)
+                    if not is_reference and hasattr(argument, "_snapshot"):
+                        begun.remember(argument)
+                return _done(function(*args, **kwargs), name)
 
-    return decorate
+        return run_again(
+            attempt,
+            attempts=attempts,
+            max_seconds=timeout,
+            retryable=lambda exc: isinstance(exc, UnavailableError),
+            before_sleep=functools.partial(_tell, name),
+        )
+
+    return run
 
 
 def _in_its_place(begun: Transaction, exc: BaseException) -> DataLayerError | None:

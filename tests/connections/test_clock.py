@@ -95,7 +95,7 @@ def test_the_circuit_breaker_stays_open_for_its_time(report: dict[str, Any]) -> 
 TELLS_THE_TIME = {
     "cli/commands/top.py",  # when a frame was drawn
     "contrib/flask/authorisation_cache.py",  # how old what a browser brings back is
-    "connections/connection.py",  # connected_since
+    "service/connecting.py",  # connected_since
     "cli/demo/chapters.py",  # the dates of made-up documents
     "doctor/facts.py",  # whether a server is past its end of life today
     "doctor/judgements/indexes.py",  # the server's own figures, since a point in time

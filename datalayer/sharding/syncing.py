@@ -1,5 +1,6 @@
-"""Shards collections by the keys that their models declare, and tells how they lie on the shards.
-Only a sharded cluster's router (``mongos``) knows of shards; another server is refused."""
+"""How do collections lie on the shards? Compares it with the keys that their models declare, and
+shards those that are not. Only a sharded cluster's router (``mongos``) knows of shards; another
+server is refused."""
 
 from __future__ import annotations
 
@@ -8,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from mongoengine.errors import InvalidQueryError, LookUpError
 from pymongo.errors import OperationFailure, PyMongoError
 
 from datalayer import indexes
@@ -23,37 +23,10 @@ from datalayer.errors import (
 from datalayer.failures.server_codes import PASSING, ServerCode
 from datalayer.failures.tracebacks import as_cause, without_locals
 from datalayer.indexes import CollectionPlan
-
-__all__ = ["ShardAction", "ShardKey", "Sharding", "State", "declared_key", "look", "sync"]
+from datalayer.sharding.shard_key import ShardKey, declared_key
+from datalayer.sharding.shard_key import obstacle as find_obstacle
 
 State = Literal["as declared", "not sharded", "extensible", "another key", "not declared"]
-
-
-@dataclass(frozen=True)
-class ShardKey:
-    """The fields by which a collection is sharded, by their names in the database."""
-
-    fields: tuple[tuple[str, Any], ...]
-    """Each with 1, or with ``"hashed"``."""
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> ShardKey:
-        """As the server stores it: numbers there may be ``1.0``."""
-        return cls(
-            tuple((name, kind if kind == "hashed" else 1) for name, kind in document.items())
-        )
-
-    def __str__(self) -> str:
-        return ", ".join(name if kind == 1 else f"{name} {kind}" for name, kind in self.fields)
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """As commands take it."""
-        return dict(self.fields)
-
-    def begins(self, other: ShardKey) -> bool:
-        """Whether ``other`` has the same fields first, and more."""
-        return self != other and other.fields[: len(self.fields)] == self.fields
 
 
 @dataclass(frozen=True)
@@ -120,24 +93,6 @@ class ShardAction:
         }
 
 
-def declared_key(plan: CollectionPlan) -> ShardKey | None:
-    """The key of ``meta["shard_key"]``, MongoEngine's own: the names of fields.
-
-    ``meta["shard_hashed"]`` names the one of them by whose hash documents are spread.
-
-    Raises:
-        ConfigurationError: for a field that there isn't, and for models of one collection that
-            want different keys.
-    """
-    found = {key for model in plan.models if (key := _key_of(model)) is not None}
-    if len(found) > 1:
-        keys = " and ".join(sorted(f"({key})" for key in found))
-        raise ConfigurationError(
-            f"the models of {plan.name!r} declare different shard keys: {keys}"
-        )
-    return found.pop() if found else None
-
-
 def look(alias: str) -> list[Sharding]:
     """All collections on ``alias`` that are sharded, or whose models want them to be.
 
@@ -199,48 +154,10 @@ def _compared(connection: Connection, plans: Mapping[str, CollectionPlan]) -> li
             collection=name,
             declared=declared.get(name),
             actual=actual.get(name),
-            obstacle=_obstacle(plans[name], declared[name]) if name in declared else None,
+            obstacle=find_obstacle(plans[name], declared[name]) if name in declared else None,
         )
         for name in sorted({*declared, *actual})
     ]
-
-
-def _key_of(model: Any) -> ShardKey | None:
-    names = model._meta.get("shard_key") or ()
-    hashed = model._meta.get("shard_hashed")
-    if hashed is not None and hashed not in names:
-        raise ConfigurationError(
-            f"{model.__name__} names {hashed!r} in shard_hashed, but not in shard_key"
-        )
-    fields = [(_stored_name(model, name), "hashed" if name == hashed else 1) for name in names]
-    return ShardKey(tuple(fields)) if fields else None
-
-
-def _stored_name(model: Any, name: str) -> str:
-    try:
-        path = model._lookup_field(name.replace("__", ".").split("."))
-    except (LookUpError, InvalidQueryError) as exc:
-        raise ConfigurationError(
-            f"{model.__name__} has no field {name!r}, which its shard_key names"
-        ) from exc
-    return ".".join(part if isinstance(part, str) else part.db_field for part in path)
-
-
-def _obstacle(plan: CollectionPlan, key: ShardKey) -> str | None:
-    # https://www.mongodb.com/docs/manual/core/sharding-shard-key/#unique-indexes
-    if plan.options.get("capped"):
-        return "capped collections can't be sharded"
-    for index in plan.indexes:
-        document = index.document
-        if (
-            document.get("unique")
-            and tuple(document["key"].items())[: len(key.fields)] != key.fields
-        ):
-            return (
-                f"its unique index {document['name']!r} does not begin with these fields, and no "
-                "shard knows the values of the others"
-            )
-    return None
 
 
 def _check_router(connection: Connection) -> None:
