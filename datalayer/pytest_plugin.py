@@ -120,7 +120,7 @@ def _new_names(aliases: Iterable[str]) -> dict[str, str]:
 
 
 def _on_server(uri: str) -> Callable[[str], str]:
-    from datalayer.settings.uri.uri import parse, with_database
+    from datalayer.settings.uri import parse, with_database
 
     parsed, problems = parse(uri)
     if parsed is None or parsed.kind != "mongodb":

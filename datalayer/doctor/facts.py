@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from datalayer.failures.connecting import Diagnosis
 from datalayer.indexes import CollectionDiff
 from datalayer.settings import DatabaseSettings
-from datalayer.settings.uri.uri import ParsedUri
+from datalayer.settings.uri import ParsedUri
 
 Value = TypeVar("Value")
 Document: TypeAlias = Mapping[str, Any]

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from datalayer.settings import DatabaseSettings
-from datalayer.settings.uri.uri import parse
+from datalayer.settings.uri import parse
 
 WORK = ("find", "insert", "update", "remove")
 """What an application does with documents."""

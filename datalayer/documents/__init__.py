@@ -23,7 +23,7 @@ from datalayer.documents.base import (
 )
 from datalayer.documents.engine import accelerate, invalidate
 from datalayer.documents.extended_json import without_secrets
-from datalayer.documents.fields.fields import (
+from datalayer.documents.fields import (
     CurrencyField,
     MoneyField,
     NormalizedEmailField,

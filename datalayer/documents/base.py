@@ -16,7 +16,7 @@ from datalayer.documents.collection import collection_of, database_of
 from datalayer.documents.engine import FastDocument, FastEmbeddedDocument
 from datalayer.documents.exceptions import ModelExceptions
 from datalayer.documents.extended_json import ToJson
-from datalayer.documents.fields.fields import UTCDateTimeField
+from datalayer.documents.fields import UTCDateTimeField
 from datalayer.documents.fields.patching import patch_fields
 from datalayer.documents.fields.primary_keys import with_own_key, with_stored_key
 from datalayer.documents.from_input import FromInput
@@ -25,9 +25,9 @@ from datalayer.documents.queries.filter_translation import query_of
 from datalayer.documents.querysets.custom_classes import keep_own_querysets
 from datalayer.documents.querysets.deletes import own_delete
 from datalayer.documents.querysets.queryset import QuerySet
-from datalayer.documents.related.alias import SWITCHED
 from datalayer.documents.related.field_replacement import replace_fields
 from datalayer.documents.related.files import kept
+from datalayer.documents.related.owner_alias import SWITCHED
 from datalayer.documents.related.references import Dereference
 from datalayer.documents.rollback import dynamic_fields
 from datalayer.documents.rollback.enlistment import Enlisted, EnlistedPart

@@ -24,9 +24,9 @@ from mongoengine.fields import (
     SortedListField,
 )
 
+from datalayer.documents.fields import RawDictField
 from datalayer.documents.fields.bson_limits import ENCODING, check_document
 from datalayer.documents.fields.conversion import raw
-from datalayer.documents.fields.fields import RawDictField
 from datalayer.documents.fields.refusals import UNFIT, expectation
 from datalayer.documents.fields.scalar_conversion import is_as_stored
 

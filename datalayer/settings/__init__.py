@@ -16,7 +16,7 @@ from datalayer.settings.database_settings import DatabaseSettings
 from datalayer.settings.parsing import Row
 from datalayer.settings.recorder_settings import RecorderSettings
 from datalayer.settings.settings import Settings
-from datalayer.settings.uri.uri import redact
+from datalayer.settings.uri import redact
 from datalayer.settings.variables import Variable, prefix_of
 
 __all__ = [

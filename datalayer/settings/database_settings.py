@@ -9,10 +9,10 @@ from typing import Any
 
 from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets
+from datalayer.settings.uri import Kind, ParsedUri, parse
 from datalayer.settings.uri.options import is_boolean
 from datalayer.settings.uri.rules import uses_tls
 from datalayer.settings.uri.secret_uri import SecretUri, whole
-from datalayer.settings.uri.uri import Kind, ParsedUri, parse
 from datalayer.settings.value_types import Value
 from datalayer.settings.variables import DATABASE_VARIABLES, DatabaseFields
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datalayer.settings.database_settings import DatabaseSettings, contradictions, with_uri_options
+from datalayer.settings.uri import ParsedUri, parse, redact
 from datalayer.settings.uri.rules import turned_off_checks, uses_tls
-from datalayer.settings.uri.uri import ParsedUri, parse, redact
 from datalayer.settings.value_types import Value, as_text
 from datalayer.settings.variables import DATABASE_VARIABLES, ApplicationFields, Variable
 

@@ -23,8 +23,8 @@ from datalayer.settings.parsing import (
 from datalayer.settings.recorder_settings import RecorderSettings, recorder_settings
 from datalayer.settings.sources import gather, read_aliases
 from datalayer.settings.unknown_variables import looks_like, misspelt, stand_in, unread
+from datalayer.settings.uri import parse, with_database
 from datalayer.settings.uri.secret_uri import whole
-from datalayer.settings.uri.uri import parse, with_database
 from datalayer.settings.value_types import Value, as_text
 from datalayer.settings.variables import (
     BUILT_IN_ALIASES,

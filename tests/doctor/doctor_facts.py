@@ -10,7 +10,7 @@ from typing import Any
 from datalayer.doctor.facts import Address, AliasFacts, Host, Network, ServerFacts, Session
 from datalayer.doctor.findings import Remark
 from datalayer.settings import DatabaseSettings, Settings
-from datalayer.settings.uri.uri import parse
+from datalayer.settings.uri import parse
 
 HOST = "127.0.0.1:27017"
 WORK = ("find", "insert", "update", "remove")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from datalayer.cli.exit_codes import ExitCode
-from datalayer.cli.models import load_models, models_option
+from datalayer.cli.model_options import load_models, models_option
 from datalayer.cli.options import Commands, connection_options, count, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from datalayer import sharding
 from datalayer.cli.exit_codes import ExitCode
-from datalayer.cli.models import comparing, comparing_options, connected_aliases
+from datalayer.cli.model_options import comparing, comparing_options, connected_aliases
 from datalayer.cli.options import Commands
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table

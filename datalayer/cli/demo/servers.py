@@ -13,7 +13,7 @@ from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError
 from datalayer.settings import Settings
-from datalayer.settings.uri.uri import parse, with_database
+from datalayer.settings.uri import parse, with_database
 
 DATABASES = {"default": "datalayer_demo", "database1": "datalayer_demo_analytics"}
 

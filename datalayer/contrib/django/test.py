@@ -26,7 +26,7 @@ from datalayer.contrib.django.settings import given_in_django
 from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import prefix_of
 from datalayer.settings.sources import gather, read_aliases
-from datalayer.settings.uri.uri import parse, with_database
+from datalayer.settings.uri import parse, with_database
 
 _FOR_WORKERS = "_DATALAYER_DJANGO_TESTS"
 """Tells the processes of ``--parallel`` where to make their databases."""

@@ -24,7 +24,7 @@ from datalayer.doctor.probes.network import ask_host, probe_hosts
 from datalayer.doctor.probes.server import ask_server
 from datalayer.doctor.probes.tls import TlsOptions
 from datalayer.settings import DatabaseSettings
-from datalayer.settings.uri.uri import ParsedUri, parse
+from datalayer.settings.uri import ParsedUri, parse
 
 # Shares of the whole time: the SRV record, two rounds of the network, one question.
 _LOOK_UP = 0.1

@@ -6,10 +6,10 @@ from __future__ import annotations
 from datalayer.documents.engine.accelerate import accelerate, invalidate
 from datalayer.documents.engine.compile.c_core import core, is_compiled
 from datalayer.documents.engine.compile.lazy_reads import default_of
+from datalayer.documents.engine.compiling import reason_against
 from datalayer.documents.engine.explain import Explanation, explain, explain_all
 from datalayer.documents.engine.mixins import FastDocument, FastEmbeddedDocument, let_fetch
 from datalayer.documents.engine.mongoengine_internals import slots, stock
-from datalayer.documents.engine.programs import reason_against
 from datalayer.documents.engine.queryset import (
     FastCachingQueries,
     FastPassingQueries,

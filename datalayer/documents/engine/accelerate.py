@@ -9,9 +9,9 @@ import mongoengine
 from mongoengine.queryset import QuerySet, QuerySetNoCache
 from mongoengine.queryset.base import BaseQuerySet
 
+from datalayer.documents.engine.compiling import forget_all
 from datalayer.documents.engine.mixins import FastDocument, FastEmbeddedDocument
 from datalayer.documents.engine.mongoengine_internals import is_supported
-from datalayer.documents.engine.programs import forget_all
 from datalayer.documents.engine.queryset import (
     FastCachingQueries,
     FastPassingQueries,

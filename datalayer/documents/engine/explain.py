@@ -8,10 +8,10 @@ from typing import Any
 from mongoengine.base import BaseField
 from mongoengine.base.common import _document_registry
 
+from datalayer.documents.engine.compiling import reason_against
 from datalayer.documents.engine.field_plan import Load, attribute_of, plan_for
 from datalayer.documents.engine.mixins import uses_engine
 from datalayer.documents.engine.mongoengine_internals import listened_to
-from datalayer.documents.engine.programs import reason_against
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from mongoengine.errors import ValidationError
 from datalayer.documents.engine.attributes import install_fetching
 from datalayer.documents.engine.compile.c_core import fast_init
 from datalayer.documents.engine.compile.write import own_to_mongo
+from datalayer.documents.engine.compiling import own, program_of, without_lacking
 from datalayer.documents.engine.diff import changed_fields, clear_changes, written_changes
 from datalayer.documents.engine.mongoengine_internals import (
     slots,
@@ -17,7 +18,6 @@ from datalayer.documents.engine.mongoengine_internals import (
     stock,
 )
 from datalayer.documents.engine.program import Program
-from datalayer.documents.engine.programs import own, program_of, without_lacking
 from datalayer.documents.engine.save import save
 from datalayer.documents.engine.values.lazy_data import PartialData
 

@@ -9,9 +9,9 @@ from mongoengine import signals
 from mongoengine.errors import InvalidDocumentError, NotUniqueError, OperationError
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
+from datalayer.documents.engine.compiling import program_of
 from datalayer.documents.engine.mongoengine_internals import Slots, stock
 from datalayer.documents.engine.program import Program
-from datalayer.documents.engine.programs import program_of
 
 # The functions ``_save_update`` that need no more of a document than its id and shard key.
 own_save_update: set[Any] = {stock.save_update}

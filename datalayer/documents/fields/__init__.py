@@ -5,3 +5,21 @@ for constructors, filters and updates, which ``patching`` puts into MongoEngine'
 ``primary_keys``: that of keys. ``refusals``: the words for what doesn't fit. ``bson_limits``: what
 MongoDB can't store.
 """
+
+from datalayer.documents.fields.fields import (
+    CurrencyField,
+    MoneyField,
+    NormalizedEmailField,
+    RawDictField,
+    SecretField,
+    UTCDateTimeField,
+)
+
+__all__ = [
+    "CurrencyField",
+    "MoneyField",
+    "NormalizedEmailField",
+    "RawDictField",
+    "SecretField",
+    "UTCDateTimeField",
+]

@@ -10,10 +10,10 @@ from weakref import WeakKeyDictionary
 from mongoengine.fields import FileField, GridFSProxy, SequenceField
 
 from datalayer.documents.engine.values.lazy_data import lacks
-from datalayer.documents.related.alias import SWITCHED, alias_of, root_of
 from datalayer.documents.related.embedded import fields_within, levels, parts_within, values_of
 from datalayer.documents.related.field_replacement import embedded_owners
 from datalayer.documents.related.files import ModelFile, settle
+from datalayer.documents.related.owner_alias import SWITCHED, alias_of, root_of
 
 # Whether a model embeds such classes, as of that number of them.
 _embeds_owners: WeakKeyDictionary[Any, tuple[int, bool]] = WeakKeyDictionary()

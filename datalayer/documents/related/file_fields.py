@@ -15,10 +15,10 @@ from datalayer import transactions
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.documents.engine import done, first_read
-from datalayer.documents.related.alias import alias_of, root_of
 from datalayer.documents.related.embedded import fields_within
 from datalayer.documents.related.files import ModelFile, ModelImage, where
 from datalayer.documents.related.gridfs import prepare_for_transactions
+from datalayer.documents.related.owner_alias import alias_of, root_of
 
 # The models whose files' indexes stand, and in which generation of what is prepared.
 _prepared: WeakKeyDictionary[Connection, tuple[int, set[Any]]] = WeakKeyDictionary()

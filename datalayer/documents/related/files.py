@@ -11,8 +11,8 @@ from mongoengine.fields import GridFSError, GridFSProxy, ImageGridFsProxy
 
 from datalayer import routing, transactions
 from datalayer.connections.registry import registry
-from datalayer.documents.related.alias import alias_of
 from datalayer.documents.related.gridfs import Files, copy_file, files_of
+from datalayer.documents.related.owner_alias import alias_of
 
 _STATE = ("grid_id", "key", "instance", "newfile", "lies_in", "is_changed")
 

@@ -15,7 +15,7 @@ from datalayer.connections.connection import Connection
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.documents.collection import apart_from_transaction
 from datalayer.documents.engine import done, first_read
-from datalayer.documents.related.alias import alias_of, root_of
+from datalayer.documents.related.owner_alias import alias_of, root_of
 
 
 class ModelSequenceField(SequenceField):

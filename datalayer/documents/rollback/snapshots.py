@@ -9,9 +9,9 @@ from typing import Any
 from bson import SON
 from mongoengine.base import BaseDocument
 
+from datalayer.documents.engine.values.equality import are_single, is_same
 from datalayer.documents.engine.values.lazy_data import Converters, LazyData
 from datalayer.documents.engine.values.tracking import Tracked
-from datalayer.documents.engine.values.values import are_single, is_same
 from datalayer.transactions import Note, current
 
 Restore = Callable[[], Any]

@@ -5,3 +5,7 @@ its secrets.
 - `options`: which options there are. `rules`: which contradict each other, and which mean TLS.
 - `secret_uri`: a URI that is shown without its secrets.
 """
+
+from datalayer.settings.uri.uri import Kind, ParsedUri, parse, redact, with_database
+
+__all__ = ["Kind", "ParsedUri", "parse", "redact", "with_database"]

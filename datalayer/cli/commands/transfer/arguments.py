@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from datalayer.cli.models import models_option
+from datalayer.cli.model_options import models_option
 from datalayer.cli.options import Commands, Parser, Run, connection_options, count, seconds
 
 _EPILOG = (

@@ -16,7 +16,7 @@ from datalayer.cli.commands.transfer.arguments import add_commands
 from datalayer.cli.commands.transfer.progress import telling
 from datalayer.cli.connecting import opened
 from datalayer.cli.exit_codes import ExitCode, UsageError
-from datalayer.cli.models import OWN_MODELS, chosen, load_models
+from datalayer.cli.model_options import OWN_MODELS, chosen, load_models
 from datalayer.cli.options import Commands, Run, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table

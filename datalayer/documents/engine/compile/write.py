@@ -15,9 +15,9 @@ from datalayer.documents.engine.compile.codegen import Names, compiled
 from datalayer.documents.engine.field_plan import Plan, scalar_types
 from datalayer.documents.engine.mongoengine_internals import stock
 from datalayer.documents.engine.program import Program
+from datalayer.documents.engine.values.equality import plain
 from datalayer.documents.engine.values.lazy_data import lacks
 from datalayer.documents.engine.values.tracking import Tracked
-from datalayer.documents.engine.values.values import plain
 
 # Makes the kind of mapping that is asked for of the dictionary of an embedded document.
 Wrap = Callable[[dict[str, Any]], Any] | None

@@ -9,6 +9,7 @@ from typing import Any
 
 from mongoengine.base import BaseDict, BaseList, EmbeddedDocumentList
 
+from datalayer.documents.engine.values.equality import are_single, is_same, is_single, plain
 from datalayer.documents.engine.values.sharing import exchange
 from datalayer.documents.engine.values.tracking import (
     Tracked,
@@ -17,7 +18,6 @@ from datalayer.documents.engine.values.tracking import (
     stands_in_a_document,
     tracking,
 )
-from datalayer.documents.engine.values.values import are_single, is_same, is_single, plain
 from datalayer.transactions import current
 
 _ABSENT: Any = object()

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from mongoengine import EmbeddedDocument
 
 from datalayer.documents.engine.mongoengine_internals import slots
+from datalayer.documents.engine.values.equality import is_single, plain
 from datalayer.documents.engine.values.locations import Path, at, path_of, path_to_mark, values_of
 from datalayer.documents.engine.values.sharing import exchange
-from datalayer.documents.engine.values.values import is_single, plain
 from datalayer.transactions import current
 
 _ABSENT: Any = object()
