@@ -153,7 +153,7 @@ def collection(connection: Connection, name: str) -> Collection[Any]:
 
 
 def raw(outbox: Collection[Any]) -> Collection[Any]:
-    """The same collection, for ``read``."""
+    """``outbox`` with the codecs in which ``read`` takes entries."""
     return outbox.with_options(codec_options=_RAW)
 
 

@@ -81,7 +81,8 @@ def test_that_of_developers_holds_all_others(bare: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".ci/run", "scripts/dev", "tox.ini", "README.md", "CONTRIBUTING.md"]
+    "name",
+    [".ci/run", "scripts/dev", "tox.ini", "README.md", "CONTRIBUTING.md", "docs/reliability.md"],
 )
 def test_the_tests_that_are_named_are_there(name: str) -> None:
     named = re.findall(r"(?<![\w/.-])tests/[\w/]+(?:\.py)?", (ROOT / name).read_text())
