@@ -234,8 +234,13 @@ def variables_of(alias: str) -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=32)
-def known_variables(aliases: tuple[str, ...]) -> frozenset[str]:
-    """The names of all variables that are read."""
+def variables_of_settings(aliases: tuple[str, ...]) -> frozenset[str]:
+    """The names of the variables that settings are made of."""
     of_databases = {name for alias in aliases for name in variables_of(alias).values()}
-    of_all = {variable.name for variable in GLOBAL_VARIABLES}
-    return frozenset(of_databases | of_all | set(FOREIGN_VARIABLES))
+    return frozenset(of_databases | {variable.name for variable in GLOBAL_VARIABLES})
+
+
+@lru_cache(maxsize=32)
+def known_variables(aliases: tuple[str, ...]) -> frozenset[str]:
+    """The names of all variables that are read, those that other modules read included."""
+    return variables_of_settings(aliases) | set(FOREIGN_VARIABLES)

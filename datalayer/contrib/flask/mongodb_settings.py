@@ -3,7 +3,7 @@ arguments of ``mongoengine.connect``, one mapping for each alias, and keys for o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from datalayer.settings.mongoengine.connect_arguments import variables_of_connects, with_plain_keys
@@ -35,7 +35,7 @@ def variables_of_mongodb_settings(value: Any, problems: list[str]) -> dict[str, 
 
 
 def problems_of_flat_keys(
-    config: Mapping[str, Any], known: set[str], *, has_uri: bool
+    config: Mapping[str, Any], known: Set[str], *, has_uri: bool
 ) -> Iterator[str]:
     """A problem for keys of one database in ``config`` that say something and are not read."""
     flat = sorted(FLAT_KEYS & set(config))

@@ -17,7 +17,12 @@ from datalayer.settings.mongoengine.flat_keys import FLAT_KEYS
 from datalayer.settings.parsing import Given
 from datalayer.settings.sources import gather, read_aliases
 from datalayer.settings.unknown_variables import misspelt, stand_in
-from datalayer.settings.variables import GLOBAL_VARIABLES, prefix_of, variables_of
+from datalayer.settings.variables import (
+    BUILT_IN_ALIASES,
+    prefix_of,
+    variables_of,
+    variables_of_settings,
+)
 
 _ALIASES = "DATALAYER_ALIASES"
 
@@ -64,16 +69,13 @@ def _aliases(
     return [name for name in dict.fromkeys(texts) if name]
 
 
-def _known_variables(aliases: list[str]) -> set[str]:
-    usable = read_aliases(",".join(aliases), [])  # the others are reported by Settings.from_env
-    names = {variable.name for variable in GLOBAL_VARIABLES}
-    for alias in ("default", "database1", *usable):
-        names.update(variables_of(alias).values())
-    return names
+def _all_aliases(further: list[str]) -> tuple[str, ...]:
+    # Those that can't be used are reported by Settings.from_env.
+    return (*BUILT_IN_ALIASES, *read_aliases(",".join(further), []))
 
 
 def _variables_in(config: Mapping[str, Any], aliases: list[str]) -> dict[str, Any]:
-    known = _known_variables(aliases) - {_ALIASES}
+    known = variables_of_settings(_all_aliases(aliases)) - {_ALIASES}
     return {name: config[name] for name in known if config.get(name) is not None}
 
 
@@ -90,7 +92,7 @@ def _names_nobody_knows(
         for name, value in config.items()
         if isinstance(name, str) and name != OLDER_KEY
     }
-    every = ("default", "database1", *read_aliases(",".join(aliases), []))
+    every = _all_aliases(aliases)
     for problem in misspelt(keys, every, ()):
         yield f"app.config: {problem}"
     for alias in every:
@@ -101,7 +103,7 @@ def _names_nobody_knows(
     uri = f"{prefix_of('default')}URI"
     named = {name: config[name] for name in keys if config[name] is not None}
     uri_of_all = given.get(uri) or (outside[uri].text if uri in outside else None)
-    known = _known_variables(aliases)
+    known = variables_of_settings(_all_aliases(aliases))
     with_uri = named if uri_of_all is None else {**named, uri: uri_of_all}
     yield from problems_of_flat_keys(with_uri, known, has_uri=uri_of_all is not None)
 
