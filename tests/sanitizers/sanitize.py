@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CORE = "datalayer/documents/engine/_core"
+ENGINE = "datalayer/documents/engine"
 FLAGS = (
     "-shared", "-fPIC", "-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
     "-Wno-unused-parameter", "-Wno-cast-function-type", "-Wno-missing-field-initializers",
@@ -35,9 +35,10 @@ def main() -> int:
         home = Path(directory)
         ignored = shutil.ignore_patterns("*.so", "__pycache__")
         shutil.copytree(ROOT / "datalayer", home / "datalayer", ignore=ignored)
-        built = home / f"{CORE}{sysconfig.get_config_var('EXT_SUFFIX')}"
+        built = home / f"{ENGINE}/_core{sysconfig.get_config_var('EXT_SUFFIX')}"
         include = f"-I{sysconfig.get_path('include')}"
-        command = [compiler, *FLAGS, include, str(ROOT / f"{CORE}.c"), "-o", str(built)]
+        sources = map(str, sorted((ROOT / ENGINE / "_c").glob("*.c")))
+        command = [compiler, *FLAGS, include, *sources, "-o", str(built)]
         subprocess.run(command, check=True, timeout=300)
         environment = sanitized(home, compiler)
         imported = subprocess.run(

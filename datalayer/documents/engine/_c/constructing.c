@@ -1,0 +1,155 @@
+/* Constructing: what __init__ does. */
+
+#include "core.h"
+
+/* A list of the same embedded documents, which now belong to ``document``; NULL without an error
+   where something else is among them. */
+static PyObject *
+owned_parts(Table *self, Field *field, PyObject *parts, PyObject *document)
+{
+    PyObject *part;
+    int owned = 1;
+    for (Py_ssize_t i = 0; owned && (part = item_of(parts, i)) != NULL; i++) {
+        owned = Py_IS_TYPE(part, ((Table *)field->link)->model) &&
+                own(self->state, part, document) == 0;
+        Py_DECREF(part);
+    }
+    return owned ? shallow_copy(parts) : NULL;
+}
+
+/* What becomes of a value that was given. */
+static PyObject *
+taken(Table *self, Field *field, PyObject *document, PyObject *value)
+{
+    if ((PyObject *)Py_TYPE(value) == field->type)
+        return Py_NewRef(value);
+    if (is_part(field, value))
+        return own(self->state, value, document) < 0 ? NULL : Py_NewRef(value);
+    if (PyList_CheckExact(value) && are_parts(field, value)) {
+        PyObject *owned = owned_parts(self, field, value, document);
+        if (owned != NULL || PyErr_Occurred())
+            return owned;
+    }
+    return PyObject_CallFunctionObjArgs(field->take, document, value, NULL);
+}
+
+static PyObject *
+value_for(Table *self, Field *field, PyObject *document, PyObject *values)
+{
+    PyObject *value = entry_of(values, field->name);
+    if (value != NULL) {
+        PyObject *made = taken(self, field, document, value);
+        Py_DECREF(value);
+        return made;
+    }
+    if (PyErr_Occurred())
+        return NULL;
+    if (field->preset_kind == CALLED)
+        return PyObject_CallNoArgs(field->preset);
+    if (field->preset_kind == ASSIGNED)
+        return PyObject_CallOneArg(field->preset, document);
+    return Py_NewRef(field->preset);
+}
+
+/* Whether all names are those of fields; -1: an error. */
+static int
+are_allowed(Table *self, PyObject *values)
+{
+    PyObject *name;
+    Walk walk = walk_over(values);
+    int known;
+    while ((known = next_of(values, &walk, &name, NULL)) > 0) {
+        known = PySet_Contains(self->allowed, name);
+        Py_DECREF(name);
+        if (known <= 0)
+            return known;
+    }
+    return known < 0 ? -1 : 1;
+}
+
+static PyObject *
+construct_by_python(Table *self, PyObject *document, PyObject *values)
+{
+    PyObject *copied = PyDict_Copy(values); /* it takes out what it knows */
+    PyObject *done = copied == NULL ? NULL
+                                    : PyObject_CallFunctionObjArgs(self->construct_otherwise,
+                                                                   document, copied, NULL);
+    Py_XDECREF(copied);
+    return done;
+}
+
+const char construct_doc[] = PyDoc_STR("construct(document, values)\n\nDoes what __init__ does.");
+
+PyObject *
+table_construct(Table *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2 || !PyDict_CheckExact(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "construct() takes a document and its keywords");
+        return NULL;
+    }
+    State *state = self->state;
+    PyObject *document = args[0], *values = args[1];
+    if (!is_one(self, document))
+        return NULL;
+    int allowed = are_allowed(self, values);
+    if (allowed <= 0)
+        return allowed < 0 ? NULL : construct_by_python(self, document, values);
+    PyObject *data = PyDict_New();
+    if (data == NULL)
+        return NULL;
+    begin(self, document, data, 1);
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        Field *field = &self->fields[i];
+        PyObject *made = value_for(self, field, document, values);
+        int failed = made == NULL ? -1 : PyDict_SetItem(data, field->name, made);
+        Py_XDECREF(made);
+        if (failed < 0) {
+            Py_DECREF(data);
+            return NULL;
+        }
+    }
+    Py_DECREF(data);
+    if (self->is_embedded) {
+        PyObject *changed = PyList_New(0);
+        if (changed == NULL)
+            return NULL;
+        put(document, state->changed, changed);
+        Py_DECREF(changed);
+    }
+    put(document, state->initialised, Py_True);
+    if (finish(self, document) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(init_doc, "init(document, **values)\n\n\
+Constructs a document by its class's table, or as ``set_up`` was told.");
+
+static PyObject *
+init(PyObject *module, PyObject *args, PyObject *values)
+{
+    State *state = state_of(module);
+    if (PyTuple_GET_SIZE(args) == 1 && values != NULL) {
+        PyObject *document = PyTuple_GET_ITEM(args, 0);
+        PyObject *type = Py_NewRef((PyObject *)Py_TYPE(document));
+        PyObject *found = PyObject_GetAttr(type, state->name_table), *done = NULL;
+        if (found == NULL) {
+            Py_DECREF(type);
+            return NULL;
+        }
+        Table *table = Py_IS_TYPE(found, state->table_type) ? (Table *)found : NULL;
+        int is_its = table != NULL && (PyObject *)table->model == type && !is_listened_to(table);
+        Py_DECREF(type);
+        if (is_its) {
+            PyObject *const arguments[] = {document, values};
+            done = table_construct(table, arguments, 2);
+        }
+        Py_DECREF(found);
+        if (is_its)
+            return done;
+    }
+    return PyObject_Call(state->init_otherwise, args, values);
+}
+
+PyMethodDef init_method = {"__init__", (PyCFunction)(void (*)(void))init,
+                                  METH_VARARGS | METH_KEYWORDS, init_doc};

@@ -1,0 +1,196 @@
+/* What the files of the engine's part in C share: the module's state, the fields of a class, and the
+   small things done with slots, dictionaries and lists.
+
+   What is done here is what the Python of compile/ does, for the regular case: whatever is out of
+   the ordinary is handed to the Python function beside it (``otherwise``). Without this module the
+   Python alone does the same work. Public API of CPython only; both ways pass the same tests.
+
+   Whatever calls Python or allocates may run anything: a finalizer, a callback of the collector,
+   another thread. So what was looked up in a list, a dictionary or a slot is held by a reference
+   of one's own before the next call, and sizes are looked at anew after it. What a table or an
+   attribute refers to stays as it is while that lives. */
+
+#ifndef DATALAYER_CORE_H
+#define DATALAYER_CORE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+/* Nothing but the module's own function is for others. */
+#ifdef __GNUC__
+#pragma GCC visibility push(hidden)
+#endif
+
+/* What one interpreter's module knows. */
+typedef struct {
+    /* Where the slots of documents lie, found once from their descriptors. */
+    Py_ssize_t data, changed, initialised, created, dynamic, instance;
+    Py_ssize_t lazy_pending, lazy_converters, lazy_document;
+    PyTypeObject *base_type, *embedded_type, *lazy_type; /* NULL before set_up() */
+    PyTypeObject *table_type, *attribute_type;
+    PyObject *tracked_types, *own_types, *small_types; /* tuples */
+    PyObject *no_arguments, *empty_dynamic, *init_otherwise, *read_first;
+    PyObject *name_table, *name_cls, *name_load, *name_dereferenced;
+} State;
+
+static inline State *
+state_of(PyObject *module)
+{
+    return (State *)PyModule_GetState(module);
+}
+
+/* The module's state, once it was told where things are; else NULL with an error. */
+State *ready_state_of(PyObject *module);
+
+/* The fields of one class */
+
+enum load { SCALAR, AS_IS, DEFERRED, CONVERTED, CLASS_NAME };
+enum preset { CONSTANT, CALLED, ASSIGNED };
+enum check { PASSES, TYPED, JUDGED };
+enum link { NO_LINK, ONE, LIST };
+
+typedef struct {
+    PyObject *name, *key;
+    PyObject *type;      /* exact type of a value that is taken as it is */
+    PyObject *raw_type;  /* exact type of a raw value that may wait, or None for any */
+    PyObject *may_wait;  /* a further test of it, or None */
+    PyObject *to_python; /* for CONVERTED */
+    PyObject *preset;    /* the default: itself, or what makes it */
+    PyObject *take;      /* makes a value of a given one of another type */
+    PyObject *written;   /* exact type of a value that is written as it is, or None */
+    PyObject *write;     /* makes the written value of any other */
+    PyObject *passing;   /* exact type that validation passes, or None */
+    PyObject *judge;     /* says of any other value what is wrong with it */
+    PyObject *field;     /* MongoEngine's */
+    PyObject *link;      /* the table of the embedded documents that it holds, or NULL */
+    Py_ssize_t shortest, longest; /* of a text; -1 for no limit */
+    unsigned char link_kind, links_validate, load, preset_kind, check, is_null, is_required;
+} Field;
+
+typedef struct {
+    PyObject_HEAD
+    State *state;     /* of the module */
+    PyObject *module; /* keeps it */
+    Py_ssize_t count, waiting;
+    Field *fields;
+    PyTypeObject *model;
+    PyObject *class_name, *converters, *finish, *missing, *allowed;
+    PyObject *read_otherwise, *construct_otherwise;
+    PyObject *receivers; /* tuple of dictionaries: while one has an entry, nothing is done here */
+    PyObject *prefix;    /* the class's name, written before the fields; or None */
+    PyObject *keys;      /* the keys that may stand in a raw document, or None for any */
+    int is_embedded, id_first;
+} Table;
+
+/* Slots, dictionaries and lists */
+
+#define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
+
+/* Whether a class is one of a tuple of them. Nobody's __hash__ or __eq__ is asked. */
+static inline int
+is_among(PyObject *types, PyTypeObject *type)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(types); i++)
+        if (PyTuple_GET_ITEM(types, i) == (PyObject *)type)
+            return 1;
+    return 0;
+}
+
+static inline void
+put(PyObject *object, Py_ssize_t offset, PyObject *value) /* takes no reference */
+{
+    PyObject *before = SLOT(object, offset);
+    SLOT(object, offset) = Py_NewRef(value);
+    Py_XDECREF(before);
+}
+
+/* A new reference to what a slot holds, if it is a dictionary; else NULL, without an error. */
+static inline PyObject *
+dictionary_in(PyObject *object, Py_ssize_t offset)
+{
+    PyObject *found = SLOT(object, offset);
+    return found != NULL && PyDict_Check(found) ? Py_NewRef(found) : NULL;
+}
+
+/* A new reference to what a dictionary holds; NULL without an error where it holds nothing. */
+static inline PyObject *
+entry_of(PyObject *dictionary, PyObject *key)
+{
+    return Py_XNewRef(PyDict_GetItemWithError(dictionary, key));
+}
+
+/* A new reference to an item of a list; NULL without an error past its present end. */
+static inline PyObject *
+item_of(PyObject *list, Py_ssize_t index)
+{
+    return index < PyList_GET_SIZE(list) ? Py_NewRef(PyList_GET_ITEM(list, index)) : NULL;
+}
+
+/* How far a loop over a dictionary is. */
+typedef struct {
+    Py_ssize_t size, left, position;
+} Walk;
+
+static inline Walk
+walk_over(PyObject *dictionary)
+{
+    Py_ssize_t size = PyDict_GET_SIZE(dictionary);
+    return (Walk){size, size, 0};
+}
+
+/* copies.c */
+
+PyObject *shallow_copy(PyObject *list);
+int next_of(PyObject *dictionary, Walk *walk, PyObject **key, PyObject **value);
+PyObject *plain_copy(PyObject *module, PyObject *value);
+PyObject *list_copy(PyObject *module, PyObject *list);
+extern const char copy_doc[], list_doc[];
+
+/* documents.c */
+
+void begin(Table *self, PyObject *document, PyObject *data, int created);
+int finish(Table *self, PyObject *document);
+PyObject *new_document(Table *self);
+int is_one(Table *self, PyObject *document);
+int own(State *state, PyObject *part, PyObject *document);
+
+static inline int
+is_part(Field *field, PyObject *value)
+{
+    return field->link_kind == ONE && Py_IS_TYPE(value, ((Table *)field->link)->model);
+}
+
+int are_parts(Field *field, PyObject *value);
+
+/* values.c */
+
+PyObject *data_of(State *state, PyObject *document);
+int is_partial(State *state, PyObject *data);
+PyObject *value_of(State *state, PyObject *data, PyObject *name, PyObject *document);
+PyObject *wanted_value_of(State *state, PyObject *data, PyObject *name, PyObject *document);
+int waits(State *state, PyObject *data, PyObject *name);
+
+/* What tables do, a file each */
+
+int is_listened_to(Table *self);
+PyObject *table_read(Table *self, PyObject *const *args, Py_ssize_t count);
+PyObject *table_construct(Table *self, PyObject *const *args, Py_ssize_t count);
+PyObject *table_write(Table *self, PyObject *const *args, Py_ssize_t count);
+PyObject *table_errors_of(Table *self, PyObject *const *args, Py_ssize_t count);
+PyObject *table_is_clean(Table *self, PyObject *document);
+extern const char read_doc[], construct_doc[], write_doc[], errors_doc[], clean_doc[];
+
+/* storable.c */
+
+#define MOST_LEVELS 100
+
+PyObject *weight_of(PyObject *module, PyObject *document);
+extern const char weight_doc[];
+
+/* The module's types and methods */
+
+extern PyType_Spec table_spec, attribute_spec;
+extern PyMethodDef init_method;
+
+#endif

@@ -1,0 +1,179 @@
+/* Reading: a document of the dictionary that the driver gave. */
+
+#include "core.h"
+
+/* Whether all keys of a raw embedded document are known; -1: an error. */
+static int
+has_known_keys(Table *part, PyObject *raw)
+{
+    if (part->keys == Py_None || !PyDict_CheckExact(raw))
+        return 0;
+    PyObject *key;
+    Walk walk = walk_over(raw);
+    int known;
+    while ((known = next_of(raw, &walk, &key, NULL)) > 0) {
+        known = PySet_Contains(part->keys, key);
+        Py_DECREF(key);
+        if (known <= 0)
+            return known;
+    }
+    return known < 0 ? -1 : 1;
+}
+
+/* 1: taken; 0: out of the ordinary; -1: an error. */
+static int
+read_preset(Field *field, PyObject *data)
+{
+    if (field->preset_kind == ASSIGNED)
+        return 0;
+    PyObject *made = field->preset_kind == CALLED ? PyObject_CallNoArgs(field->preset)
+                                                  : Py_NewRef(field->preset);
+    int failed = made == NULL ? -1 : PyDict_SetItem(data, field->name, made);
+    Py_XDECREF(made);
+    return failed < 0 ? -1 : 1;
+}
+
+static int
+read_converted(Field *field, PyObject *value, PyObject *data)
+{
+    PyObject *converted = PyObject_CallOneArg(field->to_python, value);
+    if (converted == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError) &&
+            !PyErr_ExceptionMatches(PyExc_ValueError))
+            return -1;
+        PyErr_Clear(); /* the way through Python says it as MongoEngine does */
+        return 0;
+    }
+    int failed = PyDict_SetItem(data, field->name, converted);
+    Py_DECREF(converted);
+    return failed < 0 ? -1 : 1;
+}
+
+static int
+read_waiting(Field *field, PyObject *value, PyObject *pending)
+{
+    if (field->raw_type != Py_None && (PyObject *)Py_TYPE(value) != field->raw_type)
+        return 0;
+    int may_wait = field->link_kind == ONE ? has_known_keys((Table *)field->link, value) : 0;
+    if (may_wait == 0) {
+        may_wait = 1;
+        if (field->may_wait != Py_None) {
+            PyObject *answer = PyObject_CallOneArg(field->may_wait, value);
+            may_wait = answer == NULL ? -1 : PyObject_IsTrue(answer);
+            Py_XDECREF(answer);
+        }
+    }
+    if (may_wait <= 0)
+        return may_wait;
+    return PyDict_SetItem(pending, field->name, value) < 0 ? -1 : 1;
+}
+
+/* The same of a value that is there, and not None. */
+static int
+read_value(Table *self, Field *field, PyObject *value, PyObject *data, PyObject *pending)
+{
+    switch (field->load) {
+    case SCALAR:
+        if ((PyObject *)Py_TYPE(value) == field->type)
+            break;
+        return read_converted(field, value, data);
+    case CLASS_NAME: {
+        int same = PyObject_RichCompareBool(value, self->class_name, Py_EQ);
+        if (same <= 0)
+            return same;
+        break;
+    }
+    case DEFERRED:
+        return read_waiting(field, value, pending);
+    case CONVERTED:
+        return read_converted(field, value, data);
+    }
+    return PyDict_SetItem(data, field->name, value) < 0 ? -1 : 1;
+}
+
+static int
+read_field(Table *self, Field *field, PyObject *son, PyObject *data, PyObject *pending,
+           Py_ssize_t *found)
+{
+    int taken;
+    PyObject *value = entry_of(son, field->key);
+    if (value == NULL)
+        return PyErr_Occurred() ? -1 : read_preset(field, data);
+    (*found)++;
+    if (value == Py_None)
+        taken = field->load == CLASS_NAME ? 0 : read_preset(field, data);
+    else
+        taken = read_value(self, field, value, data, pending);
+    Py_DECREF(value);
+    return taken;
+}
+
+static PyObject *
+read_regular(Table *self, PyObject *son, int created)
+{
+    PyObject *document = NULL, *pending = NULL, *reference = NULL, *changed = NULL;
+    Py_ssize_t found = 0;
+    State *state = self->state;
+    PyObject *data = self->waiting ? PyObject_CallNoArgs((PyObject *)state->lazy_type)
+                                   : PyDict_New();
+    if (data == NULL)
+        return NULL;
+    if (self->waiting && (pending = PyDict_New()) == NULL)
+        goto done;
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        int taken = read_field(self, &self->fields[i], son, data, pending, &found);
+        if (taken <= 0) {
+            if (taken == 0)
+                document = Py_NewRef(Py_None);
+            goto done;
+        }
+    }
+    if (found != PyDict_GET_SIZE(son)) { /* a key that the class doesn't know */
+        document = Py_NewRef(Py_None);
+        goto done;
+    }
+    if ((changed = PyList_New(0)) == NULL || (document = new_document(self)) == NULL)
+        goto done;
+    begin(self, document, data, created);
+    put(document, state->changed, changed);
+    if (self->waiting) {
+        if ((reference = PyWeakref_NewRef(document, NULL)) == NULL) {
+            Py_CLEAR(document);
+            goto done;
+        }
+        put(data, state->lazy_pending, pending);
+        put(data, state->lazy_converters, self->converters);
+        put(data, state->lazy_document, reference);
+    }
+    put(document, state->initialised, Py_True);
+    if (finish(self, document) < 0)
+        Py_CLEAR(document);
+done:
+    Py_DECREF(data);
+    Py_XDECREF(pending);
+    Py_XDECREF(reference);
+    Py_XDECREF(changed);
+    return document;
+}
+
+const char read_doc[] = PyDoc_STR("read(son, created=False)\n\nA document of what the driver gave.");
+
+PyObject *
+table_read(Table *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count < 1 || count > 2) {
+        PyErr_SetString(PyExc_TypeError, "read() takes a mapping and whether it is new");
+        return NULL;
+    }
+    PyObject *created = count == 2 ? args[1] : Py_False;
+    if (PyDict_CheckExact(args[0]) && PyDict_GET_SIZE(args[0]) && !is_listened_to(self)) {
+        int is_created = PyObject_IsTrue(created);
+        if (is_created < 0)
+            return NULL;
+        PyObject *document = read_regular(self, args[0], is_created);
+        if (document != Py_None)
+            return document;
+        Py_DECREF(document);
+    }
+    return PyObject_CallFunctionObjArgs(self->read_otherwise, args[0], created, NULL);
+}
