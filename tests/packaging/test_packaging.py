@@ -156,7 +156,8 @@ def test_the_license_is_in_both_distributions(built: dict[str, Path]) -> None:
 def test_the_source_distribution_holds_what_building_needs(built: dict[str, Path]) -> None:
     with tarfile.open(built["sdist"]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    part_in_c = {str(path.relative_to(ROOT)) for path in (PACKAGE / "documents" / "engine" / "_c").glob("*.[ch]")}
+    sources = (PACKAGE / "documents" / "engine" / "_c").glob("*.[ch]")
+    part_in_c = {str(path.relative_to(ROOT)) for path in sources}
     assert len(part_in_c) > 10
     assert {"pyproject.toml", "README.md", "LICENSE", *part_in_c} - names == set()
 
