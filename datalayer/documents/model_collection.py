@@ -251,6 +251,7 @@ class _Repeatable:
 
 
 class _ModelCursor(_Repeatable, Cursor[Any]):
+    may_give_bytes = True
     _refresh = _guarded_batches(Cursor)
 
 

@@ -7,7 +7,7 @@ import copy
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mongoengine.base import BaseDocument
@@ -60,6 +60,7 @@ class _Compiled(Program):
         self.reason = reason_against(model)
         self.saves_as_stock = self.reason is not None
         self.fetches = False
+        self.load: Callable[..., Any] | None = None
         self._without_dereferencing: Program | None = None
         if self.reason is not None:
             self.read = self._read_as_mongoengine
@@ -93,6 +94,8 @@ class _Compiled(Program):
         }
         self.is_linkable = False
         self.table = c_table.use(self)
+        if self.table is not None and self.any_reader.is_regular:
+            self.load = self._load_first
         if self.keeps_unknown:
             self.write = with_unknown(self.write, self)
 
@@ -123,11 +126,20 @@ class _Compiled(Program):
         self.construct(document, values)
 
     def _read_first(self, son: Any, created: bool) -> Any:
+        self._prepare_reading()
+        return self.reader(son, created)
+
+    def _load_first(self, raw: bytes, codec: Any) -> Any:
+        self._prepare_reading()
+        return self.table.load(raw, codec)
+
+    def _prepare_reading(self) -> None:
         self._use_links()
         for field in self.fields.values():
             field.set_auto_dereferencing(self.dereferences)
         self.read = self.reader
-        return self.reader(son, created)
+        if self.load is not None:
+            self.load = self.table.load
 
     def _read_as_mongoengine(self, son: Any, created: bool) -> Any:
         return stock.base_from_son(self.model, son, self.dereferences, created)

@@ -26,6 +26,8 @@ class Program(ABC):
     fetches: bool
     is_flat: bool
     read: Callable[[Any, bool], Any]
+    load: Callable[..., Any] | None
+    """Makes a document of its BSON bytes and a codec; ``None`` where it takes a dictionary."""
     construct: Callable[[Any, dict[str, Any]], None]
 
     plans: tuple[Plan, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from types import NoneType
 from typing import Any
@@ -15,8 +16,10 @@ from mongoengine.queryset.field_list import QueryFieldList
 from mongoengine.queryset.visitor import Q
 from pymongo.read_concern import ReadConcern
 
+from datalayer.documents.engine.bytes_cursor import codec_for
 from datalayer.documents.engine.mixins import reading_program
 from datalayer.documents.engine.mongoengine_internals import stock
+from datalayer.documents.engine.program import Program
 from datalayer.documents.engine.queryset_cursor import asks_plainly, plain_query
 
 # What one queryset takes over from another; in each of MongoEngine's querysets.
@@ -205,17 +208,28 @@ def documents(queryset: Any) -> Iterator[Any]:
     settle = queryset._settling()
     dereferences = queryset._auto_dereference
     program = reading_program(model)
-    if program is not None:
-        if not dereferences:
-            program = program.without_dereferencing
-        for raw in queryset._cursor:
-            document = program.read(raw, False)
-            if settle is not None:
-                settle(document)
-            yield queryset._get_scalar(document) if queryset._scalar else document
+    if program is None:
+        read = partial(model._from_son, _auto_dereference=dereferences)
+        found: Iterator[Any] = map(read, queryset._cursor)
     else:
-        for raw in queryset._cursor:
-            document = model._from_son(raw, _auto_dereference=dereferences)
-            if settle is not None:
-                settle(document)
-            yield queryset._get_scalar(document) if queryset._scalar else document
+        found = _read(program if dereferences else program.without_dereferencing, queryset._cursor)
+    for document in found:
+        if settle is not None:
+            settle(document)
+        yield queryset._get_scalar(document) if queryset._scalar else document
+
+
+def _read(program: Program, cursor: Any) -> Iterator[Any]:
+    """The documents of ``cursor``: from their bytes, where it can give those."""
+    codec = None if program.load is None else codec_for(cursor)
+    if codec is None or cursor._empty:
+        for raw in cursor:
+            yield program.read(raw, False)
+        return
+    # The batch of the cursor itself, so that whoever else asks it goes on from the same place.
+    while cursor._data or cursor._refresh():
+        raw = cursor._data.popleft()
+        if type(raw) is bytes:
+            yield program.load(raw, codec)  # type: ignore[misc] # it is there
+        else:
+            yield program.read(raw, False)

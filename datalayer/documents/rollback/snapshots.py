@@ -10,7 +10,7 @@ from bson import SON
 from mongoengine.base import BaseDocument
 
 from datalayer.documents.engine.values.equality import are_single, is_same
-from datalayer.documents.engine.values.lazy_data import Converters, LazyData
+from datalayer.documents.engine.values.lazy_data import Converters, LazyData, stop_waiting
 from datalayer.documents.engine.values.tracking import Tracked
 from datalayer.transactions import Note, current
 
@@ -37,9 +37,9 @@ class _Snapshot:
         self.data = document._data
         self.values = _items_of(self.data)
         self.put_back = {name: _remembered(value) for name, value in self.values.items()}
-        self.pending: dict[str, Any] | None = None
+        self.pending: Any = None
         if isinstance(self.data, LazyData):
-            self.pending = dict(self.data.pending)
+            self.pending = self.data.pending.copy()
             self.converters = self.data.converters
             self.data.converters = _Remembering(self)
         self.slots = {name: _copied(getattr(document, name, _ABSENT)) for name in _SLOTS}
@@ -47,7 +47,7 @@ class _Snapshot:
 
     def converted(self, name: str, value: Any) -> None:
         """Remember a value that waited until now."""
-        if self.pending is not None and self.pending.pop(name, _ABSENT) is not _ABSENT:
+        if self.pending is not None and stop_waiting(self.pending, name):
             self.values[name] = value
             self.put_back[name] = _remembered(value)
 
@@ -64,7 +64,7 @@ class _Snapshot:
         # Past the methods that would take the values for changes.
         if isinstance(data, LazyData):
             data.clear()
-            data.pending = dict(self.pending or {})
+            data.pending = {} if self.pending is None else self.pending.copy()
             data.converters = self.converters
         elif isinstance(data, dict):
             data.clear()

@@ -168,4 +168,4 @@ def test_a_table_of_anything_else_than_a_class_of_documents_is_refused(
 def test_the_core_is_set_up_once() -> None:
     slots = (1,) * 9
     with pytest.raises(ValueError, match="once"):
-        core.set_up(slots, Plain, dict, {}, (), (), (), None, None)
+        core.set_up(slots, Plain, dict, {}, (), (), (), None, None, None, int)

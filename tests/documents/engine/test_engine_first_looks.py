@@ -200,7 +200,9 @@ def test_documents_in_lists_and_maps_know_their_owner(shelf: Shelf) -> None:
 
 
 def waiting(document: Any) -> set[str]:
-    return {name for name in document._data.pending if document._data.waits(name)}
+    """The names of the values that are still to be converted."""
+    data = document._data
+    return {name for name in data.pending if name in data.converters and data.waits(name)}
 
 
 GLANCES: dict[str, Look] = {
@@ -266,9 +268,10 @@ def test_a_document_loaded_in_part_is_as_true_and_as_long(
 @pytest.mark.parametrize("is_read", [False, True], ids=["unread", "read"])
 def test_a_length_counts_what_is_there(shelf: Shelf, is_read: bool) -> None:
     if is_read:
+        pending = shelf._data.pending.copy()
         assert shelf.notes
         shelf.price = None
-        shelf._data.pending["price"] = 1  # as of two threads that read it first
+        shelf._data.pending = pending  # as of two threads that read it first
     assert len(shelf) == len({*dict.keys(shelf._data), *shelf._data.pending})
     length = len(shelf)
     shelf._data.load_all()

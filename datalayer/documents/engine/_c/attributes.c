@@ -95,22 +95,17 @@ kept_part(Attribute *self, PyObject *data, PyObject *pending, PyObject *part, Py
     return kept;
 }
 
-/* The embedded document that waits under this name, read now; NULL without an error: not one. */
+/* The same of one that waits in a dictionary. */
 static PyObject *
-part_that_waits(Attribute *self, PyObject *data, PyObject *document)
+part_read_now(Attribute *self, PyObject *data, PyObject *document)
 {
     Table *table = (Table *)self->table;
-    State *state = table->state;
-    Field *field = &table->fields[self->index];
-    if (field->link_kind != ONE || !Py_IS_TYPE(data, state->lazy_type) ||
-        SLOT(data, state->lazy_converters) != table->converters)
-        return NULL;
-    PyObject *pending = dictionary_in(data, state->lazy_pending);
+    Table *link = (Table *)table->fields[self->index].link;
+    PyObject *pending = dictionary_in(data, table->state->lazy_pending);
     if (pending == NULL)
         return NULL;
-    PyObject *part = NULL, *raw = raw_that_waits(state, data, pending, self->name);
+    PyObject *part = NULL, *raw = raw_that_waits(table->state, data, pending, self->name);
     if (raw != NULL) {
-        Table *link = (Table *)field->link;
         PyObject *const arguments[] = {raw, Py_False};
         part = table_read(link, arguments, 2);
         if (part != NULL && !PyObject_TypeCheck(part, link->model))
@@ -120,6 +115,24 @@ part_that_waits(Attribute *self, PyObject *data, PyObject *document)
         Py_DECREF(raw);
     }
     Py_DECREF(pending);
+    return part;
+}
+
+/* The embedded document that waits under this name, made now; NULL without an error: not one. */
+static PyObject *
+part_that_waits(Attribute *self, PyObject *data, PyObject *document)
+{
+    Table *table = (Table *)self->table;
+    State *state = table->state;
+    if (table->fields[self->index].link_kind != ONE || !Py_IS_TYPE(data, state->lazy_type) ||
+        SLOT(data, state->lazy_converters) != table->converters)
+        return NULL;
+    int there = PyDict_Contains(data, self->name);
+    if (there)
+        return NULL;
+    PyObject *part = part_loaded_now(table, data, self->index, document);
+    if (part == NULL && !PyErr_Occurred())
+        part = part_read_now(self, data, document);
     if (part == NULL && PyErr_Occurred() && (PyErr_ExceptionMatches(PyExc_AttributeError) ||
                                              PyErr_ExceptionMatches(PyExc_ValueError)))
         PyErr_Clear(); /* the way through Python says it as MongoEngine does */

@@ -17,6 +17,8 @@
 #include <Python.h>
 #include <structmember.h>
 
+#include "bson.h"
+
 /* Nothing but the module's own function is for others. */
 #ifdef __GNUC__
 #pragma GCC visibility push(hidden)
@@ -26,9 +28,10 @@
 typedef struct {
     /* Where the slots of documents lie, found once from their descriptors. */
     Py_ssize_t data, changed, initialised, created, dynamic, instance;
-    Py_ssize_t lazy_pending, lazy_converters, lazy_document;
+    Py_ssize_t lazy_pending, lazy_converters, lazy_document, object_id;
     PyTypeObject *base_type, *embedded_type, *lazy_type; /* NULL before set_up() */
-    PyTypeObject *table_type, *attribute_type;
+    PyTypeObject *table_type, *attribute_type, *codec_type, *elements_type, *object_id_type;
+    PyObject *int64_type;
     PyObject *tracked_types, *own_types, *small_types; /* tuples */
     PyObject *no_arguments, *empty_dynamic, *init_otherwise, *read_first;
     PyObject *name_table, *name_cls, *name_load, *name_dereferenced;
@@ -63,6 +66,8 @@ typedef struct {
     PyObject *passing;   /* exact type that validation passes, or None */
     PyObject *judge;     /* says of any other value what is wrong with it */
     PyObject *field;     /* MongoEngine's */
+    const char *key_text; /* the key in UTF-8, which lives as long as it */
+    size_t key_length;
     PyObject *link;      /* the table of the embedded documents that it holds, or NULL */
     Py_ssize_t shortest, longest; /* of a text; -1 for no limit */
     unsigned char link_kind, links_validate, load, preset_kind, check, is_null, is_required;
@@ -82,6 +87,14 @@ typedef struct {
     PyObject *keys;      /* the keys that may stand in a raw document, or None for any */
     int is_embedded, id_first;
 } Table;
+
+/* Of a document that was loaded from bytes. */
+typedef struct {
+    PyObject_VAR_HEAD
+    PyObject *bytes, *codec;
+    Table *table;
+    uint32_t places[1]; /* where the element of each field begins in the bytes; 0: it waits not */
+} Elements;
 
 /* Slots, dictionaries and lists */
 
@@ -163,6 +176,30 @@ is_part(Field *field, PyObject *value)
 
 int are_parts(Field *field, PyObject *value);
 
+PyObject *new_lazy_data(State *state);
+PyObject *completed_document(Table *self, PyObject *data, PyObject *pending, int created);
+
+/* soundness.c, decoding.c */
+
+int is_sound(Bytes document, size_t room);
+int has_sound_frame(Bytes reply, size_t room);
+int prepare_decoding(void);
+PyObject *decode_whole(PyObject *codec, PyObject *bytes);
+PyObject *decode_value(PyObject *codec, unsigned char type, Bytes value);
+
+/* reading.c, loading.c, elements.c, batches.c */
+
+int read_preset(Field *field, PyObject *data);
+int read_value(Table *self, Field *field, PyObject *value, PyObject *data, PyObject *pending);
+PyObject *load_document(Table *table, PyObject *bytes, Bytes document, PyObject *codec,
+                        int created);
+Elements *new_elements(Table *table, PyObject *bytes, PyObject *codec);
+PyObject *value_decoded_now(State *state, PyObject *data, PyObject *name);
+PyObject *part_loaded_now(Table *table, PyObject *data, Py_ssize_t index, PyObject *document);
+int is_waiting(PyObject *elements, PyObject *name);
+PyObject *split_reply(PyObject *module, PyObject *reply);
+extern const char split_doc[];
+
 /* values.c */
 
 PyObject *data_of(State *state, PyObject *document);
@@ -175,11 +212,13 @@ int waits(State *state, PyObject *data, PyObject *name);
 
 int is_listened_to(Table *self);
 PyObject *table_read(Table *self, PyObject *const *args, Py_ssize_t count);
+PyObject *table_load(Table *self, PyObject *const *args, Py_ssize_t count);
 PyObject *table_construct(Table *self, PyObject *const *args, Py_ssize_t count);
 PyObject *table_write(Table *self, PyObject *const *args, Py_ssize_t count);
 PyObject *table_errors_of(Table *self, PyObject *const *args, Py_ssize_t count);
 PyObject *table_is_clean(Table *self, PyObject *document);
-extern const char read_doc[], construct_doc[], write_doc[], errors_doc[], clean_doc[];
+extern const char read_doc[], load_doc[], construct_doc[], write_doc[], errors_doc[],
+    clean_doc[];
 
 /* storable.c */
 
@@ -190,7 +229,7 @@ extern const char weight_doc[];
 
 /* The module's types and methods */
 
-extern PyType_Spec table_spec, attribute_spec;
+extern PyType_Spec table_spec, attribute_spec, codec_spec, elements_spec;
 extern PyMethodDef init_method;
 
 #endif

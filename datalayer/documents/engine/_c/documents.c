@@ -31,6 +31,42 @@ new_document(Table *self)
     return PyBaseObject_Type.tp_new(self->model, self->state->no_arguments, NULL);
 }
 
+/* Empty data of a document, of which values may wait. */
+PyObject *
+new_lazy_data(State *state)
+{
+    return PyDict_Type.tp_new(state->lazy_type, state->no_arguments, NULL);
+}
+
+/* A new document with ``data``, whose other values wait in ``pending``, if that isn't NULL. */
+PyObject *
+completed_document(Table *self, PyObject *data, PyObject *pending, int created)
+{
+    State *state = self->state;
+    PyObject *reference = NULL, *changed = PyList_New(0);
+    PyObject *document = changed == NULL ? NULL : new_document(self);
+    if (document != NULL && pending != NULL) {
+        reference = PyWeakref_NewRef(document, NULL);
+        if (reference == NULL)
+            Py_CLEAR(document);
+        else {
+            put(data, state->lazy_pending, pending);
+            put(data, state->lazy_converters, self->converters);
+            put(data, state->lazy_document, reference);
+        }
+    }
+    if (document != NULL) {
+        begin(self, document, data, created);
+        put(document, state->changed, changed);
+        put(document, state->initialised, Py_True);
+        if (finish(self, document) < 0)
+            Py_CLEAR(document);
+    }
+    Py_XDECREF(reference);
+    Py_XDECREF(changed);
+    return document;
+}
+
 /* Whether ``document`` has the slots that are looked into. */
 int
 is_one(Table *self, PyObject *document)

@@ -27,7 +27,7 @@ offset_of(PyObject *descriptor, Py_ssize_t *offset)
 
 PyDoc_STRVAR(set_up_doc,
              "set_up(slots, base_type, lazy_type, empty_dynamic, tracked_types, own_types,\n"
-             "small_types, init, read_first)\n\n"
+             "small_types, init, read_first, object_id_slot, int64_type)\n\n"
              "Tells where things are, once; returns a method for __init__.");
 
 #define SLOTS 9
@@ -38,14 +38,16 @@ set_up(PyObject *module, PyObject *args)
 {
     State *state = state_of(module);
     PyObject *slots, *base, *lazy, *empty, *tracked, *tracking, *small, *otherwise, *first;
+    PyObject *object_id, *int64;
     Py_ssize_t *offsets[SLOTS] = {&state->data,         &state->changed,
                                   &state->initialised,  &state->created,
                                   &state->dynamic,      &state->instance,
                                   &state->lazy_pending, &state->lazy_converters,
                                   &state->lazy_document};
-    if (!PyArg_ParseTuple(args, "O!O!O!OO!O!O!OO", &PyTuple_Type, &slots, &PyType_Type, &base,
+    if (!PyArg_ParseTuple(args, "O!O!O!OO!O!O!OOOO!", &PyTuple_Type, &slots, &PyType_Type, &base,
                           &PyType_Type, &lazy, &empty, &PyTuple_Type, &tracked, &PyTuple_Type,
-                          &tracking, &PyTuple_Type, &small, &otherwise, &first))
+                          &tracking, &PyTuple_Type, &small, &otherwise, &first,
+                          &object_id, &PyType_Type, &int64))
         return NULL;
     if (state->base_type != NULL || PyTuple_GET_SIZE(slots) != SLOTS) {
         PyErr_SetString(PyExc_ValueError, "nine slots, once");
@@ -54,6 +56,8 @@ set_up(PyObject *module, PyObject *args)
     for (int i = 0; i < SLOTS; i++)
         if (offset_of(PyTuple_GET_ITEM(slots, i), offsets[i]) < 0)
             return NULL;
+    if (offset_of(object_id, &state->object_id) < 0)
+        return NULL;
     PyObject *function = PyCFunction_New(&init_method, module);
     PyObject *method = function == NULL ? NULL : PyInstanceMethod_New(function);
     Py_XDECREF(function);
@@ -68,6 +72,8 @@ set_up(PyObject *module, PyObject *args)
     state->small_types = Py_NewRef(small);
     state->init_otherwise = Py_NewRef(otherwise);
     state->read_first = Py_NewRef(first);
+    state->object_id_type = (PyTypeObject *)Py_NewRef((PyObject *)PyDescr_TYPE(object_id));
+    state->int64_type = Py_NewRef(int64);
     state->base_type = (PyTypeObject *)Py_NewRef(base);
     return method;
 }
@@ -76,20 +82,29 @@ static PyMethodDef methods[] = {
     {"set_up", set_up, METH_VARARGS, set_up_doc},
     {"plain_copy", plain_copy, METH_O, copy_doc},
     {"list_copy", list_copy, METH_O, list_doc},
+    {"split_reply", split_reply, METH_O, split_doc},
     {"weight_of", weight_of, METH_O, weight_doc},
     {NULL, NULL, 0, NULL},
 };
+
+/* Adds a type; a new reference to it. */
+static PyTypeObject *
+added_type(PyObject *module, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    if (type != NULL && PyModule_AddType(module, (PyTypeObject *)type) < 0)
+        Py_CLEAR(type);
+    return (PyTypeObject *)type;
+}
 
 static int
 fill_module(PyObject *module)
 {
     State *state = state_of(module);
-    PyObject *table = PyType_FromModuleAndSpec(module, &table_spec, NULL);
-    state->table_type = (PyTypeObject *)table;
-    PyObject *attribute = PyType_FromModuleAndSpec(module, &attribute_spec, NULL);
-    state->attribute_type = (PyTypeObject *)attribute;
-    if (table == NULL || attribute == NULL || PyModule_AddType(module, state->table_type) < 0 ||
-        PyModule_AddType(module, state->attribute_type) < 0)
+    if (prepare_decoding() < 0 || !(state->table_type = added_type(module, &table_spec)) ||
+        !(state->attribute_type = added_type(module, &attribute_spec)) ||
+        !(state->codec_type = added_type(module, &codec_spec)) ||
+        !(state->elements_type = added_type(module, &elements_spec)))
         return -1;
     state->name_table = PyUnicode_InternFromString("_engine_table");
     state->name_cls = PyUnicode_InternFromString("_cls");
@@ -107,6 +122,8 @@ held_by(State *state, int index)
 {
     PyObject **all[] = {(PyObject **)&state->base_type,     (PyObject **)&state->embedded_type,
                         (PyObject **)&state->lazy_type,     (PyObject **)&state->table_type,
+                        (PyObject **)&state->codec_type,    (PyObject **)&state->elements_type,
+                        (PyObject **)&state->object_id_type, &state->int64_type,
                         (PyObject **)&state->attribute_type, &state->tracked_types,
                         &state->own_types,                  &state->small_types,
                         &state->no_arguments,               &state->empty_dynamic,

@@ -21,7 +21,7 @@ has_known_keys(Table *part, PyObject *raw)
 }
 
 /* 1: taken; 0: out of the ordinary; -1: an error. */
-static int
+int
 read_preset(Field *field, PyObject *data)
 {
     if (field->preset_kind == ASSIGNED)
@@ -69,7 +69,7 @@ read_waiting(Field *field, PyObject *value, PyObject *pending)
 }
 
 /* The same of a value that is there, and not None. */
-static int
+int
 read_value(Table *self, Field *field, PyObject *value, PyObject *data, PyObject *pending)
 {
     switch (field->load) {
@@ -111,48 +111,22 @@ read_field(Table *self, Field *field, PyObject *son, PyObject *data, PyObject *p
 static PyObject *
 read_regular(Table *self, PyObject *son, int created)
 {
-    PyObject *document = NULL, *pending = NULL, *reference = NULL, *changed = NULL;
+    PyObject *document = NULL, *pending = NULL;
     Py_ssize_t found = 0;
-    State *state = self->state;
-    PyObject *data = self->waiting ? PyObject_CallNoArgs((PyObject *)state->lazy_type)
-                                   : PyDict_New();
-    if (data == NULL)
-        return NULL;
-    if (self->waiting && (pending = PyDict_New()) == NULL)
-        goto done;
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        int taken = read_field(self, &self->fields[i], son, data, pending, &found);
-        if (taken <= 0) {
-            if (taken == 0)
-                document = Py_NewRef(Py_None);
-            goto done;
-        }
-    }
-    if (found != PyDict_GET_SIZE(son)) { /* a key that the class doesn't know */
+    PyObject *data = self->waiting ? new_lazy_data(self->state) : PyDict_New();
+    int taken = data == NULL ? -1 : 1;
+    if (taken > 0 && self->waiting && (pending = PyDict_New()) == NULL)
+        taken = -1;
+    for (Py_ssize_t i = 0; i < self->count && taken > 0; i++)
+        taken = read_field(self, &self->fields[i], son, data, pending, &found);
+    if (taken > 0 && found != PyDict_GET_SIZE(son)) /* a key that the class doesn't know */
+        taken = 0;
+    if (taken == 0)
         document = Py_NewRef(Py_None);
-        goto done;
-    }
-    if ((changed = PyList_New(0)) == NULL || (document = new_document(self)) == NULL)
-        goto done;
-    begin(self, document, data, created);
-    put(document, state->changed, changed);
-    if (self->waiting) {
-        if ((reference = PyWeakref_NewRef(document, NULL)) == NULL) {
-            Py_CLEAR(document);
-            goto done;
-        }
-        put(data, state->lazy_pending, pending);
-        put(data, state->lazy_converters, self->converters);
-        put(data, state->lazy_document, reference);
-    }
-    put(document, state->initialised, Py_True);
-    if (finish(self, document) < 0)
-        Py_CLEAR(document);
-done:
-    Py_DECREF(data);
+    else if (taken > 0)
+        document = completed_document(self, data, pending, created);
+    Py_XDECREF(data);
     Py_XDECREF(pending);
-    Py_XDECREF(reference);
-    Py_XDECREF(changed);
     return document;
 }
 

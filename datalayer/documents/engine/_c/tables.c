@@ -95,6 +95,11 @@ fill_field(Field *field, PyObject *row)
         return -1;
     for (int j = 0; j < OBJECTS; j++)
         *objects_of(field, j) = Py_NewRef(o[j]);
+    Py_ssize_t length;
+    field->key_text = PyUnicode_AsUTF8AndSize(field->key, &length);
+    if (field->key_text == NULL || !PyUnicode_Check(field->name))
+        return -1;
+    field->key_length = (size_t)length;
     field->load = (unsigned char)load;
     field->preset_kind = (unsigned char)preset_kind;
     field->check = (unsigned char)check;
@@ -210,6 +215,7 @@ table_link(Table *self, PyObject *args)
 static PyMethodDef table_methods[] = {
     {"is_clean", (PyCFunction)table_is_clean, METH_O, clean_doc},
     {"read", (PyCFunction)(void (*)(void))table_read, METH_FASTCALL, read_doc},
+    {"load", (PyCFunction)(void (*)(void))table_load, METH_FASTCALL, load_doc},
     {"construct", (PyCFunction)(void (*)(void))table_construct, METH_FASTCALL, construct_doc},
     {"write", (PyCFunction)(void (*)(void))table_write, METH_FASTCALL, write_doc},
     {"link", (PyCFunction)table_link, METH_VARARGS, link_doc},

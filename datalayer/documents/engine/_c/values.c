@@ -51,24 +51,29 @@ value_of(State *state, PyObject *data, PyObject *name, PyObject *document)
     PyObject *value = entry_of(data, name);
     if (value != NULL || PyErr_Occurred())
         return value;
+    if (!is_lazy(state, data))
+        Py_RETURN_NONE;
+    value = value_decoded_now(state, data, name);
+    if (value != NULL || PyErr_Occurred())
+        return value;
     if (Py_IS_TYPE(data, state->lazy_type))
         return or_none(
             state, data, name,
             PyObject_CallMethodObjArgs(data, state->name_load, name, document, NULL));
-    if (is_partial(state, data))
-        return or_none(state, data, name, PyObject_GetItem(data, name));
-    Py_RETURN_NONE;
+    return or_none(state, data, name, PyObject_GetItem(data, name));
 }
 
 /* The same for somebody who wants it: what was not loaded is fetched. */
 PyObject *
 wanted_value_of(State *state, PyObject *data, PyObject *name, PyObject *document)
 {
-    if (is_partial(state, data))
-        return or_none(
-            state, data, name,
-            PyObject_CallMethodObjArgs(data, state->name_load, name, document, NULL));
-    return value_of(state, data, name, document);
+    if (!is_partial(state, data))
+        return value_of(state, data, name, document);
+    PyObject *value = value_decoded_now(state, data, name);
+    if (value != NULL || PyErr_Occurred())
+        return value;
+    return or_none(state, data, name,
+                   PyObject_CallMethodObjArgs(data, state->name_load, name, document, NULL));
 }
 
 int
@@ -79,8 +84,13 @@ waits(State *state, PyObject *data, PyObject *name)
     int there = PyDict_Contains(data, name);
     if (there)
         return there < 0 ? -1 : 0;
-    PyObject *pending = dictionary_in(data, state->lazy_pending);
-    there = pending == NULL ? 0 : PyDict_Contains(pending, name);
-    Py_XDECREF(pending);
+    PyObject *pending = Py_XNewRef(SLOT(data, state->lazy_pending));
+    if (pending == NULL)
+        return 0;
+    if (Py_IS_TYPE(pending, state->elements_type))
+        there = is_waiting(pending, name);
+    else
+        there = PyDict_Check(pending) ? PyDict_Contains(pending, name) : 0;
+    Py_DECREF(pending);
     return there;
 }

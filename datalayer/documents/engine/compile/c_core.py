@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import mongoengine
-from bson import Decimal128, ObjectId
+from bson import Decimal128, Int64, ObjectId
 from mongoengine.base import BaseDict, BaseDocument, BaseList, EmbeddedDocumentList
 
 from datalayer.documents.engine.mongoengine_internals import EMPTY, listened_to, stock
@@ -55,7 +55,10 @@ def _load() -> Any:
         LazyData.__dict__["document"],
     )
     kinds = (tuple(_TRACKED), tuple(TRACKED), tuple(_SINGLE))
-    module.init = module.set_up(slots, BaseDocument, LazyData, EMPTY, *kinds, _init, read_first)
+    module.init = module.set_up(
+        slots, BaseDocument, LazyData, EMPTY, *kinds, _init, read_first,
+        ObjectId.__dict__["_ObjectId__id"], Int64,
+    )  # fmt: skip
     return module
 
 

@@ -118,13 +118,19 @@ class _ListConverter:
         return items
 
     def _parts(self, document: Any, raw: list[Any]) -> list[Any] | None:
-        if not all(type(item) is dict for item in raw):
+        model = self.field.field.document_type
+        if not all(type(item) in (dict, model) for item in raw):
             return None
-        from_son = self.field.field.document_type._from_son
+        from_son = model._from_son
         owner = weakref.proxy(document)
         parts = []
         for item in raw:
-            part = from_son(item, _auto_dereference=self.dereferences)
+            # Of a document that was loaded from bytes, they are documents already.
+            part = (
+                item
+                if type(item) is model
+                else from_son(item, _auto_dereference=self.dereferences)
+            )
             slots.instance(part, owner)
             parts.append(part)
         return parts

@@ -15,7 +15,8 @@ Converter = Callable[[Any, Any], Any]
 
 
 class Converters(dict[str, Converter]):
-    """What makes the values of raw ones, by the names of the fields of one class."""
+    """What makes the values of raw ones, by the names of the fields of one class; a raw value
+    without such is the value itself."""
 
     __slots__ = ("class_name",)
 
@@ -25,19 +26,30 @@ class Converters(dict[str, Converter]):
 
     def convert(self, name: str, document: Any, raw: Any) -> Any:
         """The value of a raw one; fails as MongoEngine does when it loads such a document."""
+        convert = self.get(name)
+        if convert is None:
+            return raw
         try:
-            return self[name](document, raw)
+            return convert(document, raw)
         except (AttributeError, ValueError) as exc:
             raise InvalidDocumentError(
                 f"Invalid data to create a `{self.class_name}` instance.\nField '{name}' - {exc}"
             ) from exc
 
 
+def stop_waiting(pending: Any, name: str) -> bool:
+    """Take the raw value called ``name`` out of those that wait; whether it was there."""
+    if type(pending) is not dict:
+        return bool(pending.discard(name))
+    return pending.pop(name, _ABSENT) is not _ABSENT
+
+
 class LazyData(dict[str, Any]):
     """A document's ``_data``: a dictionary, of which some values aren't there yet.
 
-    A value that waits stands in ``pending`` as the driver gave it, and is converted and moved
-    into the dictionary when somebody asks for it. What the dictionary itself holds wins, so that
+    A value that waits stands in ``pending``: in a dictionary as the driver gave it, or in the
+    document's BSON bytes (``Elements`` in C). It is converted, and moved into the dictionary, when
+    somebody asks for it. What the dictionary itself holds wins, so that
     of two threads that read a value first, both get the same one.
 
     To C code that looks into a dictionary past its methods, waiting values are absent.
@@ -45,7 +57,7 @@ class LazyData(dict[str, Any]):
 
     __slots__ = ("converters", "document", "loaded", "pending")
 
-    pending: dict[str, Any]
+    pending: Any
     converters: Converters
     document: ref[Any]
     loaded: Any  # of PartialData alone
@@ -58,7 +70,7 @@ class LazyData(dict[str, Any]):
                 return dict.__getitem__(self, name)
             raise KeyError(name)
         value = self.setdefault_now(name, self.converters.convert(name, document, raw))
-        self.pending.pop(name, None)
+        stop_waiting(self.pending, name)
         return value
 
     def setdefault_now(self, name: str, value: Any) -> Any:
@@ -99,7 +111,7 @@ class LazyData(dict[str, Any]):
 
     def __len__(self) -> int:
         # MongoEngine asks for it to tell whether a document is true: nothing is read by that.
-        return dict.__len__(self) + len(self.pending.keys() - dict.keys(self))
+        return dict.__len__(self) + sum(not dict.__contains__(self, n) for n in self.pending)
 
     def __delitem__(self, name: str) -> None:
         self.load_all()
