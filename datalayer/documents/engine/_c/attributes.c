@@ -170,7 +170,8 @@ attribute_get(Attribute *self, PyObject *document, PyObject *owner)
         return Py_NewRef(self->engine_field);
     State *state = ((Table *)self->table)->state;
     PyObject *data = NULL;
-    if (PyObject_TypeCheck(document, state->base_type))
+    if (Py_TYPE(document) == ((Table *)self->table)->model ||
+        PyObject_TypeCheck(document, state->base_type))
         data = dictionary_in(document, state->data);
     if (data == NULL)
         return by_the_field(self, document, owner);

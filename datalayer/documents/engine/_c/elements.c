@@ -38,19 +38,16 @@ elements_dealloc(Elements *self)
     Py_DECREF(type);
 }
 
-/* The index of the field called so in a table; -1 for none, with an error perhaps. */
+/* The index of the field called so in a table; -1 for none. */
 static Py_ssize_t
 index_of(Table *table, PyObject *name)
 {
     for (Py_ssize_t i = 0; i < table->count; i++)
         if (table->fields[i].name == name)
             return i;
-    for (Py_ssize_t i = 0; i < table->count; i++) {
-        int same = PyUnicode_CheckExact(name) ? PyUnicode_Compare(table->fields[i].name, name) == 0
-                                              : 0;
-        if (same)
+    for (Py_ssize_t i = 0; i < table->count && PyUnicode_CheckExact(name); i++)
+        if (PyUnicode_Compare(table->fields[i].name, name) == 0)
             return i;
-    }
     return -1;
 }
 
@@ -60,7 +57,9 @@ waiting(Elements *self, Py_ssize_t index, Element *element)
 {
     if (index < 0 || self->places[index] == 0)
         return NULL;
-    *element = bson_element((Bytes)PyBytes_AS_STRING(self->bytes) + self->places[index]);
+    Bytes at = (Bytes)PyBytes_AS_STRING(self->bytes) + self->places[index];
+    size_t key_length = self->table->fields[index].key_length;
+    *element = (Element){at[0], at + 1, key_length, at + 1 + key_length + 1};
     return element;
 }
 
@@ -105,8 +104,8 @@ elements_of(State *state, PyObject *data)
     return (Elements *)Py_NewRef(pending);
 }
 
-/* A new reference to what ``data``, which is lazy, has under ``name`` from now on, where a value
-   that needs no converter waited; else NULL, with an error perhaps. */
+/* A new reference to what ``data``, which is lazy and holds nothing under ``name``, has there from
+   now on, where a value that needs no converter waits; else NULL, with an error perhaps. */
 PyObject *
 value_decoded_now(State *state, PyObject *data, PyObject *name)
 {
@@ -116,11 +115,8 @@ value_decoded_now(State *state, PyObject *data, PyObject *name)
     Table *table = elements->table;
     Element element;
     PyObject *value = NULL;
-    int there = PyDict_Contains(data, name); /* what it holds wins */
-    Py_ssize_t index = there == 0 ? index_of(table, name) : -1;
-    if (there > 0)
-        value = entry_of(data, name);
-    else if (waiting(elements, index, &element) && table->fields[index].load != DEFERRED) {
+    Py_ssize_t index = index_of(table, name);
+    if (waiting(elements, index, &element) && table->fields[index].load != DEFERRED) {
         /* Whoever put other converters there wants to know of values that can be changed. */
         int is_single = element.type != BSON_DOCUMENT && element.type != BSON_ARRAY;
         if (is_single || SLOT(data, state->lazy_converters) == table->converters)

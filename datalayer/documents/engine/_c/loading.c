@@ -9,17 +9,22 @@
 
 #define SEEN 1 /* the place of a value that is there and doesn't wait: no element begins there */
 
-/* The field with this key: nearly always the next one. NULL for none. */
+/* The element at ``at`` and its field, which is nearly always the next one; NULL for none. The
+   document ends with 0, which no key and its end go beyond: they may be compared at once. */
 static Field *
-field_for(Table *table, const Element *element, Py_ssize_t *next)
+field_at(Table *table, Bytes at, Py_ssize_t *next, Element *element)
 {
+    element->type = at[0];
+    element->key = at + 1;
     for (Py_ssize_t tried = 0; tried < table->count; tried++) {
         Py_ssize_t index = *next;
         *next = index + 1 < table->count ? index + 1 : 0;
         Field *field = &table->fields[index];
-        if (field->key_length == element->key_length &&
-            memcmp(field->key_text, element->key, element->key_length) == 0)
+        if (strncmp(field->key_text, (const char *)element->key, field->key_length + 1) == 0) {
+            element->key_length = field->key_length;
+            element->value = element->key + field->key_length + 1;
             return field;
+        }
     }
     return NULL;
 }
@@ -61,13 +66,17 @@ static int
 is_known_part(Table *part, Bytes document)
 {
     Py_ssize_t next = 0;
-    Element element = bson_element(bson_first(document));
-    for (; element.type; element = bson_element(bson_after(&element))) {
-        int is_class_name = element.key_length == 4 && memcmp(element.key, "_cls", 4) == 0;
-        if (part->keys == Py_None ? is_class_name : field_for(part, &element, &next) == NULL)
-            return 0;
+    Element element;
+    if (part->keys != Py_None) {
+        for (Bytes at = bson_first(document); *at; at = bson_after(&element))
+            if (field_at(part, at, &next, &element) == NULL)
+                return 0;
+        return 1;
     }
-    return 1;
+    element = bson_element(bson_first(document));
+    while (element.type && strcmp((const char *)element.key, "_cls") != 0)
+        element = bson_element(bson_after(&element));
+    return element.type == 0;
 }
 
 /* 1: it may wait; 0: out of the ordinary; -1: an error. */
@@ -130,10 +139,12 @@ load_elements(Table *table, Elements *elements, Bytes document, PyObject *data)
 {
     Py_ssize_t next = 0;
     int taken = 1;
-    Element element = bson_element(bson_first(document));
-    for (; element.type && taken > 0; element = bson_element(bson_after(&element))) {
-        Field *field = field_for(table, &element, &next);
-        taken = field == NULL ? 0 : load_element(table, field, elements, &element, data);
+    Element element;
+    for (Bytes at = bson_first(document); *at && taken > 0; at = bson_after(&element)) {
+        Field *field = field_at(table, at, &next, &element);
+        if (field == NULL) /* a key that the class doesn't know */
+            return 0;
+        taken = load_element(table, field, elements, &element, data);
     }
     for (Py_ssize_t i = 0; i < table->count && taken > 0; i++) {
         if (elements->places[i] == SEEN)

@@ -69,7 +69,9 @@ wanted_value_of(State *state, PyObject *data, PyObject *name, PyObject *document
 {
     if (!is_partial(state, data))
         return value_of(state, data, name, document);
-    PyObject *value = value_decoded_now(state, data, name);
+    PyObject *value = entry_of(data, name);
+    if (value == NULL && !PyErr_Occurred())
+        value = value_decoded_now(state, data, name);
     if (value != NULL || PyErr_Occurred())
         return value;
     return or_none(state, data, name,
