@@ -8,6 +8,7 @@ from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.tz_util import utc
 from pymongo.synchronous.cursor import Cursor
 
 from datalayer.documents.engine.compile.c_core import core
@@ -32,7 +33,8 @@ def codec_for(cursor: Any) -> Any:
         return None
     if not is_one:
         cursor.__class__ = _bytes_cursor(kind)
-    return core.Codec(partial(bson.decode, codec_options=options), not options.tz_aware)
+    decode = partial(bson.decode, codec_options=options)
+    return core.Codec(decode, utc if options.tz_aware else None)
 
 
 def _are_plain(options: CodecOptions[Any]) -> bool:
@@ -42,6 +44,7 @@ def _are_plain(options: CodecOptions[Any]) -> bool:
         and not options.type_registry._decoder_map
         and options.unicode_decode_error_handler in (None, "", "strict")
         and options.datetime_conversion is DatetimeConversion.DATETIME
+        and options.tzinfo in (None, utc)
     )
 
 

@@ -12,16 +12,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+import bson
 import mongoengine as me
+import pytest
 from bson import Decimal128, Int64, ObjectId, json_util
-from bson.binary import Binary
+from bson.binary import Binary, UuidRepresentation
+from bson.codec_options import CodecOptions
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from twins import ENGINE, STOCK, Base, Colour, failed, outcome, registered, shown
+
+from datalayer.documents.engine import core
+from datalayer.documents.engine.mixins import reading_program
 
 EXAMPLES = profile(
     max_examples=int(os.environ.get("DATALAYER_TEST_EXAMPLES", "150")),
@@ -224,9 +231,33 @@ def compared(definition: Definition, act: Callable[[Any], Any]) -> None:
     assert found[1] == found[0]
 
 
-def loaded(model: Any, raw: dict[str, Any], *, dereference: bool = True) -> Any:
+OPTIONS_OF_BSON: CodecOptions[Any] = CodecOptions(uuid_representation=UuidRepresentation.STANDARD)
+Read = Callable[..., Any]
+
+
+def from_dictionary(model: Any, raw: dict[str, Any], *, dereference: bool = True) -> Any:
+    """A document of what the driver has decoded."""
+    return model._from_son(copy.deepcopy(raw), _auto_dereference=dereference)
+
+
+def from_bytes(model: Any, raw: dict[str, Any], *, dereference: bool = True) -> Any:
+    """A document of its BSON bytes; MongoEngine's, of what they decode to."""
+    data = bson.encode(raw, codec_options=OPTIONS_OF_BSON)
+    decode = partial(bson.decode, codec_options=OPTIONS_OF_BSON)
+    program = reading_program(model)
+    if program is not None and not dereference:
+        program = program.without_dereferencing
+    if program is None or program.load is None:
+        return from_dictionary(model, decode(data), dereference=dereference)
+    return program.load(data, core.Codec(decode, None))
+
+
+both_ways = pytest.mark.parametrize("read", [from_dictionary, from_bytes])
+
+
+def loaded(read: Read, model: Any, raw: dict[str, Any], *, dereference: bool = True) -> Any:
     """A document that was loaded and read: errors of what waits have come to light."""
-    document = model._from_son(copy.deepcopy(raw), _auto_dereference=dereference)
+    document = read(model, raw, dereference=dereference)
     for name in document._fields_ordered:
         getattr(document, name)
     return document
@@ -260,11 +291,12 @@ def everything(document: Any) -> list[Any]:
     ]
 
 
+@both_ways
 @given(CASES)
 @EXAMPLES
-def test_a_loaded_document_is_the_same(case: Case) -> None:
+def test_a_loaded_document_is_the_same(read: Read, case: Case) -> None:
     definition, raw, _ = case
-    compared(definition, lambda model: outcome(lambda: everything(loaded(model, raw))))
+    compared(definition, lambda model: outcome(lambda: everything(loaded(read, model, raw))))
 
 
 @given(CASES)
@@ -279,15 +311,16 @@ def test_a_constructed_document_is_the_same(case: Case) -> None:
     compared(definition, lambda model: outcome(lambda: everything(model(**copy.deepcopy(values)))))
 
 
+@both_ways
 @given(CASES)
 @EXAMPLES
-def test_changes_are_noted_and_written_the_same(case: Case) -> None:
+def test_changes_are_noted_and_written_the_same(read: Read, case: Case) -> None:
     definition, raw, other = case
 
     def act(model: Any) -> Any:
         def change() -> Any:
-            document = loaded(model, raw)
-            donor = loaded(model, other)
+            document = loaded(read, model, raw)
+            donor = loaded(read, model, other)
             found = []
             for name in document._fields_ordered:
                 value = getattr(document, name)
@@ -320,16 +353,17 @@ def _changed_inside(value: Any) -> None:
         value["new"] = 1
 
 
+@both_ways
 @given(CASES)
 @EXAMPLES
-def test_a_document_that_was_never_read_is_the_same(case: Case) -> None:
+def test_a_document_that_was_never_read_is_the_same(read: Read, case: Case) -> None:
     definition, raw, _ = case
 
     def act(model: Any) -> Any:
-        first = outcome(lambda: loaded(model, raw))
+        first = outcome(lambda: loaded(read, model, raw))
         if failed(first):
             return first  # what is wrong inside comes to light later with the engine
-        document = model._from_son(copy.deepcopy(raw))
+        document = read(model, raw)
         changed = outcome(document._get_changed_fields)
         copied = outcome(lambda: copy.deepcopy(document))
         written = outcome(document.to_mongo)
@@ -339,13 +373,14 @@ def test_a_document_that_was_never_read_is_the_same(case: Case) -> None:
     compared(definition, act)
 
 
+@both_ways
 @given(CASES)
 @EXAMPLES
-def test_a_document_without_dereferencing_is_the_same(case: Case) -> None:
+def test_a_document_without_dereferencing_is_the_same(read: Read, case: Case) -> None:
     definition, raw, _ = case
 
     def act(model: Any) -> Any:
-        return outcome(lambda: everything(loaded(model, raw, dereference=False)))
+        return outcome(lambda: everything(loaded(read, model, raw, dereference=False)))
 
     compared(definition, act)
 

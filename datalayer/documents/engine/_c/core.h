@@ -34,7 +34,7 @@ typedef struct {
     PyObject *int64_type;
     PyObject *tracked_types, *own_types, *small_types; /* tuples */
     PyObject *no_arguments, *empty_dynamic, *init_otherwise, *read_first;
-    PyObject *name_table, *name_cls, *name_load, *name_dereferenced;
+    PyObject *name_table, *name_cls, *name_load, *name_loader, *name_dereferenced;
 } State;
 
 static inline State *
@@ -184,6 +184,7 @@ PyObject *completed_document(Table *self, PyObject *data, PyObject *pending, int
 int is_sound(Bytes document, size_t room);
 int has_sound_frame(Bytes reply, size_t room);
 int prepare_decoding(void);
+PyObject *decode_text(Bytes value);
 PyObject *decode_whole(PyObject *codec, PyObject *bytes);
 PyObject *decode_value(PyObject *codec, unsigned char type, Bytes value);
 

@@ -10,7 +10,7 @@ typedef struct {
     State *state;             /* of the module */
     PyObject *module;         /* keeps it */
     PyObject *decode;         /* bson's, of a whole document, with the options */
-    int is_naive;             /* datetimes have no time zone */
+    PyObject *zone;           /* of datetimes, whose time is UTC; or None */
 } Codec;
 
 int
@@ -23,19 +23,22 @@ prepare_decoding(void)
 static PyObject *
 codec_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"decode", "is_naive", NULL};
-    PyObject *decode, *module = PyType_GetModule(type);
-    int is_naive;
+    static char *names[] = {"decode", "zone", NULL};
+    PyObject *decode, *zone, *module = PyType_GetModule(type);
     State *state = module == NULL ? NULL : ready_state_of(module);
     if (state == NULL ||
-        !PyArg_ParseTupleAndKeywords(args, kwargs, "Op", names, &decode, &is_naive))
+        !PyArg_ParseTupleAndKeywords(args, kwargs, "OO", names, &decode, &zone))
         return NULL;
+    if (zone != Py_None && !PyTZInfo_Check(zone)) {
+        PyErr_SetString(PyExc_TypeError, "a zone is wanted, or None");
+        return NULL;
+    }
     Codec *self = (Codec *)type->tp_alloc(type, 0);
     if (self != NULL) {
         self->state = state;
         self->module = Py_NewRef(module);
         self->decode = Py_NewRef(decode);
-        self->is_naive = is_naive;
+        self->zone = Py_NewRef(zone);
     }
     return (PyObject *)self;
 }
@@ -46,6 +49,7 @@ codec_traverse(Codec *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->module);
     Py_VISIT(self->decode);
+    Py_VISIT(self->zone);
     return 0;
 }
 
@@ -56,6 +60,7 @@ codec_dealloc(Codec *self)
     PyObject_GC_UnTrack(self);
     Py_XDECREF(self->module);
     Py_XDECREF(self->decode);
+    Py_XDECREF(self->zone);
     type->tp_free((PyObject *)self);
     Py_DECREF(type);
 }
@@ -94,7 +99,7 @@ decode_by_bson(Codec *self, unsigned char type, Bytes value)
     return found;
 }
 
-static PyObject *
+PyObject *
 decode_text(Bytes value)
 {
     return PyUnicode_DecodeUTF8((const char *)value + 4, (Py_ssize_t)bson_uint32(value) - 1, NULL);
@@ -113,10 +118,10 @@ decode_object_id(State *state, Bytes value)
     return made;
 }
 
-/* A naive datetime of milliseconds since 1970, in UTC. By Howard Hinnant's "chrono-compatible
+/* A datetime of milliseconds since 1970, in UTC. By Howard Hinnant's "chrono-compatible
    low-level date algorithms": days are counted from a first of March, in eras of 400 years. */
 static PyObject *
-decode_datetime(int64_t milliseconds)
+decode_datetime(int64_t milliseconds, PyObject *zone)
 {
     const int64_t a_day = 86400000;
     int64_t days = milliseconds / a_day, rest = milliseconds % a_day;
@@ -132,8 +137,9 @@ decode_datetime(int64_t milliseconds)
     month += month < 10 ? 3 : -9;
     year += era * 400 + (month <= 2);
     int seconds = (int)(rest / 1000), microseconds = (int)(rest % 1000) * 1000;
-    return PyDateTime_FromDateAndTime((int)year, (int)month, (int)day, seconds / 3600,
-                                      seconds / 60 % 60, seconds % 60, microseconds);
+    return PyDateTimeAPI->DateTime_FromDateAndTime(
+        (int)year, (int)month, (int)day, seconds / 3600, seconds / 60 % 60, seconds % 60,
+        microseconds, zone, PyDateTimeAPI->DateTimeType);
 }
 
 static PyObject *
@@ -202,9 +208,7 @@ decode_value(PyObject *codec, unsigned char type, Bytes value)
     case BSON_OBJECT_ID:
         return decode_object_id(self->state, value);
     case BSON_DATETIME:
-        if (self->is_naive)
-            return decode_datetime(bson_int64(value));
-        break;
+        return decode_datetime(bson_int64(value), self->zone);
     case BSON_INT64:
         return PyObject_CallFunction(self->state->int64_type, "L", (long long)bson_int64(value));
     case BSON_BINARY:
@@ -219,7 +223,7 @@ decode_value(PyObject *codec, unsigned char type, Bytes value)
 }
 
 static PyType_Slot codec_slots[] = {
-    {Py_tp_doc, "Codec(decode, is_naive)\n\nDecodes values as ``bson`` does with some options."},
+    {Py_tp_doc, "Codec(decode, zone)\n\nDecodes values as ``bson`` does with some options."},
     {Py_tp_new, codec_new},
     {Py_tp_dealloc, codec_dealloc},
     {Py_tp_traverse, codec_traverse},

@@ -174,6 +174,30 @@ load_document(Table *table, PyObject *bytes, Bytes document, PyObject *codec, in
     return made;
 }
 
+/* What loads documents of the class that the document names, where that isn't the table's; None
+   where nothing does, or it is the table's. */
+static PyObject *
+loader_of_another(Table *table, Bytes document)
+{
+    Py_ssize_t index = 0;
+    while (index < table->count && table->fields[index].load != CLASS_NAME)
+        index++;
+    if (index == table->count)
+        Py_RETURN_NONE;
+    Element element = bson_element(bson_first(document));
+    while (element.type && strcmp((const char *)element.key, "_cls") != 0)
+        element = bson_element(bson_after(&element));
+    int same = element.type == BSON_STRING ? is_class_name(table, &element) : 1;
+    if (same)
+        return same < 0 ? NULL : Py_NewRef(Py_None);
+    PyObject *name = decode_text(element.value);
+    PyObject *loader = name == NULL ? NULL
+                                    : PyObject_CallMethodOneArg(table->read_otherwise,
+                                                                table->state->name_loader, name);
+    Py_XDECREF(name);
+    return loader;
+}
+
 const char load_doc[] = PyDoc_STR("load(bytes, codec, created=False)\n\n\
 A document of its BSON bytes.");
 
@@ -191,6 +215,15 @@ table_load(Table *self, PyObject *const *args, Py_ssize_t count)
     if (created < 0)
         return NULL;
     if (is_sound(document, (size_t)PyBytes_GET_SIZE(bytes))) {
+        PyObject *loader = loader_of_another(self, document);
+        if (loader == NULL)
+            return NULL;
+        if (loader != Py_None) {
+            PyObject *made = PyObject_CallFunctionObjArgs(loader, bytes, codec, NULL);
+            Py_DECREF(loader);
+            return made;
+        }
+        Py_DECREF(loader);
         PyObject *made = load_document(self, bytes, document, codec, created);
         if (made != Py_None)
             return made;

@@ -109,10 +109,11 @@ fill_module(PyObject *module)
     state->name_table = PyUnicode_InternFromString("_engine_table");
     state->name_cls = PyUnicode_InternFromString("_cls");
     state->name_load = PyUnicode_InternFromString("load");
+    state->name_loader = PyUnicode_InternFromString("loader_of");
     state->name_dereferenced = PyUnicode_InternFromString("_dereferenced");
     state->no_arguments = PyTuple_New(0);
     if (state->name_table == NULL || state->name_cls == NULL || state->name_load == NULL ||
-        state->name_dereferenced == NULL || state->no_arguments == NULL)
+        state->name_loader == NULL || state->name_dereferenced == NULL || state->no_arguments == NULL)
         return -1;
     return 0;
 }
@@ -129,7 +130,8 @@ held_by(State *state, int index)
                         &state->no_arguments,               &state->empty_dynamic,
                         &state->init_otherwise,             &state->read_first,
                         &state->name_table,                 &state->name_cls,
-                        &state->name_load,                  &state->name_dereferenced};
+                        &state->name_load,                  &state->name_loader,
+                        &state->name_dereferenced};
     return index < (int)(sizeof(all) / sizeof(*all)) ? all[index] : NULL;
 }
 

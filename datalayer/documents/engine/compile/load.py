@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mongoengine.base import BaseDocument, get_document
+from mongoengine.errors import NotRegistered
 
 from datalayer.documents.engine.compile.codegen import Names, compiled
 from datalayer.documents.engine.compile.lazy_reads import converters_for, default_of, waiting_tests
@@ -199,6 +200,20 @@ class AnyReader:
             self.finish(document)
         if self.is_eager:
             _settle(document)
+
+    def loader_of(self, class_name: str) -> Any:
+        """What makes documents of another class of their bytes; ``None`` where nothing does."""
+        try:
+            other: Any = get_document(class_name)
+        except NotRegistered:
+            return None
+        uses_engine = getattr(other._from_son, "__func__", None) is self.model._from_son.__func__
+        if other is self.model or not uses_engine:
+            return None
+        program = self.program.of(other)
+        if not self.program.dereferences:
+            program = program.without_dereferencing
+        return program.load
 
     def _as_mongoengine(self, son: Any, created: bool) -> Any:
         return stock.base_from_son(self.model, son, self.program.dereferences, created)
