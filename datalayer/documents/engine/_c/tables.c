@@ -80,24 +80,30 @@ table_dealloc(Table *self)
 }
 
 static int
-fill_field(Field *field, PyObject *row)
+fill_field(Field *field, PyObject *row, PyObject *nothing)
 {
+    static char *names[] = {"name",    "key",     "type",     "raw_type",    "may_wait",
+                            "to_python", "preset", "take",    "written",     "write",
+                            "passing", "judge",   "field",    "load",        "preset_kind",
+                            "check",   "is_null", "is_required", "shortest", "longest",
+                            NULL};
     PyObject *o[OBJECTS];
-    if (!PyTuple_Check(row)) {
-        PyErr_SetString(PyExc_TypeError, "a field is a tuple");
+    if (!PyDict_Check(row)) {
+        PyErr_SetString(PyExc_TypeError, "a field is a dictionary");
         return -1;
     }
     int load, preset_kind, check, is_null, is_required;
     Py_ssize_t shortest, longest;
-    if (!PyArg_ParseTuple(row, "OOOOOOOOOOOOOiiippnn", &o[0], &o[1], &o[2], &o[3], &o[4], &o[5],
-                          &o[6], &o[7], &o[8], &o[9], &o[10], &o[11], &o[12], &load, &preset_kind,
-                          &check, &is_null, &is_required, &shortest, &longest))
+    if (!PyArg_ParseTupleAndKeywords(nothing, row, "$UUOOOOOOOOOOOiiippnn", names, &o[0], &o[1],
+                                     &o[2], &o[3], &o[4], &o[5], &o[6], &o[7], &o[8], &o[9],
+                                     &o[10], &o[11], &o[12], &load, &preset_kind, &check,
+                                     &is_null, &is_required, &shortest, &longest))
         return -1;
     for (int j = 0; j < OBJECTS; j++)
         *objects_of(field, j) = Py_NewRef(o[j]);
     Py_ssize_t length;
     field->key_text = PyUnicode_AsUTF8AndSize(field->key, &length);
-    if (field->key_text == NULL || !PyUnicode_Check(field->name))
+    if (field->key_text == NULL)
         return -1;
     field->key_length = (size_t)length;
     field->load = (unsigned char)load;
@@ -169,7 +175,7 @@ table_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return PyErr_NoMemory();
     }
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (fill_field(&self->fields[i], PyTuple_GET_ITEM(fields, i)) < 0) {
+        if (fill_field(&self->fields[i], PyTuple_GET_ITEM(fields, i), state->no_arguments) < 0) {
             Py_DECREF(self);
             return NULL;
         }

@@ -104,7 +104,8 @@ _LOADS = (Load.SCALAR, Load.AS_IS, Load.DEFERRED, Load.CONVERTED)
 _CLASS_NAME = 4
 
 
-def _row(plan: Plan, program: Program, may_wait: Any) -> tuple[Any, ...]:
+def _row(plan: Plan, program: Program, may_wait: Any) -> dict[str, Any]:
+    """One field, by the names that the part in C has for what it knows of it."""
     field = plan.field
     if plan.name == "_cls":
         load = _CLASS_NAME
@@ -113,25 +114,25 @@ def _row(plan: Plan, program: Program, may_wait: Any) -> tuple[Any, ...]:
     is_part = plan.load is Load.DEFERRED and plan.deferred is dict and may_wait is not None
     preset_kind, preset = preset_for(plan, program)
     check = check_for(field)
-    return (
-        plan.name,
-        plan.key,
-        plan.types[0] if plan.types else _Never,
-        None if plan.deferred in (None, object) else plan.deferred,
-        may_wait if is_part else None,
-        field.to_python,
-        preset,
-        taker_for(plan),
-        plan.written[0] if plan.written else _Never,
-        value_writer_for(field, program),
-        check.type,
-        judge_for(field),
-        field,
-        load,
-        int(preset_kind),
-        int(check.passing),
-        bool(field.null and plan.key != "_id"),
-        is_required(field),
-        check.shortest,
-        check.longest,
-    )
+    return {
+        "name": plan.name,
+        "key": plan.key,
+        "type": plan.types[0] if plan.types else _Never,
+        "raw_type": None if plan.deferred in (None, object) else plan.deferred,
+        "may_wait": may_wait if is_part else None,
+        "to_python": field.to_python,
+        "preset": preset,
+        "take": taker_for(plan),
+        "written": plan.written[0] if plan.written else _Never,
+        "write": value_writer_for(field, program),
+        "passing": check.type,
+        "judge": judge_for(field),
+        "field": field,
+        "load": load,
+        "preset_kind": int(preset_kind),
+        "check": int(check.passing),
+        "is_null": bool(field.null and plan.key != "_id"),
+        "is_required": is_required(field),
+        "shortest": check.shortest,
+        "longest": check.longest,
+    }
