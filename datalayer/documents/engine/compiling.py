@@ -16,6 +16,8 @@ from mongoengine.errors import ValidationError
 
 from datalayer.documents.engine import attributes, mongoengine_internals
 from datalayer.documents.engine.compile import c_table
+from datalayer.documents.engine.compile.c_core import core
+from datalayer.documents.engine.compile.codegen import on_first_call
 from datalayer.documents.engine.compile.construct import constructor_for
 from datalayer.documents.engine.compile.load import AnyReader, reader_for
 from datalayer.documents.engine.compile.validate import validator_for
@@ -44,6 +46,15 @@ class _Own:
 
 
 own = _Own
+
+# What the generated Python does, by its name in a program: all of it without the part in C, else
+# what that leaves to it.
+_IN_PYTHON: dict[str, Callable[[Program], Any]] = {
+    "reader": reader_for,
+    "made": constructor_for,
+    "write": writer_for,
+    "errors_of": validator_for,
+}
 
 _compiling = threading.RLock()  # guards the compilation of a class, and _compiled
 _compiled: weakref.WeakSet[Any] = weakref.WeakSet()  # the classes that have a program
@@ -83,12 +94,10 @@ class _Compiled(Program):
         self.is_strict = bool(model._meta.get("strict", True))
         self.keeps_unknown = self.tracks_changes and not self.is_strict
         self.any_reader = AnyReader(self)
-        self.reader = reader_for(self, self.any_reader)
         self.read = self._read_first
         self.construct = self._construct_first
-        self.made = constructor_for(self)
-        self.write = writer_for(self)
-        self.errors_of = validator_for(self)
+        for name, make in _IN_PYTHON.items():
+            setattr(self, name, make(self) if core is None else on_first_call(make, self))
         self._value_writers = {
             plan.name: value_writer_for(plan.field, self) for plan in self.plans
         }

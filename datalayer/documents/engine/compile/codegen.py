@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -20,6 +20,20 @@ class Names:
             name = self._by_id[id(value)] = f"c{len(self._by_id)}"
             self.namespace[name] = value
         return name
+
+
+def on_first_call(make: Callable[[Any], Any], program: Any) -> Any:
+    """What ``make`` makes of ``program``, made when it is called first: where the loops in C do the
+    work that may never come, and compiling takes longer than loading a thousand documents."""
+    made: Any = None
+
+    def call(*args: Any) -> Any:
+        nonlocal made
+        if made is None:
+            made = make(program)
+        return made(*args)
+
+    return call
 
 
 def compiled(lines: Iterable[str], function: str, names: Names, model: type) -> Any:

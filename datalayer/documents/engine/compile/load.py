@@ -26,13 +26,14 @@ from datalayer.documents.engine.values.lazy_data import LazyData
 Reader = Callable[[Any, bool], Any]
 
 
-def reader_for(program: Program, any_document: AnyReader) -> Reader:
+def reader_for(program: Program) -> Reader:
     """The function that makes a document of ``program``'s class from a dictionary.
 
     A document that has every field, each of the expected type, takes a compiled path; another
     one a loop over its fields; and what is out of the ordinary is left to MongoEngine, errors
     included.
     """
+    any_document: AnyReader = program.any_reader
     return _reader_of_complete(program, any_document) if any_document.is_regular else any_document
 
 
