@@ -23,8 +23,8 @@ class Names:
 
 
 def on_first_call(make: Callable[[Any], Any], program: Any) -> Any:
-    """What ``make`` makes of ``program``, made when it is called first: where the loops in C do the
-    work that may never come, and compiling takes longer than loading a thousand documents."""
+    """What ``make`` makes of ``program``, made when it is called first: where the loops in C do
+    the work that may never come, and compiling takes longer than loading a thousand documents."""
     made: Any = None
 
     def call(*args: Any) -> Any:
