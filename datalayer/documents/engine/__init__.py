@@ -13,6 +13,8 @@ from datalayer.documents.engine.mongoengine_internals import slots, stock
 from datalayer.documents.engine.queryset import (
     FastCachingQueries,
     FastPassingQueries,
+    first_two,
+    only_one,
     plain_next,
     shown,
 )
@@ -45,11 +47,13 @@ __all__ = [
     "explain",
     "explain_all",
     "first_read",
+    "first_two",
     "invalidate",
     "is_compiled",
     "let_fetch",
     "mark_saved",
     "mongoengine_error",
+    "only_one",
     "own_save_update",
     "plain_next",
     "reason_against",

@@ -52,6 +52,7 @@ class Stock:
     cursor = BaseQuerySet._cursor
     queryset_init = BaseQuerySet.__init__
     first = BaseQuerySet.first
+    get = BaseQuerySet.get
     populate_cache = QuerySet._populate_cache
     iterate_passing = QuerySetNoCache.__iter__
 
@@ -120,6 +121,7 @@ _SIGNATURES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (ComplexBaseField.__set__, ("self", "instance", "value")),
     (stock.clone_into, ("self", "new_qs")),
     (stock.first, ("self",)),
+    (stock.get, ("self", "q_objs", "query")),
     (stock.populate_cache, ("self",)),
 )
 

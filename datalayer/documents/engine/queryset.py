@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any
 
 from bson import ObjectId
+from mongoengine.errors import InvalidQueryError
 from mongoengine.queryset.base import BaseQuerySet
 from mongoengine.queryset.field_list import QueryFieldList
 from mongoengine.queryset.visitor import Q
@@ -104,12 +105,12 @@ class FastQueries:
         if len(mine) != _FRESH or type(self).__init__ is not stock.queryset_init:
             return stock.clone(self)
         other: Any = object.__new__(type(self))
-        other.__dict__.update(mine)
-        other.__dict__["_BaseQuerySet__dereference"] = False  # it holds what it has found
+        state = other.__dict__ = mine.copy()
+        state["_BaseQuerySet__dereference"] = False  # it holds what it has found
         for name in _CHANGEABLE:
-            value = mine[name]
+            value = state[name]
             if type(value) not in _UNCHANGING:
-                other.__dict__[name] = _copy(value)
+                state[name] = _copy(value)
         if mine["_cursor_obj"]:
             self._pass_cursor(other)
         return other
@@ -142,10 +143,62 @@ class FastQueries:
             return None
         if queryset._cursor_obj is not None or not _is_plain(queryset):
             return stock.first(queryset)
-        once = object.__new__(type(queryset))  # read with a cursor of its own, and not kept
-        once.__dict__.update(queryset.__dict__)
-        once._cursor.limit(-1)  # one batch, and the server keeps no cursor
-        return next(documents(once), None)
+        return next(_in_one_batch(queryset, 1), None)
+
+    def get(self, *q_objs: Any, **query: Any) -> Any:
+        """The one document that matches.
+
+        Raises:
+            DoesNotExist: the model's, where there is none.
+            MultipleObjectsReturned: the model's, where there are several.
+        """
+        refined: Any = self.filter(*q_objs, **query)  # type: ignore[attr-defined]
+        found = first_two(refined)
+        if found is None:
+            return stock.get(self, *q_objs, **query)
+        return only_one(refined._document, found)
+
+    def with_id(self, object_id: Any) -> Any:
+        """The document with this id; ``None`` if there is none.
+
+        Raises:
+            InvalidQueryError: for a queryset with a filter.
+        """
+        queryset: Any = self
+        if queryset._query_obj:
+            raise InvalidQueryError("Cannot use a filter whilst using `with_id`")
+        return queryset.filter(pk=object_id).first()
+
+
+def first_two(queryset: Any) -> list[Any] | None:
+    """The first documents that iterating over ``queryset`` shows, two at most; ``None`` where
+    it says more of how to read than a filter."""
+    if queryset._none or queryset._empty or not _is_plain(queryset) or not asks_plainly(queryset):
+        return None
+    return list(_in_one_batch(queryset, 2))
+
+
+def only_one(model: Any, found: list[Any]) -> Any:
+    """The document in ``found``.
+
+    Raises:
+        DoesNotExist: the model's, where there is none.
+        MultipleObjectsReturned: the model's, where there are several.
+    """
+    if not found:
+        raise model.DoesNotExist(f"{model._class_name} matching query does not exist.")
+    if len(found) > 1:
+        raise model.MultipleObjectsReturned("2 or more items returned, instead of 1")
+    return found[0]
+
+
+def _in_one_batch(queryset: Any, most: int) -> Iterator[Any]:
+    """The first documents of ``queryset``, at most so many, for which the server keeps no
+    cursor: read with a cursor of its own, which is not kept."""
+    once = object.__new__(type(queryset))
+    once.__dict__ = queryset.__dict__.copy()
+    once._cursor.limit(-most)
+    return documents(once)
 
 
 _KEPT_SET = frozenset(_KEPT)

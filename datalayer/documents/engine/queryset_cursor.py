@@ -6,12 +6,14 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import Any
 
+from bson import ObjectId
 from mongoengine.fields import (
     EmbeddedDocumentField,
     EmbeddedDocumentListField,
     IntField,
     ListField,
     ObjectIdField,
+    ReferenceField,
     StringField,
 )
 from mongoengine.queryset.transform import MATCH_OPERATORS
@@ -103,9 +105,23 @@ def _resolved(program: Program, name: str) -> tuple[str, tuple[type, ...]] | Non
         if plan is None:
             return None
         keys.append(plan.key)
-    if type(plan.field).prepare_query_value not in _PREPARING_NOTHING:
+    prepare = type(plan.field).prepare_query_value
+    if prepare is ReferenceField.prepare_query_value and _holds_plain_keys(plan.field):
+        return ".".join(keys), (ObjectId,)
+    if prepare not in _PREPARING_NOTHING:
         return None
     return ".".join(keys), plan.types if plan.types == plan.written else ()
+
+
+def _holds_plain_keys(field: Any) -> bool:
+    """Whether a reference is stored as the ``ObjectId`` of its document and nothing else."""
+    target = field.document_type_obj
+    if isinstance(target, str):  # the class is looked up where the query is translated
+        return False
+    if field.dbref or type(field).to_mongo is not ReferenceField.to_mongo:
+        return False
+    key = target._fields.get(target._meta.get("id_field"))
+    return type(key).to_mongo is ObjectIdField.to_mongo and not target._meta.get("abstract")
 
 
 def _embedded_in(field: Any) -> Any:

@@ -13,7 +13,7 @@ from bson import Decimal128
 from mongoengine.errors import OperationError
 from mongoengine.fields import ListField, PointField
 
-from datalayer.documents.engine import shown
+from datalayer.documents.engine import first_two, only_one, shown
 from datalayer.documents.fields.primary_keys import stored_keys
 from datalayer.documents.model_collection import time_limit
 from datalayer.documents.queries.filter_translation import as_documents_have
@@ -38,16 +38,13 @@ class Aggregates:
             MultipleObjectsReturned: the model's, where there are several.
         """
         queryset: Any = self.filter(*q_objs, **query)  # type: ignore[attr-defined]
+        found = first_two(queryset)
+        if found is not None:
+            return only_one(self._document, found)
         if not queryset._limit and not queryset._skip:
             queryset._ordering = []  # whichever comes first
         queryset._limit = min(2, abs(queryset._limit or 2))
-        found = list(islice(shown(queryset), 2))
-        if not found:
-            name = self._document._class_name
-            raise self._document.DoesNotExist(f"{name} matching query does not exist.")
-        if len(found) > 1:
-            raise self._document.MultipleObjectsReturned("2 or more items returned, instead of 1")
-        return found[0]
+        return only_one(self._document, list(islice(shown(queryset), 2)))
 
     def count(self, with_limit_and_skip: bool = False) -> int:
         """How many documents match, as the server counts them now.

@@ -30,12 +30,18 @@ class Floor(EmbeddedDocument):
     plan = me.DictField()
 
 
+class Street(Document):
+    name = me.StringField()
+
+
 class House(Document):
     name = me.StringField()
     year = me.IntField(db_field="y")
     ground = me.EmbeddedDocumentField(Floor, db_field="g")
     floors = me.ListField(me.EmbeddedDocumentField(Floor))
     owner = me.ReferenceField("House")
+    street = me.ReferenceField(Street, db_field="s")
+    corner = me.ReferenceField(Street, dbref=True)
     tags = me.ListField(me.StringField())
     price = me.DecimalField()
 
@@ -45,6 +51,7 @@ PLAIN: list[dict[str, Any]] = [
     {"year": 1900, "name": "Ash"},
     {"pk": KEY},
     {"id": KEY},
+    {"street": KEY},
     {"ground__lobby__number": 1},
     {"ground__lobby__colour": "big"},
     {"ground__rooms__number": 1},
@@ -64,6 +71,10 @@ OTHERS: list[dict[str, Any]] = [
     {"tags": "old"},
     {"price": 1},
     {"owner": KEY},
+    {"corner": KEY},
+    {"street": Street(id=KEY)},
+    {"street": "6561f7a5c2f4f0a1b2c3d4e5"},
+    {"street__in": [KEY]},
     {"ground__lobby": None},
     {"__raw__": {"y": 1}},
     {"pk": KEY, "id": ObjectId()},

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from bson import Code, ObjectId
 from fresh_databases import emptied, model_registry
+from mongoengine.errors import InvalidQueryError
 from mongoengine.fields import IntField, ListField, ReferenceField, StringField
 from mongoengine.queryset import queryset_manager
 from observing import SentCommands, commands_sent
@@ -305,6 +306,30 @@ def test_an_index_that_iterating_does_not_reach_is_an_error() -> None:
 def test_get_takes_the_one_document_that_a_limit_leaves() -> None:
     assert Page.objects.order_by("-n").limit(1).get().n == 249
     assert Page.objects.order_by("n").skip(249).get().n == 249
+
+
+def test_get_reads_two_documents_in_one_batch_at_most(sent: SentCommands) -> None:
+    with pytest.raises(Page.MultipleObjectsReturned, match="2 or more items returned"):
+        Page.objects.get(t="1")
+    (asked,) = sent.commands
+    assert (asked["limit"], asked["singleBatch"]) == (2, True)
+
+
+def test_get_leaves_the_queryset_that_was_asked_alone(sent: SentCommands) -> None:
+    pages = Page.objects(n=3)
+    assert pages.get() == pages.get(t="1") == pages.first()
+    assert [page.n for page in pages] == [3]
+    assert sent.names == ["find"] * 4
+
+
+def test_a_document_is_found_with_its_id_by_one_command(sent: SentCommands) -> None:
+    page = Page.objects.first()
+    sent.clear()
+    assert Page.objects.with_id(page.id) == page
+    assert Page.objects.with_id(ObjectId()) is None
+    assert sent.names == ["find"] * 2
+    with pytest.raises(InvalidQueryError, match="Cannot use a filter whilst using `with_id`"):
+        Page.objects(n=3).with_id(page.id)
 
 
 def test_get_finds_nothing_in_an_empty_slice() -> None:
