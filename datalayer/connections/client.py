@@ -6,7 +6,7 @@ import logging
 import re
 import ssl
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,12 +16,13 @@ from pymongo.topology_description import TopologyDescription
 
 from datalayer.concurrency.greenlets import refuse_unsafe_patching
 from datalayer.connections import replica_lag
+from datalayer.connections.counting import CommandCounter, Counting
 from datalayer.connections.pool import BoundedPool
 from datalayer.context.session import JoiningClient
 from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets
 from datalayer.monitoring import Monitors
-from datalayer.monitoring.hooks import tell_directly
+from datalayer.monitoring.hooks import tell_directly, without_commands
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.uri.secret_uri import SecretUri
 
@@ -46,13 +47,14 @@ def open_client(
     options = {**settings.client_kwargs(), "host": uri.get_secret_value()}
     if settings.kind == "mongomock":
         return _open_mongomock(options)
+    counting = Counting(monitors)
     try:
         client = _Client(
             **options,
             event_listeners=monitors.listeners(),
             driver=DriverInfo("datalayer"),
             server_selector=replica_lag.selector(lambda: monitors.topology.description),
-            _pool_class=partial(BoundedPool, alias=settings.alias),
+            _pool_class=partial(BoundedPool, alias=settings.alias, counting=counting),
         )
     except ssl.SSLError as exc:
         raise ConfigurationError(
@@ -63,13 +65,27 @@ def open_client(
     _hide_arguments(client, uri)
     client._alias = settings.alias
     tell_directly(client, monitors)
+    client._count_commands(counting)
     monitors.topology.follow(_description_of(client))
     return client
 
 
 class _Client(JoiningClient):
-    """A client whose ``repr`` would show the passphrase of the key file; those of its
-    databases and collections hold the client's."""
+    """A client that counts its commands, and whose ``repr`` would show the passphrase of the key
+    file; those of its databases and collections hold the client's."""
+
+    _counter: CommandCounter | None = None
+    """Told of each reply of a server, where the driver doesn't tell."""
+
+    def _count_commands(self, counting: Counting) -> None:
+        self._counter = counting.commands(self.options.pool_options)
+        if self._counter is not None:
+            self._event_listeners = without_commands(self._event_listeners)
+
+    def _process_response(self, reply: Mapping[str, Any], session: Any) -> None:
+        MongoClient._process_response(self, reply, session)
+        if self._counter is not None:
+            self._counter.read(reply)
 
     def __repr__(self) -> str:
         return _PASSPHRASE.sub(r"\1'***'", super().__repr__())

@@ -12,9 +12,16 @@ from typing import Any, NoReturn
 from pymongo.errors import OperationFailure, WaitQueueTimeoutError
 from pymongo.synchronous.pool import Pool
 
+from datalayer.connections.counting import (
+    AllButCheckOuts,
+    CommandCounter,
+    Counting,
+    count_commands,
+)
 from datalayer.errors import PoolExhaustedError
 from datalayer.failures.server_codes import is_refusal
 from datalayer.failures.tracebacks import without_locals
+from datalayer.monitoring import PoolMonitor
 
 
 class BoundedPool(Pool):
@@ -36,9 +43,18 @@ class BoundedPool(Pool):
     again, long after the member has become the primary. The server's own word is taken instead.
     """
 
-    def __init__(self, *args: Any, alias: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, alias: str, counting: Counting | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._alias = alias
+        self._check_outs: PoolMonitor | None = None
+        self._commands: CommandCounter | None = None
+        if counting is not None and not self.is_sdam:
+            self._commands = counting.commands(self.opts)
+            self._check_outs = counting.check_outs(self.opts)
+        if self._check_outs is not None:
+            self._telemetry: Any = AllButCheckOuts(self._telemetry)
         self._waiting = threading.local()
         self._accepted = False  # whether the server accepted the last connection
         self.size_cond = _Condition(self.lock, self._waiting)
@@ -54,6 +70,8 @@ class BoundedPool(Pool):
             without_locals(exc)  # here the driver's frames hold the password
             raise
         self._accepted = True
+        if self._commands is not None:
+            count_commands(connection, self._commands)
         return connection
 
     def remove_stale_sockets(self, reference_generation: int) -> None:
@@ -62,12 +80,26 @@ class BoundedPool(Pool):
             super().remove_stale_sockets(reference_generation)
 
     def _get_conn(self, checkout_started_time: float, handler: Any = None) -> Any:
-        limit = self.opts.wait_queue_timeout
-        self._waiting.until = None if limit is None else monotonic() + limit
-        connection = super()._get_conn(checkout_started_time, handler=handler)
+        counts, limit = self._check_outs, self.opts.wait_queue_timeout
+        if counts is not None:
+            counts.ask()
+        self._waiting.until = None if limit is None else checkout_started_time + limit
+        connection = Pool._get_conn(self, checkout_started_time, handler=handler)
         if not connection.supports_sessions and handler is not None:
             _look_again_for_sessions(connection, handler.client)
+        if counts is not None:
+            try:
+                counts.take(monotonic() - checkout_started_time, self.address, connection.id)
+            except BaseException:  # Ctrl-C, say: nobody has the connection yet
+                self.checkin(connection)
+                raise
         return connection
+
+    def checkin(self, conn: Any) -> None:
+        """Like the driver's."""
+        super().checkin(conn)
+        if self._check_outs is not None:
+            self._check_outs.give_back(self.address, conn.id)
 
     def _raise_wait_queue_timeout(self, checkout_started_time: float) -> NoReturn:
         waiting = self.operation_count - self.active_sockets

@@ -4,11 +4,71 @@ of the documents' contents. Pure functions."""
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+
 _NAMES_SOMEBODY = re.compile("user|role", re.IGNORECASE)  # such as createUser
 _SENT_DOCUMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
+
+
+_WITHOUT_A_COLLECTION = frozenset(
+    {"aggregate", "drop", "dropIndexes", "dropSearchIndex", "updateSearchIndex"}
+)
+"""What the driver takes for done where the collection isn't there (NamespaceNotFound)."""
+_NAMESPACE_NOT_FOUND = 26
+_WRITES = frozenset({"insert", "update", "delete", "bulkWrite"})
+"""Whose write concerns' errors come with the result."""
+
+
+def command_in(message: bytes) -> dict[str, Any]:
+    """The command that a message to the server (OP_MSG, not compressed) carries; of documents
+    that follow it only how many they are."""
+    try:
+        end = _BODY_AT + _length_at(message, _BODY_AT)
+        command: dict[str, Any] = dict(RawBSONDocument(message[_BODY_AT:end]))
+        while end < len(message) and message[end] == 1:
+            part = end + 1
+            end = part + _length_at(message, part)
+            key, _, _ = message[part + 4 : end].partition(b"\0")
+            command[key.decode()] = [None] * _count(message, part + 5 + len(key), end)
+    except (BSONError, ValueError, struct.error):
+        return {}
+    return command
+
+
+_BODY_AT = 21  # behind the header, the flags and the kind of the section
+
+
+def _length_at(message: bytes, place: int) -> int:
+    (length,) = struct.unpack_from("<i", message, place)
+    return int(length)
+
+
+def _count(message: bytes, place: int, end: int) -> int:
+    """How many documents stand between ``place`` and ``end``."""
+    count = 0
+    while place < end:
+        place += _length_at(message, place)
+        count += 1
+    return count
+
+
+def failure_in(name: str, reply: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What made the command fail that got this reply; ``None`` for one that was done.
+
+    As the driver has it: errors of single documents and of a write's concern are no failures.
+    """
+    if not reply.get("ok"):
+        ignored = name in _WITHOUT_A_COLLECTION and reply.get("code") == _NAMESPACE_NOT_FOUND
+        return None if ignored else reply
+    failure: Mapping[str, Any] | None = None
+    if "writeConcernError" in reply and name not in _WRITES:
+        failure = reply["writeConcernError"]
+    return failure
 
 
 def waits_for_data(name: str, command: Mapping[str, Any] | None) -> bool:

@@ -20,6 +20,7 @@ from pymongo.monitoring import (
 
 from datalayer.monitoring.command_facts import (
     collection_of,
+    command_in,
     documents_in,
     dropped_by,
     waits_for_data,
@@ -76,7 +77,7 @@ class _Thread:
     __slots__ = ("began", "command", "request", "sent", "unanswered")
 
     def __init__(self) -> None:
-        self.command: Mapping[str, Any] | None = None
+        self.command: Mapping[str, Any] | bytes | None = None
         self.request = 0
         self.began = 0.0
         self.sent = 0
@@ -192,8 +193,8 @@ class CommandMonitor(CommandListener):
         """A command got an error for an answer, or none."""
         self.fail(event.command_name, event.failure, event.request_id, event.connection_id)
 
-    def begin(self, name: str, command: Mapping[str, Any], request: int) -> None:
-        """``started``, without an event."""
+    def begin(self, name: str, command: Mapping[str, Any] | bytes, request: int) -> None:
+        """``started``, without an event; ``command`` may be the message that carries it."""
         thread = self._threads.present
         thread.command = command
         thread.request = request
@@ -201,7 +202,7 @@ class CommandMonitor(CommandListener):
             thread.sent += 1
         elif name in _DROPPING:
             thread.sent += 1
-            self._tell_dropped(name, command)
+            self._tell_dropped(name, self._command_of(request))
         thread.began = self._clock()
 
     def succeed(self, name: str, reply: Any, request: int) -> None:
@@ -289,4 +290,5 @@ class CommandMonitor(CommandListener):
 
     def _command_of(self, request: int) -> Mapping[str, Any] | None:
         thread = self._threads.present
-        return thread.command if thread.request == request else None
+        command = thread.command if thread.request == request else None
+        return command_in(command) if isinstance(command, bytes) else command

@@ -7,6 +7,7 @@ another way, or others listen too, its public events are used.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,15 +29,23 @@ def tell_directly(client: MongoClient[Any], monitors: Monitors) -> None:
     Each kind of event for itself, and only where no other listener waits for it.
     """
     listeners: object = getattr(client, "_event_listeners", None)
-    if _hears_alone(listeners, "command", monitors.commands):
+    if hears_alone(listeners, "command", monitors.commands):
         _replace(listeners, _calls_of_commands(monitors.commands))
-    if _hears_alone(listeners, "cmap", monitors.pool):
+    if hears_alone(listeners, "cmap", monitors.pool):
         _replace(listeners, _calls_of_pool(monitors.pool))
 
 
-def _hears_alone(listeners: object, kind: str, monitor: object) -> bool:
+def hears_alone(listeners: object, kind: str, monitor: object) -> bool:
+    """Whether nobody but ``monitor`` hears of the events of ``kind``."""
     heard_by: object = getattr(listeners, f"_EventListeners__{kind}_listeners", None)
     return heard_by == [monitor]
+
+
+def without_commands(listeners: Any) -> Any:
+    """The driver's ``listeners``, of whom none waits for commands."""
+    other = copy.copy(listeners)
+    other._EventListeners__enabled_for_commands = False
+    return other
 
 
 def _replace(listeners: object, calls: Calls) -> None:
@@ -81,7 +90,7 @@ def _calls_of_commands(monitor: CommandMonitor) -> Calls:
         try:
             succeed(command_name, reply, request_id)
         except Exception as exc:  # noqa: BLE001 - the operation must not fail by being counted
-            _tell(exc)
+            tell_of_uncounted(exc)
 
     def failed(
         duration: object,
@@ -97,7 +106,7 @@ def _calls_of_commands(monitor: CommandMonitor) -> Calls:
         try:
             fail(command_name, failure, request_id, connection_id)
         except Exception as exc:  # noqa: BLE001 - as above
-            _tell(exc)
+            tell_of_uncounted(exc)
 
     return {
         "publish_command_start": started,
@@ -125,5 +134,6 @@ def _calls_of_pool(monitor: PoolMonitor) -> Calls:
     }
 
 
-def _tell(exc: Exception) -> None:
+def tell_of_uncounted(exc: Exception) -> None:
+    """Log that ``exc`` came of counting a command."""
     logger.error("a command was not counted (%s)", type(exc).__name__)
