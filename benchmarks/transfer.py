@@ -30,7 +30,7 @@ from mongoengine import DynamicDocument
 from datalayer import Settings, db, transfer
 from datalayer.embedded import EmbeddedMongo
 
-_DATA = Path(os.environ.get("DATALAYER_TEST_DATA", "../shared/data"))
+_DATA = os.environ.get("DATALAYER_TEST_DATA")
 _MOST_BY_MONGOENGINE = 1000  # one by one they take milliseconds each
 
 
@@ -96,8 +96,8 @@ def flat(count: int) -> Iterator[dict[str, Any]]:
 
 
 def tweets(count: int) -> Iterator[dict[str, Any]]:
-    path = _DATA / "driver-benchmark" / "tweet.json"
-    if path.exists():
+    path = Path(_DATA, "driver-benchmark", "tweet.json") if _DATA else None
+    if path and path.exists():
         print(f"tweets: {path}")
         tweet = json.loads(path.read_text())
     else:

@@ -17,7 +17,6 @@ from benchmarks.odm.tasks import Kind
 __all__ = ["DATA_VARIABLE", "document", "fresh", "source", "string_parts"]
 
 DATA_VARIABLE = "DATALAYER_TEST_DATA"
-_ROOT = Path(__file__).resolve().parents[2]
 _FILES = {
     "small": "flat-models/small_doc.json",
     "large": "flat-models/large_doc.json",
@@ -28,18 +27,18 @@ _IMAGE_BYTES = 2_412_000  # as BSON: 3.2 MB are its length in base64
 
 def source() -> str:
     """Which documents are used: ``"mongodb"`` or ``"generated"``."""
-    there = all((_directory() / name).is_file() for name in _FILES.values())
-    return "mongodb" if there else "generated"
+    return "mongodb" if _directory() else "generated"
 
 
 @cache
 def document(kind: Kind) -> dict[str, Any]:
     """The document of the benchmark, of which all of its kind are copies."""
     name = "small" if kind == "small_fk" else kind
-    if source() == "generated":
+    directory = _directory()
+    if directory is None:
         return _generated(name)
-    path = _directory() / _FILES[name]
-    loaded: dict[str, Any] = json_util.loads(path.read_text(encoding="utf-8"))
+    text = (directory / _FILES[name]).read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json_util.loads(text)
     return loaded
 
 
@@ -62,9 +61,14 @@ def string_parts(nested: dict[str, Any]) -> list[str]:
     return [name for name in nested if name.startswith("embedded_str")]
 
 
-def _directory() -> Path:
-    base = os.environ.get(DATA_VARIABLE) or _ROOT.parent / "shared" / "data"
-    return Path(base) / "odm-benchmark"
+def _directory() -> Path | None:
+    """Where MongoDB's documents are, if all of them are there."""
+    named = os.environ.get(DATA_VARIABLE)
+    if not named:
+        return None
+    directory = Path(named) / "odm-benchmark"
+    there = all((directory / name).is_file() for name in _FILES.values())
+    return directory if there else None
 
 
 def _generated(name: str) -> dict[str, Any]:

@@ -147,6 +147,12 @@ def test_generated_documents_have_the_shape_of_mongodbs(
     assert shape_of(generated) == shape_of(original)
 
 
+def test_without_the_variable_the_documents_are_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(data.DATA_VARIABLE, raising=False)
+
+    assert data.source() == "generated"
+
+
 def test_each_nested_document_has_unique_ids_of_its_own() -> None:
     one, other = data.fresh("nested"), data.fresh("nested")
 

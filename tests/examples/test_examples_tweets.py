@@ -88,8 +88,8 @@ def run_script(archive: Path, kind: str, uris: dict[str, str]) -> dict[str, Any]
 def run(request: pytest.FixtureRequest, mongod: EmbeddedMongo) -> Run:
     kind: str = request.param
     archive = SOURCE.default_archive() if kind == "real" else ABSENT
-    if kind == "real" and not archive.is_file():
-        pytest.skip(f"{archive} is absent; the generated tweets have to do")
+    if kind == "real" and (archive is None or not archive.is_file()):
+        pytest.skip("the archive is absent; the generated tweets have to do")
     uris = {
         "default": mongod.uri_for(f"test_tweets_{kind}"),
         "database1": mongod.uri_for(f"test_tweets_{kind}_analytics"),
@@ -129,6 +129,15 @@ def test_the_output_says_which_tweets_they_were(run: Run) -> None:
         "generated": "generated tweets, because absent.tgz is absent",
     }
     assert run.report["source"] == expected[run.kind]
+
+
+def test_without_the_variable_the_tweets_are_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATALAYER_TEST_DATA", raising=False)
+
+    what, tweets = SOURCE.read(SOURCE.default_archive(), 3)
+
+    assert what == "generated tweets, because DATALAYER_TEST_DATA names no archive"
+    assert len(list(tweets)) == 3
 
 
 def test_who_writes_most(run: Run) -> None:
