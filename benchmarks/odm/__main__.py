@@ -24,13 +24,13 @@ from benchmarks.odm import figures, report
 from benchmarks.odm.environments import python_for
 from benchmarks.odm.measuring import Measured, measure, prepare_server
 from benchmarks.odm.plot import plot
-from benchmarks.odm.tasks import TASKS
+from benchmarks.odm.tasks import BEST_BATCH, TASKS
 from benchmarks.odm.worker import LIBRARIES
 from benchmarks.odm.workers import Worker
 from datalayer.embedded import EmbeddedMongo
 
 _BASELINE = "pymongo"
-_USUAL = ("mongoengine", "datalayer", "django", "bunnet")
+_USUAL = (BEST_BATCH, "mongoengine", "datalayer", "django", "bunnet")
 
 
 def main() -> int:
@@ -52,9 +52,13 @@ def main() -> int:
                 workers.append(worker)
         results = []
         for number, task in enumerate(chosen):
-            seconds = (end - monotonic()) / (len(chosen) - number)
+            parts = sum(each.weight for each in chosen[number:])
             measured = measure(
-                task, workers, client, seconds=seconds, documents=arguments.documents
+                task,
+                [worker for worker in workers if task.suits(worker.library)],
+                client,
+                seconds=(end - monotonic()) * task.weight / parts,
+                documents=arguments.documents,
             )
             results.append(measured)
             _print_line(measured)
@@ -65,7 +69,8 @@ def main() -> int:
     if arguments.json:
         arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     if arguments.svg:
-        drawn = plot(report.shares(content), list(descriptions))
+        libraries = [library for library in descriptions if library != BEST_BATCH]
+        drawn = plot(report.shares(content), libraries)
         arguments.svg.write_text(drawn, encoding="utf-8")
     if arguments.page:
         page = report.renewed(arguments.page.read_text(encoding="utf-8"), report.summary(content))
@@ -123,10 +128,11 @@ def _pythons(libraries: list[str], directory: Path) -> dict[str, Path]:
 
 
 def _print_line(measured: Measured) -> None:
-    baseline = measured.seconds[_BASELINE]
+    baseline, processor = measured.seconds[_BASELINE], measured.processor_seconds
     shown = "  ".join(
-        f"{library} {figures.median(seconds) * 1e6 / measured.documents:.0f} µs "
-        f"({figures.share(baseline, seconds):.2f})"
+        f"{library} {figures.median(seconds) * 1e6 / measured.documents:.1f} µs "
+        f"({figures.share(baseline, seconds):.2f}, "
+        f"processor {figures.multiple(processor[_BASELINE], processor[library]):.2f})"
         for library, seconds in measured.seconds.items()
     )
     line = f"{measured.task.name} ({len(baseline)} x {measured.documents}): {shown}"

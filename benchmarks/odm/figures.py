@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
-__all__ = ["PERCENTILES", "median", "percentile", "percentiles", "score", "share", "table"]
+__all__ = [
+    "PERCENTILES",
+    "fastest",
+    "median",
+    "multiple",
+    "percentile",
+    "percentiles",
+    "score",
+    "share",
+    "table",
+]
+
+Choice = TypeVar("Choice", bound=Hashable)
 
 PERCENTILES = (10, 25, 50, 75, 90, 95, 98, 99)
 
@@ -42,17 +55,36 @@ def share(baseline: Sequence[float], seconds: Sequence[float]) -> float:
     return statistics.median(theirs / ours for theirs, ours in zip(baseline, seconds, strict=True))
 
 
-def table(shares: Mapping[str, Mapping[str, float]], libraries: Sequence[str]) -> str:
-    """A Markdown table of shares, a row for each task; a hyphen where nothing was measured."""
-    width = max(len(title) for title in ["task", *shares])
-    widths = [max(len(library), 5) for library in libraries]
-    head = [f"{library:>{size}}" for library, size in zip(libraries, widths, strict=True)]
-    lines = [f"| {'task':<{width}} | " + " | ".join(head) + " |"]
-    lines.append(f"|{'-' * (width + 2)}|" + "|".join("-" * (w + 1) + ":" for w in widths) + "|")
+def multiple(baseline: Sequence[float], seconds: Sequence[float]) -> float:
+    """How many times the baseline's this one took: 1.0 is as much, 2.0 twice as much. The median
+    of the same pairs as a share's."""
+    return statistics.median(ours / theirs for theirs, ours in zip(baseline, seconds, strict=True))
+
+
+def fastest(seconds: Mapping[Choice, Sequence[float]]) -> Choice:
+    """The choice whose median is the lowest."""
+    return min(seconds, key=lambda choice: statistics.median(seconds[choice]))
+
+
+def table(
+    shares: Mapping[str, Mapping[str, float]],
+    libraries: Sequence[str],
+    beside: Mapping[str, Mapping[str, float]] | None = None,
+) -> str:
+    """A Markdown table of shares, a row for each task; a hyphen where nothing was measured.
+    What is given to stand ``beside`` them follows in brackets."""
+    rows = [["task", *libraries]]
     for title, row in shares.items():
+        brackets = {} if beside is None else {n: f" ({v:.2f})" for n, v in beside[title].items()}
         cells = [
-            f"{row[library]:>{size}.2f}" if library in row else f"{'-':>{size}}"
-            for library, size in zip(libraries, widths, strict=True)
+            f"{row[name]:.2f}{brackets.get(name, '')}" if name in row else "-"
+            for name in libraries
         ]
-        lines.append(f"| {title:<{width}} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([title, *cells])
+    widths = [max(5, *map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        " | ".join([f"| {title:<{widths[0]}}", *map(str.rjust, cells, widths[1:])]) + " |"
+        for title, *cells in rows
+    ]
+    rule = [f"|{'-' * (widths[0] + 2)}", *("-" * (width + 1) + ":" for width in widths[1:])]
+    return "\n".join([lines[0], "|".join(rule) + "|", *lines[1:]])

@@ -18,7 +18,6 @@ from benchmarks.odm.workers import Worker
 
 __all__ = ["Measured", "measure", "prepare_server"]
 
-_ROUNDS = 30  # the specification wants 10 at least; the median of so few pairs is noise here
 _SHARE_TIMED = 0.7  # of a task's time; the rest goes to filling and loading
 _PILOT_ROUNDS = 2
 _CACHE_GB, _OPLOG_MB = 2, 2000
@@ -29,11 +28,26 @@ _LINKS_AS_DBREF = ("bunnet",)
 @dataclass(frozen=True)
 class Measured:
     """The times of one task in seconds, by library, one for each iteration; the n-th of each
-    were measured one after the other."""
+    were measured one after the other.
+
+    Arguments:
+        task: what was done.
+        documents: with how many documents an iteration.
+        seconds: the time that passed.
+        processor_seconds: the processor's time that the client's process took, all threads.
+        choices: what a library found to be best for the task.
+    """
 
     task: Task
     documents: int
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    processor_seconds: dict[str, list[float]] = field(default_factory=dict)
+    choices: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, library: str, answer: dict[str, Any]) -> None:
+        """Take in an iteration, from the answer of the library's worker."""
+        self.seconds.setdefault(library, []).append(answer["seconds"])
+        self.processor_seconds.setdefault(library, []).append(answer["processor_seconds"])
 
 
 def prepare_server(client: MongoClient[dict[str, Any]]) -> None:
@@ -52,31 +66,37 @@ def measure(
     *,
     seconds: float,
     documents: int | None = None,
-    rounds: int = _ROUNDS,
+    rounds: int | None = None,
 ) -> Measured:
     """Measure a task for about ``seconds``, filling the server included.
 
-    A pilot finds how many documents an iteration can have, so that there are thirty iterations;
-    ``documents`` sets it, ``rounds`` the fewest iterations. The last one is checked, and the
-    pilot's first.
+    A pilot finds how many documents an iteration can have, so that there are the task's fewest
+    iterations; ``documents`` sets it, ``rounds`` the fewest iterations. A task with a number of
+    documents of its own takes no more than that. The last iteration is checked, and the pilot's
+    first.
     """
     end = monotonic() + seconds
+    rounds = rounds or task.rounds
     with _Prepared(task, workers, client, task.least) as pilot:
         for iteration in range(_PILOT_ROUNDS):
             last = pilot.round(iteration, check=iteration == 0)
-    if documents is None:
-        each = sum(last.values()) / task.least
+    if task.documents is not None:
+        documents = min(task.documents, documents or task.documents)
+    elif documents is None:
+        each = sum(answer["seconds"] for answer in last.values()) / task.least
         room = (end - monotonic()) * _SHARE_TIMED / rounds / each
         documents = min(max(int(room), task.least), task.most)
-    measured = Measured(task, documents, {worker.library: [] for worker in workers})
+    measured = Measured(task, documents)
     with _Prepared(task, workers, client, documents) as prepared:
+        measured.choices.update(prepared.choices)
         iteration, longest, finished = 0, 0.0, False
         while not finished:
             begun = monotonic()
             # The next round is the last if the one after it would be late.
             finished = iteration + 1 >= rounds and begun + 2 * longest > end
-            for library, spent in prepared.round(iteration, check=finished).items():
-                measured.seconds[library].append(spent)
+            answers = prepared.round(iteration, check=finished)
+            for worker in workers:  # as the table has them, not as they took turns
+                measured.add(worker.library, answers[worker.library])
             longest = max(longest, monotonic() - begun)
             iteration += 1
     return measured
@@ -96,6 +116,7 @@ class _Prepared:
         self._workers = workers
         self._client = client
         self._documents = documents
+        self.choices: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> _Prepared:
         for worker in self._workers:
@@ -104,19 +125,21 @@ class _Prepared:
             if self._task.filled:
                 as_dbref = worker.library in _LINKS_AS_DBREF
                 _fill(database, self._task, self._documents, as_dbref)
-            worker.ask("prepare", task=self._task.name, documents=self._documents)
+            chosen = worker.ask("prepare", task=self._task.name, documents=self._documents)
+            if chosen:
+                self.choices[worker.library] = chosen
         return self
 
-    def round(self, iteration: int, check: bool) -> dict[str, float]:
-        """An iteration of each library; the first to run is another one each time."""
+    def round(self, iteration: int, check: bool) -> dict[str, dict[str, Any]]:
+        """The workers' answers to an iteration of each library; the first to run is another one
+        each time."""
         first = iteration % len(self._workers)
-        seconds = {}
+        answers = {}
         for worker in [*self._workers[first:], *self._workers[:first]]:
             if not self._task.filled:
                 _empty(self._client[worker.library], self._task)
-            answer = worker.ask("run", iteration=iteration, check=check)
-            seconds[worker.library] = answer["seconds"]
-        return seconds
+            answers[worker.library] = worker.ask("run", iteration=iteration, check=check)
+        return answers
 
     def __exit__(self, *error: object) -> None:
         for worker in self._workers:

@@ -9,8 +9,9 @@ __all__ = ["plot"]
 
 # Told apart by their lightness as well as their hue, and visible on white and on near-black.
 _COLOURS = ("#8a8f98", "#d9822b", "#2f7de1", "#3f9c6b", "#b05fc7", "#c94f5d")
-_LEFT, _WIDTH, _RIGHT = 210, 480, 50  # the names' width, that of a share of 1, and the figures'
+_LEFT, _WIDTH, _RIGHT = 240, 600, 50  # the names' width, that of the longest bar, the figures'
 _BAR, _BETWEEN, _TOP, _BOTTOM = 9, 12, 44, 26
+_STEPS, _MOST_LINES = (2, 5, 10, 20, 50, 100), 8  # tenths between the scale's lines
 _STYLE = """
   .page { fill: #ffffff; }
   text { font: 12px system-ui, sans-serif; fill: #1f2328; }
@@ -34,10 +35,11 @@ def plot(
     group = _BAR * len(shown) + _BETWEEN
     height = _TOP + group * len(shares) + _BOTTOM
     greatest = max([1.0, *(row[name] for row in shares.values() for name in shown if name in row)])
-    width = _LEFT + round(_WIDTH * greatest) + _RIGHT
-    parts = [*_legend(colours), *_scale(greatest, height, baseline)]
+    width = _LEFT + _WIDTH + _RIGHT
+    one = _WIDTH / greatest
+    parts = [*_legend(colours), *_scale(greatest, one, height, baseline)]
     for number, (title, row) in enumerate(shares.items()):
-        parts += _group(title, row, colours, _TOP + number * group)
+        parts += _group(title, row, colours, one, _TOP + number * group)
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">\n'
@@ -55,10 +57,11 @@ def _legend(colours: Mapping[str, str]) -> Iterator[str]:
         left += 40 + 7 * len(name)
 
 
-def _scale(greatest: float, height: int, baseline: str) -> Iterator[str]:
+def _scale(greatest: float, one: float, height: int, baseline: str) -> Iterator[str]:
     bottom = height - _BOTTOM
-    for tenths in range(0, int(greatest * 10) + 1, 2):
-        left = _LEFT + _WIDTH * tenths // 10
+    step = next((each for each in _STEPS if greatest * 10 / each <= _MOST_LINES), _STEPS[-1])
+    for tenths in sorted({10, *range(0, int(greatest * 10) + 1, step)}):
+        left = round(_LEFT + one * tenths / 10)
         kind = "one" if tenths == 10 else "line"
         name = f"1.0 ({baseline})" if tenths == 10 else f"{tenths / 10:.1f}"
         yield f'<line class="{kind}" x1="{left}" x2="{left}" y1="{_TOP - 8}" y2="{bottom}"/>'
@@ -66,14 +69,14 @@ def _scale(greatest: float, height: int, baseline: str) -> Iterator[str]:
 
 
 def _group(
-    title: str, row: Mapping[str, float], colours: Mapping[str, str], top: int
+    title: str, row: Mapping[str, float], colours: Mapping[str, str], one: float, top: int
 ) -> Iterator[str]:
     middle = top + _BAR * len(colours) / 2 + 4
     yield f'<text text-anchor="end" x="{_LEFT - 8}" y="{middle:g}">{escape(title)}</text>'
     for place, (name, colour) in enumerate(colours.items()):
         if name not in row:
             continue
-        y, length = top + place * _BAR, _WIDTH * row[name]
+        y, length = top + place * _BAR, one * row[name]
         yield (
             f'<rect x="{_LEFT}" y="{y}" width="{length:.1f}" height="{_BAR - 1}" fill="{colour}">'
             f"<title>{escape(title)}, {escape(name)}: {row[name]:.2f}</title></rect>"

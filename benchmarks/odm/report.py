@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from benchmarks.odm import data, figures
 from benchmarks.odm.measuring import Measured
 
-__all__ = ["BEGIN", "END", "content", "machine", "renewed", "shares", "summary"]
+__all__ = ["BEGIN", "END", "content", "machine", "processor_times", "renewed", "shares", "summary"]
 
 BEGIN, END = "<!-- odm benchmark: begin -->", "<!-- odm benchmark: end -->"
 
@@ -44,6 +44,15 @@ def shares(run: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     }
 
 
+def processor_times(run: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The processor's time that each client took as a multiple of the baseline's, by the task's
+    title, from the JSON of a run."""
+    return {
+        task["title"]: {name: each["processor_time"] for name, each in task["libraries"].items()}
+        for task in run["tasks"]
+    }
+
+
 def summary(run: Mapping[str, Any]) -> str:
     """The table of a run, and what it was measured with."""
     versions = [
@@ -55,7 +64,8 @@ def summary(run: Mapping[str, Any]) -> str:
     at_work = run["machine"]
     made = "MongoDB's" if run["documents_from"] == "mongodb" else "generated ones"
     return (
-        f"{figures.table(shares(run), list(run['libraries']))}\n\n"
+        f"{figures.table(shares(run), list(run['libraries']), processor_times(run))}\n\n"
+        "In brackets: the client's processor time, as a multiple of PyMongo's. "
         f"Measured on {run['finished'][:10]}: {at_work['processor']} with "
         f"{at_work['processors']} processors, {at_work['system']}, "
         f"MongoDB {at_work['mongodb']}, "
@@ -99,9 +109,14 @@ def _task(measured: Measured, baseline: str) -> dict[str, Any]:
         "libraries": {
             library: {
                 "share": figures.share(measured.seconds[baseline], seconds),
+                "processor_time": figures.multiple(
+                    measured.processor_seconds[baseline], measured.processor_seconds[library]
+                ),
                 "megabytes_a_second": figures.score(megabytes, seconds),
                 "percentiles": figures.percentiles(seconds),
                 "seconds": seconds,
+                "processor_seconds": measured.processor_seconds[library],
+                "choices": measured.choices.get(library, {}),
             }
             for library, seconds in measured.seconds.items()
         },

@@ -11,7 +11,7 @@ import logging
 import os
 import platform
 import sys
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, TextIO
 
 import bson
@@ -19,12 +19,13 @@ import pymongo
 
 from benchmarks.odm.actions import ACTIONS, Action
 from benchmarks.odm.libraries.base import Library
-from benchmarks.odm.tasks import TASKS
+from benchmarks.odm.tasks import BEST_BATCH, TASKS
 
 __all__ = ["LIBRARIES"]
 
 LIBRARIES = {
     "pymongo": "pymongo_dicts.PyMongo",
+    BEST_BATCH: "pymongo_dicts.BestBatch",
     "mongoengine": "mongoengine_documents.MongoEngine",
     "mongoengine-accelerated": "mongoengine_documents.Accelerated",
     "datalayer": "datalayer_documents.Datalayer",
@@ -52,22 +53,24 @@ class Worker:
         }
 
     def prepare(self, task: str, documents: int) -> dict[str, Any]:
-        """Make a task ready; its documents are in the database."""
+        """Make a task ready, whose documents are in the database; say what the library chose."""
         (chosen,) = (each for each in TASKS if each.name == task)
         self._client = pymongo.MongoClient(self._uri)
         stored = self._client.get_default_database()[chosen.kind]
-        self._action = ACTIONS[task](self._library, chosen, stored, documents)
-        return {}
+        self._action = action = ACTIONS[task](self._library, chosen, stored, documents)
+        return self._library.adapt(lambda: action.run(0))
 
     def run(self, iteration: int, check: bool) -> dict[str, Any]:
-        """Run an iteration and say how many seconds it took; check what it did if asked to."""
+        """Run an iteration and say how many seconds it took, and how many of the processor's
+        all threads of this process; check what it did if asked to."""
         assert self._action is not None
-        begun = perf_counter()
+        begun, begun_processor = perf_counter(), process_time()
         self._action.run(iteration)
+        processor_seconds = process_time() - begun_processor
         seconds = perf_counter() - begun
         if check:
             self._action.check(iteration)
-        return {"seconds": seconds}
+        return {"seconds": seconds, "processor_seconds": processor_seconds}
 
     def finish(self) -> dict[str, Any]:
         """Forget the task."""

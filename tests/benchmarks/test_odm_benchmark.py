@@ -1,4 +1,5 @@
-"""The ODM benchmark: its arithmetic, and that each task does its work with each library.
+"""The ODM benchmark: its documents, its command, and that each task does its work with each
+library.
 
 django-mongodb-backend and Bunnet need environments of their own: their lanes run only where
 ``python -m benchmarks.odm`` has made them.
@@ -31,98 +32,13 @@ data = importlib.import_module("benchmarks.odm.data")
 environments = importlib.import_module("benchmarks.odm.environments")
 figures = importlib.import_module("benchmarks.odm.figures")
 measuring = importlib.import_module("benchmarks.odm.measuring")
-plotting = importlib.import_module("benchmarks.odm.plot")
+pymongo_dicts = importlib.import_module("benchmarks.odm.libraries.pymongo_dicts")
 report = importlib.import_module("benchmarks.odm.report")
 tasks = importlib.import_module("benchmarks.odm.tasks")
 workers = importlib.import_module("benchmarks.odm.workers")
 
-LIBRARIES = ("pymongo", "mongoengine", "datalayer", "django", "bunnet")
+LIBRARIES = ("pymongo", "pymongo-best-batch", "mongoengine", "datalayer", "django", "bunnet")
 TASKS = {task.name: task for task in tasks.TASKS}
-
-
-# The arithmetic
-
-
-def test_a_percentile_is_the_nearest_rank_of_the_specification() -> None:
-    times = [float(time) for time in range(200, 0, -1)]
-
-    assert figures.percentiles(times) == {
-        "10": 20.0,
-        "25": 50.0,
-        "50": 100.0,
-        "75": 150.0,
-        "90": 180.0,
-        "95": 190.0,
-        "98": 196.0,
-        "99": 198.0,
-    }
-
-
-def test_a_percentile_of_few_times_is_one_of_them() -> None:
-    assert figures.percentile([3.0, 1.0, 2.0], 10) == 1.0
-
-
-def test_the_median_of_an_even_number_is_the_lower_one() -> None:
-    assert figures.median([4.0, 1.0, 3.0, 2.0]) == 2.0
-
-
-def test_the_score_is_the_size_by_the_median() -> None:
-    assert figures.score(2.5, [0.4, 0.5, 9.0]) == 6.25
-
-
-def test_a_share_of_one_half_takes_twice_the_time_of_the_iteration_beside_it() -> None:
-    assert figures.share([1.0, 9.0, 5.0], [2.0, 18.0, 6.0]) == 0.5
-
-
-def test_ten_thousand_small_documents_are_two_and_a_half_megabytes() -> None:
-    assert TASKS["small_create"].megabytes(10_000) == 2.5
-    assert TASKS["small_update"].megabytes(10_000) == 0.13
-
-
-def test_the_table_has_a_row_for_a_task_and_a_hyphen_for_what_is_missing() -> None:
-    shares = {"small: create": {"pymongo": 1.0, "ours": 0.876}, "large": {"pymongo": 1.0}}
-
-    assert figures.table(shares, ["pymongo", "ours"]) == (
-        "| task          | pymongo |  ours |\n"
-        "|---------------|--------:|------:|\n"
-        "| small: create |    1.00 |  0.88 |\n"
-        "| large         |    1.00 |     - |"
-    )
-
-
-def test_the_plot_has_a_bar_for_each_share_but_the_baselines() -> None:
-    shares = {"a & b": {"pymongo": 1.0, "x": 0.5, "y": 1.2}, "c": {"pymongo": 1.0, "x": 0.25}}
-
-    root = ET.fromstring(plotting.plot(shares, ["pymongo", "x", "y"]))
-
-    svg = "{http://www.w3.org/2000/svg}"
-    bars = [bar for bar in root.iter(f"{svg}rect") if bar.find(f"{svg}title") is not None]
-    assert [bar.findtext(f"{svg}title") for bar in bars] == [
-        "a & b, x: 0.50",
-        "a & b, y: 1.20",
-        "c, x: 0.25",
-    ]
-    lengths = [float(bar.get("width", "")) for bar in bars]
-    assert lengths[0] == 2 * lengths[2]
-    assert lengths[0] < lengths[1]
-
-
-def test_the_plot_has_colours_for_dark_pages() -> None:
-    assert "prefers-color-scheme: dark" in plotting.plot({"a": {"x": 1.0}}, ["x"])
-
-
-def test_the_page_gets_the_new_table_and_keeps_its_text() -> None:
-    page = f"before\n\n{report.BEGIN}\n\nold\n\n{report.END}\n\nafter\n"
-
-    renewed = report.renewed(page, "new")
-
-    assert renewed == f"before\n\n{report.BEGIN}\n\nnew\n\n{report.END}\n\nafter\n"
-    assert report.renewed(renewed, "new") == renewed
-
-
-def test_a_page_without_a_place_for_the_table_is_refused() -> None:
-    with pytest.raises(ValueError, match="odm benchmark"):
-        report.renewed("nothing here", "new")
 
 
 # The documents
@@ -210,6 +126,8 @@ def test_a_library_does_the_task(
     assert measured.documents == 3
     assert len(measured.seconds[library]) == 2
     assert min(measured.seconds[library]) > 0
+    assert len(measured.processor_seconds[library]) == 2
+    assert min(measured.processor_seconds[library]) > 0
 
 
 def test_libraries_take_turns_and_another_begins_each_time(
@@ -224,7 +142,7 @@ def test_libraries_take_turns_and_another_begins_each_time(
         def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
             if do == "run":
                 order.append(self.library)
-            return {"seconds": 0.001}
+            return {"seconds": 0.001, "processor_seconds": 0.001} if do == "run" else {}
 
     noting = [Noting("one"), Noting("two"), Noting("three")]
     measuring.measure(TASKS["small_find"], noting, client, seconds=0, documents=1)
@@ -232,6 +150,77 @@ def test_libraries_take_turns_and_another_begins_each_time(
     pilot = 2 * 3
     assert order[pilot : pilot + 7] == ["one", "two", "three", "two", "three", "one", "three"]
     assert len(order) == pilot + 30 * 3
+
+
+@pytest.mark.parametrize(("asked", "used"), [(None, 7), (3, 3), (9, 7)])
+def test_a_task_with_a_number_of_documents_takes_no_more(
+    asked: int | None, used: int, client: MongoClient[dict[str, Any]]
+) -> None:
+    task = dataclasses.replace(TASKS["small_list_many"], least=2, documents=7)
+    stored: list[int] = []
+
+    class Counting:
+        library = "counting"
+
+        def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+            if do == "prepare":
+                stored.append(client[self.library]["small"].count_documents({}))
+                assert arguments["documents"] == stored[-1]
+            return {"seconds": 0.001, "processor_seconds": 0.001} if do == "run" else {}
+
+    measured = measuring.measure(task, [Counting()], client, seconds=0, documents=asked)
+
+    assert (measured.documents, stored) == (used, [2, used])
+    assert len(measured.seconds["counting"]) == 5
+
+
+def test_the_new_lists_are_long() -> None:
+    assert TASKS["small_list_many"].documents == 100_000
+    assert TASKS["nested_list_many"].documents == 10_000
+
+
+# PyMongo with its best batch size
+
+
+def test_the_best_batch_size_is_the_one_that_was_the_fastest_of_several_turns(
+    mongod: EmbeddedMongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = pymongo_dicts.BestBatch(mongod.uri_for("best_batch"))
+    now, turns = [0.0], []
+    monkeypatch.setattr(pymongo_dicts, "perf_counter", lambda: now[0])
+
+    def run() -> None:
+        size = library._batch_size
+        lucky = size == 2000 and len(turns) < 5  # once, which tells nothing
+        turns.append(size)
+        now[0] += 0.1 if lucky else abs(size - 500) / 1000 + 0.5
+
+    try:
+        chosen = library.adapt(run)
+    finally:
+        library.close()
+
+    assert chosen == {"batch_size": 500}
+    assert library._batch_size == 500
+    assert turns == [100, 250, 500, 1000, 2000] * 3
+
+
+def test_the_best_batch_size_is_for_tasks_of_lists_only() -> None:
+    suited = {name for name, task in TASKS.items() if task.suits("pymongo-best-batch")}
+
+    assert suited == {name for name in TASKS if "list" in name} - {"nested_update_list"}
+    assert all(task.suits("datalayer") for task in TASKS.values())
+
+
+def test_the_worker_tells_which_batch_size_was_chosen(
+    start: Callable[[str], Any], client: MongoClient[dict[str, Any]]
+) -> None:
+    few = dataclasses.replace(TASKS["small_list"], least=2)
+    library = "pymongo-best-batch"
+
+    measured = measuring.measure(few, [start(library)], client, seconds=0, documents=3, rounds=2)
+
+    assert measured.choices[library]["batch_size"] in (100, 250, 500, 1000, 2000)
 
 
 def test_a_worker_that_ends_is_an_error_that_names_it(mongod: EmbeddedMongo) -> None:
@@ -304,5 +293,7 @@ def test_the_command_prints_a_table_and_writes_json_and_a_plot(tmp_path: Path) -
     found = run["tasks"][0]["libraries"]["pymongo"]
     assert len(found["seconds"]) >= 10
     assert found["percentiles"] == figures.percentiles(found["seconds"])
+    assert len(found["processor_seconds"]) == len(found["seconds"])
     assert report.shares(run)["small: find by filter"]["pymongo"] == 1.0
+    assert "1.00 (1.00)" in done.stdout
     ET.fromstring((tmp_path / "out.svg").read_text(encoding="utf-8"))

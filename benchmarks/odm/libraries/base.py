@@ -114,6 +114,11 @@ class Library(ABC):
         reader: Callable[[Any], Any] = namespace["read"]
         return reader
 
+    def adapt(self, run: Callable[[], None]) -> dict[str, Any]:
+        """Choose what suits a task best, by running it, and return what was chosen. Libraries
+        are measured as they come, and choose nothing."""
+        return {}
+
     def versions(self) -> dict[str, str]:
         """The versions of the packages that matter."""
         return {name: version(name) for name in self.packages}
