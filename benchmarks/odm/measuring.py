@@ -13,10 +13,10 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from benchmarks.odm.data import fresh
-from benchmarks.odm.tasks import INDEXES, Task
+from benchmarks.odm.tasks import INDEXES, Kind, Task
 from benchmarks.odm.workers import Worker
 
-__all__ = ["Measured", "measure", "prepare_server"]
+__all__ = ["Measured", "fill", "measure", "prepare_server"]
 
 _SHARE_TIMED = 0.7  # of a task's time; the rest goes to filling and loading
 _PILOT_ROUNDS = 2
@@ -124,7 +124,7 @@ class _Prepared:
             _empty(database, self._task)
             if self._task.filled:
                 as_dbref = worker.library in _LINKS_AS_DBREF
-                _fill(database, self._task, self._documents, as_dbref)
+                fill(database, self._task.kind, self._documents, as_dbref)
             chosen = worker.ask("prepare", task=self._task.name, documents=self._documents)
             if chosen:
                 self.choices[worker.library] = chosen
@@ -157,13 +157,16 @@ def _empty(database: Database[dict[str, Any]], task: Task) -> None:
             collection.create_index(path)
 
 
-def _fill(database: Database[dict[str, Any]], task: Task, documents: int, as_dbref: bool) -> None:
-    contents = [fresh(task.kind) for _ in range(documents)]
-    if task.kind == "small_fk":
+def fill(
+    database: Database[dict[str, Any]], kind: Kind, documents: int, as_dbref: bool = False
+) -> None:
+    """Store so many documents of a kind."""
+    contents = [fresh(kind) for _ in range(documents)]
+    if kind == "small_fk":
         foreign = [{"_id": each["field_fk"], "name": "foreign"} for each in contents]
         database["foreign"].insert_many(foreign)
         if as_dbref:
-            database[task.kind].create_index("field_fk.$id")
+            database[kind].create_index("field_fk.$id")
             for each in contents:
                 each["field_fk"] = DBRef("foreign", each["field_fk"])
-    database[task.kind].insert_many(contents)
+    database[kind].insert_many(contents)

@@ -14,9 +14,7 @@ from pymongo import MongoClient
 from benchmarks.odm import data, figures
 from benchmarks.odm.measuring import Measured
 
-__all__ = ["BEGIN", "END", "content", "machine", "processor_times", "renewed", "shares", "summary"]
-
-BEGIN, END = "<!-- odm benchmark: begin -->", "<!-- odm benchmark: end -->"
+__all__ = ["content", "machine", "processor_times", "renewed", "shares", "summary"]
 
 
 def content(
@@ -74,17 +72,18 @@ def summary(run: Mapping[str, Any]) -> str:
     )
 
 
-def renewed(page: str, text: str) -> str:
-    """The page with ``text`` between its two marks.
+def renewed(page: str, text: str, name: str = "odm benchmark") -> str:
+    """The page with ``text`` between the two marks of this name.
 
     Raises:
         ValueError: when it lacks them.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"the page has no {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+        raise ValueError(f"the page has no {first} and {last}")
+    return f"{before}{first}\n\n{text}\n\n{last}{after}"
 
 
 def machine(client: MongoClient[dict[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ with a line on standard output, and rests in between. Arguments: the library, th
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import json
@@ -11,6 +12,8 @@ import logging
 import os
 import platform
 import sys
+from itertools import islice
+from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, TextIO
 
@@ -19,7 +22,7 @@ import pymongo
 
 from benchmarks.odm.actions import ACTIONS, Action
 from benchmarks.odm.libraries.base import Library
-from benchmarks.odm.tasks import BEST_BATCH, TASKS
+from benchmarks.odm.tasks import BEST_BATCH, TASKS, Kind
 
 __all__ = ["LIBRARIES"]
 
@@ -32,6 +35,11 @@ LIBRARIES = {
     "datalayer-pure": "datalayer_documents.Datalayer",
     "django": "django_models.Django",
     "bunnet": "bunnet_documents.Bunnet",
+}
+
+_FIELD: dict[Kind, tuple[str, ...]] = {
+    "small": ("field1",),
+    "nested": ("embedded_str_doc_1", "field1"),
 }
 
 
@@ -72,6 +80,20 @@ class Worker:
             self._action.check(iteration)
         return {"seconds": seconds, "processor_seconds": processor_seconds}
 
+    def hold(self, kind: Kind) -> dict[str, Any]:
+        """Load all documents and hold them; by how many bytes the process has grown then, and
+        when a field of each was read too."""
+        read, path = self._library.value, _FIELD[kind]
+        for warming in islice(self._library.all(kind), 1):
+            read(warming, *path)
+        del warming
+        before = _resident_bytes()
+        held = list(self._library.all(kind))
+        loaded = _resident_bytes() - before
+        for each in held:
+            read(each, *path)
+        return {"documents": len(held), "loaded": loaded, "read": _resident_bytes() - before}
+
     def finish(self) -> dict[str, Any]:
         """Forget the task."""
         self._action = None
@@ -91,6 +113,14 @@ def _library(name: str, uri: str) -> Library:
     found = importlib.import_module(f"benchmarks.odm.libraries.{module}")
     library: Library = getattr(found, class_name)(uri)
     return library
+
+
+def _resident_bytes() -> int:
+    gc.collect()
+    # The C library keeps what was freed, the driver's large replies say, unless it is asked.
+    getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: None)(0)
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
 
 
 def _answer(answers: TextIO, content: dict[str, Any]) -> None:

@@ -223,6 +223,19 @@ def test_the_worker_tells_which_batch_size_was_chosen(
     assert measured.choices[library]["batch_size"] in (100, 250, 500, 1000, 2000)
 
 
+@pytest.mark.parametrize("kind", ["small", "nested"])
+def test_a_worker_grows_by_the_documents_that_it_holds(
+    kind: str, mongod: EmbeddedMongo, client: MongoClient[dict[str, Any]], database_name: str
+) -> None:
+    measuring.fill(client[database_name], kind, 3000)
+
+    with workers.Worker("pymongo", sys.executable, mongod.uri_for(database_name)) as worker:
+        held = worker.ask("hold", kind=kind)
+
+    assert held["documents"] == 3000
+    assert held["loaded"] > 3000 * 200
+
+
 def test_a_worker_that_ends_is_an_error_that_names_it(mongod: EmbeddedMongo) -> None:
     with pytest.raises(workers.WorkerError, match="worker of unheard-of has ended"):
         workers.Worker("unheard-of", sys.executable, mongod.uri_for("unheard"), 60.0)

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.applications
 sys.path.append(str(ROOT))  # `benchmarks` is not installed with the package
 
 figures = importlib.import_module("benchmarks.odm.figures")
+memory = importlib.import_module("benchmarks.odm.memory")
 measuring = importlib.import_module("benchmarks.odm.measuring")
 plotting = importlib.import_module("benchmarks.odm.plot")
 report = importlib.import_module("benchmarks.odm.report")
@@ -135,14 +136,38 @@ def test_the_plot_has_colours_for_dark_pages() -> None:
 
 
 def test_the_page_gets_the_new_table_and_keeps_its_text() -> None:
-    page = f"before\n\n{report.BEGIN}\n\nold\n\n{report.END}\n\nafter\n"
+    begin, end = "<!-- odm benchmark: begin -->", "<!-- odm benchmark: end -->"
+    page = f"before\n\n{begin}\n\nold\n\n{end}\n\nafter\n"
 
     renewed = report.renewed(page, "new")
 
-    assert renewed == f"before\n\n{report.BEGIN}\n\nnew\n\n{report.END}\n\nafter\n"
+    assert renewed == f"before\n\n{begin}\n\nnew\n\n{end}\n\nafter\n"
     assert report.renewed(renewed, "new") == renewed
+
+
+def test_each_table_of_a_page_has_marks_of_its_own() -> None:
+    page = "<!-- one: begin -->1<!-- one: end --> <!-- other: begin -->2<!-- other: end -->"
+
+    renewed = report.renewed(page, "new", "other")
+
+    assert renewed == (
+        "<!-- one: begin -->1<!-- one: end --> <!-- other: begin -->\n\nnew\n\n<!-- other: end -->"
+    )
 
 
 def test_a_page_without_a_place_for_the_table_is_refused() -> None:
     with pytest.raises(ValueError, match="odm benchmark"):
         report.renewed("nothing here", "new")
+
+
+def test_the_table_of_memory_has_bytes_for_each_document() -> None:
+    held = {
+        "pymongo": {"documents": 10, "loaded": 20_000, "read": 20_000},
+        "mongoengine": {"documents": 10, "loaded": 25_000, "read": 30_000},
+        "datalayer": {"documents": 10, "loaded": 10_000, "read": 15_000},
+    }
+
+    assert memory.table({"small": held}).splitlines()[2:] == [
+        "| small: loaded | 2,000 | 2,500 | 1,000 | 0.40 |",
+        "| small: a field read | 2,000 | 3,000 | 1,500 | 0.50 |",
+    ]
