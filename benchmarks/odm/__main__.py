@@ -1,6 +1,6 @@
 """MongoDB's ODM benchmark for Python: how fast each library is, as a share of PyMongo with dicts.
 
-    python -m benchmarks.odm [--seconds 300] [--tasks NAME ...] [--libraries NAME ...]
+    python -m benchmarks.odm [--seconds 720] [--tasks NAME ...] [--libraries NAME ...]
                              [--documents N] [--environments DIRECTORY]
                              [--json FILE] [--svg FILE] [--page FILE]
 
@@ -84,7 +84,7 @@ def _arguments() -> argparse.Namespace:
         prog="python -m benchmarks.odm", description=(__doc__ or "").splitlines()[0]
     )
     add = parser.add_argument
-    add("--seconds", type=float, default=300.0, help="about how long it takes in all (300)")
+    add("--seconds", type=float, default=720.0, help="about how long it takes in all (720)")
     add(
         "--tasks",
         nargs="+",
