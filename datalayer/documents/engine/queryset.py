@@ -255,7 +255,10 @@ def documents(queryset: Any) -> Iterator[Any]:
     if queryset._none or queryset._empty:
         return
     if queryset._as_pymongo:
-        yield from queryset._cursor
+        # Not "yield from": that closes the cursor with this generator, which the caching queryset
+        # does after each hundred.
+        for raw in queryset._cursor:
+            yield raw
         return
     model = queryset._document
     settle = queryset._settling()

@@ -81,6 +81,10 @@ def sent(shared: Settings, listener: SentCommands) -> SentCommands:
     return listener
 
 
+def test_as_pymongo_gives_the_documents_behind_the_first_batch_too() -> None:
+    assert [page["n"] for page in Page.objects.as_pymongo()] == list(range(250))
+
+
 def test_the_end_of_a_cursor_that_holds_all_asks_nothing_of_a_database_that_is_away() -> None:
     there = Page.objects.using("database1").no_cache()
     there.insert([Page(n=n) for n in range(2)])
