@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial, wraps
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 import pymongo
@@ -19,6 +19,7 @@ from pymongo.read_concern import ReadConcern
 
 from datalayer import indexes, transactions
 from datalayer.connections import operation
+from datalayer.connections.batch_sizes import SizedBatches, note_wait
 from datalayer.connections.connection import Connection
 from datalayer.context.session import is_out_of_place, was_joined
 from datalayer.documents.fields.bson_limits import check_call
@@ -112,15 +113,20 @@ class ModelCollection(Collection[Any]):
     def aggregate(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
         """Like PyMongo's."""
         run = partial(super().aggregate, pipeline, *args, **kwargs)
-        cursor = _performed(self, run, "aggregate", _effect_of(pipeline))
-        cursor.__class__ = _ModelCommandCursor  # the driver lets no one choose the class
-        return cursor
+        return _performed(self, run, "aggregate", _effect_of(pipeline))
 
     def aggregate_raw_batches(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
         """Like PyMongo's."""
         run = partial(super().aggregate_raw_batches, pipeline, *args, **kwargs)
-        cursor = _performed(self, run, "aggregate", _effect_of(pipeline))
-        cursor.__class__ = _ModelRawBatchCommandCursor
+        return _performed(self, run, "aggregate", _effect_of(pipeline))
+
+    def _aggregate(self, *args: Any, **kwargs: Any) -> Any:
+        asked = perf_counter()
+        # Both of them come here, with the driver's class of cursors.
+        command, pipeline, kind, *others = args
+        kind = _MODEL_CURSORS[kind]
+        cursor: Any = super()._aggregate(command, pipeline, kind, *others, **kwargs)
+        note_wait(cursor, perf_counter() - asked)
         return cursor
 
     def estimated_document_count(self, *args: Any, **kwargs: Any) -> int:
@@ -211,22 +217,22 @@ for _effect, _stores, _names in _OPERATIONS:
         setattr(ModelCollection, _name, _operation(_name, _effect, stores=_stores))
 
 
-def _guarded_batches(cursor_class: Any) -> Callable[[Any], int]:
-    def _refresh(self: Any) -> int:
-        """Get the next batch, as an operation of the model's collection."""
-        if self._killed:  # all was read: no server is asked
-            return len(self._data)
-        if self._id is None:
-            self._read_preference = None  # wound back, it may be read elsewhere than before
-        if was_joined(self.session):
-            _rejoin(self)
-        run = partial(cursor_class._refresh, self)
-        limit = getattr(self, "_max_time_ms", None)
-        with nullcontext() if limit is None else time_limit(limit):
-            count: int = _performed(self._collection, run, "find", "none")
-        return count
+class _GuardedBatches(SizedBatches):
+    """For a class before one of the driver's cursors: each batch is an operation of the model's
+    collection."""
 
-    return _refresh
+    def _refresh(self) -> int:
+        cursor: Any = self
+        if cursor._killed:  # all was read: no server is asked
+            return len(cursor._data)
+        if cursor._id is None:
+            cursor._read_preference = None  # wound back, it may be read elsewhere than before
+        if was_joined(cursor.session):
+            _rejoin(cursor)
+        limit = getattr(cursor, "_max_time_ms", None)
+        with nullcontext() if limit is None else time_limit(limit):
+            count: int = _performed(cursor._collection, super()._refresh, "find", "none")
+        return count
 
 
 def _rejoin(cursor: Any) -> None:
@@ -250,21 +256,26 @@ class _Repeatable:
         return super()._clone_base(None if was_joined(session) else session)  # type: ignore[misc]
 
 
-class _ModelCursor(_Repeatable, Cursor[Any]):
+class _ModelCursor(_Repeatable, _GuardedBatches, Cursor[Any]):
     may_give_bytes = True
-    _refresh = _guarded_batches(Cursor)
 
 
-class _ModelRawBatchCursor(_Repeatable, RawBatchCursor[Any]):
-    _refresh = _guarded_batches(RawBatchCursor)
+class _ModelRawBatchCursor(_Repeatable, _GuardedBatches, RawBatchCursor[Any]):
+    pass
 
 
-class _ModelCommandCursor(CommandCursor[Any]):
-    _refresh = _guarded_batches(CommandCursor)
+class _ModelCommandCursor(_GuardedBatches, CommandCursor[Any]):
+    pass
 
 
-class _ModelRawBatchCommandCursor(RawBatchCommandCursor[Any]):
-    _refresh = _guarded_batches(RawBatchCommandCursor)
+class _ModelRawBatchCommandCursor(_GuardedBatches, RawBatchCommandCursor[Any]):
+    pass
+
+
+_MODEL_CURSORS: Mapping[Any, Any] = {
+    CommandCursor: _ModelCommandCursor,
+    RawBatchCommandCursor: _ModelRawBatchCommandCursor,
+}
 
 
 def _effect_of(pipeline: Sequence[Mapping[str, Any]]) -> Effect:
