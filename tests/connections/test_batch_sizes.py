@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import mongoengine
 import pytest
 from bson import decode_all
 from fresh_databases import connected, model_registry, settings_for
@@ -22,7 +23,7 @@ from datalayer.connections.batch_sizes import (
     bytes_to_ask_for,
     documents_to_ask_for,
 )
-from datalayer.documents import BusinessDocument
+from datalayer.documents import BusinessDocument, accelerate
 from datalayer.embedded import EmbeddedMongo
 
 COUNT = 2_000
@@ -33,6 +34,11 @@ with model_registry():
         text = StringField()
 
         meta = {"collection": "sized_pages"}
+
+    class Plain(mongoengine.Document):
+        n = IntField()
+
+        meta = {"collection": "sized_pages", "strict": False}
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,15 @@ def test_a_queryset_asks_for_batches_of_half_a_megabyte(sent: SentCommands) -> N
     assert [page.n for page in Page.objects.no_cache()] == list(range(COUNT))
     assert [is_sized(each) for each in asked(sent)] == [True] * 4
     assert "batchSize" not in sent.commands[0]
+
+
+def test_accelerated_documents_of_mongoengine_do_too(sent: SentCommands) -> None:
+    accelerate()
+    try:
+        assert [page.n for page in Plain.objects] == list(range(COUNT))
+    finally:
+        accelerate(False)
+    assert [is_sized(each) for each in asked(sent)] == [True] * 4
 
 
 def test_as_pymongo_does_too(sent: SentCommands) -> None:

@@ -11,6 +11,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.tz_util import utc
 from pymongo.synchronous.cursor import Cursor
 
+from datalayer.connections.batch_sizes import refreshed, weigh
 from datalayer.documents.engine.compile.c_core import core
 
 
@@ -60,11 +61,17 @@ def _bytes_cursor(kind: Any) -> Any:
             split = core.split_reply(response.payload_document)
             if split is None:  # an error, a plan, or what only bson can read
                 return super()._unpack_response(response, *args, **kwargs)
+            size_bytes = len(response.payload_document)
             response.payload_document, documents = split
             replies = super()._unpack_response(response, *args, **kwargs)
             cursor = replies[0]["cursor"]
             cursor["firstBatch" if "firstBatch" in cursor else "nextBatch"] = documents
+            if cursor["id"]:
+                weigh(self, size_bytes, len(documents))
             return replies
+
+        def _refresh(self) -> int:
+            return refreshed(self, super()._refresh)
 
         def next(self) -> Any:
             """The next document, as a dictionary."""

@@ -257,7 +257,7 @@ def documents(queryset: Any) -> Iterator[Any]:
     if queryset._as_pymongo:
         # Not "yield from": that closes the cursor with this generator, which the caching queryset
         # does after each hundred.
-        for raw in queryset._cursor:
+        for raw in queryset._cursor:  # noqa: UP028
             yield raw
         return
     model = queryset._document
