@@ -26,7 +26,7 @@ from datalayer.connections.batch_sizes import (
 from datalayer.documents import BusinessDocument, accelerate
 from datalayer.embedded import EmbeddedMongo
 
-COUNT = 2_000
+COUNT = 4_000
 with model_registry():
 
     class Page(BusinessDocument):
@@ -62,13 +62,13 @@ def asked(sent: SentCommands) -> list[int | None]:
 
 def is_sized(batch_size: int | None) -> bool:
     """Whether so many documents of a kilobyte are one batch."""
-    return batch_size is not None and 450 < batch_size < 600
+    return batch_size is not None and 900 < batch_size < 1_200
 
 
 # Pure
 
 
-def test_a_near_servers_batch_weighs_half_a_megabyte() -> None:
+def test_a_near_servers_batch_weighs_a_megabyte() -> None:
     assert bytes_to_ask_for(1e12, 0.0) == BYTES
 
 
@@ -113,7 +113,7 @@ def test_a_far_server_decides_where_nothing_was_weighed(monkeypatch: pytest.Monk
 # On a server
 
 
-def test_a_queryset_asks_for_batches_of_half_a_megabyte(sent: SentCommands) -> None:
+def test_a_queryset_asks_for_batches_of_a_megabyte(sent: SentCommands) -> None:
     assert [page.n for page in Page.objects.no_cache()] == list(range(COUNT))
     assert [is_sized(each) for each in asked(sent)] == [True] * 4
     assert "batchSize" not in sent.commands[0]
@@ -134,15 +134,15 @@ def test_as_pymongo_does_too(sent: SentCommands) -> None:
 
 
 def test_a_limit_is_kept(sent: SentCommands) -> None:
-    assert len(list(Page.objects.limit(700).as_pymongo())) == 700
+    assert len(list(Page.objects.limit(1_500).as_pymongo())) == 1_500
     first, second = asked(sent)
     assert is_sized(first)
-    assert second == 700 - 101 - (first or 0)
+    assert second == 1_500 - 101 - (first or 0)
 
 
 def test_the_callers_batch_size_is_kept(sent: SentCommands) -> None:
-    assert len(list(Page.objects.batch_size(900).as_pymongo())) == COUNT
-    assert asked(sent) == [900, 900]
+    assert len(list(Page.objects.batch_size(1_900).as_pymongo())) == COUNT
+    assert asked(sent) == [1_900, 1_900]
 
 
 def test_an_aggregation_asks_for_such_batches_once_one_was_weighed(sent: SentCommands) -> None:
@@ -152,8 +152,8 @@ def test_an_aggregation_asks_for_such_batches_once_one_was_weighed(sent: SentCom
 
 
 def test_the_callers_batch_size_of_an_aggregation_is_kept(sent: SentCommands) -> None:
-    assert len(list(Page.objects.batch_size(900).aggregate([]))) == COUNT
-    assert asked(sent) == [900, 900]
+    assert len(list(Page.objects.batch_size(1_900).aggregate([]))) == COUNT
+    assert asked(sent) == [1_900, 1_900]
 
 
 @pytest.mark.parametrize("ways", ["find_raw_batches", "aggregate_raw_batches"])
