@@ -118,25 +118,22 @@ part_read_now(Attribute *self, PyObject *data, PyObject *document)
     return part;
 }
 
-/* The embedded document that waits under this name, made now; NULL without an error: not one. */
+/* The value that waits under this name, made now; NULL without an error: none that is made here. */
 static PyObject *
-part_that_waits(Attribute *self, PyObject *data, PyObject *document)
+value_that_waits(Attribute *self, PyObject *data, PyObject *document)
 {
     Table *table = (Table *)self->table;
     State *state = table->state;
-    if (table->fields[self->index].link_kind != ONE || !Py_IS_TYPE(data, state->lazy_type) ||
-        SLOT(data, state->lazy_converters) != table->converters)
+    if (!Py_IS_TYPE(data, state->lazy_type))
         return NULL;
-    int there = PyDict_Contains(data, self->name);
-    if (there)
-        return NULL;
-    PyObject *part = part_loaded_now(table, data, self->index, document);
-    if (part == NULL && !PyErr_Occurred())
-        part = part_read_now(self, data, document);
-    if (part == NULL && PyErr_Occurred() && (PyErr_ExceptionMatches(PyExc_AttributeError) ||
-                                             PyErr_ExceptionMatches(PyExc_ValueError)))
+    PyObject *value = first_value(table, data, self->index, document);
+    if (value == NULL && !PyErr_Occurred() && table->fields[self->index].link_kind == ONE &&
+        SLOT(data, state->lazy_converters) == table->converters)
+        value = part_read_now(self, data, document);
+    if (value == NULL && PyErr_Occurred() && (PyErr_ExceptionMatches(PyExc_AttributeError) ||
+                                              PyErr_ExceptionMatches(PyExc_ValueError)))
         PyErr_Clear(); /* the way through Python says it as MongoEngine does */
-    return part;
+    return value;
 }
 
 static PyObject *
@@ -175,7 +172,7 @@ attribute_get(Attribute *self, PyObject *document, PyObject *owner)
         data = dictionary_in(document, state->data);
     if (data == NULL)
         return by_the_field(self, document, owner);
-    PyObject *value = part_that_waits(self, data, document);
+    PyObject *value = value_that_waits(self, data, document);
     if (value == NULL && !PyErr_Occurred())
         value = wanted_value_of(state, data, self->name, document);
     Py_DECREF(data);

@@ -196,7 +196,7 @@ PyObject *load_document(Table *table, PyObject *bytes, Bytes document, PyObject 
                         int created);
 Elements *new_elements(Table *table, PyObject *bytes, PyObject *codec);
 PyObject *value_decoded_now(State *state, PyObject *data, PyObject *name);
-PyObject *part_loaded_now(Table *table, PyObject *data, Py_ssize_t index, PyObject *document);
+PyObject *first_value(Table *table, PyObject *data, Py_ssize_t index, PyObject *document);
 int is_waiting(PyObject *elements, PyObject *name);
 PyObject *split_reply(PyObject *module, PyObject *reply);
 extern const char split_doc[];

@@ -104,6 +104,37 @@ elements_of(State *state, PyObject *data)
     return (Elements *)Py_NewRef(pending);
 }
 
+/* A new reference to what ``data`` has for a field from now on: ``value``, unless another thread
+   was first; takes the reference to ``value``, which may be NULL. */
+static PyObject *
+kept(Elements *self, PyObject *data, Py_ssize_t index, PyObject *value)
+{
+    if (value == NULL)
+        return NULL;
+    PyObject *found = PyDict_SetDefault(data, self->table->fields[index].name, value);
+    Py_XINCREF(found);
+    if (found != NULL)
+        self->places[index] = 0;
+    Py_DECREF(value);
+    return found;
+}
+
+/* The value that waits for a field, if it needs no converter, kept in ``data`` from now on; NULL
+   where there is none, or an error. */
+static PyObject *
+value_waiting(Elements *self, PyObject *data, Py_ssize_t index)
+{
+    Table *table = self->table;
+    Element element;
+    if (!waiting(self, index, &element) || table->fields[index].load == DEFERRED)
+        return NULL;
+    /* Whoever put other converters there wants to know of values that can be changed. */
+    int is_single = element.type != BSON_DOCUMENT && element.type != BSON_ARRAY;
+    if (!is_single && SLOT(data, table->state->lazy_converters) != table->converters)
+        return NULL;
+    return kept(self, data, index, raw_value(self, &table->fields[index], &element));
+}
+
 /* A new reference to what ``data``, which is lazy and holds nothing under ``name``, has there from
    now on, where a value that needs no converter waits; else NULL, with an error perhaps. */
 PyObject *
@@ -112,52 +143,43 @@ value_decoded_now(State *state, PyObject *data, PyObject *name)
     Elements *elements = elements_of(state, data);
     if (elements == NULL)
         return NULL;
-    Table *table = elements->table;
-    Element element;
-    PyObject *value = NULL;
-    Py_ssize_t index = index_of(table, name);
-    if (waiting(elements, index, &element) && table->fields[index].load != DEFERRED) {
-        /* Whoever put other converters there wants to know of values that can be changed. */
-        int is_single = element.type != BSON_DOCUMENT && element.type != BSON_ARRAY;
-        if (is_single || SLOT(data, state->lazy_converters) == table->converters)
-            value = raw_value(elements, &table->fields[index], &element);
-        if (value != NULL) {
-            /* Another thread may be first. */
-            Py_SETREF(value, Py_XNewRef(PyDict_SetDefault(data, name, value)));
-            if (value != NULL)
-                elements->places[index] = 0;
-        }
-    }
+    PyObject *value = value_waiting(elements, data, index_of(elements->table, name));
     Py_DECREF(elements);
     return value;
 }
 
-/* The embedded document that waits for a field of ``table``, kept in ``data`` from now on; NULL
-   where there is none, or an error. */
+/* The embedded document that waits for a field, kept in ``data`` from now on; NULL where there is
+   none, or an error. */
+static PyObject *
+part_waiting(Elements *self, PyObject *data, Py_ssize_t index, PyObject *document)
+{
+    Table *table = self->table;
+    Element element;
+    if (!waiting(self, index, &element) || element.type != BSON_DOCUMENT ||
+        SLOT(data, table->state->lazy_converters) != table->converters)
+        return NULL;
+    PyObject *part = load_document((Table *)table->fields[index].link, self->bytes, element.value,
+                                   self->codec, 0);
+    if (part == Py_None || (part != NULL && own(table->state, part, document) < 0))
+        Py_CLEAR(part);
+    return kept(self, data, index, part);
+}
+
+/* What an attribute finds first, of a document whose ``data`` is lazy: the value that waits for a
+   field of ``table``, kept from now on. NULL where none waits that can be made here, or an error. */
 PyObject *
-part_loaded_now(Table *table, PyObject *data, Py_ssize_t index, PyObject *document)
+first_value(Table *table, PyObject *data, Py_ssize_t index, PyObject *document)
 {
     Elements *elements = elements_of(table->state, data);
     if (elements == NULL)
         return NULL;
-    Field *field = &table->fields[index];
-    Element element;
-    PyObject *part = NULL;
-    if (elements->table == table && waiting(elements, index, &element) &&
-        element.type == BSON_DOCUMENT)
-        part = load_document((Table *)field->link, elements->bytes, element.value,
-                             elements->codec, 0);
-    if (part == Py_None)
-        Py_CLEAR(part);
-    if (part != NULL && own(table->state, part, document) < 0)
-        Py_CLEAR(part);
-    if (part != NULL) {
-        Py_SETREF(part, Py_XNewRef(PyDict_SetDefault(data, field->name, part)));
-        if (part != NULL)
-            elements->places[index] = 0;
-    }
+    PyObject *value = NULL;
+    if (elements->table == table && elements->places[index])
+        value = table->fields[index].link_kind == ONE
+                    ? part_waiting(elements, data, index, document)
+                    : value_waiting(elements, data, index);
     Py_DECREF(elements);
-    return part;
+    return value;
 }
 
 /* Whether a value waits under ``name``. */
