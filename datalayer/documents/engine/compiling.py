@@ -103,7 +103,7 @@ class _Compiled(Program):
         }
         self.is_linkable = False
         self.table = c_table.use(self)
-        if self.table is not None and self.any_reader.is_regular:
+        if self.table is not None and not self.any_reader.is_eager:
             self.load = self._load_first
         if self.keeps_unknown:
             self.write = with_unknown(self.write, self)

@@ -4,6 +4,7 @@ gets dictionaries as before."""
 from __future__ import annotations
 
 import copy
+import enum
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,6 +57,19 @@ class Owl(Bird):
     hours = me.IntField()
 
 
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Ringed(BusinessDocument):
+    name = me.StringField()
+    colour = me.EnumField(Colour, default=Colour.RED)
+    seen = me.DateField()
+    anything = me.DynamicField()
+
+    meta = {"collection": "ringed"}
+
+
 class Loose(BusinessDocument):
     name = me.StringField()
 
@@ -64,7 +78,7 @@ class Loose(BusinessDocument):
 
 @pytest.fixture(scope="module")
 def connection(mongod: EmbeddedMongo) -> Iterator[None]:
-    with model_registry(Wing, Bird, Owl, Loose), connected(settings_for(mongod)):
+    with model_registry(Wing, Bird, Owl, Ringed, Loose), connected(settings_for(mongod)):
         yield
 
 
@@ -120,6 +134,26 @@ def test_a_document_of_a_derived_class_is_one_of_it(birds: list[Bird]) -> None:
     assert type(owl) is Owl
     assert "hours" in waits_in_bytes(owl)
     assert owl.hours == 3
+
+
+def test_what_its_field_assigns_is_there_and_the_rest_waits(connection: None) -> None:
+    raw = {
+        "_id": ObjectId(),
+        "name": "x",
+        "colour": "red",
+        "seen": WHEN,
+        "anything": [1, {"a": 2}],
+    }
+    made = from_bytes(Ringed, raw)
+    assert waits_in_bytes(made) == {"id", "name"}
+    assert (made.colour, made.seen, made.anything) == (
+        Colour.RED,
+        date(1961, 4, 12),
+        [1, {"a": 2}],
+    )
+    assert made._get_changed_fields() == []
+    less = from_bytes(Ringed, {"_id": raw["_id"], "name": "x", "seen": None})
+    assert (less.colour, less.seen, less.anything) == (Colour.RED, None, None)
 
 
 def test_all_batches_are_read_in_order(birds: list[Bird]) -> None:

@@ -48,7 +48,7 @@ State *ready_state_of(PyObject *module);
 
 /* The fields of one class */
 
-enum load { SCALAR, AS_IS, DEFERRED, CONVERTED, CLASS_NAME };
+enum load { SCALAR, AS_IS, DEFERRED, CONVERTED, CLASS_NAME, ASSIGN };
 enum preset { CONSTANT, CALLED, ASSIGNED };
 enum check { PASSES, TYPED, JUDGED };
 enum link { NO_LINK, ONE, LIST };
@@ -66,6 +66,7 @@ typedef struct {
     PyObject *passing;   /* exact type that validation passes, or None */
     PyObject *judge;     /* says of any other value what is wrong with it */
     PyObject *field;     /* MongoEngine's */
+    PyObject *assign;    /* for ASSIGN: given the document, a value or None, and whether it is there */
     const char *key_text; /* the key in UTF-8, which lives as long as it */
     size_t key_length;
     PyObject *link;      /* the table of the embedded documents that it holds, or NULL */
@@ -77,7 +78,7 @@ typedef struct {
     PyObject_HEAD
     State *state;     /* of the module */
     PyObject *module; /* keeps it */
-    Py_ssize_t count, waiting;
+    Py_ssize_t count, waiting, assigns; /* fields: all, those that may wait, those assigned */
     Field *fields;
     PyTypeObject *model;
     PyObject *class_name, *converters, *finish, *missing, *allowed;
@@ -177,7 +178,8 @@ is_part(Field *field, PyObject *value)
 int are_parts(Field *field, PyObject *value);
 
 PyObject *new_lazy_data(State *state);
-PyObject *completed_document(Table *self, PyObject *data, PyObject *pending, int created);
+PyObject *completed_document(Table *self, PyObject *data, PyObject *pending, int created,
+                             int (*fill)(Table *, PyObject *, Elements *));
 
 /* soundness.c, decoding.c */
 

@@ -38,9 +38,11 @@ new_lazy_data(State *state)
     return PyDict_Type.tp_new(state->lazy_type, state->no_arguments, NULL);
 }
 
-/* A new document with ``data``, whose other values wait in ``pending``, if that isn't NULL. */
+/* A new document with ``data``, whose other values wait in ``pending``, if that isn't NULL; None
+   where ``fill``, which may assign further ones, says 0. */
 PyObject *
-completed_document(Table *self, PyObject *data, PyObject *pending, int created)
+completed_document(Table *self, PyObject *data, PyObject *pending, int created,
+                   int (*fill)(Table *, PyObject *, Elements *))
 {
     State *state = self->state;
     PyObject *reference = NULL, *changed = PyList_New(0);
@@ -56,10 +58,14 @@ completed_document(Table *self, PyObject *data, PyObject *pending, int created)
         }
     }
     if (document != NULL) {
-        begin(self, document, data, created);
+        begin(self, document, data, fill == NULL ? created : 1);
+        int filled = fill == NULL ? 1 : fill(self, document, (Elements *)pending);
+        put(document, state->created, created ? Py_True : Py_False);
         put(document, state->changed, changed);
         put(document, state->initialised, Py_True);
-        if (finish(self, document) < 0)
+        if (filled == 0)
+            Py_SETREF(document, Py_NewRef(Py_None));
+        else if (filled < 0 || finish(self, document) < 0)
             Py_CLEAR(document);
     }
     Py_XDECREF(reference);

@@ -36,6 +36,7 @@ fits_to_wait(State *state, Field *field, unsigned char type)
     PyObject *expected = field->type;
     switch (field->load) {
     case AS_IS:
+    case ASSIGN: /* until all else is there */
         return 1;
     case SCALAR:
         switch (type) {
@@ -114,7 +115,7 @@ load_element(Table *table, Field *field, Elements *elements, const Element *elem
     uint32_t *place = &elements->places[field - table->fields];
     if (*place) /* it stands there twice */
         return 0;
-    if (element->type == BSON_NULL)
+    if (element->type == BSON_NULL && field->load != ASSIGN)
         return field->load != CLASS_NAME;
     if (field->load == CLASS_NAME) {
         int same = is_class_name(table, element);
@@ -149,10 +150,47 @@ load_elements(Table *table, Elements *elements, Bytes document, PyObject *data)
     for (Py_ssize_t i = 0; i < table->count && taken > 0; i++) {
         if (elements->places[i] == SEEN)
             elements->places[i] = 0;
-        else if (elements->places[i] == 0)
+        else if (elements->places[i] == 0 && table->fields[i].load != ASSIGN)
             taken = read_preset(&table->fields[i], data);
     }
     return taken;
+}
+
+/* Assigns one value through its field, as Python does. 1: done; 0: it doesn't fit; -1: an error. */
+static int
+assign(Field *field, PyObject *document, Elements *elements, uint32_t place)
+{
+    PyObject *value = Py_NewRef(Py_None);
+    if (place) {
+        Element element = bson_element((Bytes)PyBytes_AS_STRING(elements->bytes) + place);
+        Py_SETREF(value, decode_value(elements->codec, element.type, element.value));
+    }
+    PyObject *done = NULL;
+    if (value != NULL)
+        done = PyObject_CallFunctionObjArgs(field->assign, document, value,
+                                            place ? Py_True : Py_False, NULL);
+    Py_XDECREF(value);
+    Py_XDECREF(done);
+    if (done != NULL)
+        return 1;
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError) && !PyErr_ExceptionMatches(PyExc_ValueError))
+        return -1;
+    PyErr_Clear(); /* the way through Python says it as MongoEngine does */
+    return 0;
+}
+
+static int
+assign_values(Table *table, PyObject *document, Elements *elements)
+{
+    int done = 1;
+    for (Py_ssize_t i = 0; i < table->count && done > 0; i++) {
+        uint32_t place = elements->places[i];
+        if (table->fields[i].load != ASSIGN)
+            continue;
+        elements->places[i] = 0; /* it waits no more */
+        done = assign(&table->fields[i], document, elements, place);
+    }
+    return done;
 }
 
 /* A document of the sound ``document`` in ``bytes``; None where it is out of the ordinary. */
@@ -168,7 +206,8 @@ load_document(Table *table, PyObject *bytes, Bytes document, PyObject *codec, in
     if (taken == 0)
         made = Py_NewRef(Py_None);
     else if (taken > 0)
-        made = completed_document(table, data, (PyObject *)elements, created);
+        made = completed_document(table, data, (PyObject *)elements, created,
+                                  table->assigns ? assign_values : NULL);
     Py_XDECREF(elements);
     Py_XDECREF(data);
     return made;

@@ -87,6 +87,8 @@ read_value(Table *self, Field *field, PyObject *value, PyObject *data, PyObject 
         return read_waiting(field, value, pending);
     case CONVERTED:
         return read_converted(field, value, data);
+    case ASSIGN:
+        return 0;
     }
     return PyDict_SetItem(data, field->name, value) < 0 ? -1 : 1;
 }
@@ -124,7 +126,7 @@ read_regular(Table *self, PyObject *son, int created)
     if (taken == 0)
         document = Py_NewRef(Py_None);
     else if (taken > 0)
-        document = completed_document(self, data, pending, created);
+        document = completed_document(self, data, pending, created, NULL);
     Py_XDECREF(data);
     Py_XDECREF(pending);
     return document;

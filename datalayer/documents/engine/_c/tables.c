@@ -2,7 +2,7 @@
 
 #include "core.h"
 
-#define OBJECTS 13
+#define OBJECTS 14
 
 static PyObject **
 objects_of(Field *field, int index)
@@ -10,7 +10,7 @@ objects_of(Field *field, int index)
     PyObject **all[] = {&field->name,      &field->key,    &field->type,   &field->raw_type,
                         &field->may_wait,  &field->to_python, &field->preset, &field->take,
                         &field->written,   &field->write,  &field->passing, &field->judge,
-                        &field->field};
+                        &field->field,     &field->assign};
     return index < OBJECTS ? all[index] : NULL;
 }
 
@@ -84,8 +84,8 @@ fill_field(Field *field, PyObject *row, PyObject *nothing)
 {
     static char *names[] = {"name",    "key",     "type",     "raw_type",    "may_wait",
                             "to_python", "preset", "take",    "written",     "write",
-                            "passing", "judge",   "field",    "load",        "preset_kind",
-                            "check",   "is_null", "is_required", "shortest", "longest",
+                            "passing", "judge",   "field",    "assign",      "load",
+                            "preset_kind", "check",   "is_null", "is_required", "shortest", "longest",
                             NULL};
     PyObject *o[OBJECTS];
     if (!PyDict_Check(row)) {
@@ -94,9 +94,9 @@ fill_field(Field *field, PyObject *row, PyObject *nothing)
     }
     int load, preset_kind, check, is_null, is_required;
     Py_ssize_t shortest, longest;
-    if (!PyArg_ParseTupleAndKeywords(nothing, row, "$UUOOOOOOOOOOOiiippnn", names, &o[0], &o[1],
+    if (!PyArg_ParseTupleAndKeywords(nothing, row, "$UUOOOOOOOOOOOOiiippnn", names, &o[0], &o[1],
                                      &o[2], &o[3], &o[4], &o[5], &o[6], &o[7], &o[8], &o[9],
-                                     &o[10], &o[11], &o[12], &load, &preset_kind, &check,
+                                     &o[10], &o[11], &o[12], &o[13], &load, &preset_kind, &check,
                                      &is_null, &is_required, &shortest, &longest))
         return -1;
     for (int j = 0; j < OBJECTS; j++)
@@ -180,6 +180,7 @@ table_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
             return NULL;
         }
         self->waiting += self->fields[i].load == DEFERRED;
+        self->assigns += self->fields[i].load == ASSIGN;
         self->count = i + 1; /* the collector may show the table to others: of whole fields */
     }
     return (PyObject *)self;

@@ -11,6 +11,7 @@ from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField,
 from datalayer.documents.engine.compile.c_core import core
 from datalayer.documents.engine.compile.construct import preset_for, taker_for
 from datalayer.documents.engine.compile.lazy_reads import waiting_tests
+from datalayer.documents.engine.compile.load import assigner_for
 from datalayer.documents.engine.compile.validate import check_for, is_required, judge_for, missing
 from datalayer.documents.engine.compile.write import own_to_mongo, value_writer_for
 from datalayer.documents.engine.field_plan import Load, Plan
@@ -37,8 +38,7 @@ def use(program: Program) -> Any:
     if has_key and not makes_keys:
         program.write = table.write
     program.errors_of = table.errors_of
-    is_regular = program.any_reader.is_regular
-    program.is_linkable = is_regular and not makes_keys and not program.keeps_unknown
+    program.is_linkable = not (program.any_reader.is_eager or makes_keys or program.keeps_unknown)
     return table
 
 
@@ -102,6 +102,7 @@ def _table_of(program: Program) -> Any:
 
 _LOADS = (Load.SCALAR, Load.AS_IS, Load.DEFERRED, Load.CONVERTED)
 _CLASS_NAME = 4
+_ASSIGN = 5
 
 
 def _row(plan: Plan, program: Program, may_wait: Any) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def _row(plan: Plan, program: Program, may_wait: Any) -> dict[str, Any]:
     if plan.name == "_cls":
         load = _CLASS_NAME
     else:
-        load = _LOADS.index(plan.load if plan.load in _LOADS else Load.CONVERTED)
+        load = _LOADS.index(plan.load) if plan.load in _LOADS else _ASSIGN
     is_part = plan.load is Load.DEFERRED and plan.deferred is dict and may_wait is not None
     preset_kind, preset = preset_for(plan, program)
     check = check_for(field)
@@ -128,6 +129,7 @@ def _row(plan: Plan, program: Program, may_wait: Any) -> dict[str, Any]:
         "passing": check.type,
         "judge": judge_for(field),
         "field": field,
+        "assign": assigner_for(plan) if load == _ASSIGN else None,
         "load": load,
         "preset_kind": int(preset_kind),
         "check": int(check.passing),

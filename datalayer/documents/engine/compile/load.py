@@ -258,6 +258,15 @@ class AnyReader:
                 _assign(document, plan, value, True)
 
 
+def assigner_for(plan: Plan) -> Callable[[Any, Any, bool], None]:
+    """What assigns a value that was loaded, or ``None`` where there is none, through its field."""
+
+    def assign(document: Any, value: Any, is_given: bool) -> None:
+        _assign(document, plan, value, is_given)
+
+    return assign
+
+
 def _assign(document: Any, plan: Plan, value: Any, is_given: bool) -> None:
     if not is_given:
         value = getattr(document, plan.name, None)
