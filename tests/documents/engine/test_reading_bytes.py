@@ -146,11 +146,7 @@ def test_what_its_field_assigns_is_there_and_the_rest_waits(connection: None) ->
     }
     made = from_bytes(Ringed, raw)
     assert waits_in_bytes(made) == {"id", "name"}
-    assert (made.colour, made.seen, made.anything) == (
-        Colour.RED,
-        date(1961, 4, 12),
-        [1, {"a": 2}],
-    )
+    assert (made.colour, made.seen, made.anything) == (Colour.RED, WHEN.date(), anything)
     assert made._get_changed_fields() == []
     less = from_bytes(Ringed, {"_id": raw["_id"], "name": "x", "seen": None})
     assert (less.colour, less.seen, less.anything) == (Colour.RED, None, None)
