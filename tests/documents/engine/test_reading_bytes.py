@@ -137,13 +137,8 @@ def test_a_document_of_a_derived_class_is_one_of_it(birds: list[Bird]) -> None:
 
 
 def test_what_its_field_assigns_is_there_and_the_rest_waits(connection: None) -> None:
-    raw = {
-        "_id": ObjectId(),
-        "name": "x",
-        "colour": "red",
-        "seen": WHEN,
-        "anything": [1, {"a": 2}],
-    }
+    anything = [1, {"a": 2}]
+    raw = {"_id": ObjectId(), "name": "x", "colour": "red", "seen": WHEN, "anything": anything}
     made = from_bytes(Ringed, raw)
     assert waits_in_bytes(made) == {"id", "name"}
     assert (made.colour, made.seen, made.anything) == (Colour.RED, WHEN.date(), anything)
