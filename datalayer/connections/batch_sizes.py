@@ -38,6 +38,10 @@ class Batch:
     arrived: float
     """When its use began, by ``perf_counter``."""
 
+    def rate_until(self, now: float) -> float:
+        """How many bytes of it were used a second."""
+        return self.size_bytes / max(now - self.arrived, 1e-6)
+
 
 def bytes_to_ask_for(rate: float, round_trip_seconds: float) -> int:
     """What the next batch should weigh where ``rate`` bytes of the last one were used a second."""
@@ -47,12 +51,11 @@ def bytes_to_ask_for(rate: float, round_trip_seconds: float) -> int:
     return int(min(max(BYTES, enough), MOST_BYTES))
 
 
-def documents_to_ask_for(last: Batch | None, now: float, round_trip_seconds: float) -> int:
+def documents_to_ask_for(last: Batch | None, rate: float, round_trip_seconds: float) -> int:
     """How many documents that weigh as those of the ``last`` batch make the next one; 0 for as
     many as the server sends."""
     if last is None:
         return _UNWEIGHED if round_trip_seconds < _NEAR_SECONDS else 0
-    rate = last.size_bytes / max(now - last.arrived, 1e-6)
     return max(bytes_to_ask_for(rate, round_trip_seconds) * last.count // last.size_bytes, 1)
 
 
@@ -81,12 +84,27 @@ def refreshed(cursor: Any, refresh: Callable[[], int]) -> int:
     cursor._asked_at = now = perf_counter()
     if not cursor._id or cursor._data or not _may_be_sized(cursor):
         return refresh()
-    last = vars(cursor).get("_last_batch")
-    cursor._batch_size = documents_to_ask_for(last, now, _round_trip_seconds(cursor))
+    last = last_batch(cursor)
+    rate = vars(cursor).get("_rate_of_use")
+    if rate is None:
+        rate = 0.0 if last is None else last.rate_until(now)
+    cursor._batch_size = documents_to_ask_for(last, rate, _round_trip_seconds(cursor))
     try:
         return refresh()
     finally:
         cursor._batch_size = 0
+
+
+def last_batch(cursor: Any) -> Batch | None:
+    """The last batch of ``cursor`` that was weighed."""
+    batch: Batch | None = vars(cursor).get("_last_batch")
+    return batch
+
+
+def note_rate_of_use(cursor: Any, rate: float) -> None:
+    """Take note of how many bytes a second are used of batches that are read ahead, which says
+    more than when the last one came."""
+    cursor._rate_of_use = rate
 
 
 def weigh(cursor: Any, size_bytes: int, count: int, arrived: float | None = None) -> None:

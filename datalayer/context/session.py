@@ -69,6 +69,12 @@ def open_around() -> Block[Joined] | None:
     return None if block is None or block.ended else block
 
 
+def joins_a_session() -> bool:
+    """Whether operations of the present context join a session, datalayer's or one that the
+    application has bound."""
+    return open_around() is not None or _SESSION.get() is not None
+
+
 def _unbind(session: ClientSession, before: ClientSession | None) -> bool:
     if _SESSION.get() is not session:
         return False  # the application has bound another one inside

@@ -91,23 +91,27 @@ def test_no_batch_weighs_more_than_a_server_sends(monkeypatch: pytest.MonkeyPatc
 
 def test_as_many_documents_are_asked_for_as_weigh_a_batch() -> None:
     last = Batch(size_bytes=100_000, count=100, arrived=1.0)
-    assert documents_to_ask_for(last, 2.0, 0.0) == BYTES // 1_000
+    assert documents_to_ask_for(last, 1e8, 0.0) == BYTES // 1_000
 
 
 def test_at_least_one_document_is_asked_for() -> None:
     last = Batch(size_bytes=15_000_000, count=1, arrived=1.0)
-    assert documents_to_ask_for(last, 2.0, 0.0) == 1
+    assert documents_to_ask_for(last, 1e8, 0.0) == 1
 
 
 def test_time_that_did_not_pass_is_no_fault() -> None:
     last = Batch(size_bytes=100_000, count=100, arrived=1.0)
-    assert documents_to_ask_for(last, 1.0, 0.0) == BYTES // 1_000
+    assert last.rate_until(1.0) > 1e9
+
+
+def test_the_rate_is_that_of_the_time_since_a_batch_came() -> None:
+    assert Batch(size_bytes=100_000, count=100, arrived=1.0).rate_until(3.0) == 50_000
 
 
 def test_a_far_server_decides_where_nothing_was_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert documents_to_ask_for(None, 1.0, 0.0) == 1_000
+    assert documents_to_ask_for(None, 0.0, 0.0) == 1_000
     monkeypatch.setattr(batch_sizes, "_NEAR_SECONDS", 0.001)
-    assert documents_to_ask_for(None, 1.0, 0.02) == 0
+    assert documents_to_ask_for(None, 0.0, 0.02) == 0
 
 
 # On a server

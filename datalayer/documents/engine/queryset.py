@@ -15,8 +15,10 @@ from mongoengine.errors import InvalidQueryError
 from mongoengine.queryset.base import BaseQuerySet
 from mongoengine.queryset.field_list import QueryFieldList
 from mongoengine.queryset.visitor import Q
+from pymongo.cursor import Cursor
 from pymongo.read_concern import ReadConcern
 
+from datalayer.connections.read_ahead import read_ahead
 from datalayer.documents.engine.bytes_cursor import codec_for
 from datalayer.documents.engine.mixins import reading_program
 from datalayer.documents.engine.mongoengine_internals import stock
@@ -257,7 +259,7 @@ def documents(queryset: Any) -> Iterator[Any]:
     if queryset._as_pymongo:
         # Not "yield from": that closes the cursor with this generator, which the caching queryset
         # does after each hundred.
-        for raw in queryset._cursor:  # noqa: UP028
+        for raw in _raw(queryset):  # noqa: UP028
             yield raw
         return
     model = queryset._document
@@ -266,21 +268,33 @@ def documents(queryset: Any) -> Iterator[Any]:
     program = reading_program(model)
     if program is None:
         read = partial(model._from_son, _auto_dereference=dereferences)
-        found: Iterator[Any] = map(read, queryset._cursor)
+        found: Iterator[Any] = map(read, _raw(queryset))
     else:
-        found = _read(program if dereferences else program.without_dereferencing, queryset._cursor)
+        found = _read(program if dereferences else program.without_dereferencing, queryset)
     for document in found:
         if settle is not None:
             settle(document)
         yield queryset._get_scalar(document) if queryset._scalar else document
 
 
-def _read(program: Program, cursor: Any) -> Iterator[Any]:
-    """The documents of ``cursor``: from their bytes, where it can give those."""
+def _raw(queryset: Any) -> Any:
+    """What gives the documents as the server sent them."""
+    cursor = queryset._cursor
+    reads_ahead = getattr(queryset, "_reads_ahead", False) and isinstance(cursor, Cursor)
+    return read_ahead(cursor) if reads_ahead else cursor
+
+
+def _read(program: Program, queryset: Any) -> Iterator[Any]:
+    """The documents of ``queryset``: from their bytes, where its cursor can give those."""
+    cursor = queryset._cursor
     codec = None if program.load is None else codec_for(cursor)
-    if codec is None or cursor._empty:
-        for raw in cursor:
-            yield program.read(raw, False)
+    raws = _raw(queryset)
+    if codec is None or cursor._empty or raws is not cursor:
+        for raw in raws:
+            if type(raw) is bytes:
+                yield program.load(raw, codec)  # type: ignore[misc] # it is there
+            else:
+                yield program.read(raw, False)
         return
     # The batch of the cursor itself, so that whoever else asks it goes on from the same place.
     while cursor._data or cursor._refresh():

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from mongoengine.queryset.queryset import REPR_OUTPUT_SIZE
 
@@ -23,9 +23,12 @@ class _Cursor:
     _document: Any
     _collection: Any
     _cursor_obj: Any
+    _reads_ahead = False
 
     def _clone_into(self, new_qs: Any) -> Any:
         other: Any = super()._clone_into(new_qs)  # type: ignore[misc]
+        if self._reads_ahead:
+            other._reads_ahead = True
         self._pass_cursor(other)
         return other
 
@@ -66,6 +69,24 @@ class _Cursor:
         if ms is not None and not isinstance(ms, int):
             raise TypeError(f"max_time_ms() takes whole milliseconds, not a {type(ms).__name__}")
         return self._chainable_method("max_time_ms", ms)
+
+    def read_ahead(self) -> Self:
+        """This queryset without its cache, whose next documents are read while the present ones
+        are used.
+
+            for order in Order.objects.read_ahead():
+                send(order)
+
+        A thread of each iteration asks for the next batch of documents when the present one
+        begins to be used, so that a loop which does more than reading hardly waits for the
+        server. At most two batches are in memory. The thread ends with the iteration, also with
+        one that is left early. What goes wrong with a batch is raised where its first document
+        is asked for. Inside ``db.transaction()`` and ``db.session()``, which belong to one
+        thread, each batch is read when it is needed.
+        """
+        other: Any = self.no_cache()  # type: ignore[attr-defined]
+        other._reads_ahead = True
+        return other  # type: ignore[no-any-return]
 
     def using(self, alias: str) -> Any:
         """This queryset on the database of another alias.
