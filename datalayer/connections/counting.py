@@ -12,7 +12,7 @@ import copy
 import inspect
 import threading
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pymongo.synchronous import mongo_client
@@ -24,7 +24,6 @@ from datalayer.monitoring.commands import CommandMonitor
 from datalayer.monitoring.hooks import hears_alone, tell_of_uncounted
 
 _NAME_AT = 26  # the first key of the command in a message (OP_MSG) that is not compressed
-_DECODING = ("utf-8", "replace")
 _FLAGS_AT = 16
 _NO_REPLY = 2  # the flag ``moreToCome``
 _SEVERAL_REPLIES = 1  # the flag ``exhaustAllowed``, two bytes on
@@ -55,11 +54,15 @@ def _takes(function: Any, *names: str) -> bool:
     return tuple(inspect.signature(function).parameters) == ("self", *names)
 
 
-class _Arrived(threading.local):
-    """The command of the present thread whose reply has come and was not read yet."""
+@lru_cache(maxsize=256)
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
 
-    name: str | None = None
-    address: object = None
+
+class _Arrived(threading.local):
+    """The connection over which the last reply to the present thread came, if it was not read."""
+
+    over: CountedConnection | None = None
 
 
 class CommandCounter:
@@ -67,16 +70,9 @@ class CommandCounter:
     the client what it has read."""
 
     def __init__(self, monitor: CommandMonitor) -> None:
+        self.begin = monitor.begin
+        self.arrived = _Arrived()
         self._monitor = monitor
-        self._arrived = _Arrived()
-
-    def sending(self, name: str, message: bytes) -> None:
-        """A command is about to be sent."""
-        arrived = self._arrived
-        if arrived.name is not None:  # the reply to the one before could not be read
-            self.unanswered(arrived.name, arrived.address, "InvalidBSON")
-            arrived.name = None
-        self._monitor.begin(name, message, 0)
 
     def unanswered(self, name: str, address: object, error: str) -> None:
         """No reply came to a command."""
@@ -85,23 +81,23 @@ class CommandCounter:
         except Exception as exc:  # noqa: BLE001 - the operation must not fail by being counted
             tell_of_uncounted(exc)
 
-    def received(self, name: str, address: object) -> None:
-        """The reply to a command has come."""
-        self._arrived.name = name
-        self._arrived.address = address
+    def unread(self, connection: CountedConnection) -> None:
+        """A reply came to a command, and the driver could make nothing of it."""
+        self.arrived.over = None
+        self.unanswered(connection.sent, connection.address, "InvalidBSON")
 
     def read(self, reply: Mapping[str, Any]) -> None:
         """The reply that has come was read."""
-        arrived = self._arrived
-        name, arrived.name = arrived.name, None
-        if name is None:  # it came before the counting began
+        arrived = self.arrived
+        over, arrived.over = arrived.over, None
+        if over is None:  # it came before the counting began
             return
         try:
-            failure = failure_in(name, reply)
+            failure = failure_in(over.sent, reply)
             if failure is None:
-                self._monitor.succeed(name, reply, 0)
+                self._monitor.succeed(over.sent, reply, 0)
             else:
-                self._monitor.fail(name, failure, 0, arrived.address)
+                self._monitor.fail(over.sent, failure, 0, over.address)
         except Exception as exc:  # noqa: BLE001 - the operation must not fail by being counted
             tell_of_uncounted(exc)
 
@@ -117,32 +113,37 @@ class CountedConnection(Connection):
 
     def send_message(self, message: bytes, max_doc_size: int) -> None:
         """Like the driver's."""
-        name = self.sent = message[_NAME_AT : message.index(0, _NAME_AT)].decode(*_DECODING)
-        self.counter.sending(name, message)
+        counter = self.counter
+        over = counter.arrived.over
+        if over is not None:
+            counter.unread(over)
+        self.sent = name = _decoded(message[_NAME_AT : message.index(0, _NAME_AT)])
+        counter.begin(name, message, 0)
         try:
             Connection.send_message(self, message, max_doc_size)
         except BaseException as exc:
-            self.counter.unanswered(name, self.address, type(exc).__name__)
+            counter.unanswered(name, self.address, type(exc).__name__)
             raise
         if message[_FLAGS_AT + 2] & _SEVERAL_REPLIES:
             self.asking = message
         if message[_FLAGS_AT] & _NO_REPLY:
-            self.counter.received(name, self.address)
-            self.counter.read(_DONE)
+            counter.arrived.over = self
+            counter.read(_DONE)
 
     def receive_message(self, request_id: int | None) -> Any:
         """Like the driver's."""
+        counter = self.counter
         if request_id is None:  # one more reply to a message that was sent before
             self.sent = "getMore"
-            self.counter.sending(self.sent, self.asking)
+            counter.begin(self.sent, self.asking, 0)
         try:
             reply = Connection.receive_message(self, request_id)
         except BaseException as exc:
-            self.counter.unanswered(self.sent, self.address, type(exc).__name__)
+            counter.unanswered(self.sent, self.address, type(exc).__name__)
             raise
-        self.counter.received(self.sent, self.address)
+        counter.arrived.over = self
         if not self.ready:  # it logs in again, of which the client doesn't hear
-            self.counter.read(reply.unpack_response()[0])
+            counter.read(reply.unpack_response()[0])
         return reply
 
 
