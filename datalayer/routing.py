@@ -132,6 +132,17 @@ def alias_for(model: Any) -> str:
     return (route(model) if route is not None else None) or declared
 
 
+def is_direct(model: Any) -> bool:
+    """Whether operations of ``model`` go to its own alias now, and its reads the client's own
+    way, so that nobody need be asked."""
+    return (
+        _aliases.variable.get() is None
+        and _readings.variable.get() is None
+        and registry.router is None
+        and "read_from" not in model._meta
+    )
+
+
 def redirected(alias: str) -> str:
     """The alias that operations of ``alias`` go to now, inside ``using``."""
     return _aliases.find(alias) or alias

@@ -110,6 +110,18 @@ class Document(
 
     @classmethod
     def _get_collection(cls) -> Collection[Any]:
+        known: Collection[Any] | None = cls._collection
+        if (
+            known is not None
+            and routing.is_direct(cls)  # nothing leads this operation elsewhere than the last
+            and transactions.current() is None
+            and known.database.client is registry.connection(indexes.alias_of(cls)).client
+        ):
+            return known
+        return cls._collection_now()
+
+    @classmethod
+    def _collection_now(cls) -> Collection[Any]:
         connection = registry.connection(routing.alias_for(cls))
         begun = transactions.current()
         if begun is not None and begun.carries(connection):

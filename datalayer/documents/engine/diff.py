@@ -164,12 +164,17 @@ def written_changes(document: Any, program: Program) -> tuple[dict[str, Any], di
     changed: dict[str, Any] = {}
     written: Any = {} if program.reason is None else document.to_mongo()
     for path in document._get_changed_fields():
-        key = path.partition(".")[0]
+        key, dot, _ = path.partition(".")
         if program.reason is None and key not in written:
             written[key] = _written(document, program, key)
-        changed.update([_found(written, path.split("."))])
+        if dot:
+            changed.update([_found(written, path.split("."))])
+        else:
+            changed[path] = written.get(key, _ABSENT)
     unset: dict[str, Any] = {}
     for path, value in list(changed.items()):
+        if value and value is not _ABSENT:
+            continue
         if _is_unset(document, program, path, value):
             del changed[path]
             unset[path] = 1

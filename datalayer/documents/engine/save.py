@@ -17,7 +17,7 @@ from datalayer.documents.engine.program import Program
 own_save_update: set[Any] = {stock.save_update}
 
 
-def save(  # MongoEngine's steps, one after the other
+def save(
     self: Any,
     force_insert: bool = False,
     validate: bool = True,
@@ -44,33 +44,19 @@ def save(  # MongoEngine's steps, one after the other
     """
     program = program_of(type(self))
     if program.saves_as_stock:
-        return stock.save(
-            self,
-            force_insert=force_insert,
-            validate=validate,
-            clean=clean,
-            write_concern=write_concern,
-            cascade=cascade,
-            cascade_kwargs=cascade_kwargs,
-            _refs=_refs,
-            save_condition=save_condition,
-            signal_kwargs=signal_kwargs,
-            **kwargs,
-        )
-    if self._meta.get("abstract"):
+        passed = (force_insert, validate, clean, write_concern, cascade, cascade_kwargs)
+        return stock.save(self, *passed, _refs, save_condition, signal_kwargs, **kwargs)
+    meta = self._meta
+    if meta.get("abstract"):
         raise InvalidDocumentError("Cannot save an abstract document.")
     told = signal_kwargs or {}
-    _tell(signals.pre_save, self, **told)
+    _tell(signals.pre_save, self, told)
     if validate:
         _validate(self, program, clean)
-    id_field = self._meta["id_field"]
+    id_field = meta["id_field"]
     created = self._created or force_insert or self._data.get(id_field) is None
-    _tell(signals.pre_save_post_validation, self, created=created, **told)
-    has_collection = self._collection is not None
-    if has_collection and self._meta.get("auto_create_index_on_save", False):
-        self.ensure_indexes()
-    elif self._builds_indexes_when_fetched and not has_collection:
-        self._get_collection()  # its errors are not those of the write
+    _tell(signals.pre_save_post_validation, self, told, created=created)
+    _see_to_collection(self)
     try:
         concern = write_concern or {}
         if created:
@@ -79,23 +65,28 @@ def save(  # MongoEngine's steps, one after the other
         else:
             doc = _written_key(self, program)
             key, created = self._save_update(doc, save_condition, concern)
-        is_asked_for = self._meta.get("cascade", False) or cascade_kwargs is not None
+        is_asked_for = meta.get("cascade", False) or cascade_kwargs is not None
         if is_asked_for if cascade is None else cascade:
-            passed = {
-                "force_insert": force_insert,
-                "validate": validate,
-                "write_concern": concern,
-                "cascade": True,
-            }
-            self.cascade_save(**{**passed, **(cascade_kwargs or {}), "_refs": _refs})
+            how = {"force_insert": force_insert, "validate": validate, "write_concern": concern}
+            how = {**how, "cascade": True, **(cascade_kwargs or {})}
+            self.cascade_save(**{**how, "_refs": _refs})
     except OperationFailure as exc:
         raise mongoengine_error(exc) from exc
-    if created or id_field not in self._meta.get("shard_key", ()):
+    if created or id_field not in meta.get("shard_key", ()):
         _keep_key(self, id_field, key)
-    _tell(signals.post_save, self, created=created, **told)
+    _tell(signals.post_save, self, told, created=created)
     self._clear_changed_fields()
     Slots.created(self, False)
     return self
+
+
+def _see_to_collection(document: Any) -> None:
+    """Fetch the collection before the write: what may go wrong then is none of its errors."""
+    if document._collection is None:
+        if document._builds_indexes_when_fetched:
+            document._get_collection()
+    elif document._meta.get("auto_create_index_on_save", False):
+        document.ensure_indexes()
 
 
 def mark_saved(document: Any, key: Any) -> None:
@@ -113,9 +104,9 @@ def written(document: Any) -> Any:
     return program.write(document, None)
 
 
-def _tell(signal: Any, document: Any, **told: Any) -> None:
+def _tell(signal: Any, document: Any, told: dict[str, Any], **more: Any) -> None:
     if getattr(signal, "receivers", None):
-        signal.send(type(document), document=document, **told)
+        signal.send(type(document), document=document, **more, **told)
 
 
 def _validate(document: Any, program: Program, clean: bool) -> None:

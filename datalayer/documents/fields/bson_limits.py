@@ -78,6 +78,8 @@ def check_update(update: Any, where: str) -> None:
     if not isinstance(update, Mapping):
         return
     for operator, changes in update.items():
+        if core is not None and 0 <= core.weight_of(changes) <= LARGEST_BYTES:
+            continue  # of plain values under keys without a dot
         if isinstance(changes, Mapping):
             _check(changes, where, partial(_weigh_changes, changes, operator in _STORING))
 
