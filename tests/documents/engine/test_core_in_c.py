@@ -89,6 +89,19 @@ def test_an_interpreter_leaves_those_beside_it_alone(build: str) -> None:
     assert (said, errors) == ([str(build == "compiled")] * 3, "")
 
 
+WITHOUT_ITS_LOCK = """
+import sys
+sys._is_gil_enabled = lambda: False
+from datalayer.documents.engine import is_compiled
+print(is_compiled(), "datalayer.documents.engine._core" in sys.modules)
+"""
+
+
+def test_an_interpreter_without_its_lock_gets_the_python() -> None:
+    done = python("-c", WITHOUT_ITS_LOCK)
+    assert (done.stdout, done.stderr) == ("False False\n", "")
+
+
 class Unhashable(type):
     __hash__ = None  # type: ignore[assignment]
 

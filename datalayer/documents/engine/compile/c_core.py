@@ -4,6 +4,7 @@ same without it."""
 from __future__ import annotations
 
 import os
+import sys
 from datetime import datetime
 from importlib import import_module
 from types import NoneType
@@ -37,7 +38,7 @@ _LISTS = frozenset(
 
 
 def _load() -> Any:
-    if os.environ.get(_PURE):
+    if os.environ.get(_PURE) or not _runs_one_thread_at_a_time():
         return None
     try:
         module: Any = import_module("datalayer.documents.engine._core")
@@ -60,6 +61,15 @@ def _load() -> Any:
         ObjectId.__dict__["_ObjectId__id"], Int64,
     )  # fmt: skip
     return module
+
+
+def _runs_one_thread_at_a_time() -> bool:
+    """Whether the interpreter has its lock (GIL), which the part in C counts on.
+
+    Where it hasn't, importing the part in C would switch the lock on, for the whole process.
+    """
+    is_enabled: Any = getattr(sys, "_is_gil_enabled", None)  # since Python 3.13
+    return is_enabled is None or bool(is_enabled())
 
 
 def _init(document: Any, /, *args: Any, **values: Any) -> None:
