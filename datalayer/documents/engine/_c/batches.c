@@ -8,14 +8,15 @@ typedef struct {
     Element batch;
 } Place;
 
-/* The element with this key; its type is 0 where there is none. */
+/* The last element with this key, as bson has it; its type is 0 where there is none. */
 static Element
 element_called(Bytes document, const char *key)
 {
-    Element element = bson_element(bson_first(document));
-    while (element.type && strcmp((const char *)element.key, key) != 0)
-        element = bson_element(bson_after(&element));
-    return element;
+    Element element = bson_element(bson_first(document)), found = {0};
+    for (; element.type; element = bson_element(bson_after(&element)))
+        if (strcmp((const char *)element.key, key) == 0)
+            found = element;
+    return found;
 }
 
 /* Whether a reply holds a batch: its documents are looked at later. */

@@ -203,11 +203,15 @@ load_document(Table *table, PyObject *bytes, Bytes document, PyObject *codec, in
     PyObject *made = NULL, *data = new_lazy_data(state);
     Elements *elements = data == NULL ? NULL : new_elements(table, bytes, codec);
     int taken = elements == NULL ? -1 : load_elements(table, elements, document, data);
-    if (taken == 0)
-        made = Py_NewRef(Py_None);
-    else if (taken > 0)
+    if (taken > 0)
         made = completed_document(table, data, (PyObject *)elements, created,
                                   table->assigns ? assign_values : NULL);
+    else if (taken == 0)
+        made = Py_NewRef(Py_None);
+    else if (PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_Clear(); /* of several errors, the order in which dictionaries are read says which */
+        made = Py_NewRef(Py_None);
+    }
     Py_XDECREF(elements);
     Py_XDECREF(data);
     return made;
