@@ -13,6 +13,7 @@ from typing import Any
 import bson
 import mongoengine as me
 import pytest
+from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from hostile_bson import DOCUMENT, Schema, document, element, hostile, int32, nested, text
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +22,7 @@ from twins import failed, outcome, shown
 
 from datalayer.documents import Document, EmbeddedDocument
 from datalayer.documents.engine import core
+from datalayer.documents.engine.bytes_cursor import codec_for
 from datalayer.documents.engine.mixins import reading_program
 
 pytestmark = pytest.mark.skipif(core is None, reason="of the part in C")
@@ -28,6 +30,7 @@ pytestmark = pytest.mark.skipif(core is None, reason="of the part in C")
 CODEC_OPTIONS = {
     "plain": CodecOptions[dict[str, Any]](),
     "time zones": CodecOptions[dict[str, Any]](tz_aware=True),
+    "UUIDs": CodecOptions[dict[str, Any]](uuid_representation=UuidRepresentation.STANDARD),
 }
 
 
@@ -139,10 +142,18 @@ LOOKS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
+class Cursor:
+    """What is asked for its codec."""
+
+    gives_bytes = True
+
+    def __init__(self, options: Any) -> None:
+        self._codec_options = options
+
+
 def from_bytes(model: Any, raw: bytes, options: Any) -> Any:
     program: Any = reading_program(model)
-    codec = core.Codec(partial(bson.decode, codec_options=options), not options.tz_aware)
-    return program.load(raw, codec)
+    return program.load(raw, codec_for(Cursor(options)))
 
 
 def from_a_dictionary(model: Any, raw: bytes, options: Any) -> Any:
