@@ -18,11 +18,11 @@ from bson.codec_options import CodecOptions
 from hostile_bson import DOCUMENT, Schema, document, element, hostile, int32, nested, text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from loading_bytes import from_bytes
 from twins import failed, outcome, shown
 
 from datalayer.documents import Document, EmbeddedDocument
 from datalayer.documents.engine import core
-from datalayer.documents.engine.bytes_cursor import codec_for
 from datalayer.documents.engine.mixins import reading_program
 
 pytestmark = pytest.mark.skipif(core is None, reason="of the part in C")
@@ -140,20 +140,6 @@ LOOKS: tuple[Callable[[Any], Any], ...] = (
     lambda document: document.part and document.part.inner and document.part.inner.n,
     lambda document: [document.parts and document.parts[0].text, document.to_mongo()],
 )
-
-
-class Cursor:
-    """What is asked for its codec."""
-
-    gives_bytes = True
-
-    def __init__(self, options: Any) -> None:
-        self._codec_options = options
-
-
-def from_bytes(model: Any, raw: bytes, options: Any) -> Any:
-    program: Any = reading_program(model)
-    return program.load(raw, codec_for(Cursor(options)))
 
 
 def from_a_dictionary(model: Any, raw: bytes, options: Any) -> Any:

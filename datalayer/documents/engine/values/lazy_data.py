@@ -111,7 +111,7 @@ class LazyData(dict[str, Any]):
 
     def __len__(self) -> int:
         # MongoEngine asks for it to tell whether a document is true: nothing is read by that.
-        return dict.__len__(self) + sum(not dict.__contains__(self, n) for n in self.pending)
+        return dict.__len__(self) + sum(not dict.__contains__(self, n) for n in [*self.pending])
 
     def __delitem__(self, name: str) -> None:
         self.load_all()

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _name = "_engine_first_read"  # under which a document has its lock
@@ -21,15 +23,21 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def first_read(document: Any) -> threading.RLock:
-    """The lock under which something of ``document`` is read first.
+@contextmanager
+def first_read(document: Any) -> Iterator[None]:
+    """Hold the lock under which something of ``document`` is read first.
 
     Whoever has it looks again whether there still is something to do, and where that is done
     calls ``done``. What it is held for, fetching a reference say, ends with the deadline of that
     operation.
     """
-    lock: threading.RLock = document.__dict__.setdefault(_name, threading.RLock())
-    return lock
+    held: dict[str, Any] = document.__dict__
+    while True:
+        lock = held.setdefault(_name, threading.RLock())
+        with lock:
+            if held.get(_name) is lock:  # or it was taken away, and others come under a new one
+                yield
+                return
 
 
 def done(document: Any) -> None:
