@@ -271,6 +271,9 @@ def documents(queryset: Any) -> Iterator[Any]:
         found: Iterator[Any] = map(read, _raw(queryset))
     else:
         found = _read(program if dereferences else program.without_dereferencing, queryset)
+    if settle is None and not queryset._scalar:
+        yield from found
+        return
     for document in found:
         if settle is not None:
             settle(document)
