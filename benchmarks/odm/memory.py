@@ -55,7 +55,7 @@ def main() -> int:
 def table(answers: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
     """A Markdown table of bytes a document, from the workers' answers by kind and library."""
     lines = [
-        "| bytes a document | PyMongo's dicts | MongoEngine | datalayer | by MongoEngine's |",
+        "| bytes each | PyMongo's dicts | MongoEngine | datalayer | datalayer / MongoEngine |",
         "|---|---:|---:|---:|---:|",
     ]
     for kind, held in answers.items():
