@@ -6,8 +6,8 @@ from typing import Any
 
 from bson.codec_options import DEFAULT_CODEC_OPTIONS
 
-from datalayer.documents.engine.bytes_cursor import codec_for
 from datalayer.documents.engine.mixins import reading_program
+from datalayer.documents.engine.queries.bytes_cursor import codec_for
 
 
 class _Cursor:

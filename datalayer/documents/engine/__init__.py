@@ -10,7 +10,7 @@ from datalayer.documents.engine.compiling import reason_against
 from datalayer.documents.engine.explain import Explanation, explain, explain_all
 from datalayer.documents.engine.mixins import FastDocument, FastEmbeddedDocument, let_fetch
 from datalayer.documents.engine.mongoengine_internals import slots, stock
-from datalayer.documents.engine.queryset import (
+from datalayer.documents.engine.queries.queryset import (
     FastCachingQueries,
     FastPassingQueries,
     first_two,
@@ -18,7 +18,7 @@ from datalayer.documents.engine.queryset import (
     plain_next,
     shown,
 )
-from datalayer.documents.engine.queryset_cursor import asks_plainly
+from datalayer.documents.engine.queries.queryset_cursor import asks_plainly
 from datalayer.documents.engine.save import (
     mark_saved,
     mongoengine_error,

@@ -12,7 +12,7 @@ from mongoengine.queryset.base import BaseQuerySet
 from datalayer.documents.engine.compiling import forget_all
 from datalayer.documents.engine.mixins import FastDocument, FastEmbeddedDocument
 from datalayer.documents.engine.mongoengine_internals import is_supported
-from datalayer.documents.engine.queryset import (
+from datalayer.documents.engine.queries.queryset import (
     FastCachingQueries,
     FastPassingQueries,
     FastQueries,

@@ -21,7 +21,7 @@ from datalayer.documents.engine import (
     mongoengine_error,
     written,
 )
-from datalayer.documents.engine.queryset_cursor import plain_query
+from datalayer.documents.engine.queries.queryset_cursor import plain_query
 from datalayer.documents.extended_json import JSON_OPTIONS, without_secrets
 from datalayer.documents.model_collection import with_concerns
 from datalayer.documents.partial.partial_documents import PartialReads

@@ -13,7 +13,7 @@ from pymongo import ReadPreference
 
 from datalayer import Settings, db
 from datalayer.documents import Document, EmbeddedDocument
-from datalayer.documents.engine.queryset_cursor import plain_query
+from datalayer.documents.engine.queries.queryset_cursor import plain_query
 
 KEY = ObjectId("6561f7a5c2f4f0a1b2c3d4e5")
 

@@ -19,11 +19,11 @@ from pymongo.cursor import Cursor
 from pymongo.read_concern import ReadConcern
 
 from datalayer.connections.read_ahead import read_ahead
-from datalayer.documents.engine.bytes_cursor import codec_for
 from datalayer.documents.engine.mixins import reading_program
 from datalayer.documents.engine.mongoengine_internals import stock
 from datalayer.documents.engine.program import Program
-from datalayer.documents.engine.queryset_cursor import asks_plainly, plain_query
+from datalayer.documents.engine.queries.bytes_cursor import codec_for
+from datalayer.documents.engine.queries.queryset_cursor import asks_plainly, plain_query
 
 # What one queryset takes over from another; in each of MongoEngine's querysets.
 _KEPT = (
