@@ -75,7 +75,7 @@ class FieldAttribute:
 
 
 class DeferredAttribute(FieldAttribute):
-    """The same for a single value that may wait."""
+    """Stands for a field whose values are single ones and may wait."""
 
     __slots__ = ()
 
@@ -84,7 +84,7 @@ class DeferredAttribute(FieldAttribute):
 
 
 class ComplexAttribute(FieldAttribute):
-    """The same for a list or a mapping, which MongoEngine wraps and dereferences.
+    """Stands for a field of lists or mappings, which MongoEngine wraps and dereferences.
 
     A list of lazy references it makes anew on every access: what is added to a list that somebody
     holds would be lost.
@@ -121,8 +121,8 @@ class ComplexAttribute(FieldAttribute):
 
 
 class TrackedAttribute(ComplexAttribute):
-    """The same for a value of datalayer's own documents that may hold others: lists and mappings
-    in it tell of every change."""
+    """Stands for a field of datalayer's own documents whose values may hold others: lists and
+    mappings in them tell of every change."""
 
     __slots__ = ()
 
@@ -150,7 +150,7 @@ class TrackedAttribute(ComplexAttribute):
 
 
 class ReferenceAttribute(FieldAttribute):
-    """The same for a reference, whose document is fetched when it is first read."""
+    """Stands for a field of references, whose documents are fetched when they are first read."""
 
     __slots__ = ()
 
@@ -166,7 +166,7 @@ class ReferenceAttribute(FieldAttribute):
 
 
 class LazyAttribute(FieldAttribute):
-    """The same for a lazy reference of a kind that all threads share."""
+    """Stands for a field of lazy references of a kind that all threads share."""
 
     __slots__ = ()
 

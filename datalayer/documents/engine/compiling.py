@@ -178,7 +178,7 @@ class _Compiled(Program):
 
 
 def without_lacking(document: Any, errors: dict[str, Any]) -> dict[str, Any]:
-    """The same without the fields that ``document`` was loaded without: nobody demands those."""
+    """The ``errors`` of fields that ``document`` was loaded with: nobody demands the others."""
     if not errors or type(document._data) is not PartialData:
         return errors
     return {name: error for name, error in errors.items() if not document._data.lacks(name)}

@@ -72,8 +72,8 @@ def _add_changes_within(program: Program, plan: Plan, value: Any, changed: list[
 
 
 def _tracked_changes(document: Any, program: Program) -> list[str]:
-    """The same of datalayer's own documents, whose lists and mappings have told of theirs: only
-    what embedded documents noted is looked for."""
+    """The paths of what changed in one of datalayer's own documents, whose lists and mappings have
+    told of theirs: only what embedded documents noted is looked for."""
     changed = list(getattr(document, "_changed_fields", ()))
     for key, field, value in _containers_of(document, program):
         if value is None or key in changed or isinstance(field, ReferenceField):

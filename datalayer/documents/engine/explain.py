@@ -38,7 +38,7 @@ def explain(model: Any) -> Explanation:
 
 
 def explain_all() -> tuple[Explanation, ...]:
-    """The same of every class that is registered and not abstract, by name."""
+    """What the engine does for every class that is registered and not abstract, by name."""
     models = sorted(_document_registry.values(), key=lambda model: str(model._class_name))
     return tuple(explain(model) for model in models if not model._meta.get("abstract"))
 

@@ -95,7 +95,7 @@ kept_part(Attribute *self, PyObject *data, PyObject *pending, PyObject *part, Py
     return kept;
 }
 
-/* The same of one that waits in a dictionary. */
+/* The embedded document that waits in a dictionary, read now; NULL without an error: none. */
 static PyObject *
 part_read_now(Attribute *self, PyObject *data, PyObject *document)
 {

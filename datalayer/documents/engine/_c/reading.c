@@ -68,7 +68,7 @@ read_waiting(Field *field, PyObject *value, PyObject *pending)
     return PyDict_SetItem(pending, field->name, value) < 0 ? -1 : 1;
 }
 
-/* The same of a value that is there, and not None. */
+/* Reads a value that is there, and not None. 1: taken; 0: out of the ordinary; -1: an error. */
 int
 read_value(Table *self, Field *field, PyObject *value, PyObject *data, PyObject *pending)
 {

@@ -161,7 +161,7 @@ is_sound(Bytes document, size_t room)
     return 0 < room && room <= INT32_MAX && sound_document(document, room, whole, 1, 0) == room;
 }
 
-/* The same of a server's reply, without a look into the documents of the batch in it. */
+/* Whether a server's reply is sound, without a look into the documents of the batch in it. */
 int
 has_sound_frame(Bytes reply, size_t room)
 {

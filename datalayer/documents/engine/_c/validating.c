@@ -36,7 +36,7 @@ part_passes(Field *field, PyObject *part, PyObject *clean)
     return is_valid;
 }
 
-/* The same of the embedded documents of a field. */
+/* Whether the embedded documents of a field are valid: 1; 0: to be judged; -1: an error. */
 static int
 parts_pass(Field *field, PyObject *value, PyObject *clean)
 {

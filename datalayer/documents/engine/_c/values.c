@@ -63,7 +63,7 @@ value_of(State *state, PyObject *data, PyObject *name, PyObject *document)
     return or_none(state, data, name, PyObject_GetItem(data, name));
 }
 
-/* The same for somebody who wants it: what was not loaded is fetched. */
+/* A new reference to the value for somebody who wants it: what was not loaded is fetched. */
 PyObject *
 wanted_value_of(State *state, PyObject *data, PyObject *name, PyObject *document)
 {

@@ -67,7 +67,7 @@ class Check:
     longest: int = -1
 
     def test(self, names: Names) -> str:
-        """The same as an expression of the value ``v``."""
+        """An expression of the value ``v`` that is true for those."""
         if self.passing is not Passing.OF_A_TYPE:
             return "v is not None" if self.passing is Passing.ALL else "False"
         tests = [f"type(v) is {names.add(self.type)}"]

@@ -109,7 +109,8 @@ class TrackedList(Tracked, BaseList):
 
 
 class TrackedEmbeddedDocumentList(TrackedList, EmbeddedDocumentList):
-    """The same of embedded documents, with MongoEngine's ways to find some of them."""
+    """A list of embedded documents that notices its changes, with MongoEngine's ways to find some
+    of them."""
 
     def filter(self, **kwargs: Any) -> Any:
         """Those that have these values."""
@@ -231,7 +232,8 @@ def tracked(document: Any, name: str, value: Any) -> Any:
 
 
 def adopted(document: Any, name: str, value: Any) -> Any:
-    """The same of what the field called ``name`` gave; ``document`` keeps it."""
+    """``value``, which the field called ``name`` gave, as what tells ``document`` of its changes;
+    ``document`` keeps that."""
     made = tracked(document, name, value)
     if made is value:
         return value

@@ -181,7 +181,7 @@ class LazyData(dict[str, Any]):
 
 
 class PartialData(LazyData):
-    """The same of a document that was loaded in part, by ``only()`` or ``exclude()``.
+    """The ``_data`` of a document that was loaded in part, by ``only()`` or ``exclude()``.
 
     Its attributes ``load`` what was not loaded from the database. Otherwise that is absent: it
     is neither validated nor written. ``loaded`` says what was, and fetches the rest.
