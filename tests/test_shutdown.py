@@ -42,6 +42,11 @@ def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess
     return python(*strictly, *words, cwd=PROGRAMS, environment=environment, timeout=900)
 
 
+def complaints(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """What a program said, but for being told that it waits: on a busy machine it may have to."""
+    return [line for line in done.stderr.splitlines() if "is not connected yet (no" not in line]
+
+
 # At random moments
 
 
@@ -60,7 +65,7 @@ def workers(mongod: EmbeddedMongo) -> Iterator[list[dict[str, Any]]]:
                 range(PROCESSES),
             )
             done = list(runs)
-        assert [(each.returncode, each.stderr) for each in done] == [(0, "")] * PROCESSES
+        assert [(each.returncode, complaints(each)) for each in done] == [(0, [])] * PROCESSES
         reports = list(chain.from_iterable(json.loads(each.stdout) for each in done))
         deeds = list(client["test_shutdown"]["deeds"].find())
         lines = Counter(
@@ -279,7 +284,7 @@ def test_a_process_that_ends_without_disconnecting_closes_and_stores_its_log(
     uris: dict[str, str], way: str, code: int
 ) -> None:
     done = run(uris, "ending.py", way)
-    assert (done.returncode, done.stderr, done.stdout) == (code, "", "")
+    assert (done.returncode, complaints(done), done.stdout) == (code, [], "")
     with MongoClient[dict[str, Any]](uris["DATABASE1_URI"]) as client:
         entries = client.get_default_database()["log_entries"]
         assert [entry["message"] for entry in entries.find()] == ["the last words"]
@@ -288,7 +293,7 @@ def test_a_process_that_ends_without_disconnecting_closes_and_stores_its_log(
 def test_one_with_an_embedded_server_leaves_nothing_behind(tmp_path: Path) -> None:
     environment = {"MONGODB_URI": "embedded://app", "TMPDIR": str(tmp_path)}
     done = run(environment, "ending.py", "plainly")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done)) == (0, [])
     assert list(tmp_path.iterdir()) == []
 
 
