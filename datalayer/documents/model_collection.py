@@ -168,12 +168,12 @@ def _performed(
     collection: ModelCollection, run: Callable[[], Any], name: str, effect: Effect
 ) -> Any:
     connection = collection._connection
-    if transactions.bound(connection) is connection and transactions.current():
-        effect = "none"  # before the commit
     before = operation.begin(connection)
     try:
         result = run()
     except PyMongoError as exc:
+        if transactions.bound(connection) is connection and transactions.current():
+            effect = "none"  # before the commit
         error = operation.failed(connection, exc, name, collection.name, effect, before)
         error = error or transactions.ended_by_server(exc, connection)
         if error is None and isinstance(exc, OperationFailure):
@@ -227,12 +227,13 @@ class _GuardedBatches(SizedBatches):
             return len(cursor._data)
         if cursor._id is None:
             cursor._read_preference = None  # wound back, it may be read elsewhere than before
-        if was_joined(cursor.session):
+        if cursor._session is not None and was_joined(cursor._session):
             _rejoin(cursor)
         limit = getattr(cursor, "_max_time_ms", None)
-        with nullcontext() if limit is None else time_limit(limit):
-            count: int = _performed(cursor._collection, super()._refresh, "find", "none")
-        return count
+        if limit is None:
+            return int(_performed(cursor._collection, super()._refresh, "find", "none"))
+        with time_limit(limit):
+            return int(_performed(cursor._collection, super()._refresh, "find", "none"))
 
 
 def _rejoin(cursor: Any) -> None:

@@ -97,10 +97,11 @@ class Saving:
         document: Any = self
         # Fails where there is no connection.
         collection = with_concerns(document._get_collection(), write_concern)
-        doc = with_shard_key(document, doc)
         key = doc["_id"]
         select = {} if save_condition is None else query(type(self), save_condition)
-        select = document._integrate_shard_key(doc, {**select, "_id": key})
+        select["_id"] = key
+        if document._meta.get("shard_key"):
+            select = document._integrate_shard_key(with_shard_key(document, doc), select)
         update = document._get_update_doc()
         if not update:
             return key, False
@@ -139,7 +140,8 @@ def _checked(document: Any, key: Any, update: dict[str, Any]) -> dict[str, str]:
     for path in nested:
         changed = written_field(document, path.partition(".")[0])
         check_path_to_change(changed, path, document._get_collection_name())
-    stale.refuse_changed_key(document, key, paths)
+    if nested or "_id" in paths:
+        stale.refuse_changed_key(document, key, paths)
     refuse_fragments(document, paths)
     return shrunk_lists.items_of_lists(nested, partial(written_field, document)) if nested else {}
 

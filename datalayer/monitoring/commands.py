@@ -57,6 +57,9 @@ class Traffic(NamedTuple):
     unanswered: int
 
 
+_traffic = tuple.__new__  # past the constructor in Python: each operation asks
+
+
 @dataclass(frozen=True)
 class SlowCommand:
     """A command that took long; nothing of its documents' contents."""
@@ -179,7 +182,7 @@ class CommandMonitor(CommandListener):
     def traffic(self) -> Traffic:
         """What the present thread has sent so far over this client."""
         thread = self._threads.present
-        return Traffic(thread.sent, thread.unanswered)
+        return _traffic(Traffic, (thread.sent, thread.unanswered))
 
     def started(self, event: CommandStartedEvent) -> None:
         """A command is about to be sent."""

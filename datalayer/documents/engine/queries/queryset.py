@@ -80,7 +80,7 @@ def _copy(value: Any) -> Any:
 
 def _copy_of_fields(fields: QueryFieldList) -> QueryFieldList:
     other = object.__new__(QueryFieldList)
-    other.__dict__.update(fields.__dict__)
+    other.__dict__ = fields.__dict__.copy()
     return other
 
 
@@ -111,8 +111,8 @@ class FastQueries:
         state["_BaseQuerySet__dereference"] = False  # it holds what it has found
         for name in _CHANGEABLE:
             value = state[name]
-            if type(value) not in _UNCHANGING:
-                state[name] = _copy(value)
+            if value is not None and (kind := type(value)) not in _UNCHANGING:
+                state[name] = _COPYING.get(kind, copy.copy)(value)
         if mine["_cursor_obj"]:
             self._pass_cursor(other)
         return other

@@ -68,8 +68,10 @@ def plain_query(model: Any, query: Any) -> dict[str, Any] | None:
     program = reading_program(model) if type(query) is Q else None
     if program is None:
         return None
+    asked: dict[str, Any] = query.query
     found: dict[str, Any] = {}
-    for name, value in sorted(query.query.items()):
+    for name in sorted(asked):
+        value = asked[name]
         resolved = _resolved(program, name)
         kind = type(value)
         if resolved is None or kind not in resolved[1]:
@@ -79,7 +81,7 @@ def plain_query(model: Any, query: Any) -> dict[str, Any] | None:
         ):
             return None
         found[resolved[0]] = value
-    return found if len(found) == len(query.query) else None
+    return found if len(found) == len(asked) else None
 
 
 def _is_unicode(text: str) -> bool:
