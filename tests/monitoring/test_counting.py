@@ -228,6 +228,12 @@ def test_what_is_counted_is_what_the_driver_tells(uri: str, database_name: str, 
     assert own.check_outs == (heard.told.waited_for, heard.told.given_back)
 
 
+known = pytest.mark.skipif(
+    pymongo.version_tuple < (4, 20), reason="this release of the driver tells by itself"
+)
+
+
+@known
 def test_the_error_of_a_command_that_asked_not_to_raise_is_a_failure(
     uri: str, database_name: str
 ) -> None:
@@ -259,12 +265,8 @@ def test_a_lost_reply_is_counted_once(
     assert (after.sent - before.sent, after.unanswered) == (1, 1)
     assert figures["failed"] == 1
     (failure,) = (each for each in monitors.failures.latest() if "insert" in each.operation)
-    assert (failure.kind, failure.operation) == ("AutoReconnect", "insert things")
-
-
-known = pytest.mark.skipif(
-    pymongo.version_tuple < (4, 20), reason="this release of the driver tells by itself"
-)
+    assert failure.kind in ("AutoReconnect", "ConnectionResetError")  # or in older releases
+    assert failure.operation == "insert things"
 
 
 def counts_itself(client: MongoClient[Any]) -> tuple[bool, bool]:
@@ -357,6 +359,7 @@ def test_an_error_while_counting_reaches_no_operation(
     assert "canary-4711" not in caplog.text
 
 
+@known
 def test_a_connection_that_nobody_got_goes_back(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monitors = Monitors("default", 100, lambda name, facts: None)
     with client_for(uri, monitors) as client:
