@@ -93,7 +93,8 @@ class CommandCounter:
         if over is None:  # it came before the counting began
             return
         try:
-            failure = failure_in(over.sent, reply)
+            is_done = reply.get("ok") and "writeConcernError" not in reply
+            failure = None if is_done else failure_in(over.sent, reply)
             if failure is None:
                 self._monitor.succeed(over.sent, reply, 0)
             else:

@@ -76,7 +76,8 @@ class Registry:
         Raises:
             NotConnectedError: before ``connect`` and after ``disconnect``.
         """
-        self.check_process()
+        if not self._mark[0]:
+            self.check_process()
         try:
             return self._connections[alias]
         except KeyError:

@@ -112,6 +112,8 @@ class JoiningClient(MongoClient[Any]):
     _alias = ""
 
     def _get_bound_session(self) -> ClientSession | None:
+        if joined.variable.get() is None and "greenlet" not in sys.modules:  # as nearly always
+            return super()._get_bound_session()
         block = open_around()
         if block is None:
             return super()._get_bound_session()

@@ -3,10 +3,12 @@ without a look at each option that nobody has set."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
 from bson import ObjectId
+from mongoengine.errors import NotRegistered
 from mongoengine.fields import (
     EmbeddedDocumentField,
     EmbeddedDocumentListField,
@@ -92,6 +94,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=1024)  # of names in the code, and few of them
 def _resolved(program: Program, name: str) -> tuple[str, tuple[type, ...]] | None:
     """The key of the field ``name``, of an embedded document perhaps, and the types of values
     that it is asked for as they are."""
@@ -117,8 +120,9 @@ def _resolved(program: Program, name: str) -> tuple[str, tuple[type, ...]] | Non
 
 def _holds_plain_keys(field: Any) -> bool:
     """Whether a reference is stored as the ``ObjectId`` of its document and nothing else."""
-    target = field.document_type_obj
-    if isinstance(target, str):  # the class is looked up where the query is translated
+    try:
+        target = field.document_type
+    except NotRegistered:  # raised where the query is translated
         return False
     if field.dbref or type(field).to_mongo is not ReferenceField.to_mongo:
         return False
