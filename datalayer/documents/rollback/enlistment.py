@@ -16,8 +16,13 @@ class Enlisted:
     _tracks_changes = True
 
     def _mark_as_changed(self, key: str) -> None:
+        document: Any = self
         self._note_in_transaction()
-        super()._mark_as_changed(key)  # type: ignore[misc]
+        if "." not in key and getattr(self, "_changed_fields", None) == []:
+            # The first change of a whole field: there is none that it could be a part of.
+            document._changed_fields.append(document._db_field_map.get(key, key))
+        else:
+            super()._mark_as_changed(key)  # type: ignore[misc]
 
     def _note_in_transaction(self) -> None:
         begun = transactions.current()
