@@ -11,7 +11,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.tz_util import utc
 from pymongo.synchronous.cursor import Cursor
 
-from datalayer.connections.batch_sizes import refreshed, weigh
+from datalayer.connections.batch_sizes import SizedBatches, refreshed, weigh
 from datalayer.documents.engine.compile.c_core import core
 
 
@@ -29,13 +29,31 @@ def codec_for(cursor: Any) -> Any:
             return None
         if cursor._id is not None or cursor._data or cursor._collection.database.client._encrypter:
             return None
-    options = cursor._codec_options
-    if not _are_plain(options):
-        return None
-    if not is_one:
+    codec = _codec_of(cursor._codec_options)
+    if codec is not None and not is_one:
         cursor.__class__ = _bytes_cursor(kind)
-    decode = partial(bson.decode, codec_options=options)
-    return core.Codec(decode, utc if options.tz_aware else None)
+    return codec
+
+
+_codecs: dict[int, tuple[CodecOptions[Any], Any]] = {}
+"""By the identity of the options, which are held so that no others can have it: the cursors of a
+collection share its own."""
+_MOST_CODECS = 100
+
+
+def _codec_of(options: CodecOptions[Any]) -> Any:
+    """What decodes values with these options; ``None`` where documents are to be dictionaries."""
+    known = _codecs.get(id(options))
+    if known is not None:
+        return known[1]
+    codec = None
+    if _are_plain(options):
+        decode = partial(bson.decode, codec_options=options)
+        codec = core.Codec(decode, utc if options.tz_aware else None)
+    if len(_codecs) >= _MOST_CODECS:
+        _codecs.clear()
+    _codecs[id(options)] = options, codec
+    return codec
 
 
 def _are_plain(options: CodecOptions[Any]) -> bool:
@@ -70,9 +88,6 @@ def _bytes_cursor(kind: Any) -> Any:
                 weigh(self, size_bytes, len(documents))
             return replies
 
-        def _refresh(self) -> int:
-            return refreshed(self, super()._refresh)
-
         def next(self) -> Any:
             """The next document, as a dictionary."""
             return self._decoded(super().next())
@@ -90,5 +105,11 @@ def _bytes_cursor(kind: Any) -> Any:
                 return document
             return bson.decode(document, self._codec_options)
 
+    if not issubclass(kind, SizedBatches):
+
+        def _refresh(self: Any) -> int:
+            return refreshed(self, partial(kind._refresh, self))
+
+        BytesCursor._refresh = _refresh
     BytesCursor.__name__ = BytesCursor.__qualname__ = kind.__name__
     return BytesCursor
