@@ -1,8 +1,9 @@
 """Has the driver tell the monitors of commands and check-outs without an event object for each,
 which would cost an operation more than the counting does.
 
-All that is known of the driver's inside stands here. Where the installed PyMongo is made in
-another way, or others listen too, its public events are used.
+All that is known of how the driver tells of events stands here. Where the installed PyMongo is
+made in another way, or others listen too, its public events are used. Where
+``connections.counting`` counts, the driver tells nothing at all.
 """
 
 from __future__ import annotations
