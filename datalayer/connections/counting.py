@@ -36,7 +36,7 @@ def _driver_is_known() -> bool:
         from pymongo._telemetry import _CmapTelemetry
         from pymongo.synchronous.command_runner import _run_command
         from pymongo.synchronous.pool import _PoolCheckout
-    except ImportError:  # before 4.18
+    except ImportError:  # an older release
         return False
     sends = {"send_message", "receive_message", "_process_response", "enabled_for_commands"}
     return (
