@@ -3,9 +3,10 @@
     python -m benchmarks.batches [--small N] [--nested N] [--rounds N] [--delays MS ...]
 
 Reads collections of small and of nested documents of MongoDB's ODM benchmark, as dictionaries and
-as bytes, and prints Markdown: the client's processor time for batches of each size; then the
-driver's own batches against those that datalayer's cursors ask for, without and behind a proxy
-that delays each answer. All peers take turns; the figures are the shortest of their rounds.
+as bytes, and prints Markdown: the client's processor time for batches of each size; the driver's
+own batches against those that datalayer's cursors ask for, without and behind a proxy that delays
+each answer; and a loop that works on each document, without and with reading ahead. All peers take
+turns; the figures are the shortest of their rounds.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import asyncio
 import multiprocessing
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection as Pipe
@@ -27,6 +28,7 @@ from pymongo import MongoClient
 
 from benchmarks.odm.data import fresh
 from datalayer import Settings, db
+from datalayer.connections.read_ahead import read_ahead
 from datalayer.connections.registry import registry
 from datalayer.documents.collection import plain_collection
 from datalayer.embedded import EmbeddedMongo
@@ -51,6 +53,7 @@ def main() -> int:
                 client["batches"][kind].insert_many([fresh(kind) for _ in range(count)])
             print_sizes(client["batches"], counts, options.rounds)
         print_peers(server, counts, options.rounds, options.delays)
+        print_ahead(server, counts, options.rounds, options.delays)
     return 0
 
 
@@ -96,6 +99,32 @@ def compared(database: Any, kind: str, read: Reader, rounds: int, clock: Clock, 
     ours = plain_collection(registry.connection(ALIAS), kind)
     calls = [partial(read, database[kind], 0), partial(read, ours, 0)]
     before, after = (each / count * 1e6 for each in shortest(calls, rounds, clock))
+    return f"{before:.2f} / {after:.2f} ({after / before:.2f})"
+
+
+def print_ahead(
+    server: EmbeddedMongo, counts: dict[str, int], rounds: int, delays: list[float]
+) -> None:
+    """Reading a batch when it is needed against reading it ahead."""
+    print("\nReading and some work, µs a document: in turn / read ahead (share of the time)\n")
+    print("| round trip |", *(f"{kind} |" for kind in counts))
+    print("|---|", *("---|" for _ in counts))
+    for delay in (0.0, *delays):
+        with behind(server, delay) as uri, db.connected(Settings(databases={ALIAS: uri})):
+            cells = [compared_ahead(kind, rounds, count) for kind, count in counts.items()]
+        print(f"| {f'{delay:g} ms more' if delay else 'near'} |", *(f"{cell} |" for cell in cells))
+
+
+def compared_ahead(kind: str, rounds: int, count: int) -> str:
+    """One cell of the table."""
+    collection = plain_collection(registry.connection(ALIAS), kind)
+
+    def work(documents: Iterable[Any]) -> None:
+        for document in documents:
+            encode(document)
+
+    calls = [lambda: work(collection.find()), lambda: work(read_ahead(collection.find()))]
+    before, after = (each / count * 1e6 for each in shortest(calls, rounds, perf_counter))
     return f"{before:.2f} / {after:.2f} ({after / before:.2f})"
 
 

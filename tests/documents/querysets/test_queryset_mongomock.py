@@ -39,6 +39,7 @@ REFINEMENTS: dict[str, tuple[Callable[[Any], Any], list[int]]] = {
     "none": (lambda q: q.none(), []),
     "hint": (lambda q: q.filter(n=3).hint([("_id", 1)]), [3]),
     "no_cache": (lambda q: q.filter(n=3).no_cache(), [3]),
+    "read_ahead": (lambda q: q.filter(n=3).read_ahead(), [3]),
 }
 
 
