@@ -18,7 +18,12 @@ from running_programs import python
 
 from datalayer.documents.engine import core
 
-LOADS = {"compiled": 1_000_000, "pure": 100_000}  # ten seconds of a processor together
+# How many documents are loaded in which build, which takes ten seconds of a processor together.
+LOADS = {
+    ("compiled", "bytes"): 1_000_000,
+    ("compiled", "dictionaries"): 200_000,
+    ("pure", "dictionaries"): 100_000,
+}
 ACTIONS = (
     "load", "read", "read_and_keep_the_part", "load_out_of_the_ordinary", "change",
     "validate_and_write", "compare_and_copy", "refuse",
@@ -29,18 +34,19 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module", params=list(LOADS))
+@pytest.fixture(scope="module", params=list(LOADS), ids="-".join)
 def left(request: pytest.FixtureRequest) -> dict[str, dict[str, Any]]:
     """What stays behind of each action."""
+    build, way = request.param
     environment = {
-        "DATALAYER_PURE_PYTHON": "1" if request.param == "pure" else "",
+        "DATALAYER_PURE_PYTHON": "1" if build == "pure" else "",
         "PYTHONMALLOC": "pymalloc",  # which counts its blocks
         "ASAN_OPTIONS": f"{os.environ.get('ASAN_OPTIONS', '')}:quarantine_size_mb=0",
     }
-    if request.param == "compiled" and core is None:
+    if build == "compiled" and core is None:
         pytest.skip("of the part in C")
     loads = str(LOADS[request.param])
-    done = python(PROGRAMS / "loading.py", loads, environment=environment, check=True)
+    done = python(PROGRAMS / "loading.py", loads, way, environment=environment, check=True)
     found = map(json.loads, done.stdout.splitlines())
     return {each.pop("action"): each for each in found}
 
