@@ -12,9 +12,10 @@ import gc
 import random
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from bson import Decimal128, ObjectId, encode
+from bson import Decimal128, ObjectId, decode, encode
 from mongoengine import (
     DecimalField,
     DictField,
@@ -26,8 +27,12 @@ from mongoengine import (
 )
 
 from datalayer.documents import Document, EmbeddedDocument
-from datalayer.documents.engine.compile.c_core import list_copy, plain_copy
+from datalayer.documents.engine.compile.c_core import is_compiled, list_copy, plain_copy
 from datalayer.documents.fields.bson_limits import check_document
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+from loading_bytes import from_bytes
 
 ROUNDS, SEED = int(sys.argv[1]), int(sys.argv[2])
 chance = random.Random(SEED)
@@ -158,9 +163,15 @@ def parts() -> list[Part]:
     return [Part(n=number(), text=text(), inner=[number()]) for _ in range(8)]
 
 
+def loaded() -> Any:
+    if is_compiled() and chance.random() < 0.5:
+        return from_bytes(Whole, encode(raw()))
+    return Whole._from_son(raw())
+
+
 def document() -> Any:
     if chance.random() < 0.5:
-        return Whole._from_son(raw())
+        return loaded()
     return Whole(
         name=text(), number=number(), price="1.5", tags=[text()], part=parts()[0], parts=parts(),
         listed=parts(), free=tree(), items=[text()],
@@ -211,8 +222,16 @@ def load() -> None:
         getattr(made, name, None)
 
 
+def load_bytes() -> None:
+    given = encode(raw())
+    made = from_bytes(Whole, given) if is_compiled() else Whole._from_son(decode(given))
+    hold(*everything_of(made))
+    for name in Whole._fields:
+        getattr(made, name, None)
+
+
 def read() -> None:
-    made = Whole._from_son(raw())
+    made = loaded()
     hold(*everything_of(made))
     for name in chance.sample(sorted(Whole._fields), 6):
         getattr(made, name)
@@ -268,8 +287,8 @@ def check() -> None:
 
 
 ACTIONS: tuple[Callable[[], None], ...] = (
-    copy_plainly, copy_a_list, load, read, assign, construct, write, validate, look_for_changes,
-    compare, check,
+    copy_plainly, copy_a_list, load, load_bytes, read, assign, construct, write, validate,
+    look_for_changes, compare, check,
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ their own, and go, as mod_wsgi has them. Prints what each found out about its pa
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 from typing import Any
 
 try:
@@ -18,11 +19,23 @@ except ImportError:
         return _interpreters.create(isolated=False)
 
 
-USE = """
+SUPPORT = str(Path(__file__).resolve().parents[1] / "support")
+USE = (
+    f"""
+import sys
+sys.path.insert(0, {SUPPORT!r})
+"""
+    + """
 import mongoengine as me
 from bson import decode, encode
 from datalayer.documents import Document, EmbeddedDocument
 from datalayer.documents.engine import is_compiled
+
+if is_compiled():
+    from loading_bytes import from_bytes
+else:
+    def from_bytes(model, raw):
+        return model._from_son(decode(raw))
 
 class Part(EmbeddedDocument):
     n = me.IntField()
@@ -37,7 +50,11 @@ class Whole(Document):
 def use():
     made = Whole(name="a", tags=["x"], part=Part(n=1), parts=[Part(n=2)], free={"a": [1]})
     made.validate()
-    read = Whole._from_son(decode(encode(made.to_mongo())))
+    raw = encode(made.to_mongo())
+    check(from_bytes(Whole, raw))
+    check(Whole._from_son(decode(raw)))
+
+def check(read):
     assert (read.part.n, read.parts[0].n, read.tags, read.free) == (1, 2, ["x"], {"a": [1]})
     read.name, read.part.n = "b", 5
     assert read._get_changed_fields() == ["name", "part.n"]
@@ -45,6 +62,7 @@ def use():
 use()
 print(is_compiled(), flush=True)
 """
+)
 
 
 def run(interpreter: Any, program: str) -> None:

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from bson import Decimal128, ObjectId, encode
-from bson.codec_options import DEFAULT_CODEC_OPTIONS
 from mongoengine import (
     DateTimeField,
     DecimalField,
@@ -36,8 +35,10 @@ from mongoengine import (
 )
 
 from datalayer.documents import Document, EmbeddedDocument
-from datalayer.documents.engine.bytes_cursor import codec_for
-from datalayer.documents.engine.mixins import reading_program
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+from loading_bytes import loader
 
 LOADS, WAY = int(sys.argv[1]), sys.argv[2]
 WARMING = 200
@@ -79,23 +80,13 @@ WRONG, WRONG_LATER = raw(part=[1], name=[1]), raw(parts=[1], price={"a": 1})
 LISTENED = raw(name=None, due="2026-01-02", part=None)
 
 
-class Cursor:
-    """What is asked for its codec."""
-
-    gives_bytes = True
-    _codec_options = DEFAULT_CODEC_OPTIONS
-
-
 GIVEN = (RAW, UNKNOWN, UNKNOWN_DEEPER, WRONG, WRONG_LATER, LISTENED)
 ENCODED = {id(given): encode(given) for given in GIVEN}
-PROGRAM: Any = reading_program(Whole)
-CODEC = codec_for(Cursor()) if WAY == "bytes" else None
+LOAD = loader(Whole) if WAY == "bytes" else None
 
 
 def loaded(given: dict[str, Any] = RAW) -> Any:
-    if CODEC is None:
-        return Whole._from_son(given)
-    return PROGRAM.load(ENCODED[id(given)], CODEC)
+    return Whole._from_son(given) if LOAD is None else LOAD(ENCODED[id(given)])
 
 
 def load() -> None:
@@ -163,7 +154,7 @@ ACTIONS: dict[Callable[[], None], float] = {
 
 def things_in_common() -> list[Any]:
     """What each document refers to, or may."""
-    found: list[Any] = [type(None), dict, list, weak, Whole, Part, CODEC, *ENCODED.values()]
+    found: list[Any] = [type(None), dict, list, weak, Whole, Part, *ENCODED.values()]
     for model in (Whole, Part):
         found += [*model.__dict__.values(), *model._fields, *model._fields.values()]
     for given in GIVEN:

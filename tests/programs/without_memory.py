@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import _testcapi
 import faulthandler
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from bson import encode
 from mongoengine import DictField, EmbeddedDocumentField, EmbeddedDocumentListField, StringField
 
 from datalayer.documents import Document, EmbeddedDocument
 from datalayer.documents.engine import core
 
-MOST = 250  # pieces that an action may ask for
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+from loading_bytes import loader
+
+MOST = 400  # pieces that an action may ask for
 
 
 class Part(EmbeddedDocument):
@@ -44,6 +51,9 @@ def values() -> dict[str, Any]:
 
 
 MADE, GIVEN = Whole(**values()), values()
+BYTES, LOAD = encode(RAW), loader(Whole)
+READ = ("a", "b", "c", {"b": ["text 0"]})
+REPLY = encode({"cursor": {"firstBatch": [RAW] * 8, "id": 0, "ns": "a.b"}, "ok": 1.0})
 TABLE: Any = Whole.__dict__["_engine_table"]
 
 
@@ -61,6 +71,19 @@ def read() -> None:
 
 def read_a_part() -> None:
     assert Whole._from_son(RAW).part.text == "b"
+
+
+def load_bytes() -> None:
+    LOAD(BYTES)
+
+
+def read_bytes() -> None:
+    made = LOAD(BYTES)
+    assert (made.name, made.part.text, made.parts[7].text, made.free["a"][0]) == READ
+
+
+def split() -> None:
+    assert len(core.split_reply(REPLY)[1]) == 8
 
 
 def construct() -> None:
@@ -88,8 +111,8 @@ def make_a_table() -> None:
 
 
 ACTIONS: tuple[Callable[[], None], ...] = (
-    copy, copy_a_list, read, read_a_part, construct, write, validate, look_for_changes,
-    make_a_table,
+    copy, copy_a_list, read, read_a_part, load_bytes, read_bytes, split, construct, write,
+    validate, look_for_changes, make_a_table,
 )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
-"""Documents of BSON bytes, as a queryset loads them, without a server."""
+"""Documents of BSON bytes, as a queryset loads them, without a server; needs the part in C."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from bson.codec_options import DEFAULT_CODEC_OPTIONS
@@ -19,7 +20,13 @@ class _Cursor:
         self._codec_options = options
 
 
-def from_bytes(model: Any, raw: bytes, options: Any = DEFAULT_CODEC_OPTIONS) -> Any:
-    """The document that a queryset of ``model`` gives for ``raw``; needs the part in C."""
+def loader(model: Any, options: Any = DEFAULT_CODEC_OPTIONS) -> Callable[[bytes], Any]:
+    """What makes the documents that a queryset of ``model`` gives."""
     program: Any = reading_program(model)
-    return program.load(raw, codec_for(_Cursor(options)))
+    codec = codec_for(_Cursor(options))
+    return lambda raw: program.load(raw, codec)
+
+
+def from_bytes(model: Any, raw: bytes, options: Any = DEFAULT_CODEC_OPTIONS) -> Any:
+    """The document that a queryset of ``model`` gives for ``raw``."""
+    return loader(model, options)(raw)

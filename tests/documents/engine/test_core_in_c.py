@@ -25,12 +25,12 @@ from datalayer.documents.engine import core
 
 BUILDS = ("compiled", "pure")
 ACTIONS = (
-    "copy_plainly", "copy_a_list", "load", "read", "assign", "construct", "write", "validate",
-    "look_for_changes", "compare", "check",
+    "copy_plainly", "copy_a_list", "load", "load_bytes", "read", "assign", "construct", "write",
+    "validate", "look_for_changes", "compare", "check",
 )  # fmt: skip
 WITHOUT_MEMORY = (
-    "copy", "copy_a_list", "read", "read_a_part", "construct", "write", "validate",
-    "look_for_changes", "make_a_table",
+    "copy", "copy_a_list", "read", "read_a_part", "load_bytes", "read_bytes", "split", "construct",
+    "write", "validate", "look_for_changes", "make_a_table",
 )  # fmt: skip
 
 compiled = pytest.mark.skipif(core is None, reason="of the part in C")
