@@ -33,6 +33,7 @@ LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#]+)(?:#[^)]*)?\)")
 NOT_RUN = {
     "README.md": 5,
     "backups.md": 1,
+    "engine.md": 2,
     "flask.md": 2,
     "from-connect.md": 1,
     "health.md": 3,
@@ -228,3 +229,9 @@ def _texts(node: ast.expr) -> Iterator[str]:
         yield from (*_texts(node.body), *_texts(node.orelse))
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
+
+
+def test_the_page_on_the_part_in_c_names_each_of_its_files() -> None:
+    page = (DOCS / "engine.md").read_text(encoding="utf-8")
+    files = {path.name for path in (ROOT / "datalayer/documents/engine/_c").iterdir()}
+    assert set(re.findall(r"^\| `(\w+\.[ch])` \|", page, re.MULTILINE)) == files
