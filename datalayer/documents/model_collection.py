@@ -22,6 +22,7 @@ from datalayer.connections import operation
 from datalayer.connections.batch_sizes import SizedBatches, note_wait
 from datalayer.connections.connection import Connection
 from datalayer.context.session import is_out_of_place, was_joined
+from datalayer.documents.engine import encoded, written
 from datalayer.documents.fields.bson_limits import check_call
 from datalayer.errors import TransactionError
 from datalayer.failures.operations import Effect
@@ -41,6 +42,17 @@ def with_concerns(
         return collection
     with set_read_write_concern(collection, write_concern, read_concern) as other:
         return other
+
+
+def insertable(document: Any, collection: Any) -> Any:
+    """What ``collection`` is given to insert ``document``, which has its id: BSON where it takes
+    that and the document has nothing that it may be refused for, else a dictionary."""
+    is_models = isinstance(collection, ModelCollection)
+    if is_models and collection.database.client.options.auto_encryption_opts is None:
+        found = encoded(document, collection.codec_options)
+        if found is not None:
+            return found
+    return written(document)
 
 
 def time_limit(milliseconds: int) -> AbstractContextManager[None]:

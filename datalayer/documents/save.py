@@ -12,9 +12,16 @@ from mongoengine.fields import ObjectIdField
 
 from datalayer import transactions
 from datalayer.connections.registry import registry
-from datalayer.documents.engine import own_save_update, written_field
+from datalayer.documents.engine import (
+    EncodedDocument,
+    own_save_create,
+    own_save_update,
+    written,
+    written_field,
+    written_key,
+)
 from datalayer.documents.fields.bson_limits import check_path_to_change
-from datalayer.documents.model_collection import with_concerns
+from datalayer.documents.model_collection import insertable, with_concerns
 from datalayer.documents.partial import shrunk_lists, stale
 from datalayer.documents.partial.write_guard import refuse_fragments, refuse_whole, with_shard_key
 from datalayer.documents.queries.filter_translation import query
@@ -76,16 +83,23 @@ class Saving:
                     now = data[name] = now or utc_now()
 
     def _save_create(self, doc: Any, force_insert: bool, write_concern: dict[str, Any]) -> Any:
+        """Insert the document; ``doc`` is what is written of it, or None to have it made here."""
         document: Any = self
         collection = with_concerns(document._get_collection(), write_concern)
-        fresh = "_id" not in doc
+        id_field = document._meta["id_field"]
+        fresh = document._data.get(id_field) is None if doc is None else "_id" not in doc
+        inserts = fresh or force_insert or document._meta.get("timeseries")
         self._prepare_insert()
-        for name in (document._meta["id_field"], "created_at", "updated_at"):
-            if document._data.get(name) is not None:
-                field = document._fields[name]
-                doc[field.db_field] = field.to_mongo(document._data[name])
-        if fresh or force_insert or document._meta.get("timeseries"):
-            return collection.insert_one(doc).inserted_id
+        if doc is None:
+            doc = insertable(document, collection) if inserts else written(document)
+        else:
+            for name in (id_field, "created_at", "updated_at"):
+                if document._data.get(name) is not None:
+                    field = document._fields[name]
+                    doc[field.db_field] = field.to_mongo(document._data[name])
+        if inserts:
+            key = collection.insert_one(doc).inserted_id
+            return written_key(document) if type(doc) is EncodedDocument else key
         # Given an id, MongoEngine first tries to replace and then inserts: two round trips.
         select = document._integrate_shard_key(doc, {"_id": doc["_id"]})
         collection.replace_one(select, doc, upsert=True)
@@ -129,6 +143,7 @@ class Saving:
         return key, upsert and result.matched_count == 0
 
 
+own_save_create.add(Saving._save_create)
 own_save_update.add(Saving._save_update)
 
 

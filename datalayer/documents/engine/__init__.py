@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datalayer.documents.engine.accelerate import accelerate, invalidate
 from datalayer.documents.engine.compile.c_core import core, is_compiled
+from datalayer.documents.engine.compile.encode import EncodedDocument
 from datalayer.documents.engine.compile.lazy_reads import default_of
 from datalayer.documents.engine.compiling import reason_against
 from datalayer.documents.engine.explain import Explanation, explain, explain_all
@@ -20,11 +21,14 @@ from datalayer.documents.engine.queries.queryset import (
 )
 from datalayer.documents.engine.queries.queryset_cursor import asks_plainly
 from datalayer.documents.engine.save import (
+    encoded,
     mark_saved,
     mongoengine_error,
+    own_save_create,
     own_save_update,
     written,
     written_field,
+    written_key,
 )
 from datalayer.documents.engine.values.containers import tracked
 from datalayer.documents.engine.values.lazy_data import Converters, LazyData, PartialData
@@ -32,6 +36,7 @@ from datalayer.documents.engine.values.sharing import done, first_read
 
 __all__ = [
     "Converters",
+    "EncodedDocument",
     "Explanation",
     "FastCachingQueries",
     "FastDocument",
@@ -44,6 +49,7 @@ __all__ = [
     "core",
     "default_of",
     "done",
+    "encoded",
     "explain",
     "explain_all",
     "first_read",
@@ -54,6 +60,7 @@ __all__ = [
     "mark_saved",
     "mongoengine_error",
     "only_one",
+    "own_save_create",
     "own_save_update",
     "plain_next",
     "reason_against",
@@ -63,4 +70,5 @@ __all__ = [
     "tracked",
     "written",
     "written_field",
+    "written_key",
 ]

@@ -7,6 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bson import CodecOptions
+
+from datalayer.documents.engine.compile.encode import EncodedDocument
 from datalayer.documents.engine.field_plan import Plan
 
 
@@ -47,6 +50,7 @@ class Program(ABC):
     reader: Callable[[Any, bool], Any]
     made: Callable[[Any, dict[str, Any]], None]
     write: Callable[[Any, Callable[[dict[str, Any]], Any] | None], dict[str, Any]]
+    encode: Callable[[Any, CodecOptions[Any]], EncodedDocument | None] | None = None
     errors_of: Callable[[Any, bool, bool], dict[str, Any]]
     table: Any
 

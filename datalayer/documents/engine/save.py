@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import mongoengine
+from bson import CodecOptions
 from mongoengine import signals
 from mongoengine.errors import InvalidDocumentError, NotUniqueError, OperationError
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
+from datalayer.documents.engine.compile.encode import EncodedDocument
 from datalayer.documents.engine.compiling import program_of
 from datalayer.documents.engine.mongoengine_internals import Slots, stock
 from datalayer.documents.engine.program import Program
 
 # The functions ``_save_update`` that need no more of a document than its id and shard key.
 own_save_update: set[Any] = {stock.save_update}
+# The functions ``_save_create`` that write the document themselves, and may be given no dictionary.
+own_save_create: set[Any] = set()
 
 
 def save(
@@ -60,7 +64,9 @@ def save(
     try:
         concern = write_concern or {}
         if created:
-            doc = written(self)
+            # Who writes the document anew makes what the collection takes best.
+            is_own = type(self)._save_create in own_save_create and program.encode is not None
+            doc = None if is_own else written(self)
             key = self._save_create(doc=doc, force_insert=force_insert, write_concern=concern)
         else:
             doc = _written_key(self, program)
@@ -104,6 +110,20 @@ def written(document: Any) -> Any:
     return program.write(document, None)
 
 
+def encoded(document: Any, options: CodecOptions[Any]) -> EncodedDocument | None:
+    """The same as BSON; ``None`` where only the way over the dictionary knows, and where it would
+    be refused: what is wrong is found there. The document needs its id."""
+    encode = program_of(type(document)).encode
+    return None if encode is None else encode(document, options)
+
+
+def written_key(document: Any) -> Any:
+    """What the database has as the document's ``_id``."""
+    program, name = program_of(type(document)), document._meta["id_field"]
+    plan, value = program.by_name[name], document._data[name]
+    return value if type(value) in plan.written else program.write_value(plan, value)
+
+
 def _tell(signal: Any, document: Any, told: dict[str, Any], **more: Any) -> None:
     if getattr(signal, "receivers", None):
         signal.send(type(document), document=document, **more, **told)
@@ -138,9 +158,7 @@ def _written_key(document: Any, program: Program) -> Any:
     needs_all = document._meta.get("shard_key") or program.has_own_to_mongo
     if needs_all or type(document)._save_update not in own_save_update:
         return document.to_mongo()
-    id_field = document._meta["id_field"]
-    value = document._data[id_field]
-    return {"_id": program.write_value(program.by_name[id_field], value)}
+    return {"_id": written_key(document)}
 
 
 def mongoengine_error(exc: OperationFailure) -> Any:

@@ -3,7 +3,7 @@ their filter, and show documents as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import mongoengine
@@ -15,15 +15,16 @@ from mongoengine.queryset import QuerySetNoCache as _QuerySetNoCache
 from pymongo.errors import OperationFailure
 
 from datalayer.documents.engine import (
+    EncodedDocument,
     FastCachingQueries,
     FastPassingQueries,
     mark_saved,
     mongoengine_error,
-    written,
+    written_key,
 )
 from datalayer.documents.engine.queries.queryset_cursor import plain_query
 from datalayer.documents.extended_json import JSON_OPTIONS, without_secrets
-from datalayer.documents.model_collection import with_concerns
+from datalayer.documents.model_collection import insertable, with_concerns
 from datalayer.documents.partial.partial_documents import PartialReads
 from datalayer.documents.queries.filter_translation import query_of
 from datalayer.documents.querysets.aggregates import Aggregates
@@ -82,14 +83,15 @@ class _DocumentQueries(PartialReads, Updates, Deletes, Aggregates):
             if validate:
                 document.validate()
         collection = with_concerns(self._collection, write_concern)
-        raw = [written(document) for document in documents]
+        raw = [insertable(document, collection) for document in documents]
         try:
             if is_one:
-                keys = [collection.insert_one(raw[0]).inserted_id]
+                ids = [collection.insert_one(raw[0]).inserted_id]
             else:
-                keys = collection.insert_many(raw).inserted_ids
+                ids = collection.insert_many(raw).inserted_ids
         except OperationFailure as exc:
             raise mongoengine_error(exc) from exc
+        keys = _keys_of(documents, raw, ids)
         for document, key in zip(documents, keys, strict=True):
             mark_saved(document, key)
         signals.post_bulk_insert.send(
@@ -145,6 +147,15 @@ class QuerySet(_DocumentQueries, CachingCursor, FastCachingQueries, _QuerySet):
 
 class QuerySetNoCache(_DocumentQueries, PassingCursor, FastPassingQueries, _QuerySetNoCache):
     """What ``objects.no_cache()`` gives."""
+
+
+def _keys_of(documents: Sequence[Any], sent: Sequence[Any], ids: Sequence[Any]) -> list[Any]:
+    """What the database has as their ids; the driver gives those of dictionaries alone."""
+    given = iter(ids)
+    return [
+        written_key(document) if type(each) is EncodedDocument else next(given)
+        for document, each in zip(documents, sent, strict=True)
+    ]
 
 
 def _check_new(document: Any, model: Any) -> None:

@@ -35,6 +35,10 @@ typedef struct {
     PyObject *tracked_types, *own_types, *small_types; /* tuples */
     PyObject *no_arguments, *empty_dynamic, *init_otherwise, *read_first;
     PyObject *name_table, *name_cls, *name_load, *name_loader, *name_dereferenced;
+    /* Of what is encoded; NULL before set_up_encoding(). */
+    PyTypeObject *encoded_type, *datetime_type;
+    PyObject *utc, *encode_otherwise;
+    Py_ssize_t encoded; /* where an encoded document has its bytes */
 } State;
 
 static inline State *
@@ -45,6 +49,9 @@ state_of(PyObject *module)
 
 /* The module's state, once it was told where things are; else NULL with an error. */
 State *ready_state_of(PyObject *module);
+
+/* Where a slot lies, by its descriptor. */
+int offset_of(PyObject *descriptor, Py_ssize_t *offset);
 
 /* The fields of one class */
 
@@ -72,6 +79,7 @@ typedef struct {
     PyObject *link;      /* the table of the embedded documents that it holds, or NULL */
     Py_ssize_t shortest, longest; /* of a text; -1 for no limit */
     unsigned char link_kind, links_validate, load, preset_kind, check, is_null, is_required;
+    unsigned char has_storable_key; /* without what MongoDB takes for a path or an operator */
 } Field;
 
 typedef struct {
@@ -87,6 +95,7 @@ typedef struct {
     PyObject *prefix;    /* the class's name, written before the fields; or None */
     PyObject *keys;      /* the keys that may stand in a raw document, or None for any */
     int is_embedded, id_first;
+    Py_ssize_t last_size; /* of a document that was encoded: the next one may need as much */
 } Table;
 
 /* Of a document that was loaded from bytes. */
@@ -210,6 +219,7 @@ int is_partial(State *state, PyObject *data);
 PyObject *value_of(State *state, PyObject *data, PyObject *name, PyObject *document);
 PyObject *wanted_value_of(State *state, PyObject *data, PyObject *name, PyObject *document);
 int waits(State *state, PyObject *data, PyObject *name);
+int lacks(State *state, PyObject *data, PyObject *name);
 
 /* What tables do, a file each */
 
@@ -218,14 +228,20 @@ PyObject *table_read(Table *self, PyObject *const *args, Py_ssize_t count);
 PyObject *table_load(Table *self, PyObject *const *args, Py_ssize_t count);
 PyObject *table_construct(Table *self, PyObject *const *args, Py_ssize_t count);
 PyObject *table_write(Table *self, PyObject *const *args, Py_ssize_t count);
+PyObject *table_encode(Table *self, PyObject *const *args, Py_ssize_t count);
 PyObject *table_errors_of(Table *self, PyObject *const *args, Py_ssize_t count);
 PyObject *table_is_clean(Table *self, PyObject *document);
-extern const char read_doc[], load_doc[], construct_doc[], write_doc[], errors_doc[],
-    clean_doc[];
+extern const char read_doc[], load_doc[], construct_doc[], write_doc[], encode_doc[],
+    errors_doc[], clean_doc[];
+
+PyObject *set_up_encoding(PyObject *module, PyObject *args);
+extern const char set_up_encoding_doc[];
 
 /* storable.c */
 
 #define MOST_LEVELS 100
+
+int is_storable_key(const char *text, Py_ssize_t length);
 
 PyObject *weight_of(PyObject *module, PyObject *document);
 extern const char weight_doc[];

@@ -13,7 +13,7 @@ ready_state_of(PyObject *module)
     return NULL;
 }
 
-static int
+int
 offset_of(PyObject *descriptor, Py_ssize_t *offset)
 {
     if (!PyObject_TypeCheck(descriptor, &PyMemberDescr_Type) ||
@@ -84,6 +84,7 @@ static PyMethodDef methods[] = {
     {"list_copy", list_copy, METH_O, list_doc},
     {"split_reply", split_reply, METH_O, split_doc},
     {"weight_of", weight_of, METH_O, weight_doc},
+    {"set_up_encoding", set_up_encoding, METH_VARARGS, set_up_encoding_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -131,7 +132,9 @@ held_by(State *state, int index)
                         &state->init_otherwise,             &state->read_first,
                         &state->name_table,                 &state->name_cls,
                         &state->name_load,                  &state->name_loader,
-                        &state->name_dereferenced};
+                        &state->name_dereferenced,
+                        (PyObject **)&state->encoded_type,  (PyObject **)&state->datetime_type,
+                        &state->utc,                        &state->encode_otherwise};
     return index < (int)(sizeof(all) / sizeof(*all)) ? all[index] : NULL;
 }
 

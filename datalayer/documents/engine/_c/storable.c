@@ -17,17 +17,21 @@ weigh_text(PyObject *text)
     return PyUnicode_IS_ASCII(text) ? PyUnicode_GET_LENGTH(text) : -1;
 }
 
+/* Whether nobody takes a part of the key for its end, a path or an operator. */
+int
+is_storable_key(const char *text, Py_ssize_t length)
+{
+    return !memchr(text, '.', (size_t)length) && !memchr(text, '\0', (size_t)length) &&
+           !memchr(text, '$', (size_t)length);
+}
+
 static Py_ssize_t
 weigh_key(PyObject *key)
 {
     if (!PyUnicode_CheckExact(key) || !PyUnicode_IS_ASCII(key))
         return -1;
     Py_ssize_t length = PyUnicode_GET_LENGTH(key);
-    const char *text = (const char *)PyUnicode_1BYTE_DATA(key);
-    if (memchr(text, '.', (size_t)length) || memchr(text, '\0', (size_t)length) ||
-        memchr(text, '$', (size_t)length))
-        return -1;
-    return length;
+    return is_storable_key((const char *)PyUnicode_1BYTE_DATA(key), length) ? length : -1;
 }
 
 /* The weight of two; -1 where one has none, or both weigh too much. */

@@ -106,6 +106,7 @@ fill_field(Field *field, PyObject *row, PyObject *nothing)
     if (field->key_text == NULL)
         return -1;
     field->key_length = (size_t)length;
+    field->has_storable_key = (unsigned char)is_storable_key(field->key_text, length);
     field->load = (unsigned char)load;
     field->preset_kind = (unsigned char)preset_kind;
     field->check = (unsigned char)check;
@@ -225,6 +226,7 @@ static PyMethodDef table_methods[] = {
     {"load", (PyCFunction)(void (*)(void))table_load, METH_FASTCALL, load_doc},
     {"construct", (PyCFunction)(void (*)(void))table_construct, METH_FASTCALL, construct_doc},
     {"write", (PyCFunction)(void (*)(void))table_write, METH_FASTCALL, write_doc},
+    {"encode", (PyCFunction)(void (*)(void))table_encode, METH_FASTCALL, encode_doc},
     {"link", (PyCFunction)table_link, METH_VARARGS, link_doc},
     {"errors_of", (PyCFunction)(void (*)(void))table_errors_of, METH_FASTCALL, errors_doc},
     {NULL, NULL, 0, NULL},

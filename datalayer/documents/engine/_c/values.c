@@ -96,3 +96,13 @@ waits(State *state, PyObject *data, PyObject *name)
     Py_DECREF(pending);
     return there;
 }
+
+/* Whether the document was loaded without this value, and didn't get one; -1: an error. */
+int
+lacks(State *state, PyObject *data, PyObject *name)
+{
+    if (!is_partial(state, data))
+        return 0;
+    int there = PyDict_Contains(data, name);
+    return there < 0 ? -1 : !there;
+}

@@ -46,16 +46,6 @@ written_value(Field *field, PyObject *value, PyObject *wrap)
     return PyObject_CallFunctionObjArgs(field->write, value, wrap, NULL);
 }
 
-/* Whether the document was loaded without this value, and didn't get one; -1: an error. */
-static int
-lacks(State *state, PyObject *data, PyObject *name)
-{
-    if (!is_partial(state, data))
-        return 0;
-    int there = PyDict_Contains(data, name);
-    return there < 0 ? -1 : !there;
-}
-
 static int
 write_field(State *state, Field *field, PyObject *document, PyObject *data, PyObject *out,
             PyObject *wrap)

@@ -15,6 +15,7 @@ import mongoengine
 from bson import Decimal128, Int64, ObjectId
 from mongoengine.base import BaseDict, BaseDocument, BaseList, EmbeddedDocumentList
 
+from datalayer.documents.engine.compile import encode
 from datalayer.documents.engine.mongoengine_internals import EMPTY, listened_to, stock
 from datalayer.documents.engine.values.containers import (
     TRACKED,
@@ -60,6 +61,7 @@ def _load() -> Any:
         slots, BaseDocument, LazyData, EMPTY, *kinds, _init, read_first,
         ObjectId.__dict__["_ObjectId__id"], Int64,
     )  # fmt: skip
+    encode.set_up(module)
     return module
 
 

@@ -37,6 +37,8 @@ def use(program: Program) -> Any:
         program.made = table.construct
     if has_key and not makes_keys:
         program.write = table.write
+        if not (program.is_embedded or program.has_own_to_mongo or program.keeps_unknown):
+            program.encode = table.encode
     program.errors_of = table.errors_of
     program.is_linkable = not (program.any_reader.is_eager or makes_keys or program.keeps_unknown)
     return table
