@@ -34,14 +34,10 @@ taken(Table *self, Field *field, PyObject *document, PyObject *value)
 }
 
 static PyObject *
-value_for(Table *self, Field *field, PyObject *document, PyObject *values)
+value_for(Table *self, Field *field, PyObject *document, PyObject *given)
 {
-    PyObject *value = entry_of(values, field->name);
-    if (value != NULL) {
-        PyObject *made = taken(self, field, document, value);
-        Py_DECREF(value);
-        return made;
-    }
+    if (given != NULL)
+        return taken(self, field, document, given);
     if (PyErr_Occurred())
         return NULL;
     if (field->preset_kind == CALLED)
@@ -49,6 +45,36 @@ value_for(Table *self, Field *field, PyObject *document, PyObject *values)
     if (field->preset_kind == ASSIGNED)
         return PyObject_CallOneArg(field->preset, document);
     return Py_NewRef(field->preset);
+}
+
+/* Whether a value is kept, or becomes one that is, without Python. */
+static int
+is_taken_here(Field *field, PyObject *value)
+{
+    return (PyObject *)Py_TYPE(value) == field->type || is_part(field, value) ||
+           (PyList_CheckExact(value) && are_parts(field, value));
+}
+
+/* Whether the keywords can themselves be the document's data: nobody else has the dictionary, it
+   holds only what is kept, and no Python sees it before it is complete. -1: an error. */
+static int
+can_be_data(Table *self, PyObject *values)
+{
+    Py_ssize_t known = 0;
+    if (Py_REFCNT(values) != 1)
+        return 0;
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        Field *field = &self->fields[i];
+        PyObject *value = entry_of(values, field->name);
+        if (value == NULL && PyErr_Occurred())
+            return -1;
+        int fits = value == NULL ? field->preset_kind != ASSIGNED : is_taken_here(field, value);
+        known += value != NULL;
+        Py_XDECREF(value);
+        if (!fits)
+            return 0;
+    }
+    return known == PyDict_GET_SIZE(values);
 }
 
 /* Whether all names are those of fields; -1: an error. */
@@ -78,6 +104,42 @@ construct_by_python(Table *self, PyObject *document, PyObject *values)
     return done;
 }
 
+/* Puts the values of all fields into ``data``, which may be the keywords ``values`` themselves. */
+static int
+fill(Table *self, PyObject *document, PyObject *data, PyObject *values)
+{
+    begin(self, document, data, 1);
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        Field *field = &self->fields[i];
+        PyObject *given = entry_of(values, field->name);
+        PyObject *made = value_for(self, field, document, given);
+        int failed = made == NULL ? -1 : 0;
+        if (!failed && (data != values || made != given))
+            failed = PyDict_SetItem(data, field->name, made);
+        Py_XDECREF(made);
+        Py_XDECREF(given);
+        if (failed < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* What else every new document has. */
+static int
+complete(Table *self, PyObject *document)
+{
+    State *state = self->state;
+    if (self->is_embedded) {
+        PyObject *changed = PyList_New(0);
+        if (changed == NULL)
+            return -1;
+        put(document, state->changed, changed);
+        Py_DECREF(changed);
+    }
+    put(document, state->initialised, Py_True);
+    return finish(self, document);
+}
+
 const char construct_doc[] = PyDoc_STR("construct(document, values)\n\nDoes what __init__ does.");
 
 PyObject *
@@ -87,37 +149,18 @@ table_construct(Table *self, PyObject *const *args, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "construct() takes a document and its keywords");
         return NULL;
     }
-    State *state = self->state;
     PyObject *document = args[0], *values = args[1];
     if (!is_one(self, document))
         return NULL;
-    int allowed = are_allowed(self, values);
+    int is_data = can_be_data(self, values);
+    int allowed = is_data ? is_data : are_allowed(self, values);
     if (allowed <= 0)
         return allowed < 0 ? NULL : construct_by_python(self, document, values);
-    PyObject *data = PyDict_New();
-    if (data == NULL)
-        return NULL;
-    begin(self, document, data, 1);
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        Field *field = &self->fields[i];
-        PyObject *made = value_for(self, field, document, values);
-        int failed = made == NULL ? -1 : PyDict_SetItem(data, field->name, made);
-        Py_XDECREF(made);
-        if (failed < 0) {
-            Py_DECREF(data);
-            return NULL;
-        }
-    }
-    Py_DECREF(data);
-    if (self->is_embedded) {
-        PyObject *changed = PyList_New(0);
-        if (changed == NULL)
-            return NULL;
-        put(document, state->changed, changed);
-        Py_DECREF(changed);
-    }
-    put(document, state->initialised, Py_True);
-    if (finish(self, document) < 0)
+    PyObject *data = is_data ? Py_NewRef(values) : PyDict_New();
+    int failed = data == NULL || fill(self, document, data, values) < 0 ||
+                 complete(self, document) < 0;
+    Py_XDECREF(data);
+    if (failed)
         return NULL;
     Py_RETURN_NONE;
 }
