@@ -44,15 +44,18 @@ def with_concerns(
         return other
 
 
-def insertable(document: Any, collection: Any) -> Any:
-    """What ``collection`` is given to insert ``document``, which has its id: BSON where it takes
-    that and the document has nothing that it may be refused for, else a dictionary."""
+def insertable(documents: Sequence[Any], collection: Any) -> list[Any]:
+    """What ``collection`` is given to insert ``documents``, which have their ids: BSON where it
+    takes that and the document has nothing that it may be refused for, else a dictionary."""
     is_models = isinstance(collection, ModelCollection)
-    if is_models and collection.database.client.options.auto_encryption_opts is None:
-        found = encoded(document, collection.codec_options)
-        if found is not None:
-            return found
-    return written(document)
+    if not is_models or collection.database.client.options.auto_encryption_opts is not None:
+        return [written(document) for document in documents]
+    options = collection.codec_options
+    found = [encoded(document, options) for document in documents]
+    return [
+        written(document) if bson is None else bson
+        for document, bson in zip(documents, found, strict=True)
+    ]
 
 
 def time_limit(milliseconds: int) -> AbstractContextManager[None]:

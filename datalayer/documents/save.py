@@ -3,6 +3,7 @@ one are refused, and which command writes them. Validation and conversion are th
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -14,6 +15,7 @@ from datalayer import transactions
 from datalayer.connections.registry import registry
 from datalayer.documents.engine import (
     EncodedDocument,
+    core,
     own_save_create,
     own_save_update,
     written,
@@ -29,6 +31,8 @@ from datalayer.documents.related.before_save import complete
 from datalayer.documents.related.field_replacement import embedded_owners
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps_timestamp
+
+_COUNTERS = 1 << 24  # the values of an id's counter
 
 
 class Saving:
@@ -63,8 +67,8 @@ class Saving:
                 document._created = False
         super()._mark_as_changed(key)  # type: ignore[misc]
 
-    def _prepare_insert(self) -> None:
-        """Give a new document its id and time stamps.
+    def _prepare_insert(self, key: ObjectId | None = None) -> None:
+        """Give a new document its id, ``key`` if it is given, and time stamps.
 
         The id comes before the first attempt, so that saving again after a lost reply finds the
         document instead of writing it twice.
@@ -75,7 +79,7 @@ class Saving:
         if data.get(id_field) is None and isinstance(fields[id_field], ObjectIdField):
             registry.check_process()  # before a child's first id
             # Past __setattr__, which takes a document that gets an id for a saved one.
-            data[id_field] = ObjectId()
+            data[id_field] = ObjectId() if key is None else key
         if document._meta.get("timestamps"):
             now = None
             for name in ("created_at", "updated_at"):
@@ -91,7 +95,7 @@ class Saving:
         inserts = fresh or force_insert or document._meta.get("timeseries")
         self._prepare_insert()
         if doc is None:
-            doc = insertable(document, collection) if inserts else written(document)
+            doc = insertable([document], collection)[0] if inserts else written(document)
         else:
             for name in (id_field, "created_at", "updated_at"):
                 if document._data.get(name) is not None:
@@ -145,6 +149,22 @@ class Saving:
 
 own_save_create.add(Saving._save_create)
 own_save_update.add(Saving._save_update)
+
+
+def new_ids(count: int) -> list[ObjectId]:
+    """Ids as the driver makes them, of its own random part and counter, for many documents."""
+    registry.check_process()  # before a child's first id
+    kind: Any = ObjectId
+    if core is None or not hasattr(kind, "_inc_lock"):
+        return [ObjectId() for _ in range(count)]
+    with kind._inc_lock:
+        first = kind._inc
+        kind._inc = (first + count) % _COUNTERS
+    seconds = int(time.time()) & 0xFFFFFFFF
+    ids: list[ObjectId] = core.object_ids(
+        seconds.to_bytes(4, "big") + kind._random(), first, count
+    )
+    return ids
 
 
 def _checked(document: Any, key: Any, update: dict[str, Any]) -> dict[str, str]:

@@ -169,7 +169,8 @@ class _Compiled(Program):
                 document.clean()
             except ValidationError as error:
                 errors[NON_FIELD_ERRORS] = error
-        errors.update(self.errors_of(document, clean, skips))
+        found = self.errors_of(document, clean, skips)
+        errors = {**errors, **found} if errors else found
         if errors and (errors := without_lacking(document, errors)):
             key = _shown_key(document)
             raise ValidationError(

@@ -9,7 +9,6 @@ from typing import Any
 
 from bson import CodecOptions
 
-from datalayer.documents.engine.compile.encode import EncodedDocument
 from datalayer.documents.engine.field_plan import Plan
 
 
@@ -50,9 +49,9 @@ class Program(ABC):
     reader: Callable[[Any, bool], Any]
     made: Callable[[Any, dict[str, Any]], None]
     write: Callable[[Any, Callable[[dict[str, Any]], Any] | None], dict[str, Any]]
-    encode: Callable[[Any, CodecOptions[Any]], EncodedDocument | None] | None = None
+    encode: Callable[[Any, CodecOptions[Any]], Any] | None = None
     errors_of: Callable[[Any, bool, bool], dict[str, Any]]
-    table: Any
+    table: Any = None
 
     @staticmethod
     @abstractmethod

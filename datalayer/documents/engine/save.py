@@ -17,7 +17,7 @@ from datalayer.documents.engine.program import Program
 
 # The functions ``_save_update`` that need no more of a document than its id and shard key.
 own_save_update: set[Any] = {stock.save_update}
-# The functions ``_save_create`` that write the document themselves, and may be given no dictionary.
+# The functions ``_save_create`` that need no dictionary of a document.
 own_save_create: set[Any] = set()
 
 
@@ -81,8 +81,7 @@ def save(
     if created or id_field not in meta.get("shard_key", ()):
         _keep_key(self, id_field, key)
     _tell(signals.post_save, self, told, created=created)
-    self._clear_changed_fields()
-    Slots.created(self, False)
+    _note_nothing(self, program)
     return self
 
 
@@ -98,8 +97,13 @@ def _see_to_collection(document: Any) -> None:
 def mark_saved(document: Any, key: Any) -> None:
     """Take ``document`` as it is for what the database has, under this key."""
     _keep_key(document, document._meta["id_field"], key)
-    document._clear_changed_fields()
-    Slots.created(document, False)
+    _note_nothing(document, program_of(type(document)))
+
+
+def _note_nothing(document: Any, program: Program) -> None:
+    if program.table is None or not program.table.mark_saved(document):
+        document._clear_changed_fields()
+        Slots.created(document, False)
 
 
 def written(document: Any) -> Any:

@@ -64,9 +64,8 @@ def check_document(document: Mapping[str, Any], where: str) -> None:
     """
     if type(document) is EncodedDocument:  # it was looked into while it was made
         return
-    if core is not None and 0 <= core.weight_of(document) <= LARGEST_BYTES:
-        return
-    if isinstance(document, (dict, Mapping)):
+    is_light = core is not None and 0 <= core.weight_of(document) <= LARGEST_BYTES
+    if not is_light and isinstance(document, (dict, Mapping)):
         _check(document, where, partial(_weigh, document, 1))
 
 

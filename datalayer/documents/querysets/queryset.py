@@ -14,6 +14,7 @@ from mongoengine.queryset import QuerySet as _QuerySet
 from mongoengine.queryset import QuerySetNoCache as _QuerySetNoCache
 from pymongo.errors import OperationFailure
 
+from datalayer import transactions
 from datalayer.documents.engine import (
     EncodedDocument,
     FastCachingQueries,
@@ -31,8 +32,9 @@ from datalayer.documents.querysets.aggregates import Aggregates
 from datalayer.documents.querysets.cursors import CachingCursor, PassingCursor
 from datalayer.documents.querysets.deletes import Deletes
 from datalayer.documents.querysets.updates import Updates
-from datalayer.documents.related.before_save import complete
+from datalayer.documents.related.before_save import complete, is_incomplete
 from datalayer.documents.related.references import Dereference
+from datalayer.documents.save import new_ids
 
 
 class _DocumentQueries(PartialReads, Updates, Deletes, Aggregates):
@@ -76,14 +78,9 @@ class _DocumentQueries(PartialReads, Updates, Deletes, Aggregates):
             _check_new(document, self._document)
         told = signal_kwargs or {}
         signals.pre_bulk_insert.send(self._document, documents=documents, **told)
-        for document in documents:
-            document._note_in_transaction()
-            complete(document)
-            document._prepare_insert()
-            if validate:
-                document.validate()
+        _prepare(documents, validate=validate)
         collection = with_concerns(self._collection, write_concern)
-        raw = [insertable(document, collection) for document in documents]
+        raw = insertable(documents, collection)
         try:
             if is_one:
                 ids = [collection.insert_one(raw[0]).inserted_id]
@@ -147,6 +144,20 @@ class QuerySet(_DocumentQueries, CachingCursor, FastCachingQueries, _QuerySet):
 
 class QuerySetNoCache(_DocumentQueries, PassingCursor, FastPassingQueries, _QuerySetNoCache):
     """What ``objects.no_cache()`` gives."""
+
+
+def _prepare(documents: Sequence[Any], *, validate: bool) -> None:
+    """Give new documents all that they need to be written."""
+    incomplete = {model for model in set(map(type, documents)) if is_incomplete(model)}
+    is_noted = transactions.current() is not None
+    for document, key in zip(documents, new_ids(len(documents)), strict=True):
+        if is_noted:
+            document._note_in_transaction()
+        if type(document) in incomplete:
+            complete(document)
+        document._prepare_insert(key)
+        if validate:
+            document.validate()
 
 
 def _keys_of(documents: Sequence[Any], sent: Sequence[Any], ids: Sequence[Any]) -> list[Any]:

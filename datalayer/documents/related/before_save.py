@@ -26,7 +26,7 @@ def complete(document: Any) -> None:
     new or changed document that are in another database, as of one that ``switch_db`` copies,
     are copied to its own.
     """
-    if not document._own_fields and not _embeds_some(type(document)):
+    if not is_incomplete(type(document)):
         return
     switched = document.__dict__.get(SWITCHED)
     owners = [document]
@@ -40,6 +40,11 @@ def complete(document: Any) -> None:
             if lacks(owner, name):  # it wasn't loaded, and what stores all refuses the document
                 continue
             _complete_field(owner, name, is_switched=switched is not None)
+
+
+def is_incomplete(model: Any) -> bool:
+    """Whether documents of ``model`` may need ``complete`` before they are written."""
+    return bool(model._own_fields) or _embeds_some(model)
 
 
 def _embeds_some(model: Any) -> bool:

@@ -69,3 +69,20 @@ table_is_clean(Table *self, PyObject *document)
     int clean = is_one(self, document) ? is_clean(self, document) : -1;
     return clean < 0 ? NULL : PyBool_FromLong(clean);
 }
+
+const char saved_doc[] = PyDoc_STR("mark_saved(document)\n\n\
+Take the document for what the database has. False, with nothing done, where a value of it may have\n\
+noted a change.");
+
+PyObject *
+table_mark_saved(Table *self, PyObject *document)
+{
+    int clean = is_one(self, document) ? is_clean(self, document) : -1;
+    PyObject *changed = clean > 0 ? PyList_New(0) : NULL;
+    if (changed == NULL)
+        return clean == 0 ? Py_NewRef(Py_False) : NULL;
+    put(document, self->state->changed, changed);
+    put(document, self->state->created, Py_False);
+    Py_DECREF(changed);
+    Py_RETURN_TRUE;
+}

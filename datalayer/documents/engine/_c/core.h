@@ -212,6 +212,12 @@ int is_waiting(PyObject *elements, PyObject *name);
 PyObject *split_reply(PyObject *module, PyObject *reply);
 extern const char split_doc[];
 
+/* decoding.c, object_ids.c */
+
+PyObject *decode_object_id(State *state, Bytes value);
+PyObject *object_ids(PyObject *module, PyObject *args);
+extern const char object_ids_doc[];
+
 /* values.c */
 
 PyObject *data_of(State *state, PyObject *document);
@@ -231,8 +237,9 @@ PyObject *table_write(Table *self, PyObject *const *args, Py_ssize_t count);
 PyObject *table_encode(Table *self, PyObject *const *args, Py_ssize_t count);
 PyObject *table_errors_of(Table *self, PyObject *const *args, Py_ssize_t count);
 PyObject *table_is_clean(Table *self, PyObject *document);
+PyObject *table_mark_saved(Table *self, PyObject *document);
 extern const char read_doc[], load_doc[], construct_doc[], write_doc[], encode_doc[],
-    errors_doc[], clean_doc[];
+    errors_doc[], clean_doc[], saved_doc[];
 
 PyObject *set_up_encoding(PyObject *module, PyObject *args);
 extern const char set_up_encoding_doc[];

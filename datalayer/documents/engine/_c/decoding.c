@@ -105,7 +105,7 @@ decode_text(Bytes value)
     return PyUnicode_DecodeUTF8((const char *)value + 4, (Py_ssize_t)bson_uint32(value) - 1, NULL);
 }
 
-static PyObject *
+PyObject *
 decode_object_id(State *state, Bytes value)
 {
     PyObject *binary = PyBytes_FromStringAndSize((const char *)value, 12);

@@ -83,6 +83,7 @@ static PyMethodDef methods[] = {
     {"plain_copy", plain_copy, METH_O, copy_doc},
     {"list_copy", list_copy, METH_O, list_doc},
     {"split_reply", split_reply, METH_O, split_doc},
+    {"object_ids", object_ids, METH_VARARGS, object_ids_doc},
     {"weight_of", weight_of, METH_O, weight_doc},
     {"set_up_encoding", set_up_encoding, METH_VARARGS, set_up_encoding_doc},
     {NULL, NULL, 0, NULL},

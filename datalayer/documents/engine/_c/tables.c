@@ -222,6 +222,7 @@ table_link(Table *self, PyObject *args)
 
 static PyMethodDef table_methods[] = {
     {"is_clean", (PyCFunction)table_is_clean, METH_O, clean_doc},
+    {"mark_saved", (PyCFunction)table_mark_saved, METH_O, saved_doc},
     {"read", (PyCFunction)(void (*)(void))table_read, METH_FASTCALL, read_doc},
     {"load", (PyCFunction)(void (*)(void))table_load, METH_FASTCALL, load_doc},
     {"construct", (PyCFunction)(void (*)(void))table_construct, METH_FASTCALL, construct_doc},

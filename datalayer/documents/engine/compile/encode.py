@@ -44,7 +44,7 @@ class EncodedDocument(RawBSONDocument):
     __slots__ = ("raw",)  # in the place of the driver's property: a batch has thousands
 
     def __init__(self, raw: bytes) -> None:
-        self.raw = raw
+        self.raw = raw  # type: ignore[misc]
 
     def _decoded(self) -> dict[str, Any]:
         return bson.decode(self.raw, _SHOWN)
@@ -67,7 +67,7 @@ class EncodedDocument(RawBSONDocument):
             return self.raw == other.raw
         return self._decoded() == other
 
-    __hash__ = None  # type: ignore[assignment] # as of the driver's
+    __hash__ = None  # as of the driver's
 
     def __reduce__(self) -> Any:
         return type(self), (self.raw,)
