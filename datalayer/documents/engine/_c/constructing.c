@@ -55,14 +55,13 @@ is_taken_here(Field *field, PyObject *value)
            (PyList_CheckExact(value) && are_parts(field, value));
 }
 
-/* Whether the keywords can themselves be the document's data: nobody else has the dictionary, it
-   holds only what is kept, and no Python sees it before it is complete. -1: an error. */
+/* Whether a copy of the keywords can be the document's data: they are all kept, and no Python sees
+   them before the data is complete. A copy is made at once, value by value it would take longer.
+   -1: an error. */
 static int
 can_be_data(Table *self, PyObject *values)
 {
     Py_ssize_t known = 0;
-    if (Py_REFCNT(values) != 1)
-        return 0;
     for (Py_ssize_t i = 0; i < self->count; i++) {
         Field *field = &self->fields[i];
         PyObject *value = entry_of(values, field->name);
@@ -104,9 +103,9 @@ construct_by_python(Table *self, PyObject *document, PyObject *values)
     return done;
 }
 
-/* Puts the values of all fields into ``data``, which may be the keywords ``values`` themselves. */
+/* Puts the values of all fields into ``data``, which may hold the keywords already. */
 static int
-fill(Table *self, PyObject *document, PyObject *data, PyObject *values)
+fill(Table *self, PyObject *document, PyObject *data, PyObject *values, int is_copy)
 {
     begin(self, document, data, 1);
     for (Py_ssize_t i = 0; i < self->count; i++) {
@@ -114,7 +113,7 @@ fill(Table *self, PyObject *document, PyObject *data, PyObject *values)
         PyObject *given = entry_of(values, field->name);
         PyObject *made = value_for(self, field, document, given);
         int failed = made == NULL ? -1 : 0;
-        if (!failed && (data != values || made != given))
+        if (!failed && !(is_copy && made == given))
             failed = PyDict_SetItem(data, field->name, made);
         Py_XDECREF(made);
         Py_XDECREF(given);
@@ -152,47 +151,15 @@ table_construct(Table *self, PyObject *const *args, Py_ssize_t count)
     PyObject *document = args[0], *values = args[1];
     if (!is_one(self, document))
         return NULL;
-    int is_data = can_be_data(self, values);
-    int allowed = is_data ? is_data : are_allowed(self, values);
+    int is_copy = can_be_data(self, values);
+    int allowed = is_copy ? is_copy : are_allowed(self, values);
     if (allowed <= 0)
         return allowed < 0 ? NULL : construct_by_python(self, document, values);
-    PyObject *data = is_data ? Py_NewRef(values) : PyDict_New();
-    int failed = data == NULL || fill(self, document, data, values) < 0 ||
+    PyObject *data = is_copy ? PyDict_Copy(values) : PyDict_New();
+    int failed = data == NULL || fill(self, document, data, values, is_copy) < 0 ||
                  complete(self, document) < 0;
     Py_XDECREF(data);
     if (failed)
         return NULL;
     Py_RETURN_NONE;
 }
-
-PyDoc_STRVAR(init_doc, "init(document, **values)\n\n\
-Constructs a document by its class's table, or as ``set_up`` was told.");
-
-static PyObject *
-init(PyObject *module, PyObject *args, PyObject *values)
-{
-    State *state = state_of(module);
-    if (PyTuple_GET_SIZE(args) == 1 && values != NULL) {
-        PyObject *document = PyTuple_GET_ITEM(args, 0);
-        PyObject *type = Py_NewRef((PyObject *)Py_TYPE(document));
-        PyObject *found = PyObject_GetAttr(type, state->name_table), *done = NULL;
-        if (found == NULL) {
-            Py_DECREF(type);
-            return NULL;
-        }
-        Table *table = Py_IS_TYPE(found, state->table_type) ? (Table *)found : NULL;
-        int is_its = table != NULL && (PyObject *)table->model == type && !is_listened_to(table);
-        Py_DECREF(type);
-        if (is_its) {
-            PyObject *const arguments[] = {document, values};
-            done = table_construct(table, arguments, 2);
-        }
-        Py_DECREF(found);
-        if (is_its)
-            return done;
-    }
-    return PyObject_Call(state->init_otherwise, args, values);
-}
-
-PyMethodDef init_method = {"__init__", (PyCFunction)(void (*)(void))init,
-                                  METH_VARARGS | METH_KEYWORDS, init_doc};

@@ -256,6 +256,9 @@ extern const char weight_doc[];
 /* The module's types and methods */
 
 extern PyType_Spec table_spec, attribute_spec, codec_spec, elements_spec;
-extern PyMethodDef init_method;
+
+/* initialising.c */
+
+PyObject *new_initialiser(PyObject *module);
 
 #endif

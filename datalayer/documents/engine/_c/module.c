@@ -58,9 +58,7 @@ set_up(PyObject *module, PyObject *args)
             return NULL;
     if (offset_of(object_id, &state->object_id) < 0)
         return NULL;
-    PyObject *function = PyCFunction_New(&init_method, module);
-    PyObject *method = function == NULL ? NULL : PyInstanceMethod_New(function);
-    Py_XDECREF(function);
+    PyObject *method = new_initialiser(module);
     if (method == NULL)
         return NULL;
     PyTypeObject *embedded = PyDescr_TYPE(PyTuple_GET_ITEM(slots, INSTANCE));
