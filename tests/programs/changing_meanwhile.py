@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bson import Decimal128, ObjectId, decode, encode
+from bson import CodecOptions, Decimal128, ObjectId, decode, encode
 from mongoengine import (
     DecimalField,
     DictField,
@@ -27,6 +27,7 @@ from mongoengine import (
 )
 
 from datalayer.documents import Document, EmbeddedDocument
+from datalayer.documents.engine import encoded, mark_saved
 from datalayer.documents.engine.compile.c_core import is_compiled, list_copy, plain_copy
 from datalayer.documents.fields.bson_limits import check_document
 
@@ -259,6 +260,19 @@ def write() -> None:
     encode(made.to_mongo())
 
 
+def encode_natively() -> None:
+    made = document()
+    made._data["id"] = ObjectId()
+    hold(*everything_of(made))
+    kept[:] = [encoded(made, CodecOptions())]
+
+
+def construct_and_mark() -> None:
+    made = Whole(name=text(), part=parts()[0], free=tree())
+    hold(*everything_of(made))
+    mark_saved(made, ObjectId())
+
+
 def validate() -> None:
     made = document()
     hold(*everything_of(made))
@@ -287,8 +301,8 @@ def check() -> None:
 
 
 ACTIONS: tuple[Callable[[], None], ...] = (
-    copy_plainly, copy_a_list, load, load_bytes, read, assign, construct, write, validate,
-    look_for_changes, compare, check,
+    copy_plainly, copy_a_list, load, load_bytes, read, assign, construct, construct_and_mark,
+    write, encode_natively, validate, look_for_changes, compare, check,
 )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bson import encode
+import bson
+from bson import SON, CodecOptions, Decimal128, ObjectId
 from mongoengine import DictField, EmbeddedDocumentField, EmbeddedDocumentListField, StringField
 
 from datalayer.documents import Document, EmbeddedDocument
@@ -50,10 +51,12 @@ def values() -> dict[str, Any]:
     return {"name": "a", "part": Part(text="b"), "parts": [Part(text="c")] * 8, "free": TREE}
 
 
-MADE, GIVEN = Whole(**values()), values()
-BYTES, LOAD = encode(RAW), loader(Whole)
+MADE, GIVEN = Whole(id=ObjectId(), **values()), values()
+RARE = Whole(id=ObjectId(), free={"é": [Decimal128("1"), "ä", SON(a=1)]})
+OPTIONS: CodecOptions[Any] = CodecOptions()
+BYTES, LOAD = bson.encode(RAW), loader(Whole)
 READ = ("a", "b", "c", {"b": ["text 0"]})
-REPLY = encode({"cursor": {"firstBatch": [RAW] * 8, "id": 0, "ns": "a.b"}, "ok": 1.0})
+REPLY = bson.encode({"cursor": {"firstBatch": [RAW] * 8, "id": 0, "ns": "a.b"}, "ok": 1.0})
 TABLE: Any = Whole.__dict__["_engine_table"]
 
 
@@ -94,6 +97,27 @@ def write() -> None:
     TABLE.write(MADE, None)
 
 
+def encode() -> None:
+    TABLE.encode(MADE, OPTIONS)
+
+
+def encode_what_the_driver_knows() -> None:
+    TABLE.encode(RARE, OPTIONS)
+
+
+def take_keywords() -> None:
+    Whole(**GIVEN)
+    Part(text="a")
+
+
+def draw_ids() -> None:
+    core.object_ids(b"123456789", 1, 20)
+
+
+def mark_saved() -> None:
+    TABLE.mark_saved(MADE)
+
+
 def validate() -> None:
     TABLE.errors_of(MADE, True, True)
 
@@ -111,8 +135,9 @@ def make_a_table() -> None:
 
 
 ACTIONS: tuple[Callable[[], None], ...] = (
-    copy, copy_a_list, read, read_a_part, load_bytes, read_bytes, split, construct, write,
-    validate, look_for_changes, make_a_table,
+    copy, copy_a_list, read, read_a_part, load_bytes, read_bytes, split, construct, take_keywords,
+    write, encode, encode_what_the_driver_knows, draw_ids, mark_saved, validate, look_for_changes,
+    make_a_table,
 )  # fmt: skip
 
 

@@ -25,12 +25,14 @@ from datalayer.documents.engine import core
 
 BUILDS = ("compiled", "pure")
 ACTIONS = (
-    "copy_plainly", "copy_a_list", "load", "load_bytes", "read", "assign", "construct", "write",
-    "validate", "look_for_changes", "compare", "check",
+    "copy_plainly", "copy_a_list", "load", "load_bytes", "read", "assign", "construct",
+    "construct_and_mark", "write", "encode_natively", "validate", "look_for_changes", "compare",
+    "check",
 )  # fmt: skip
 WITHOUT_MEMORY = (
     "copy", "copy_a_list", "read", "read_a_part", "load_bytes", "read_bytes", "split", "construct",
-    "write", "validate", "look_for_changes", "make_a_table",
+    "take_keywords", "write", "encode", "encode_what_the_driver_knows", "draw_ids", "mark_saved",
+    "validate", "look_for_changes", "make_a_table",
 )  # fmt: skip
 
 compiled = pytest.mark.skipif(core is None, reason="of the part in C")
