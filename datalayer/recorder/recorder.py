@@ -81,7 +81,7 @@ class Recorder:
             self.after_fork()
         if model is None:
             model = type(event)
-            stored = stored_form(event)
+            stored = stored_form(event, as_bson=self._state.prepare is None)
             if stored is None:
                 self._refuse(model)
                 return

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
+from bson.raw_bson import RawBSONDocument
 from mongoengine import Document, IntField
 from pymongo.collection import Collection
 from recorded_events import Animal, Broken, Cat, Click, Visit
 
 from datalayer import db
+from datalayer.documents.engine import core
 from datalayer.models import Metric
 from datalayer.recorder import Recorder
 
@@ -50,6 +52,44 @@ def test_a_document_is_stored_as_it_was_and_can_be_saved_afterwards(make: Make) 
     assert (stored()[0]["_id"], stored()[0]["number"]) == (click.pk, 1)
     click.save()
     assert [each["number"] for each in stored()] == [2]
+
+
+@pytest.mark.skipif(core is None, reason="of the part in C")
+def test_a_document_is_encoded_when_it_is_recorded(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds: list[type] = []
+    original = Collection.insert_many
+
+    def note(self: Any, documents: Any, *args: Any, **kwargs: Any) -> Any:
+        kinds.extend(map(type, documents))
+        return original(self, documents, *args, **kwargs)
+
+    monkeypatch.setattr(Collection, "insert_many", note)
+    recorder = make()
+    cat = Cat(number=1)
+    recorder.record(cat)
+    recorder.record(Click(text="\ud800"))
+    recorder.record(Click(number=2))
+    assert recorder.flush()
+    assert kinds == [RawBSONDocument, RawBSONDocument]
+    assert stored(Animal) == [{"_id": cat.pk, "_cls": "Animal.Cat", "number": 1}]
+    assert sorted(stored()[0]) == ["_id", "created_at", "number", "updated_at"]
+    assert recorder.stats()["refused"] == 1
+
+
+def test_who_prepares_events_gets_a_mapping_of_a_document(make: Make) -> None:
+    seen: list[Any] = []
+
+    def prepare(event: dict[str, Any], model: Any) -> dict[str, Any]:
+        seen.append(dict(event))
+        return {**event, "text": "prepared"}
+
+    recorder = make()
+    recorder._begin(recorder.settings, prepare)
+    recorder.record(Click(number=1))
+    assert recorder.flush()
+    assert (seen[0]["number"], stored()[0]["text"]) == (1, "prepared")
 
 
 def test_a_dict_that_is_used_again_is_another_event(make: Make) -> None:

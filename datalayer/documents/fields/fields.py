@@ -51,6 +51,7 @@ class UTCDateTimeField(_ConvertingField, DateTimeField):
     """
 
     converts_on_first_read = True
+    stores_utc_as_it_is = True  # the engine need not ask ``to_mongo`` of such a value
 
     def to_python(self, value: Any) -> Any:
         """What the attribute holds; a value that is no point in time is left to ``validate``."""

@@ -59,6 +59,7 @@ enum load { SCALAR, AS_IS, DEFERRED, CONVERTED, CLASS_NAME, ASSIGN };
 enum preset { CONSTANT, CALLED, ASSIGNED };
 enum check { PASSES, TYPED, JUDGED };
 enum link { NO_LINK, ONE, LIST };
+enum direct { NOTHING, MOMENTS, TREES };
 
 typedef struct {
     PyObject *name, *key;
@@ -79,6 +80,7 @@ typedef struct {
     PyObject *link;      /* the table of the embedded documents that it holds, or NULL */
     Py_ssize_t shortest, longest; /* of a text; -1 for no limit */
     unsigned char link_kind, links_validate, load, preset_kind, check, is_null, is_required;
+    unsigned char direct; /* what is encoded as it is, though ``write`` would make a copy */
     unsigned char has_storable_key; /* without what MongoDB takes for a path or an operator */
 } Field;
 

@@ -28,6 +28,24 @@ encode_parts(Writer *writer, Field *field, Key key, PyObject *parts, int level)
     return failed < 0 ? -1 : end_document(writer, start);
 }
 
+/* A value that ``write`` would only copy, or hand on. Gives 1 where it isn't one. */
+static int
+encode_directly(Writer *writer, Field *field, Key key, PyObject *value, int level)
+{
+    State *state = writer->state;
+    PyTypeObject *type = Py_TYPE(value);
+    int fits = field->direct == MOMENTS && is_moment_in_utc(state, value);
+    if (field->direct == TREES)
+        fits = type == &PyDict_Type || type == &PyList_Type || is_among(state->tracked_types, type);
+    if (!fits)
+        return 1;
+    Py_ssize_t size = writer->size;
+    if (encode_value(writer, key, value, level) == 0)
+        return 0;
+    writer->size = size; /* something in it is not to be stored as it is */
+    return PyErr_Occurred() ? -1 : 1;
+}
+
 /* A value that isn't None. Gives 1 where the database gets none of it. */
 static int
 encode_given(Writer *writer, Field *field, Key key, PyObject *value, int level)
@@ -41,12 +59,15 @@ encode_given(Writer *writer, Field *field, Key key, PyObject *value, int level)
     }
     if (are_parts(field, value))
         return encode_parts(writer, field, key, value, level);
+    int done = encode_directly(writer, field, key, value, level);
+    if (done < 1)
+        return done;
     PyObject *written = PyObject_CallFunctionObjArgs(field->write, value, Py_None, NULL);
     if (written == NULL)
         return -1;
-    int failed = written == Py_None ? 1 : encode_value(writer, key, written, level);
+    done = written == Py_None ? 1 : encode_value(writer, key, written, level);
     Py_DECREF(written);
-    return failed;
+    return done;
 }
 
 static int

@@ -34,6 +34,8 @@ int end_document(Writer *writer, Py_ssize_t start);
 /* The key of an item of a list, written into the end of ``room``. */
 Key index_key(char *room, size_t size, Py_ssize_t index);
 
+int is_moment_in_utc(State *state, PyObject *value);
+
 /* ``level`` is how deep a container at this place lies. */
 int encode_value(Writer *writer, Key key, PyObject *value, int level);
 

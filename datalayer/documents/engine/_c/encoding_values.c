@@ -157,12 +157,19 @@ milliseconds_of(PyObject *moment)
     return seconds * 1000 + PyDateTime_DATE_GET_MICROSECOND(moment) / 1000;
 }
 
-static int
-is_in_utc(State *state, PyObject *moment)
+int
+is_moment_in_utc(State *state, PyObject *value)
 {
-    PyObject *zone = PyDateTime_DATE_GET_TZINFO(moment);
     (void)PyDateTimeAPI; /* of the header alone: the type is known from set_up_encoding() */
-    return zone == Py_None || zone == state->utc;
+    return Py_IS_TYPE(value, state->datetime_type) &&
+           PyDateTime_DATE_GET_TZINFO(value) == state->utc;
+}
+
+static int
+is_naive_moment(State *state, PyObject *value)
+{
+    return Py_IS_TYPE(value, state->datetime_type) &&
+           PyDateTime_DATE_GET_TZINFO(value) == Py_None;
 }
 
 static int
@@ -289,7 +296,7 @@ encode_value(Writer *writer, Key key, PyObject *value, int level)
         return begin_element(writer, BSON_NULL, key, 0) == NULL ? -1 : 0;
     if (type == state->object_id_type)
         return encode_object_id(writer, key, value);
-    if (type == state->datetime_type && is_in_utc(state, value))
+    if (is_naive_moment(state, value) || is_moment_in_utc(state, value))
         return encode_eight(writer, key, BSON_DATETIME, (uint64_t)milliseconds_of(value));
     if (type == &PyDict_Type || type == &PyList_Type || is_among(state->tracked_types, type))
         return encode_container(writer, key, value, level);

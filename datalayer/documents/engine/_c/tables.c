@@ -86,18 +86,18 @@ fill_field(Field *field, PyObject *row, PyObject *nothing)
                             "to_python", "preset", "take",    "written",     "write",
                             "passing", "judge",   "field",    "assign",      "load",
                             "preset_kind", "check",   "is_null", "is_required", "shortest", "longest",
-                            NULL};
+                            "direct", NULL};
     PyObject *o[OBJECTS];
     if (!PyDict_Check(row)) {
         PyErr_SetString(PyExc_TypeError, "a field is a dictionary");
         return -1;
     }
-    int load, preset_kind, check, is_null, is_required;
+    int load, preset_kind, check, is_null, is_required, direct;
     Py_ssize_t shortest, longest;
-    if (!PyArg_ParseTupleAndKeywords(nothing, row, "$UUOOOOOOOOOOOOiiippnn", names, &o[0], &o[1],
+    if (!PyArg_ParseTupleAndKeywords(nothing, row, "$UUOOOOOOOOOOOOiiippnni", names, &o[0], &o[1],
                                      &o[2], &o[3], &o[4], &o[5], &o[6], &o[7], &o[8], &o[9],
                                      &o[10], &o[11], &o[12], &o[13], &load, &preset_kind, &check,
-                                     &is_null, &is_required, &shortest, &longest))
+                                     &is_null, &is_required, &shortest, &longest, &direct))
         return -1;
     for (int j = 0; j < OBJECTS; j++)
         *objects_of(field, j) = Py_NewRef(o[j]);
@@ -112,6 +112,7 @@ fill_field(Field *field, PyObject *row, PyObject *nothing)
     field->check = (unsigned char)check;
     field->is_null = (unsigned char)is_null;
     field->is_required = (unsigned char)is_required;
+    field->direct = (unsigned char)direct;
     field->shortest = shortest;
     field->longest = longest;
     return 0;

@@ -10,6 +10,7 @@ from mongoengine.fields import EmbeddedDocumentField, EmbeddedDocumentListField,
 
 from datalayer.documents.engine.compile.c_core import core
 from datalayer.documents.engine.compile.construct import preset_for, taker_for
+from datalayer.documents.engine.compile.encode import direct_encoding_of
 from datalayer.documents.engine.compile.lazy_reads import waiting_tests
 from datalayer.documents.engine.compile.load import assigner_for
 from datalayer.documents.engine.compile.validate import check_for, is_required, judge_for, missing
@@ -139,4 +140,5 @@ def _row(plan: Plan, program: Program, may_wait: Any) -> dict[str, Any]:
         "is_required": is_required(field),
         "shortest": check.shortest,
         "longest": check.longest,
+        "direct": direct_encoding_of(field),
     }

@@ -25,6 +25,8 @@ from bson import (
 from bson.binary import UuidRepresentation
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
+from mongoengine.base.fields import ComplexBaseField
+from mongoengine.fields import DictField, ListField
 
 _SINGLE = frozenset(
     {
@@ -43,8 +45,10 @@ class EncodedDocument(RawBSONDocument):
 
     __slots__ = ("raw",)  # in the place of the driver's property: a batch has thousands
 
+    raw: bytes
+
     def __init__(self, raw: bytes) -> None:
-        self.raw = raw  # type: ignore[misc]
+        self.raw = raw
 
     def _decoded(self) -> dict[str, Any]:
         return bson.decode(self.raw, _SHOWN)
@@ -79,6 +83,18 @@ class EncodedDocument(RawBSONDocument):
 def set_up(core: Any) -> None:
     """Tell the encoder which types it knows, and who encodes the others."""
     core.set_up_encoding(vars(EncodedDocument)["raw"], datetime, UTC, encode_otherwise)
+
+
+def direct_encoding_of(field: Any) -> int:
+    """Which values of ``field`` are encoded as they are, though its writer would make others of
+    them: 1 for moments in UTC, by the field's own word, 2 for trees of plain values, 0 for none.
+    """
+    kind: Any = type(field)
+    if isinstance(field, (DictField, ListField)):
+        is_free = field.field is None and kind.to_mongo is ComplexBaseField.to_mongo
+        return 2 if is_free else 0
+    giver = next(parent for parent in kind.__mro__ if "to_mongo" in vars(parent))
+    return int(bool(vars(giver).get("stores_utc_as_it_is")))
 
 
 def encode_otherwise(value: Any, options: CodecOptions[Any]) -> Any:
