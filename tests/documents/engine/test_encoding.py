@@ -299,6 +299,19 @@ def test_a_document_without_an_id_is_left_to_the_driver() -> None:
 
 
 @compiled
+@pytest.mark.parametrize("value", ["x", b"x"])
+def test_large_values_are_left_to_the_driver_which_copies_them_once(
+    server: None, value: Any
+) -> None:
+    document = EncodedWhole(id=ID, anything=value * 65536)
+    assert encode(document) == by_the_driver(document)
+    document.anything = value * 65537
+    assert encode(document) is None
+    document.save()
+    assert EncodedWhole.objects.get(id=ID).anything == document.anything
+
+
+@compiled
 def test_what_a_fields_own_writing_raises_comes_out() -> None:
     document = EncodedWhole(id=ID, owner=EncodedWhole())
     with pytest.raises(me.ValidationError, match="You can only reference documents once"):

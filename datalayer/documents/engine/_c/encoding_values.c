@@ -4,6 +4,7 @@
 #include <datetime.h>
 
 #define LARGEST ((Py_ssize_t)16 * 1024 * 1024)
+#define LONGEST 65536 /* a value: for larger ones it counts that the driver copies once more */
 
 /* Bytes */
 
@@ -39,7 +40,7 @@ put_int64(char *place, uint64_t value)
 char *
 begin_element(Writer *writer, enum bson_type type, Key key, Py_ssize_t count)
 {
-    char *place = count > LARGEST ? NULL : reserve(writer, key.length + 2 + count);
+    char *place = reserve(writer, key.length + 2 + count);
     if (place == NULL)
         return NULL;
     *place++ = (char)type;
@@ -80,7 +81,7 @@ static int
 encode_bytes(Writer *writer, Key key, enum bson_type type, const char *bytes, Py_ssize_t length)
 {
     /* Text has a NUL at its end which counts, binary data a subtype before it which doesn't. */
-    char *place = begin_element(writer, type, key, length > LARGEST ? length : length + 5);
+    char *place = length > LONGEST ? NULL : begin_element(writer, type, key, length + 5);
     if (place == NULL)
         return -1;
     put_int32(place, (uint32_t)(type == BSON_STRING ? length + 1 : length));
