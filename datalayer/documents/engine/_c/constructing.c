@@ -61,10 +61,10 @@ is_taken_here(Field *field, PyObject *value)
 static int
 can_be_data(Table *self, PyObject *values)
 {
-    Py_ssize_t known = 0;
+    Py_ssize_t known = 0, turn = 0;
     for (Py_ssize_t i = 0; i < self->count; i++) {
         Field *field = &self->fields[i];
-        PyObject *value = entry_of(values, field->name);
+        PyObject *value = entry_in_turn(values, field->name, &turn);
         if (value == NULL && PyErr_Occurred())
             return -1;
         int fits = value == NULL ? field->preset_kind != ASSIGNED : is_taken_here(field, value);
@@ -107,10 +107,11 @@ construct_by_python(Table *self, PyObject *document, PyObject *values)
 static int
 fill(Table *self, PyObject *document, PyObject *data, PyObject *values, int is_copy)
 {
+    Py_ssize_t turn = 0;
     begin(self, document, data, 1);
     for (Py_ssize_t i = 0; i < self->count; i++) {
         Field *field = &self->fields[i];
-        PyObject *given = entry_of(values, field->name);
+        PyObject *given = entry_in_turn(values, field->name, &turn);
         PyObject *made = value_for(self, field, document, given);
         int failed = made == NULL ? -1 : 0;
         if (!failed && !(is_copy && made == given))

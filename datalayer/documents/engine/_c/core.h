@@ -145,6 +145,20 @@ entry_of(PyObject *dictionary, PyObject *key)
     return Py_XNewRef(PyDict_GetItemWithError(dictionary, key));
 }
 
+/* The same where keys mostly come in the order in which they are asked for: the next one is looked
+   for at ``turn`` first, which takes a fraction of a lookup. */
+static inline PyObject *
+entry_in_turn(PyObject *dictionary, PyObject *key, Py_ssize_t *turn)
+{
+    PyObject *found, *value;
+    Py_ssize_t after = *turn;
+    if (PyDict_Next(dictionary, &after, &found, &value) && found == key) {
+        *turn = after;
+        return Py_NewRef(value);
+    }
+    return entry_of(dictionary, key);
+}
+
 /* A new reference to an item of a list; NULL without an error past its present end. */
 static inline PyObject *
 item_of(PyObject *list, Py_ssize_t index)
@@ -225,6 +239,8 @@ extern const char object_ids_doc[];
 PyObject *data_of(State *state, PyObject *document);
 int is_partial(State *state, PyObject *data);
 PyObject *value_of(State *state, PyObject *data, PyObject *name, PyObject *document);
+PyObject *value_in_turn(State *state, PyObject *data, PyObject *name, PyObject *document,
+                        Py_ssize_t *turn);
 PyObject *wanted_value_of(State *state, PyObject *data, PyObject *name, PyObject *document);
 int waits(State *state, PyObject *data, PyObject *name);
 int lacks(State *state, PyObject *data, PyObject *name);

@@ -71,10 +71,11 @@ encode_given(Writer *writer, Field *field, Key key, PyObject *value, int level)
 }
 
 static int
-encode_field(Writer *writer, Field *field, PyObject *document, PyObject *data, int level)
+encode_field(Writer *writer, Field *field, PyObject *document, PyObject *data, Py_ssize_t *turn,
+             int level)
 {
     State *state = writer->state;
-    PyObject *value = value_of(state, data, field->name, document);
+    PyObject *value = value_in_turn(state, data, field->name, document, turn);
     if (value == NULL)
         return -1;
     Key key = {field->key_text, (Py_ssize_t)field->key_length};
@@ -113,6 +114,7 @@ encode_prefix(Writer *writer, Table *table)
 static int
 encode_each(Writer *writer, Table *table, PyObject *document, PyObject *data, int level)
 {
+    Py_ssize_t turn = 0;
     for (Py_ssize_t i = 0; i < table->count; i++) {
         Field *field = &table->fields[i];
         if (i == table->id_first && table->prefix != Py_None && encode_prefix(writer, table) < 0)
@@ -122,7 +124,7 @@ encode_each(Writer *writer, Table *table, PyObject *document, PyObject *data, in
                 return -1;
         }
         else if (!field->has_storable_key ||
-                 encode_field(writer, field, document, data, level + 1) < 0)
+                 encode_field(writer, field, document, data, &turn, level + 1) < 0)
             return -1;
     }
     return 0;

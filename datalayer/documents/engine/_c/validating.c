@@ -76,10 +76,10 @@ validate_value(Table *self, Field *field, PyObject *value, PyObject *clean, PyOb
 }
 
 static int
-validate_field(Table *self, Field *field, PyObject *document, PyObject *data, PyObject *clean,
-               PyObject *errors)
+validate_field(Table *self, Field *field, PyObject *document, PyObject *data, Py_ssize_t *turn,
+               PyObject *clean, PyObject *errors)
 {
-    PyObject *value = value_of(self->state, data, field->name, document);
+    PyObject *value = value_in_turn(self->state, data, field->name, document, turn);
     if (value == NULL)
         return -1;
     int failed = validate_value(self, field, value, clean, errors);
@@ -99,11 +99,12 @@ errors_in(Table *self, PyObject *document, PyObject *clean, int skips)
         return NULL;
     }
     PyObject *errors = PyDict_New();
+    Py_ssize_t turn = 0;
     for (Py_ssize_t i = 0; errors != NULL && i < self->count; i++) {
         Field *field = &self->fields[i];
         int skipped = skips && field->load == DEFERRED ? waits(state, data, field->name) : 0;
         if (skipped < 0 ||
-            (!skipped && validate_field(self, field, document, data, clean, errors) < 0))
+            (!skipped && validate_field(self, field, document, data, &turn, clean, errors) < 0))
             Py_CLEAR(errors);
     }
     Py_LeaveRecursiveCall();

@@ -63,6 +63,16 @@ value_of(State *state, PyObject *data, PyObject *name, PyObject *document)
     return or_none(state, data, name, PyObject_GetItem(data, name));
 }
 
+/* As ``value_of``, for somebody who asks for one value after the other. */
+PyObject *
+value_in_turn(State *state, PyObject *data, PyObject *name, PyObject *document, Py_ssize_t *turn)
+{
+    if (!PyDict_CheckExact(data))
+        return value_of(state, data, name, document);
+    PyObject *value = entry_in_turn(data, name, turn);
+    return value != NULL || PyErr_Occurred() ? value : Py_NewRef(Py_None);
+}
+
 /* A new reference to the value for somebody who wants it: what was not loaded is fetched. */
 PyObject *
 wanted_value_of(State *state, PyObject *data, PyObject *name, PyObject *document)
