@@ -64,6 +64,7 @@ class _Reader:
         self._context = copy_context()
         self._process = process_mark()
         self._thread: threading.Thread | None = None
+        self._is_reading = False
         self._used: Batch | None = None
         self._told: SimpleQueue[bool] = SimpleQueue()
         self._begun: SimpleQueue[None] = SimpleQueue()
@@ -71,18 +72,17 @@ class _Reader:
 
     def begin(self) -> None:
         """Let the next batch be read."""
-        if self._cursor._killed:  # that was the last one
-            self._found.put(deque())
+        self._is_reading = not self._cursor._killed
+        if not self._is_reading:  # that was the last one
             return
         used = last_batch(self._cursor)
         self._used = used and replace(used, arrived=perf_counter())
         if self._thread is None:
             note_rate_of_use(self._cursor, 0.0)  # nothing was used yet
-            self._thread = threading.Thread(
-                target=self._run, name="datalayer-read-ahead", daemon=True
-            )
+            thread = threading.Thread(target=self._run, name="datalayer-read-ahead", daemon=True)
             with signals_held():
-                self._thread.start()
+                thread.start()
+            self._thread = thread
         self._told.put(True)
         # Otherwise this thread would keep the interpreter, and use up its batch, before the other
         # one has sent anything.
@@ -95,6 +95,8 @@ class _Reader:
             DeadlineExceededError: where the present deadline passes before.
             ConfigurationError: in a process that was forked meanwhile.
         """
+        if not self._is_reading:
+            return deque()
         if not self._process[0]:
             raise ConfigurationError(
                 "an iteration with read_ahead() can't go on in a process that was forked inside: "
