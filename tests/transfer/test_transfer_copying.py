@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moving import ODD_IDS, Databases, counts, messages, nonzero, plan, raw, state_of
+from pymongo.collection import Collection
 
 from datalayer import transfer
 from datalayer.errors import TransferError
@@ -80,6 +81,24 @@ def test_only_what_the_filter_selects_is_moved(databases: Databases) -> None:
     transfer.run(plan(filter=f"{{{early}, {few}}}", move=True))
     assert databases["archive"].messages.distinct("number") == list(range(20))
     assert databases["default"].messages.distinct("number") == list(range(20, 50))
+
+
+def test_large_documents_that_a_filter_selects_come_in_replies_of_eight_megabytes(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    find = Collection.find_raw_batches
+
+    def heard(self: Any, *args: Any, **options: Any) -> Any:
+        if "sort" in options and "allow_disk_use" in options:
+            asked.append(options["batch_size"])
+        return find(self, *args, **options)
+
+    monkeypatch.setattr(Collection, "find_raw_batches", heard)
+    databases["default"].messages.insert_many([{"text": "x" * 100_000} for _ in range(10)])
+    report = transfer.run(plan(filter={"text": {"$exists": True}}, batch_size=5_000))
+    assert (report.state, report.copied) == ("done", 10)
+    assert set(asked) == {8 * 2**20 // 100_033}
 
 
 def test_several_collections_go_in_one_transfer(databases: Databases) -> None:

@@ -145,7 +145,7 @@ def _in_order(
     endpoint: Endpoint, part: Part, plan: Plan, known: Set[bytes]
 ) -> Generator[Batch, None, None]:
     cursor = endpoint.collection(part.source).find_raw_batches(
-        dict(part.filter), sort=[("$natural", 1)], batch_size=plan.batch_size
+        dict(part.filter), sort=[("$natural", 1)], batch_size=documents_at_once(part, plan)
     )
     with cursor:
         pages = (
@@ -169,7 +169,7 @@ def _read(endpoint: Endpoint, part: Part, plan: Plan, after: Any) -> Generator[B
         yield from _batches(pages_of(endpoint, part.source, after, plan.batch_size), plan)
         return
     cursor = endpoint.collection(part.source).find_raw_batches(
-        query, sort=[("_id", 1)], allow_disk_use=True, batch_size=plan.batch_size
+        query, sort=[("_id", 1)], allow_disk_use=True, batch_size=documents_at_once(part, plan)
     )
     with cursor:
         pages = (list(split([page])) for page in cast(Iterable[bytes], cursor))
