@@ -399,3 +399,18 @@ def test_taking_it_back_leaves_mongoengine_as_it_was() -> None:
 
 def test_decimals_are_exact() -> None:
     assert Whole._from_son(raw(prices=["1.50"])).prices[0] == Decimal128("1.50").to_decimal()
+
+
+@pytest.mark.parametrize("fields", [{}, {"blob": me.BinaryField}], ids=["plain", "assigned"])
+def test_a_document_stored_without_the_name_of_its_class_has_it(fields: dict[str, Any]) -> None:
+    made = {name: make() for name, make in fields.items()}
+    model = ENGINE.model("Unnamed", {"name": me.StringField(), **made}, allow_inheritance=True)
+    assert model._from_son({"name": "a"})._cls == "Unnamed"
+
+
+def test_a_part_of_a_class_that_nobody_knows_is_refused_when_its_document_is_loaded() -> None:
+    part = ENGINE.part("KnownPart", {"number": me.IntField()}, allow_inheritance=True)
+    model = ENGINE.model("KnowingWhole", {"part": me.EmbeddedDocumentField(part)})
+    assert model._from_son({"part": {"_cls": "KnownPart", "number": 1}}).part.number == 1
+    with pytest.raises(me.errors.NotRegistered):
+        model._from_son({"part": {"_cls": "NobodysPart", "number": 1}})

@@ -4,6 +4,8 @@ off or made to harm."""
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from functools import partial
 from operator import itemgetter
@@ -19,7 +21,7 @@ from hostile_bson import DOCUMENT, Schema, document, element, hostile, int32, ne
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loading_bytes import from_bytes
-from twins import failed, outcome, shown
+from twins import Colour, failed, outcome, shown
 
 from datalayer.documents import Document, EmbeddedDocument
 from datalayer.documents.engine import core
@@ -69,6 +71,10 @@ FIELDS: dict[str, Callable[[], Any]] = {
     "price": me.DecimalField,
     "exact": me.Decimal128Field,
     "key": me.UUIDField,
+    "blob": me.BinaryField,
+    "day": me.DateField,
+    "colour": lambda: me.EnumField(Colour),
+    "free_kind": me.DynamicField,
     "tags": lambda: me.ListField(me.StringField()),
     "numbers": lambda: me.ListField(me.IntField()),
     "anything": me.ListField,
@@ -95,6 +101,8 @@ MODELS = {
     "inherited": model("HostileInherited", allow_inheritance=True),
 }
 
+type(MODELS["inherited"])("HostileHeir", (MODELS["inherited"],), {"more": me.IntField()})
+
 PART: Schema = {
     b"n": {0x10: None, 0x12: None},
     b"text": {0x02: None, 0x0A: None},
@@ -118,6 +126,11 @@ SCHEMA: Schema = {
     b"price": {0x13: None, 0x01: None},
     b"exact": {0x13: None},
     b"key": {0x05: None, 0x02: None},
+    b"blob": {0x05: None},
+    b"day": {0x09: None, 0x02: None},
+    b"colour": {0x02: (b"red", b"blue")},
+    b"free_kind": {0x02: None, 0x03: {b"a": {}}, 0x04: {}},
+    b"_cls": {0x02: (b"HostileInherited", b"HostileInherited.HostileHeir")},
     b"tags": {0x04: {0x02: None}},
     b"numbers": {0x04: {0x10: None, 0x12: None}},
     b"anything": {0x04: {}},
@@ -138,6 +151,9 @@ LOOKS: tuple[Callable[[Any], Any], ...] = (
     lambda document: document.validate(),
     lambda document: sorted(document._data.items(), key=itemgetter(0)),
     lambda document: document.part and document.part.inner and document.part.inner.n,
+    lambda document: shown(pickle.loads(pickle.dumps(document))),
+    lambda document: shown(copy.deepcopy(document)),
+    lambda document: [document.to_json(), document._get_changed_fields()],
     lambda document: [document.parts and document.parts[0].text, document.to_mongo()],
 )
 

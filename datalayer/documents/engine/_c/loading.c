@@ -61,18 +61,35 @@ fits_to_wait(State *state, Field *field, unsigned char type)
     return 0;
 }
 
+static int
+is_class_name(Table *table, const Element *element)
+{
+    if (element->type != BSON_STRING)
+        return 0;
+    Py_ssize_t length;
+    const char *name = PyUnicode_AsUTF8AndSize(table->class_name, &length);
+    return name == NULL ? -1
+                        : (Py_ssize_t)bson_uint32(element->value) - 1 == length &&
+                              memcmp(name, element->value + 4, (size_t)length) == 0;
+}
+
 /* Whether the class of an embedded document knows all its keys, and nothing else speaks against
-   reading it later; if not, Python is asked. */
+   reading it later; if not, Python is asked. -1: an error. */
 static int
 is_known_part(Table *part, Bytes document)
 {
     Py_ssize_t next = 0;
     Element element;
     if (part->keys != Py_None) {
-        for (Bytes at = bson_first(document); *at; at = bson_after(&element))
-            if (field_at(part, at, &next, &element) == NULL)
+        int known = 1;
+        for (Bytes at = bson_first(document); *at && known > 0; at = bson_after(&element)) {
+            Field *field = field_at(part, at, &next, &element);
+            if (field == NULL)
                 return 0;
-        return 1;
+            if (field->load == CLASS_NAME)
+                known = is_class_name(part, &element);
+        }
+        return known;
     }
     element = bson_element(bson_first(document));
     while (element.type && strcmp((const char *)element.key, "_cls") != 0)
@@ -84,27 +101,17 @@ is_known_part(Table *part, Bytes document)
 static int
 may_wait(Field *field, PyObject *codec, const Element *element)
 {
-    if (field->may_wait == Py_None ||
-        (field->link_kind == ONE && is_known_part((Table *)field->link, element->value)))
-        return 1;
+    int known = field->may_wait == Py_None;
+    if (!known && field->link_kind == ONE)
+        known = is_known_part((Table *)field->link, element->value);
+    if (known)
+        return known;
     PyObject *raw = decode_value(codec, element->type, element->value);
     PyObject *answer = raw == NULL ? NULL : PyObject_CallOneArg(field->may_wait, raw);
     int may = answer == NULL ? -1 : PyObject_IsTrue(answer);
     Py_XDECREF(raw);
     Py_XDECREF(answer);
     return may;
-}
-
-static int
-is_class_name(Table *table, const Element *element)
-{
-    if (element->type != BSON_STRING)
-        return 0;
-    Py_ssize_t length;
-    const char *name = PyUnicode_AsUTF8AndSize(table->class_name, &length);
-    return name == NULL ? -1
-                        : (Py_ssize_t)bson_uint32(element->value) - 1 == length &&
-                              memcmp(name, element->value + 4, (size_t)length) == 0;
 }
 
 /* Notes or reads one element. 1: taken; 0: out of the ordinary; -1: an error. */

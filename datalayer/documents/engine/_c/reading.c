@@ -2,15 +2,30 @@
 
 #include "core.h"
 
-/* Whether all keys of a raw embedded document are known; -1: an error. */
+/* Whether a raw embedded document is of this class itself, as one that names none is; -1: an
+   error. */
+static int
+is_of_class(Table *part, PyObject *raw)
+{
+    PyObject *name = entry_of(raw, part->state->name_cls);
+    if (name == NULL)
+        return PyErr_Occurred() ? -1 : 1;
+    int same = PyObject_RichCompareBool(name, part->class_name, Py_EQ);
+    Py_DECREF(name);
+    return same;
+}
+
+/* The same, and all its keys are known. */
 static int
 has_known_keys(Table *part, PyObject *raw)
 {
     if (part->keys == Py_None || !PyDict_CheckExact(raw))
         return 0;
+    int known = is_of_class(part, raw);
+    if (known <= 0)
+        return known;
     PyObject *key;
     Walk walk = walk_over(raw);
-    int known;
     while ((known = next_of(raw, &walk, &key, NULL)) > 0) {
         known = PySet_Contains(part->keys, key);
         Py_DECREF(key);
@@ -142,7 +157,8 @@ table_read(Table *self, PyObject *const *args, Py_ssize_t count)
         return NULL;
     }
     PyObject *created = count == 2 ? args[1] : Py_False;
-    if (PyDict_CheckExact(args[0]) && PyDict_GET_SIZE(args[0]) && !is_listened_to(self)) {
+    if (PyDict_CheckExact(args[0]) && PyDict_GET_SIZE(args[0]) && !self->assigns &&
+        !is_listened_to(self)) {
         int is_created = PyObject_IsTrue(created);
         if (is_created < 0)
             return NULL;

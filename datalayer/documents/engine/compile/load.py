@@ -225,6 +225,9 @@ class AnyReader:
         is_strict = self.program.is_strict or created
         return not is_strict or unknown <= {"_cls", "_text_score"}
 
+    def _default_of(self, plan: Plan) -> Any:
+        return self.model._class_name if plan.name == "_cls" else default_of(plan.field)
+
     def _fill(self, document: Any, son: dict[str, Any]) -> None:
         slots.initialised(document, False)
         slots.created(document, True)
@@ -245,7 +248,7 @@ class AnyReader:
                 _assign(document, plan, value, plan.key in son)
             elif value is None:
                 if plan.field.default is None or plan.is_set_plainly:
-                    put(data, plan.name, default_of(plan.field))
+                    put(data, plan.name, self._default_of(plan))
                 else:
                     _assign(document, plan, None, True)
             elif load is Load.AS_IS or type(value) in plan.types:
