@@ -155,7 +155,7 @@ def test_what_is_held_still_belongs_to_the_document(
 def test_a_rollback_needs_no_conversion_of_what_was_never_read() -> None:
     tree = loaded()
     roll_back(lambda: setattr(tree, "place", None), tree.save)
-    assert {"grid", "notes", "parts", "tags"} <= tree._data.pending.keys()
+    assert {"grid", "notes", "parts", "tags"} <= {*tree._data.pending}
     assert shown(tree) == stored(Tree)
 
 

@@ -255,25 +255,31 @@ def _by_next(queryset: Any) -> Iterator[Any]:
 def documents(queryset: Any) -> Iterator[Any]:
     """What the cursor of ``queryset`` gives from where it stands, as it was asked for."""
     if queryset._none or queryset._empty:
-        return
+        return iter(())
     if queryset._as_pymongo:
-        # Not "yield from": that closes the cursor with this generator, which the caching queryset
-        # does after each hundred.
-        for raw in _raw(queryset):  # noqa: UP028
-            yield raw
-        return
+        return _dictionaries(queryset)
     model = queryset._document
-    settle = queryset._settling()
     dereferences = queryset._auto_dereference
     program = reading_program(model)
     if program is None:
         read = partial(model._from_son, _auto_dereference=dereferences)
-        found: Iterator[Any] = map(read, _raw(queryset))
+        found: Iterator[Any] = map(read, _dictionaries(queryset))
     else:
         found = _read(program if dereferences else program.without_dereferencing, queryset)
-    if settle is None and not queryset._scalar:
-        yield from found
-        return
+    settle = queryset._settling()
+    return found if settle is None and not queryset._scalar else _made(found, queryset, settle)
+
+
+def _dictionaries(queryset: Any) -> Iterator[Any]:
+    # Not "yield from": that closes the cursor with this generator, which the caching queryset does
+    # after each hundred.
+    for raw in _raw(queryset):  # noqa: UP028
+        yield raw
+
+
+def _made(
+    found: Iterator[Any], queryset: Any, settle: Callable[[Any], Any] | None
+) -> Iterator[Any]:
     for document in found:
         if settle is not None:
             settle(document)
