@@ -9,8 +9,18 @@
 
 #define SEEN 1 /* the place of a value that is there and doesn't wait: no element begins there */
 
-/* The element at ``at`` and its field, which is nearly always the next one; NULL for none. The
-   document ends with 0, which no key and its end go beyond: they may be compared at once. */
+/* Whether ``key`` is the field's. Nothing is read beyond the end of either. */
+static inline int
+is_key_of(const Field *field, Bytes key)
+{
+    Bytes own = (Bytes)field->key_text;
+    size_t i = 0;
+    while (own[i] == key[i] && key[i])
+        i++;
+    return own[i] == key[i] && i == field->key_length;
+}
+
+/* The element at ``at`` and its field, which is nearly always the next one; NULL for none. */
 static Field *
 field_at(Table *table, Bytes at, Py_ssize_t *next, Element *element)
 {
@@ -20,7 +30,7 @@ field_at(Table *table, Bytes at, Py_ssize_t *next, Element *element)
         Py_ssize_t index = *next;
         *next = index + 1 < table->count ? index + 1 : 0;
         Field *field = &table->fields[index];
-        if (strncmp(field->key_text, (const char *)element->key, field->key_length + 1) == 0) {
+        if (is_key_of(field, element->key)) {
             element->key_length = field->key_length;
             element->value = element->key + field->key_length + 1;
             return field;

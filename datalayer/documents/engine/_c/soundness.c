@@ -141,8 +141,11 @@ sound_document(Bytes document, size_t room, Depth depth, int level, int is_array
     Bytes at = bson_first(document), last = document + size - 1;
     while (at < last) {
         unsigned char type = *at++;
-        Bytes end = memchr(at, 0, (size_t)(last - at));
-        if (end == NULL || (!is_array && !is_utf8(at, (size_t)(end - at))))
+        Bytes end = at;
+        unsigned char bits = 0;
+        while (end < last && *end) /* keys are short: quicker than memchr() and is_utf8() */
+            bits |= *end++;
+        if (end == last || (bits >= 0x80 && !is_array && !is_utf8(at, (size_t)(end - at))))
             return 0;
         at = end + 1;
         size_t taken = sound_value(type, at, (size_t)(last - at), depth, level);
