@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bson import Decimal128, ObjectId, encode
+from bson.codec_options import DEFAULT_CODEC_OPTIONS
 from mongoengine import (
     DateTimeField,
     DecimalField,
@@ -85,6 +86,10 @@ ENCODED = {id(given): encode(given) for given in GIVEN}
 LOAD = loader(Whole) if WAY == "bytes" else None
 
 
+TABLE: Any = Whole.__dict__.get("_engine_table")
+KEY = ObjectId()
+
+
 def loaded(given: dict[str, Any] = RAW) -> Any:
     return Whole._from_son(given) if LOAD is None else LOAD(ENCODED[id(given)])
 
@@ -125,6 +130,19 @@ def validate_and_write() -> None:
     assert len(whole.to_mongo()) == len(RAW)
 
 
+def construct_and_encode() -> None:
+    whole = Whole(
+        name="a", price=1.5, tags=["one"], part=Part(n=1 << 40), parts=[Part(n=2 << 40)],
+        free={"a": [{"b": Decimal128("2.5")}]}, id=KEY,
+    )  # fmt: skip
+    if TABLE is None:
+        encode(whole.to_mongo())
+    else:
+        assert TABLE.encode(whole, DEFAULT_CODEC_OPTIONS) is not None
+        whole.free = {"a": 1 << 70}
+        assert TABLE.encode(whole, DEFAULT_CODEC_OPTIONS) is None
+
+
 def compare_and_copy() -> None:
     whole = loaded()
     assert whole == copy.copy(whole)
@@ -147,6 +165,7 @@ ACTIONS: dict[Callable[[], None], float] = {
     load_out_of_the_ordinary: 0.01,
     change: 0.01,
     validate_and_write: 0.01,
+    construct_and_encode: 0.01,
     compare_and_copy: 0.004,
     refuse: 0.004,
 }
@@ -154,7 +173,7 @@ ACTIONS: dict[Callable[[], None], float] = {
 
 def things_in_common() -> list[Any]:
     """What each document refers to, or may."""
-    found: list[Any] = [type(None), dict, list, weak, Whole, Part, *ENCODED.values()]
+    found: list[Any] = [type(None), dict, list, weak, Whole, Part, KEY, *ENCODED.values()]
     for model in (Whole, Part):
         found += [*model.__dict__.values(), *model._fields, *model._fields.values()]
     for given in GIVEN:

@@ -26,7 +26,7 @@ LOADS = {
 }
 ACTIONS = (
     "load", "read", "read_and_keep_the_part", "load_out_of_the_ordinary", "change",
-    "validate_and_write", "compare_and_copy", "refuse",
+    "validate_and_write", "construct_and_encode", "compare_and_copy", "refuse",
 )  # fmt: skip
 
 pytestmark = pytest.mark.skipif(
