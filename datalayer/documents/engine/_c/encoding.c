@@ -81,10 +81,14 @@ encode_field(Writer *writer, Field *field, PyObject *document, PyObject *data, P
     Key key = {field->key_text, (Py_ssize_t)field->key_length};
     int done = value == Py_None ? 1 : encode_given(writer, field, key, value, level);
     Py_DECREF(value);
-    if (done < 1 || !field->is_null)
-        return Py_MIN(done, 0);
+    if (done < 0)
+        return -1;
+    if (done == 0 || !field->is_null)
+        return 0;
     int is_left_out = lacks(state, data, field->name);
-    return is_left_out ? Py_MIN(is_left_out, 0) : encode_value(writer, key, Py_None, level);
+    if (is_left_out)
+        return is_left_out < 0 ? -1 : 0;
+    return encode_value(writer, key, Py_None, level);
 }
 
 /* Whether the field's key is that of the class's name, which was written before, and the same. */
