@@ -2,6 +2,8 @@
 
     python tests/sanitizers/sanitize.py [PYTEST-ARGUMENT ...]
 
+Where none of them names a file or folder, the tests of the engine run.
+
 What is tested is a copy of the package of this repository, with the part in C built by ``cc`` (or
 ``CC``) with the sanitizers. A finding ends the process that it is in, so that its test fails.
 Leaks aren't looked for: the interpreter itself lets go of much only by ending. A test of its own
@@ -50,7 +52,9 @@ def main() -> int:
         if imported != str(built):
             print(f"{imported} would be tested instead of {built}")
             return 2
-        words = sys.argv[1:] or ["tests/documents/engine", f"--ignore={LEAKS}"]
+        words = sys.argv[1:]
+        if not any((ROOT / word.partition("::")[0]).exists() for word in words):
+            words += ["tests/documents/engine", f"--ignore={LEAKS}"]
         command = [sys.executable, "-P", "-m", "pytest", "--timeout=600", *words]
         return subprocess.run(command, check=False, env=environment, cwd=ROOT).returncode
 
