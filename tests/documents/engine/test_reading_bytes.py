@@ -388,3 +388,18 @@ def test_the_server_is_asked_as_before_and_its_errors_are_raised(birds: list[Bir
     with pytest.raises(OperationFailure, match="nonsense"):
         list(Bird.objects(__raw__={"$nonsense": 1}))
     assert db.status()["default"]["connected"]
+
+
+def test_a_mapping_is_not_decoded_when_its_document_is_loaded() -> None:
+    decoded: list[bytes] = []
+
+    def decode(raw: bytes) -> Any:
+        decoded.append(raw)
+        return bson.decode(raw)
+
+    program: Any = reading_program(Bird)
+    raw = bson.encode({"_cls": "Bird", "notes": {"a": Decimal128("1")}})
+    found = program.load(raw, core.Codec(decode, None))  # it decodes decimals
+    assert decoded == []
+    assert found.notes == {"a": Decimal128("1")}
+    assert len(decoded) == 1

@@ -115,7 +115,7 @@ def _row(plan: Plan, program: Program, may_wait: Any) -> dict[str, Any]:
         load = _CLASS_NAME
     else:
         load = _LOADS.index(plan.load) if plan.load in _LOADS else _ASSIGN
-    is_part = plan.load is Load.DEFERRED and plan.deferred is dict and may_wait is not None
+    is_part = type(field) is EmbeddedDocumentField and may_wait is not None
     preset_kind, preset = preset_for(plan, program)
     check = check_for(field)
     return {
