@@ -60,16 +60,18 @@ def save(
     id_field = meta["id_field"]
     created = self._created or force_insert or self._data.get(id_field) is None
     _tell(signals.pre_save_post_validation, self, told, created=created)
+    if created:
+        # Who writes the document anew makes what the collection takes best.
+        is_own = type(self)._save_create in own_save_create and program.encode is not None
+        doc = None if is_own else written(self)
+    else:
+        doc = _written_key(self, program)
     _see_to_collection(self)
     try:
         concern = write_concern or {}
         if created:
-            # Who writes the document anew makes what the collection takes best.
-            is_own = type(self)._save_create in own_save_create and program.encode is not None
-            doc = None if is_own else written(self)
             key = self._save_create(doc=doc, force_insert=force_insert, write_concern=concern)
         else:
-            doc = _written_key(self, program)
             key, created = self._save_update(doc, save_condition, concern)
         is_asked_for = meta.get("cascade", False) or cascade_kwargs is not None
         if is_asked_for if cascade is None else cascade:
@@ -86,7 +88,9 @@ def save(
 
 
 def _see_to_collection(document: Any) -> None:
-    """Fetch the collection before the write: what may go wrong then is none of its errors."""
+    """Fetch the collection before the write: what may go wrong then is none of its errors.
+
+    After the document is written out: one that can't be leaves no indexes behind."""
     if document._collection is None:
         if document._builds_indexes_when_fetched:
             document._get_collection()

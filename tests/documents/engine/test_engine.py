@@ -14,12 +14,16 @@ from typing import Any
 import mongoengine as me
 import pytest
 from bson import SON, Binary, Decimal128, ObjectId, encode
+from fresh_databases import connected, model_registry, settings_for
 from mongoengine import signals
-from twins import ENGINE, STOCK
+from mongoengine.connection import get_db
+from pymongo.errors import OperationFailure
+from twins import ENGINE, STOCK, Base
 
 from datalayer.documents import accelerate, invalidate
 from datalayer.documents.engine import mongoengine_internals, reason_against, written
 from datalayer.documents.engine.values.lazy_data import LazyData
+from datalayer.embedded import EmbeddedMongo
 
 KEY = ObjectId("6561f7a5c2f4f0a1b2c3d4e5")
 
@@ -414,3 +418,19 @@ def test_a_part_of_a_class_that_nobody_knows_is_refused_when_its_document_is_loa
     assert model._from_son({"part": {"_cls": "KnownPart", "number": 1}}).part.number == 1
     with pytest.raises(me.errors.NotRegistered):
         model._from_son({"part": {"_cls": "NobodysPart", "number": 1}})
+
+
+class OfAnAbsentServer(me.StringField):
+    def to_mongo(self, value: Any) -> Any:
+        raise OperationFailure("the server with the keys is absent")
+
+
+@pytest.mark.parametrize("base", [STOCK, ENGINE], ids=["stock", "engine"])
+def test_a_document_that_cannot_be_written_out_leaves_no_collection_behind(
+    base: Base, mongod: EmbeddedMongo
+) -> None:
+    with model_registry(), connected(settings_for(mongod, "default")):
+        model = base.model("Unwritable", {"name": OfAnAbsentServer()}, indexes=["name"])
+        with pytest.raises(OperationFailure, match="the server with the keys is absent"):
+            model(name="a").save()
+        assert get_db().list_collection_names() == []
