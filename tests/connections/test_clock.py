@@ -100,6 +100,7 @@ TELLS_THE_TIME = {
     "doctor/facts.py",  # whether a server is past its end of life today
     "doctor/judgements/indexes.py",  # the server's own figures, since a point in time
     "doctor/probes/tls.py",  # when a certificate ends
+    "documents/save.py",  # the time in the ids of new documents
     "documents/times.py",  # what documents hold
     "models/business/profile.py",  # how old a person is
     "monitoring/commands.py",  # when a slow command had ended
