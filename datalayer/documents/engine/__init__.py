@@ -16,10 +16,9 @@ from datalayer.documents.engine.queries.queryset import (
     FastPassingQueries,
     first_two,
     only_one,
-    plain_next,
-    shown,
 )
 from datalayer.documents.engine.queries.queryset_cursor import asks_plainly
+from datalayer.documents.engine.queries.reading import plain_next, shown
 from datalayer.documents.engine.save import (
     encoded,
     mark_saved,

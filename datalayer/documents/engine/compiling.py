@@ -47,15 +47,6 @@ class _Own:
 
 own = _Own
 
-# What the generated Python does, by its name in a program: all of it without the part in C, else
-# what that leaves to it.
-_IN_PYTHON: dict[str, Callable[[Program], Any]] = {
-    "reader": reader_for,
-    "made": constructor_for,
-    "write": writer_for,
-    "errors_of": validator_for,
-}
-
 _compiling = threading.RLock()  # guards the compilation of a class, and _compiled
 _compiled: weakref.WeakSet[Any] = weakref.WeakSet()  # the classes that have a program
 
@@ -96,8 +87,10 @@ class _Compiled(Program):
         self.any_reader = AnyReader(self)
         self.read = self._read_first
         self.construct = self._construct_first
-        for name, make in _IN_PYTHON.items():
-            setattr(self, name, make(self) if core is None else on_first_call(make, self))
+        self.reader = _in_python(reader_for, self)
+        self.made = _in_python(constructor_for, self)
+        self.write = _in_python(writer_for, self)
+        self.errors_of = _in_python(validator_for, self)
         self._value_writers = {
             plan.name: value_writer_for(plan.field, self) for plan in self.plans
         }
@@ -176,6 +169,11 @@ class _Compiled(Program):
             raise ValidationError(
                 f"ValidationError ({document._class_name}:{key}) ", errors=errors
             )
+
+
+def _in_python(make: Callable[[Program], Any], program: Program) -> Any:
+    """What the generated Python does: all of it without the part in C, else what that leaves."""
+    return make(program) if core is None else on_first_call(make, program)
 
 
 def without_lacking(document: Any, errors: dict[str, Any]) -> dict[str, Any]:

@@ -64,9 +64,13 @@ def check_document(document: Mapping[str, Any], where: str) -> None:
     """
     if type(document) is EncodedDocument:  # it was looked into while it was made
         return
-    is_light = core is not None and 0 <= core.weight_of(document) <= LARGEST_BYTES
-    if not is_light and isinstance(document, (dict, Mapping)):
+    if not _is_light(document) and isinstance(document, (dict, Mapping)):
         _check(document, where, partial(_weigh, document, 1))
+
+
+def _is_light(document: Any) -> bool:
+    """Whether it is known that it can be stored: plain values under plain keys, not too many."""
+    return core is not None and 0 <= core.weight_of(document) <= LARGEST_BYTES
 
 
 def check_update(update: Any, where: str) -> None:
@@ -79,9 +83,7 @@ def check_update(update: Any, where: str) -> None:
     if not isinstance(update, Mapping):
         return
     for operator, changes in update.items():
-        if core is not None and 0 <= core.weight_of(changes) <= LARGEST_BYTES:
-            continue  # of plain values under keys without a dot
-        if isinstance(changes, Mapping):
+        if not _is_light(changes) and isinstance(changes, Mapping):
             _check(changes, where, partial(_weigh_changes, changes, operator in _STORING))
 
 

@@ -27,7 +27,7 @@ from datalayer import db
 from datalayer.documents import BusinessDocument, EmbeddedDocument
 from datalayer.documents.engine import core
 from datalayer.documents.engine.mixins import reading_program
-from datalayer.documents.engine.queries.queryset import documents
+from datalayer.documents.engine.queries.reading import documents
 from datalayer.documents.rollback.snapshots import snapshot
 from datalayer.embedded import EmbeddedMongo
 

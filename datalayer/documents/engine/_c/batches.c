@@ -51,13 +51,6 @@ documents_in(Bytes array)
     return documents;
 }
 
-static void
-write_uint32(char *to, uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        to[i] = (char)(value >> 8 * i);
-}
-
 /* The reply with an empty array in the place of the batch. */
 static PyObject *
 without_batch(Bytes reply, const Place *place)
@@ -70,10 +63,10 @@ without_batch(Bytes reply, const Place *place)
         return NULL;
     char *to = PyBytes_AS_STRING(bytes);
     memcpy(to, reply, before);
-    write_uint32(to, rest);
-    write_uint32(to + (place->cursor - reply),
-                 bson_uint32(place->cursor) - batch + BSON_SHORTEST);
-    write_uint32(to + before, BSON_SHORTEST);
+    bson_put_uint32(to, rest);
+    bson_put_uint32(to + (place->cursor - reply),
+                    bson_uint32(place->cursor) - batch + BSON_SHORTEST);
+    bson_put_uint32(to + before, BSON_SHORTEST);
     to[before + 4] = 0;
     memcpy(to + before + BSON_SHORTEST, reply + before + batch, size - before - batch);
     return bytes;

@@ -37,6 +37,14 @@ bson_uint32(Bytes at)
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
+/* BSON is little-endian, whatever the machine is. */
+static inline void
+bson_put_uint32(char *place, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        place[i] = (char)(value >> (8 * i));
+}
+
 static inline int32_t
 bson_int32(Bytes at)
 {

@@ -80,9 +80,8 @@ decode_by_bson(Codec *self, unsigned char type, Bytes value)
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, whole);
     if (bytes == NULL)
         return NULL;
-    unsigned char *to = (unsigned char *)PyBytes_AS_STRING(bytes);
-    for (int i = 0; i < 4; i++)
-        to[i] = (unsigned char)(whole >> 8 * i);
+    char *to = PyBytes_AS_STRING(bytes);
+    bson_put_uint32(to, whole);
     memcpy(to + 4, (unsigned char[]){type, 'v', 0}, 3);
     memcpy(to + 7, value, size);
     to[whole - 1] = 0;

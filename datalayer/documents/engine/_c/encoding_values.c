@@ -22,14 +22,6 @@ reserve(Writer *writer, Py_ssize_t count)
     return place;
 }
 
-/* BSON is little-endian, whatever the machine is. */
-static void
-put_int32(char *place, uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        place[i] = (char)(value >> (8 * i));
-}
-
 static void
 put_int64(char *place, uint64_t value)
 {
@@ -62,7 +54,7 @@ end_document(Writer *writer, Py_ssize_t start)
     if (end == NULL)
         return -1;
     *end = '\0';
-    put_int32(PyBytes_AS_STRING(writer->bytes) + start, (uint32_t)(writer->size - start));
+    bson_put_uint32(PyBytes_AS_STRING(writer->bytes) + start, (uint32_t)(writer->size - start));
     return 0;
 }
 
@@ -84,7 +76,7 @@ encode_bytes(Writer *writer, Key key, enum bson_type type, const char *bytes, Py
     char *place = length > LONGEST ? NULL : begin_element(writer, type, key, length + 5);
     if (place == NULL)
         return -1;
-    put_int32(place, (uint32_t)(type == BSON_STRING ? length + 1 : length));
+    bson_put_uint32(place, (uint32_t)(type == BSON_STRING ? length + 1 : length));
     place[type == BSON_STRING ? length + 4 : 4] = '\0';
     memcpy(place + (type == BSON_STRING ? 4 : 5), bytes, (size_t)length);
     return 0;
@@ -117,7 +109,7 @@ encode_integer(Writer *writer, Key key, PyObject *number)
     if (place == NULL)
         return -1;
     if (is_short)
-        put_int32(place, (uint32_t)value);
+        bson_put_uint32(place, (uint32_t)value);
     else
         put_int64(place, (uint64_t)value);
     return 0;

@@ -32,8 +32,7 @@ def use(program: Program) -> Any:
     is_assigned = any(plan.load is Load.ASSIGNED for plan in program.plans)
     makes_keys = any(plan.field._auto_gen for plan in program.plans)
     has_key = program.is_embedded or any(plan.key == "_id" for plan in program.plans)
-    if program.any_reader.is_regular:
-        program.reader = table.read
+    program.reader = table.read if program.any_reader.is_regular else program.any_reader
     if not is_assigned:
         program.made = table.construct
     if has_key and not makes_keys:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from functools import partial
 from itertools import islice
 from types import NoneType
 from typing import Any
@@ -15,15 +14,11 @@ from mongoengine.errors import InvalidQueryError
 from mongoengine.queryset.base import BaseQuerySet
 from mongoengine.queryset.field_list import QueryFieldList
 from mongoengine.queryset.visitor import Q
-from pymongo.cursor import Cursor
 from pymongo.read_concern import ReadConcern
 
-from datalayer.connections.read_ahead import read_ahead
-from datalayer.documents.engine.mixins import reading_program
 from datalayer.documents.engine.mongoengine_internals import stock
-from datalayer.documents.engine.program import Program
-from datalayer.documents.engine.queries.bytes_cursor import codec_for
 from datalayer.documents.engine.queries.queryset_cursor import asks_plainly, plain_query
+from datalayer.documents.engine.queries.reading import documents, is_plain
 
 # What one queryset takes over from another; in each of MongoEngine's querysets.
 _KEPT = (
@@ -69,8 +64,6 @@ _CHANGEABLE = (
     "_where_clause",
 )
 _COPYING: dict[type, Callable[[Any], Any]] = {dict: dict.copy, list: list.copy}
-plain_next: set[Any] = {BaseQuerySet.__next__}
-"""The functions ``__next__`` that give what ``documents`` gives."""
 _AT_ONCE = 100  # as many as MongoEngine's caching queryset reads in one go
 
 
@@ -143,7 +136,7 @@ class FastQueries:
         queryset: Any = self
         if queryset._none or queryset._empty:
             return None
-        if queryset._cursor_obj is not None or not _is_plain(queryset):
+        if queryset._cursor_obj is not None or not is_plain(queryset):
             return stock.first(queryset)
         return next(_in_one_batch(queryset, 1), None)
 
@@ -175,7 +168,7 @@ class FastQueries:
 def first_two(queryset: Any) -> list[Any] | None:
     """The first documents that iterating over ``queryset`` shows, two at most; ``None`` where
     it says more of how to read than a filter."""
-    if queryset._none or queryset._empty or not _is_plain(queryset) or not asks_plainly(queryset):
+    if queryset._none or queryset._empty or not is_plain(queryset) or not asks_plainly(queryset):
         return None
     return list(_in_one_batch(queryset, 2))
 
@@ -213,7 +206,7 @@ class FastCachingQueries(FastQueries):
 
     def _populate_cache(self) -> None:
         queryset: Any = self
-        if not _is_plain(queryset):
+        if not is_plain(queryset):
             stock.populate_cache(queryset)
             return
         if queryset._result_cache is None:
@@ -229,86 +222,4 @@ class FastPassingQueries(FastQueries):
 
     def __iter__(self) -> Iterator[Any]:
         queryset: Any = stock.iterate_passing(self)
-        return documents(queryset) if _is_plain(queryset) else iter(queryset)
-
-
-def _is_plain(queryset: Any) -> bool:
-    return type(queryset).__next__ in plain_next
-
-
-def shown(queryset: Any) -> Iterator[Any]:
-    """What iterating over ``queryset`` gives, without keeping it."""
-    if _is_plain(queryset):
-        return documents(queryset)
-    return _by_next(queryset)
-
-
-def _by_next(queryset: Any) -> Iterator[Any]:
-    while True:
-        try:
-            document = next(queryset)
-        except StopIteration:
-            return
-        yield document
-
-
-def documents(queryset: Any) -> Iterator[Any]:
-    """What the cursor of ``queryset`` gives from where it stands, as it was asked for."""
-    if queryset._none or queryset._empty:
-        return iter(())
-    if queryset._as_pymongo:
-        return _dictionaries(queryset)
-    model = queryset._document
-    dereferences = queryset._auto_dereference
-    program = reading_program(model)
-    if program is None:
-        read = partial(model._from_son, _auto_dereference=dereferences)
-        found: Iterator[Any] = map(read, _dictionaries(queryset))
-    else:
-        found = _read(program if dereferences else program.without_dereferencing, queryset)
-    settle = queryset._settling()
-    return found if settle is None and not queryset._scalar else _made(found, queryset, settle)
-
-
-def _dictionaries(queryset: Any) -> Iterator[Any]:
-    # Not "yield from": that closes the cursor with this generator, which the caching queryset does
-    # after each hundred.
-    for raw in _raw(queryset):  # noqa: UP028
-        yield raw
-
-
-def _made(
-    found: Iterator[Any], queryset: Any, settle: Callable[[Any], Any] | None
-) -> Iterator[Any]:
-    for document in found:
-        if settle is not None:
-            settle(document)
-        yield queryset._get_scalar(document) if queryset._scalar else document
-
-
-def _raw(queryset: Any) -> Any:
-    """What gives the documents as the server sent them."""
-    cursor = queryset._cursor
-    reads_ahead = getattr(queryset, "_reads_ahead", False) and isinstance(cursor, Cursor)
-    return read_ahead(cursor) if reads_ahead else cursor
-
-
-def _read(program: Program, queryset: Any) -> Iterator[Any]:
-    """The documents of ``queryset``: from their bytes, where its cursor can give those."""
-    cursor = queryset._cursor
-    codec = None if program.load is None else codec_for(cursor)
-    raws = _raw(queryset)
-    if codec is None or cursor._empty or raws is not cursor:
-        for raw in raws:
-            if type(raw) is bytes:
-                yield program.load(raw, codec)  # type: ignore[misc] # it is there
-            else:
-                yield program.read(raw, False)
-        return
-    # The batch of the cursor itself, so that whoever else asks it goes on from the same place.
-    while cursor._data or cursor._refresh():
-        raw = cursor._data.popleft()
-        if type(raw) is bytes:
-            yield program.load(raw, codec)  # type: ignore[misc] # it is there
-        else:
-            yield program.read(raw, False)
+        return documents(queryset) if is_plain(queryset) else iter(queryset)
