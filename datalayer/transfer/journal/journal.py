@@ -3,17 +3,17 @@ is at work on it. Every entry is made by the runner whose token is the latest, o
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bson.errors import BSONError
 from pymongo import ASCENDING, ReplaceOne, UpdateOne, WriteConcern
+from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from datalayer.errors import TransferError
 from datalayer.failures.server_codes import ServerCode
+from datalayer.lease import LeaseDocument
 from datalayer.terminal import printable
 from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.journal.entry import RANGES, TRANSFERS, entry
@@ -30,17 +30,15 @@ _HOW_MANY_IDS = {
         {"$toInt": {"$divide": [{"$binarySize": "$ids"}, OBJECT_ID_SIZE]}},
     ]
 }
-_UNTIL = {"$expr": {"$gt": ["$until", "$$NOW"]}}
 
 
-class Journal:
+class Journal(LeaseDocument):
     """One transfer's entry and ranges, written by one runner at a time."""
 
     def __init__(self, endpoint: Endpoint, name: str, *, followed: bool = False) -> None:
+        super().__init__(name)
         self.endpoint = endpoint
-        self.name = name
         self.followed = followed
-        self.token = 0
         self._transfers = endpoint.collection(TRANSFERS)
         self._ranges = endpoint.collection(RANGES)
         self._stored = endpoint.raw(RANGES)
@@ -83,50 +81,29 @@ class Journal:
                 alias=self.endpoint.alias,
             ) from None
 
-    def acquire(self, seconds: float) -> None:
-        """Become the runner of this transfer for ``seconds``, by the server's clock.
+    @property
+    def leased(self) -> Collection[Any]:
+        """Where the transfer's entry is, which holds the lease."""
+        return self._transfers
 
-        Raises:
-            TransferError: while another runner holds it.
-        """
-        taken = self._transfers.find_one_and_update(
-            {"_id": self.name, "$expr": {"$lte": ["$until", "$$NOW"]}},
-            [
-                {
-                    "$set": {
-                        "token": {"$add": ["$token", 1]},
-                        "holder": f"{socket.gethostname()}:{os.getpid()}",
-                        "until": _from_now(seconds),
-                        "updated_at": "$$NOW",
-                    }
-                }
-            ],
-            return_document=True,
+    def busy(self) -> TransferError:
+        """What to raise while another runner is at work."""
+        held = entry(self.endpoint, self.name)
+        holder = printable(held.holder or "a runner")
+        return TransferError(
+            f"{holder} is at work on the transfer {self.name!r}; should it have died, "
+            f"its lease runs out in {held.seconds_left:.0f} s: try again then, or wait with "
+            "--wait",
+            alias=self.endpoint.alias,
         )
-        if taken is None:
-            held = entry(self.endpoint, self.name)
-            holder = printable(held.holder or "a runner")
-            raise TransferError(
-                f"{holder} is at work on the transfer {self.name!r}; should it have died, "
-                f"its lease runs out in {held.seconds_left:.0f} s: try again then, or wait with "
-                "--wait",
-                alias=self.endpoint.alias,
-            )
-        self.token = taken["token"]
 
-    def renew(self, seconds: float) -> bool:
-        """Prolong the lease; ``False`` when it has run out or another runner has it."""
-        renewed = self._transfers.find_one_and_update(
-            {"_id": self.name, "token": self.token, **_UNTIL},
-            [{"$set": {"until": _from_now(seconds)}}],
-            projection={"_id": True},
-        )
-        return renewed is not None
-
-    def release(self) -> None:
-        """Let others in at once."""
-        self._transfers.update_one(
-            {"_id": self.name, "token": self.token}, {"$set": {"until": None, "holder": None}}
+    def lost(self) -> TransferError:
+        """What to raise when the lease is gone."""
+        return TransferError(
+            f"this runner has lost its lease of the transfer {self.name!r} (it was stopped, or "
+            "cut off from the target, for too long) and has stopped; `datalayer transfer show "
+            f"{self.name}` tells who is at work now",
+            alias=self.endpoint.alias,
         )
 
     def write(
@@ -153,7 +130,7 @@ class Journal:
         # What follows is confirmed by a majority only after this is.
         transfers = self._transfers.with_options(write_concern=_ONE) if writes else self._transfers
         mine = transfers.find_one_and_update(
-            {"_id": self.name, "token": self.token, **_UNTIL},
+            self.mine(),
             {"$set": changes, "$currentDate": {"updated_at": True}},
             projection={"_id": True},
         )
@@ -172,15 +149,6 @@ class Journal:
                 raise
             if done.matched_count + done.upserted_count < len(writes):
                 raise self.lost()
-
-    def lost(self) -> TransferError:
-        """What to raise when the lease is gone."""
-        return TransferError(
-            f"this runner has lost its lease of the transfer {self.name!r} (it was stopped, or "
-            "cut off from the target, for too long) and has stopped; `datalayer transfer show "
-            f"{self.name}` tells who is at work now",
-            alias=self.endpoint.alias,
-        )
 
     def ranges(self, part: int, *states: RangeState) -> Iterator[Range]:
         """The ranges of a part in one of ``states`` (default: all), in order."""
@@ -293,7 +261,3 @@ class Journal:
 
     def _mine(self, each: Range) -> dict[str, Any]:
         return {"_id": f"{self.name}/{each.part}/{each.number:09d}", "token": {"$lte": self.token}}
-
-
-def _from_now(seconds: float) -> dict[str, Any]:
-    return {"$add": ["$$NOW", round(seconds * 1000)]}

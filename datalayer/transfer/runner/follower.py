@@ -13,6 +13,7 @@ from pymongo import DeleteOne, InsertOne
 from pymongo.errors import BulkWriteError
 
 from datalayer.errors import TransferError
+from datalayer.throttle import Throttle
 from datalayer.transfer.errors import foreign_documents, index_in_the_way
 from datalayer.transfer.job import Job
 from datalayer.transfer.journal.lease import Lease
@@ -23,7 +24,6 @@ from datalayer.transfer.raw.read_ahead import Batch, documents_at_once
 from datalayer.transfer.runner.change_stream import ChangeReader, Changes
 from datalayer.transfer.runner.copier import check_duplicates_only, range_of
 from datalayer.transfer.runner.lookup import by_id, ids_present
-from datalayer.transfer.runner.throttle import Throttle
 
 _ATTEMPTS = 5
 _NOTED_EVERY_SECONDS = 10.0

@@ -12,8 +12,10 @@ from typing import Any
 from pymongo.errors import OperationFailure
 from tenacity import RetryCallState
 
+from datalayer.errors import TransferError
 from datalayer.failures.server_codes import ServerCode
 from datalayer.retry import retrying
+from datalayer.throttle import Throttle
 from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.errors import PAST_IS_GONE, fail_over
 from datalayer.transfer.job import Job, jobs_of
@@ -27,7 +29,6 @@ from datalayer.transfer.raw.read_ahead import Batch, batches, how_many, keeps_or
 from datalayer.transfer.runner import copier, deleter, target_schema, verifier
 from datalayer.transfer.runner.change_stream import ChangeReader
 from datalayer.transfer.runner.follower import Follower
-from datalayer.transfer.runner.throttle import Throttle
 from datalayer.transfer.runner.workers import Item, OnProgress, Progress, Workers
 
 logger = logging.getLogger("datalayer.transfer")
@@ -47,7 +48,10 @@ class Runner:
         self.jobs = jobs_of(self.plan, lease)
         self.origin = Endpoint.of(self.plan.source)
         self.throttle = Throttle(
-            self.plan.rate, self.plan.max_lag_seconds, self.jobs[0].destination
+            self.plan.rate,
+            self.plan.max_lag_seconds,
+            self.jobs[0].destination.connection,
+            partial(TransferError, alias=self.plan.target),
         )
         self.workers = Workers(self.plan, lease, tell)
 
