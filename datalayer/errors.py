@@ -12,6 +12,7 @@ DataLayerError
 ├── TransactionError         a transaction was refused or could not finish
 ├── StaleDocumentError       a loaded document isn't any more what was loaded
 ├── TransferError            moving data stopped; the journal says where
+├── MigrationError           changing data stopped; the history says where
 ├── IndexBuildError          a collection or an index could not be built
 └── EmbeddedError            the private server could not be found or started
 
@@ -32,6 +33,7 @@ __all__ = [
     "DeadlineExceededError",
     "EmbeddedError",
     "IndexBuildError",
+    "MigrationError",
     "NotConnectedError",
     "OutcomeUnknownError",
     "PoolExhaustedError",
@@ -194,6 +196,15 @@ class TransferError(DataLayerError):
     """A plan, run, verification or rollback of a data move stopped.
 
     The journal in the target database says how far it got.
+    """
+
+
+class MigrationError(DataLayerError):
+    """A migration was refused or stopped.
+
+    The message names its file. What was refused has written nothing; what had begun is in the
+    history with its steps, and `datalayer migrations apply` goes on there, once the reason is
+    gone. `datalayer migrations status` shows how each one stands.
     """
 
 

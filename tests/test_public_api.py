@@ -52,6 +52,7 @@ TREE = {
     "PoolExhaustedError": "DataLayerError",
     "TransactionError": "DataLayerError",
     "TransferError": "DataLayerError",
+    "MigrationError": "DataLayerError",
     "IndexBuildError": "DataLayerError",
     "EmbeddedError": "DataLayerError",
 }
