@@ -30,6 +30,7 @@ from datalayer.settings.variables import (
     BUILT_IN_ALIASES,
     DATABASE_VARIABLES,
     GLOBAL_VARIABLES,
+    MIGRATIONS_AT_CONNECT,
     PROFILES,
     RECORDER_VARIABLES,
     ApplicationFields,
@@ -48,7 +49,8 @@ class Settings(Mapping[str, DatabaseSettings]):
     ``databases`` gives for each alias a URI, a dict of fields of ``DatabaseSettings`` (``uri``
     and those that differ from the defaults), or a ``DatabaseSettings``. ``profile="job"``
     raises the default operation deadline from 20 to 120 seconds; ``require_tls`` refuses what
-    otherwise is a warning.
+    otherwise is a warning. ``migrations`` and ``migrations_at_connect`` are what the variables of
+    these names are.
 
     Raises:
         ConfigurationError: with all problems at once.
@@ -57,6 +59,10 @@ class Settings(Mapping[str, DatabaseSettings]):
     databases: Mapping[str, DatabaseSettings]
     recorder: RecorderSettings
     """How ``datalayer.recorder`` keeps and sends events."""
+    migrations: str
+    """The package, or the folder, of the application's migrations."""
+    migrations_at_connect: str
+    """What ``connect_all`` does about pending ones: ``ignore``, ``warn`` or ``require``."""
     warnings: tuple[str, ...] = field(compare=False)
     """What works and should be changed, such as a connection without TLS to another machine."""
     rows: tuple[Row, ...] = field(compare=False)
@@ -70,20 +76,31 @@ class Settings(Mapping[str, DatabaseSettings]):
         profile: str = "web",
         require_tls: bool = False,
         recorder: RecorderSettings | None = None,
+        migrations: str = "migrations",
+        migrations_at_connect: str = "ignore",
     ) -> None:
         findings = Findings()
         if profile not in PROFILES:
             findings.problems.append(f"profile must be {' or '.join(PROFILES)}")
+        if migrations_at_connect not in MIGRATIONS_AT_CONNECT:
+            findings.problems.append(
+                f"migrations_at_connect must be {' or '.join(MIGRATIONS_AT_CONNECT)}"
+            )
         if not isinstance(databases, Mapping):
             raise ConfigurationError("databases must be a dict of aliases with their URIs")
         if not databases:
             findings.problems.append("databases is empty; give at least one alias with its URI")
-        application = ApplicationFields(profile=profile, require_tls=require_tls)
+        application = ApplicationFields(
+            profile=profile,
+            require_tls=require_tls,
+            migrations=migrations,
+            migrations_at_connect=migrations_at_connect,
+        )
         built = {
             alias: _from_code(alias, value, application, findings)
             for alias, value in databases.items()
         }
-        self._fill(built, recorder or RecorderSettings(), findings)
+        self._fill(built, application, recorder or RecorderSettings(), findings)
 
     @classmethod
     @takes_secrets
@@ -121,12 +138,13 @@ class Settings(Mapping[str, DatabaseSettings]):
                 GivenDatabase(alias, given, names, application), findings
             )
         settings = object.__new__(cls)
-        settings._fill(built, recorder, findings)
+        settings._fill(built, application, recorder, findings)
         return settings
 
     def _fill(
         self,
         databases: Mapping[str, DatabaseSettings | None],
+        application: ApplicationFields,
         recorder: RecorderSettings,
         findings: Findings,
     ) -> None:
@@ -136,6 +154,8 @@ class Settings(Mapping[str, DatabaseSettings]):
         self.__dict__.update(
             databases=MappingProxyType(dict(databases)),
             recorder=recorder,
+            migrations=application.migrations,
+            migrations_at_connect=application.migrations_at_connect,
             warnings=tuple(dict.fromkeys(findings.warnings)),
             rows=tuple(findings.rows),
         )
@@ -156,7 +176,11 @@ class Settings(Mapping[str, DatabaseSettings]):
         return f"Settings({dict(self.databases)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (dict(self.databases), self.recorder, self.warnings, self.rows)
+        application = ApplicationFields(
+            migrations=self.migrations, migrations_at_connect=self.migrations_at_connect
+        )
+        findings = Findings(warnings=list(self.warnings), rows=list(self.rows))
+        return _restore, (dict(self.databases), application, self.recorder, findings)
 
     def __copy__(self) -> Settings:
         return self
@@ -167,12 +191,12 @@ class Settings(Mapping[str, DatabaseSettings]):
 
 def _restore(
     databases: dict[str, DatabaseSettings],
+    application: ApplicationFields,
     recorder: RecorderSettings,
-    warnings: tuple[str, ...],
-    rows: tuple[Row, ...],
+    findings: Findings,
 ) -> Settings:
     settings = object.__new__(Settings)
-    settings._fill(databases, recorder, Findings(warnings=list(warnings), rows=list(rows)))
+    settings._fill(databases, application, recorder, findings)
     return settings
 
 

@@ -131,6 +131,11 @@ def _directory(text: str) -> Path:
 
 BOOLEAN = ValueType("true or false (also 1/0, yes/no, on/off)", _switch)
 DIRECTORY = ValueType("the path of a directory", _directory, "/var/lib/app/spool")
+MODULES = matching(
+    "the name of a package or the path of a folder",
+    lambda text: " #" not in text and text[0] not in "'\"",
+    "shop.migrations",
+)
 NAMES = matching("names separated by commas", lambda text: True, "archive,reports")
 DATABASE_URI = matching(
     "a URI with the name of a database",

@@ -15,6 +15,7 @@ from datalayer.settings.value_types import (
     BOOLEAN,
     DATABASE_URI,
     DIRECTORY,
+    MODULES,
     NAMES,
     Value,
     ValueType,
@@ -27,6 +28,7 @@ from datalayer.settings.value_types import (
 
 BUILT_IN_ALIASES = ("default", "database1")
 PROFILES = ("web", "job")
+MIGRATIONS_AT_CONNECT = ("ignore", "warn", "require")
 RECORDER_POLICIES = ("drop_oldest", "drop_newest", "block", "spool")
 
 
@@ -161,6 +163,12 @@ class ApplicationFields:
     require_tls: bool = field(default=False, metadata=_row(
         "Refuse connections that are not protected by verified TLS, except to this machine.",
         BOOLEAN))
+    migrations: str = field(default="migrations", metadata=_row(
+        "Where the application's migrations are: a package, or a folder as seen from the working "
+        "directory.", MODULES))
+    migrations_at_connect: str = field(default="ignore", metadata=_row(
+        "What connect_all does about migrations that are not applied: warn logs them, require "
+        "refuses to start.", one_of(*MIGRATIONS_AT_CONNECT)))
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
