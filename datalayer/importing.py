@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["import_named"]
+__all__ = ["import_named", "working_directory_last"]
 
 _lock = threading.RLock()  # one thread's end must not take the directory from another
 
@@ -24,22 +24,25 @@ def import_named(name: str) -> ModuleType:
     a later import. Where Python was told to keep such directories out of its path (``-P``,
     ``PYTHONSAFEPATH``), it is not looked at.
     """
-    with _lock, _working_directory_last():
+    with working_directory_last():
         return import_module(name)
 
 
 @contextmanager
-def _working_directory_last() -> Iterator[None]:
-    directory = _working_directory()
-    if directory is None or directory in sys.path:
-        yield
-        return
-    sys.path.append(directory)
-    try:
-        yield
-    finally:
-        with suppress(ValueError):  # the module has taken it out itself
-            sys.path.remove(directory)
+def working_directory_last() -> Iterator[None]:
+    """Have what is imported in a ``with`` block be looked for in the working directory too, as by
+    ``import_named``."""
+    with _lock:
+        directory = _working_directory()
+        if directory is None or directory in sys.path:
+            yield
+            return
+        sys.path.append(directory)
+        try:
+            yield
+        finally:
+            with suppress(ValueError):  # the module has taken it out itself
+                sys.path.remove(directory)
 
 
 def _working_directory() -> str | None:

@@ -1,0 +1,1 @@
+"""Changes the shape of stored documents."""
