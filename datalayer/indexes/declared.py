@@ -14,6 +14,7 @@ from pymongo import IndexModel
 from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.errors import IndexBuildError
 from datalayer.indexes.comparing import Index
+from datalayer.indexes.validators import validator_options
 
 Model = type[mongoengine.Document]
 
@@ -123,6 +124,7 @@ def _plan(name: str, models: tuple[Model, ...], alias: str) -> CollectionPlan:
     options: dict[str, Any] = {}
     for model in models:
         options.update(_options_of(model))
+    options.update(validator_options(models, alias, name))
     return CollectionPlan(
         name=name,
         models=models,
@@ -152,18 +154,9 @@ def _options_of(model: Model) -> dict[str, Any]:
         options["timeseries"] = timeseries
         if expiry is not None:
             options["expireAfterSeconds"] = expiry
-    for key, option in _PLAIN_OPTIONS.items():
-        if meta.get(key):
-            options[option] = meta[key]
+    if meta.get("collation"):
+        options["collation"] = meta["collation"]
     return options
-
-
-_PLAIN_OPTIONS = {
-    "validator": "validator",
-    "validation_level": "validationLevel",
-    "validation_action": "validationAction",
-    "collation": "collation",
-}
 
 
 def _merged(models: Iterable[Model], alias: str, collection: str) -> tuple[IndexModel, ...]:

@@ -1,0 +1,155 @@
+"""Which collections does a look at schemas go to, and what do their models say of each?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bson import CodecOptions
+from bson.binary import UuidRepresentation
+from bson.codec_options import DatetimeConversion
+from pymongo.collection import Collection
+from pymongo.read_concern import ReadConcern
+
+from datalayer.connections.connection import Connection
+from datalayer.connections.operation import asking
+from datalayer.connections.registry import registry
+from datalayer.documents.collection import apart_from_transaction
+from datalayer.errors import ConfigurationError
+from datalayer.indexes import CollectionPlan, alias_of, collection_schema, plans_on
+from datalayer.indexes.existing import collections, own_session
+from datalayer.routing import read_preference_for
+
+_COMMITTED = ReadConcern("majority")
+# Ids come back to the server as they were.
+_AS_STORED: CodecOptions[dict[str, Any]] = CodecOptions(
+    tz_aware=True,
+    uuid_representation=UuidRepresentation.STANDARD,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A collection that models describe, on a connected database."""
+
+    connection: Connection
+    plan: CollectionPlan
+    existing: Mapping[str, Any] | None
+    """What ``listCollections`` tells of it; ``None`` where it isn't there."""
+
+    @property
+    def alias(self) -> str:
+        """The alias of its database."""
+        return self.connection.alias
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+        return self.plan.name
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """What its models say of its documents, as ``$jsonSchema``."""
+        return collection_schema(self.plan.models)
+
+    @property
+    def odd_kind(self) -> str | None:
+        """What it is, where it is no collection of documents with a validator of its own."""
+        kind = (self.existing or {}).get("type", "collection")
+        return {"view": "a view", "timeseries": "a time-series collection"}.get(kind)
+
+    @contextmanager
+    def reading(self) -> Iterator[Collection[Any]]:
+        """The collection, whose reads see what won't be rolled back, from the members that
+        ``db.read_from`` or the model's ``read_from`` names, outside of transactions."""
+        preference = read_preference_for(self.plan.models[0], self.connection)
+        with apart_from_transaction(self.connection, self.name) as collection:
+            yield collection.with_options(
+                codec_options=_AS_STORED, read_preference=preference, read_concern=_COMMITTED
+            )
+
+
+def targets(
+    models: Iterable[Any] | None = None,
+    *,
+    alias: str | None = None,
+    collection: str | None = None,
+) -> list[Target]:
+    """The collections of ``models`` (default: of all models whose alias is connected).
+
+    ``alias`` and ``collection`` leave out all others. A view and a time-series collection are
+    left out unless they were named by ``models`` or ``collection``.
+
+    Raises:
+        ConfigurationError: where no model describes a collection that was named, or one that was
+            named is a view, a time-series collection, or on mongomock.
+        NotConnectedError: for an alias that isn't connected.
+        UnavailableError: where a server is away.
+    """
+    wanted = None if models is None else _concrete(models)
+    aliases = _aliases(wanted, alias)
+    found = [
+        target for each in aliases for target in _on(registry.connection(each), wanted, collection)
+    ]
+    if collection is not None and not found:
+        on = " or ".join(map(repr, aliases)) or "no database"
+        raise ConfigurationError(
+            f"no model that is known describes the collection {collection!r} on {on}; name the "
+            "module of its model, with --models on the command line"
+        )
+    named = models is not None or collection is not None
+    for target in found if named else ():
+        if target.odd_kind:
+            raise ConfigurationError(
+                f"{target.name!r} on {target.alias!r} is {target.odd_kind}, which has no "
+                "validator; name the collection itself",
+                alias=target.alias,
+            )
+    return [target for target in found if not target.odd_kind]
+
+
+def _concrete(models: Iterable[Any]) -> list[Any]:
+    found = list(models)
+    for model in found:
+        meta: Mapping[str, Any] = getattr(model, "_meta", {})
+        if meta.get("abstract") or not meta.get("collection"):
+            name = getattr(model, "__name__", repr(model))
+            raise ConfigurationError(
+                f"{name} has no collection, so it has no documents to look at; name a document "
+                "that is neither abstract nor embedded"
+            )
+    return found
+
+
+def _aliases(models: Sequence[Any] | None, alias: str | None) -> list[str]:
+    if alias is not None:
+        return [alias]
+    if models is None:
+        return registry.aliases()
+    return list(dict.fromkeys(alias_of(model) for model in models))
+
+
+def _on(
+    connection: Connection, models: Sequence[Any] | None, collection: str | None
+) -> Iterator[Target]:
+    plans = [
+        plan
+        for plan in plans_on(connection.alias)
+        if collection in (None, plan.name)
+        and (models is None or any(model in plan.models for model in models))
+    ]
+    if not plans:
+        return
+    if connection.settings.kind == "mongomock":
+        raise ConfigurationError(
+            f"{connection.alias!r} is on mongomock, which knows no $jsonSchema; use a server, an "
+            "embedded one say",
+            alias=connection.alias,
+        )
+    with asking(connection, "listing collections"), own_session(connection) as session:
+        existing = collections(connection, session, [plan.name for plan in plans])
+    for plan in plans:
+        yield Target(connection, plan, existing.get(plan.name))
