@@ -3,7 +3,7 @@ their operations go to stands here; how they are written, in ``save``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import mongoengine
 from bson import DBRef
@@ -47,6 +47,22 @@ class _Fields:
         super().__init_subclass__(**kwargs)
         replace_fields(cls)
         patch_fields(cls)
+
+    @classmethod
+    def json_schema(cls, dialect: Literal["mongodb", "2020-12"] = "mongodb") -> dict[str, Any]:
+        """What the class says of its documents, and of its subclasses', as a new dictionary.
+
+        ``"mongodb"`` is what ``$jsonSchema`` takes, in filters and as a collection's validator:
+        of documents as they are stored. ``"2020-12"`` is JSON Schema for an API's documentation:
+        by the attributes' names, without the fields marked secret. Which rules the former can't
+        express, ``datalayer.documents.json_schema.unexpressed`` lists. No server is asked.
+
+        Raises:
+            ValueError: for another dialect.
+        """
+        from datalayer.documents.json_schema import json_schema
+
+        return json_schema(cls, dialect)
 
 
 class EmbeddedDocument(
