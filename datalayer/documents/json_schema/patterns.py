@@ -31,14 +31,15 @@ _CATEGORIES: Mapping[Any, tuple[str | None, str, str]] = {
     sre.CATEGORY_WORD: (_WORD, f"[{_WORD}]", r"\w"),
     sre.CATEGORY_NOT_WORD: (None, f"[^{_WORD}]", r"\W"),
 }
+# Not \\B, of which Python's versions differ: whether an empty text has one.
 _AT: Mapping[Any, str] = {
     sre.AT_BEGINNING: "^",
     sre.AT_BEGINNING_STRING: "^",
     sre.AT_BOUNDARY: f"(?:(?<=[{_WORD}])(?![{_WORD}])|(?<![{_WORD}])(?=[{_WORD}]))",
-    sre.AT_NON_BOUNDARY: f"(?:(?<=[{_WORD}])(?=[{_WORD}])|(?<![{_WORD}])(?![{_WORD}]))",
 }
 _AT_LINES: Mapping[Any, str] = {sre.AT_BEGINNING: r"(?:^|(?<=\n))", sre.AT_END: r"(?=\n|\z)"}
 _REPEATS = {sre.MAX_REPEAT: "", sre.MIN_REPEAT: "?", sre.POSSESSIVE_REPEAT: "+"}
+_REPEATED_ALONE = (sre.LITERAL, sre.IN, sre.NOT_LITERAL, sre.ANY, sre.SUBPATTERN)
 _MOST_REPEATS = 65_535
 _CASED_BELOW = 0x1E944  # no letter from here on has another case
 _END = r"\z"
@@ -127,9 +128,7 @@ def _at(where: Any, flags: int, end: str) -> str:
         return end
     if where is sre.AT_END and end == _END:
         return "$"  # which is also before a last \n, for both
-    if where in (sre.AT_BOUNDARY, sre.AT_NON_BOUNDARY) and flags & re.ASCII:
-        raise _NoEqualError
-    if where not in _AT:
+    if where not in _AT or (where is sre.AT_BOUNDARY and flags & re.ASCII):
         raise _NoEqualError
     return _AT[where]
 
@@ -139,8 +138,7 @@ def _repeat(kind: Any, value: Any, flags: int, end: str) -> str:
     if least > _MOST_REPEATS or (most is not sre.MAXREPEAT and most > _MOST_REPEATS):
         raise _NoEqualError
     inner = _sequence(tree, flags, end)
-    is_single = len(tree) == 1 and tree[0][0] in (sre.LITERAL, sre.IN, sre.NOT_LITERAL, sre.ANY)
-    if not is_single or inner.startswith("(?!"):
+    if len(tree) != 1 or tree[0][0] not in _REPEATED_ALONE or inner.startswith("(?!"):
         inner = f"(?:{inner})"
     if most is sre.MAXREPEAT:
         times = {0: "*", 1: "+"}.get(least, f"{{{least},}}")

@@ -55,6 +55,7 @@ _BSON_TYPES: Mapping[type, list[str]] = {
 }
 _NO_NUMBERS = [Decimal128("NaN"), Decimal128("Infinity"), Decimal128("-Infinity")]
 _UUID = r"^(urn:)?(uuid:)?\{*(-*[0-9A-Fa-f]){32}-*\}*$"
+_NUMBER_TEXT = r"^-?([0-9]+(\.[0-9]+)?(E-[0-9]+)?|NaN)$"
 _LARGEST = 2**63 - 1
 
 
@@ -76,7 +77,10 @@ def _text(field: Any, place: Place) -> Schema:
 def _add_pattern(schema: Schema, pattern: str | None, rule: str, place: Place) -> None:
     if pattern is None:
         place.leave_out(rule, "the server's regular expressions have no equal of this pattern")
-    elif "pattern" in schema:
+        return
+    if r"\p{" in pattern:
+        place.leave_out("Unicode", "letters and digits that are newer than the server's Unicode")
+    if "pattern" in schema:
         schema["allOf"] = [{"pattern": pattern}]
     else:
         schema["pattern"] = pattern
@@ -132,8 +136,8 @@ def _float(field: Any, place: Place) -> Schema:
 
 def _decimal(field: Any, place: Place) -> Schema:
     if field.force_string:
-        place.leave_out("number", "the number is stored as text: neither its form nor its limits")
-        return {"bsonType": "string"}
+        place.leave_out("number", "the limits and decimal places of a number stored as text")
+        return {"bsonType": "string", "pattern": _NUMBER_TEXT}
     place.leave_out("precision", "the number of decimal places")
     return _limited({"bsonType": list(NUMBER)}, field, place, field.to_mongo)
 
@@ -170,6 +174,7 @@ def _sequence(field: Any, place: Place) -> Schema:
     if known is None:
         place.leave_out("value_decorator", "what a function of yours makes of the number")
         return {}
+    place.leave_out("sequence", "validate() takes any value for the number")
     return {"bsonType": list(known)}
 
 

@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from mongoengine import Document
 from mongoengine.base import BaseField, get_document
 from mongoengine.base.fields import GeoJsonBaseField
 from mongoengine.errors import NotRegistered
 from mongoengine.fields import (
     CachedReferenceField,
     DictField,
+    DynamicField,
     EmbeddedDocumentField,
     GenericEmbeddedDocumentField,
     GenericReferenceField,
@@ -66,7 +68,7 @@ def classes_of(model: Any) -> list[Any]:
 
 
 def _is_part(model: Any) -> bool:
-    return not hasattr(model, "_get_collection_name")
+    return not issubclass(model, Document)
 
 
 def _one_of(classes: list[Any], place: Place, *, is_named: bool) -> Schema:
@@ -175,11 +177,18 @@ def _list(field: Any, place: Place) -> Schema:
     schema: Schema = {"bsonType": "array"}
     if field.field is not None:
         schema["items"] = field_schema(field.field, place)
+    else:
+        place.leave_out("items", "what a list of anything holds")
     if field.required:
         schema["minItems"] = 1
     if field.max_length is not None:
         schema["maxItems"] = field.max_length
     return schema
+
+
+def _anything(field: Any, place: Place) -> Schema:
+    place.leave_out("class", "whether a mapping with a key _cls is a document of that class")
+    return {}
 
 
 def _sorted_list(field: Any, place: Place) -> Schema:
@@ -192,7 +201,9 @@ def _mapping(field: Any, place: Place) -> Schema:
     if field.field is not None:
         schema["additionalProperties"] = field_schema(field.field, place.at("*"))
     else:
-        place.leave_out("keys", "whether keys inside the mapping's values begin with $")
+        place.leave_out(
+            "items", "what a mapping of anything holds, and keys in there that begin with $"
+        )
     if field.required:
         schema["minProperties"] = 1
     return schema
@@ -278,8 +289,11 @@ def _cached_reference(field: Any, place: Place) -> Schema:
 def _generic_reference(field: Any, place: Place) -> Schema:
     place.leave_out("reference", "whether there is such a document")
     name: Schema = {"enum": list(field.choices)} if field.choices else {"bsonType": "string"}
-    properties = {"_cls": name, "_ref": _dbref({})}
-    return {"bsonType": "object", "required": ["_cls", "_ref"], "properties": properties}
+    schema = {"required": ["_cls", "_ref"], "properties": {"_cls": name, "_ref": _dbref({})}}
+    if field.choices:
+        return {"bsonType": "object", **schema}
+    bare = {key: value for key, value in _dbref({}).items() if key != "bsonType"}
+    return {"bsonType": "object", "anyOf": [schema, bare]}
 
 
 def levels_of(field: Any) -> int:
@@ -304,6 +318,7 @@ def _geojson(field: Any, place: Place) -> Schema:
 
 
 def _point(field: Any, place: Place) -> Schema:
+    place.leave_out("coordinates", "validate() takes booleans for numbers")
     numbers = {"bsonType": list(NUMBER)}
     return {"bsonType": "array", "items": numbers, "minItems": 2, "maxItems": 2}
 
@@ -312,6 +327,7 @@ _WRITERS: Mapping[type, Callable[[Any, Place], Schema]] = {
     **SINGLE_VALUES,
     CachedReferenceField: _cached_reference,
     DictField: _mapping,
+    DynamicField: _anything,
     EmbeddedDocumentField: _embedded,
     GenericEmbeddedDocumentField: _generic_embedded,
     GenericReferenceField: _generic_reference,
