@@ -1,10 +1,11 @@
 """Collections and indexes as the models declare them: built at connect or before the first write
 of a model seen later, compared with what the server has, and brought in line on request.
 
-``declared`` reads the models, and ``validators`` which validator they declare; ``existing`` asks which collections there are, and notices drops;
-``comparing`` compares; ``building`` creates what is missing, ``syncing`` also changes and drops;
-``failures`` says why an index could not be built, ``advice`` what to do about it, and
-``inheritance`` where classes of one collection obstruct each other; ``mock`` builds on mongomock.
+``declared`` reads the models, and ``validators`` which validator they declare; ``existing`` asks
+which collections there are, and notices drops; ``comparing`` compares; ``building`` creates what
+is missing, ``syncing`` also changes and drops; ``failures`` says why an index could not be built,
+``advice`` what to do about it, and ``inheritance`` where classes of one collection obstruct each
+other; ``mock`` builds on mongomock.
 """
 
 from __future__ import annotations

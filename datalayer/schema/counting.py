@@ -17,6 +17,7 @@ from pymongo.collection import Collection
 
 from datalayer.schema.paths import names_at
 from datalayer.schema.rules import Rule, merged, split_unknown
+from datalayer.schema.together import together
 
 MOST_IDS = 5
 _SAMPLE = 1000
@@ -75,7 +76,7 @@ def _unexplained(sample: Sequence[Any]) -> list[Broken]:
 
 
 def _any_of(rules: Sequence[Rule]) -> dict[str, Any]:
-    return {"$nor": [{"$jsonSchema": {"allOf": [rule.schema for rule in rules]}}]}
+    return {"$nor": [{"$jsonSchema": together(rule.schema for rule in rules)}]}
 
 
 def _counted(

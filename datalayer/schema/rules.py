@@ -95,9 +95,10 @@ def merged(rules: Iterable[Rule]) -> list[Rule]:
 
 
 def split_unknown(rule: Rule, names: Iterable[str]) -> list[Rule]:
-    """A rule that there be no unknown field, as one for each of ``names`` and one for all others."""
-    assert rule.wrap is not None
-    assert rule.named is not None
+    """A rule that there be no unknown field, as one for each of ``names`` and one for all
+    others. Any other rule is given back as it is."""
+    if rule.wrap is None or rule.named is None:
+        return [rule]
     properties = rule.named.get("properties", {})
     patterns = rule.named.get("patternProperties", ())
     unknown = [
@@ -116,7 +117,7 @@ def split_unknown(rule: Rule, names: Iterable[str]) -> list[Rule]:
         )
         for name in unknown
     ]
-    named = {**rule.named, "properties": {**properties, **dict.fromkeys(unknown, {})}}
+    named = {**rule.named, "properties": {**properties, **_free(unknown)}}
     return [*single, _closed(rule.path, named, rule.wrap)]
 
 
@@ -142,28 +143,40 @@ def _as_json(value: Any) -> str:
 
 def _rules(schema: Schema, path: str, wrap: Wrap) -> Iterator[Rule]:
     for keyword, value in schema.items():
-        if keyword in _NO_RULES:
-            continue
         if keyword == "required":
             for name in value:
                 yield _missing(name, path, wrap)
-        elif keyword in ("properties", "patternProperties"):
-            for name, part in value.items():
-                place = name if keyword == "properties" else "*"
-                yield from _rules(part, joined(path, place), _inside(wrap, keyword, name))
         elif keyword == "additionalProperties":
             yield from _additional(schema, path, wrap)
-        elif keyword == "items" and isinstance(value, Mapping):
-            yield from _rules(value, f"{path}[]", _inside(wrap, keyword))
-        elif keyword == "allOf":
-            for part in value:
-                yield from _rules(part, path, wrap)
         elif keyword in ("anyOf", "oneOf"):
             yield from alternatives(keyword, value, path, wrap)
-        else:
+        elif (parts := _parts(keyword, value, path, wrap)) is not None:
+            for part in parts:
+                yield from _rules(*part)
+        elif keyword not in _NO_RULES:
             modifier = _MODIFIERS.get(keyword)
             names = [keyword, *([modifier] if modifier in schema else [])]
             yield _rule(path, keyword, value, wrap({name: schema[name] for name in names}))
+
+
+def _parts(
+    keyword: str, value: Any, path: str, wrap: Wrap
+) -> list[tuple[Schema, str, Wrap]] | None:
+    """The schemas inside a keyword, with their paths; ``None`` where it holds none."""
+    if keyword == "properties":
+        return [
+            (part, joined(path, name), _inside(wrap, keyword, name))
+            for name, part in value.items()
+        ]
+    if keyword == "patternProperties":
+        return [
+            (part, joined(path, "*"), _inside(wrap, keyword, name)) for name, part in value.items()
+        ]
+    if keyword == "items" and isinstance(value, Mapping):
+        return [(value, f"{path}[]", _inside(wrap, keyword))]
+    if keyword == "allOf":
+        return [(part, path, wrap) for part in value]
+    return None
 
 
 def _missing(name: str, path: str, wrap: Wrap) -> Rule:
@@ -178,9 +191,7 @@ def _rule(path: str, keyword: str, value: Any, schema: Schema) -> Rule:
 def _additional(schema: Schema, path: str, wrap: Wrap) -> Iterator[Rule]:
     """What holds of fields that are not named: that there be none, or what they have to be."""
     named = {
-        key: dict.fromkeys(schema[key], {})
-        for key in ("properties", "patternProperties")
-        if key in schema
+        key: _free(schema[key]) for key in ("properties", "patternProperties") if key in schema
     }
     value = schema["additionalProperties"]
     if value is False:
@@ -191,6 +202,10 @@ def _additional(schema: Schema, path: str, wrap: Wrap) -> Iterator[Rule]:
             joined(path, "*"),
             lambda inner: wrap({**named, "additionalProperties": inner}),
         )
+
+
+def _free(names: Iterable[str]) -> dict[str, Any]:
+    return {name: {} for name in names}
 
 
 def _closed(path: str, named: Schema, wrap: Wrap) -> Rule:

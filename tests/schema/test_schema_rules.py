@@ -15,6 +15,7 @@ from pymongo.collection import Collection
 from datalayer.embedded import EmbeddedMongo
 from datalayer.schema.counting import count_broken
 from datalayer.schema.rules import rules_of, split_unknown
+from datalayer.schema.together import together
 
 LINE = {
     "bsonType": "object",
@@ -216,6 +217,25 @@ def order_at_random(chance: random.Random) -> dict[str, Any]:
     if chance.random() < 0.5:
         document["email"] = "a@b"
     return document
+
+
+@pytest.mark.parametrize("schema", [ORDER, ANIMALS], ids=["nested", "classes"])
+def test_rules_are_put_together_again_to_the_same(documents: Collection[Any], schema: Any) -> None:
+    chance = random.Random(22)
+    documents.insert_many([order_at_random(chance) for _ in range(1500)])
+    rules = rules_of(schema)
+    for _ in range(10):
+        some = chance.sample(rules, len(rules) // 2)
+        separately = documents.find({"$or": [rule.broken for rule in some]}, {"_id": 1})
+        schema_of_some = together(rule.schema for rule in some)
+        at_once = documents.find({"$nor": [{"$jsonSchema": schema_of_some}]}, {"_id": 1})
+        assert {each["_id"] for each in at_once} == {each["_id"] for each in separately}
+
+
+def test_all_rules_together_look_at_each_field_once() -> None:
+    whole = together(rule.schema for rule in rules_of(ORDER))
+    assert "allOf" not in whole
+    assert whole["properties"]["lines"] == ORDER["properties"]["lines"]
 
 
 @pytest.mark.parametrize("schema", [ORDER, ANIMALS], ids=["nested", "classes"])
