@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from datalayer.indexes.building import (
 )
 from datalayer.indexes.comparing import (
     ChangedIndex,
+    ChangedOption,
     CollectionDiff,
     Index,
     changed_options,
@@ -126,11 +127,8 @@ class _Sync:
         if not difference.exists:
             create_collection(self.connection, self.plan, self.session)
             self.note("create_collection", None)
-        for option in difference.options:
-            if option.name in _ALTERABLE:
-                value = _ALTERABLE[option.name] if option.expected is None else option.expected
-                self.alter({option.name: value})
-                self.note("change_option", option.name)
+        for name in alter_options(self.connection, self.plan, difference.options, self.session):
+            self.note("change_option", name)
         # Unknown ones go first: one of them may stand in the way of a new text index.
         for index in difference.unknown if drop else ():
             self.drop(index.name)
@@ -146,7 +144,8 @@ class _Sync:
         """Alter a TTL in place; anything else takes a rebuild."""
         name, seconds = change.actual.name, change.expected.options.get("expireAfterSeconds")
         if change.only_ttl:
-            self.alter({"index": {"name": name, "expireAfterSeconds": seconds}})
+            change_ttl = {"index": {"name": name, "expireAfterSeconds": seconds}}
+            _alter(self.connection, self.plan, change_ttl, self.session)
             self.note("change_ttl", name)
         elif drop:
             self.rebuild(change)
@@ -176,15 +175,38 @@ class _Sync:
         """Drop the index ``name``."""
         self.connection.database[self.plan.name].drop_index(name, session=self.session)
 
-    def alter(self, change: Mapping[str, Any]) -> None:
-        """Run ``collMod``."""
-        self.connection.database.command(
-            {"collMod": self.plan.name, **change}, session=self.session
-        )
-
     def note(self, kind: str, name: str | None) -> None:
         """Remember what was done."""
         self.actions.append(Action(kind, self.connection.alias, self.plan.name, name))
+
+
+def alter_options(
+    connection: Connection,
+    plan: CollectionPlan,
+    options: Iterable[ChangedOption],
+    session: ClientSession | None,
+) -> list[str]:
+    """Change in place, in one command, those of ``options`` that can be; returns their names.
+
+    Raises the driver's errors.
+    """
+    change = {
+        option.name: _ALTERABLE[option.name] if option.expected is None else option.expected
+        for option in options
+        if option.name in _ALTERABLE
+    }
+    if change:
+        _alter(connection, plan, change, session)
+    return list(change)
+
+
+def _alter(
+    connection: Connection,
+    plan: CollectionPlan,
+    change: Mapping[str, Any],
+    session: ClientSession | None,
+) -> None:
+    connection.database.command({"collMod": plan.name, **change}, session=session)
 
 
 def difference(
