@@ -154,8 +154,7 @@ def _rules(schema: Schema, path: str, wrap: Wrap) -> Iterator[Rule]:
             for part in parts:
                 yield from _rules(*part)
         elif keyword not in _NO_RULES:
-            modifier = _MODIFIERS.get(keyword)
-            names = [keyword, *([modifier] if modifier in schema else [])]
+            names = [name for name in (keyword, _MODIFIERS.get(keyword, "")) if name in schema]
             yield _rule(path, keyword, value, wrap({name: schema[name] for name in names}))
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import mongoengine
 from bson import CodecOptions
 from bson.binary import UuidRepresentation
 from bson.codec_options import DatetimeConversion
@@ -63,13 +64,20 @@ class Target:
 
     @contextmanager
     def reading(self) -> Iterator[Collection[Any]]:
-        """The collection, whose reads see what won't be rolled back, from the members that
-        ``db.read_from`` or the model's ``read_from`` names, outside of transactions."""
-        preference = read_preference_for(self.plan.models[0], self.connection)
-        with apart_from_transaction(self.connection, self.name) as collection:
-            yield collection.with_options(
-                codec_options=_AS_STORED, read_preference=preference, read_concern=_COMMITTED
-            )
+        """The collection, whose reads go to the members that ``db.read_from`` or the model's
+        ``read_from`` names."""
+        with reading(self.connection, self.name, self.plan.models[0]) as collection:
+            yield collection
+
+
+@contextmanager
+def reading(connection: Connection, name: str, model: Any = None) -> Iterator[Collection[Any]]:
+    """A collection whose reads see what won't be rolled back, outside of transactions."""
+    preference = read_preference_for(model or mongoengine.Document, connection)
+    with apart_from_transaction(connection, name) as collection:
+        yield collection.with_options(
+            codec_options=_AS_STORED, read_preference=preference, read_concern=_COMMITTED
+        )
 
 
 def targets(

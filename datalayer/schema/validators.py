@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from datalayer.indexes.building import create_collection
+import pymongo
+
+from datalayer.indexes.building import BUILD_SECONDS, create_collection
 from datalayer.indexes.comparing import ChangedOption, changed_options
 from datalayer.indexes.existing import own_session
 from datalayer.indexes.failures import explained
@@ -111,8 +113,8 @@ def apply(
 
     A validator that documents break which are stored already is refused, unless ``anyway``: they
     could not be changed any more without being repaired in the same write. With the level
-    ``moderate`` or ``off``, and with the action ``warn``, no write to them is refused, so those are
-    set without a look.
+    ``moderate`` or ``off``, and with the action ``warn``, no write to them is refused, so those
+    are set without a look.
 
     ``models``, ``alias``, ``collection`` and ``seconds`` are as in ``check``. Collections whose
     validator is as declared are left out of what is returned.
@@ -136,7 +138,11 @@ def _applied(target: Target, found: ValidatorDiff, anyway: bool, seconds: float)
             return Applied(target.alias, target.name, "refused", tuple(findings))
     outcome = "created" if target.existing is None else "set"
     connection = target.connection
-    with explained(connection, target.plan), own_session(connection) as session:
+    with (
+        explained(connection, target.plan),
+        pymongo.timeout(BUILD_SECONDS),
+        own_session(connection) as session,
+    ):
         if target.existing is None:
             create_collection(connection, target.plan, session)
         else:
@@ -151,7 +157,7 @@ def _refuses_writes(target: Target) -> bool:
         target.plan.options.get(name, present.get(name, default))
         for name, default in (("validationLevel", "strict"), ("validationAction", "error"))
     )
-    return level == "strict" and action != "warn"
+    return bool(level == "strict" and action != "warn")
 
 
 def _compared(target: Target) -> ValidatorDiff:
