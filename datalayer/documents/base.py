@@ -38,6 +38,15 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 
+def _schema_of(model: Any) -> dict[str, Any]:
+    from datalayer.documents.json_schema import json_schema  # when it is needed
+
+    return json_schema(model)
+
+
+indexes.take_schemas_from(_schema_of)
+
+
 class _Fields:
     """Gives the fields of each class what MongoEngine's lack."""
 

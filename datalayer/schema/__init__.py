@@ -1,8 +1,8 @@
 """The schemas that models declare, against what the databases hold.
 
 ``checking`` has the server count the documents that break a model's schema: ``rules`` takes it
-apart, ``counting`` asks, ``together`` puts rules together again. ``dangling`` finds references that
-lead to nothing (``reference_fields`` says where they are), and ``validators`` compares the
+apart, ``counting`` asks, ``together`` puts rules together again. ``dangling`` finds references
+that lead to nothing (``reference_fields`` says where they are), and ``validators`` compares the
 collections' own validators with what models declare, and sets them. ``targets`` says which
 collections are looked at, and ``paths`` how a pipeline gets at embedded values.
 """

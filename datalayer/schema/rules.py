@@ -45,6 +45,9 @@ NAMES: Mapping[str, str] = {
 _MODIFIERS = {"maximum": "exclusiveMaximum", "minimum": "exclusiveMinimum"}
 _NO_RULES = frozenset({"title", "description", "$comment", *_MODIFIERS.values()})
 _NUMBERS = frozenset({"int", "long", "double", "decimal"})
+_OF_DOCUMENTS = frozenset(
+    {"properties", "required", "additionalProperties", "patternProperties", "minProperties"}
+)
 _LONGEST_DETAIL = 120
 
 
@@ -149,7 +152,7 @@ def _rules(schema: Schema, path: str, wrap: Wrap) -> Iterator[Rule]:
         elif keyword == "additionalProperties":
             yield from _additional(schema, path, wrap)
         elif keyword in ("anyOf", "oneOf"):
-            yield from alternatives(keyword, value, path, wrap)
+            yield from _alternatives(keyword, value, path, wrap)
         elif (parts := _parts(keyword, value, path, wrap)) is not None:
             for part in parts:
                 yield from _rules(*part)
@@ -184,7 +187,8 @@ def _missing(name: str, path: str, wrap: Wrap) -> Rule:
 
 
 def _rule(path: str, keyword: str, value: Any, schema: Schema) -> Rule:
-    return Rule(path, NAMES.get(keyword, "not_allowed"), keyword, shown(value), schema)
+    detail = "there may be no such value" if (keyword, value) == ("not", {}) else shown(value)
+    return Rule(path, NAMES.get(keyword, "not_allowed"), keyword, detail, schema)
 
 
 def _additional(schema: Schema, path: str, wrap: Wrap) -> Iterator[Rule]:
@@ -228,10 +232,10 @@ def _inside(wrap: Wrap, keyword: str, name: str | None = None) -> Wrap:
 # Alternatives, of which a value has to fit one
 
 
-def alternatives(keyword: str, parts: Sequence[Schema], path: str, wrap: Wrap) -> Iterator[Rule]:
+def _alternatives(keyword: str, parts: Sequence[Schema], path: str, wrap: Wrap) -> Iterator[Rule]:
     """The rules of each of ``parts`` for the values that it is meant for, and that there be no
     others; or a single rule, where it can't be told which part is meant for which value."""
-    cases = [_case(part, path) for part in parts]
+    cases = [_case(part) for part in parts]
     if not all(one.excludes(other) for one, other in combinations(cases, 2)):
         yield _rule(path, keyword, f"{len(parts)} alternatives", wrap({keyword: list(parts)}))
         return
@@ -243,8 +247,9 @@ def alternatives(keyword: str, parts: Sequence[Schema], path: str, wrap: Wrap) -
         yield _rule(joined(path, "_cls"), "enum", classes, named)
         if all(case.needs_class for case in cases if case.classes):
             yield _missing("_cls", path, wrap)
-    types = sorted({each for case in cases for each in case.types})
-    yield _rule(path, "bsonType", types, wrap({"bsonType": types}))
+    if all(case.refuses_other_types for case in cases):
+        types = sorted({each for case in cases for each in case.types})
+        yield _rule(path, "bsonType", types, wrap({"bsonType": types}))
     for part, case in zip(parts, cases, strict=True):
         for rule in _rules(part, path, _where(case.condition, wrap)):
             if (rule.path, rule.keyword) not in told:
@@ -258,6 +263,7 @@ class _Case:
     types: frozenset[str]
     classes: frozenset[str] | None
     needs_class: bool
+    refuses_other_types: bool
 
     def excludes(self, other: _Case) -> bool:
         """Whether no value is meant for both."""
@@ -280,16 +286,17 @@ class _Case:
         return {**types, **named, **({"required": ["_cls"]} if self.needs_class else {})}
 
 
-def _case(part: Schema, path: str) -> _Case:
-    given = part.get("bsonType", () if path else "object")
+def _case(part: Schema) -> _Case:
+    given = part.get("bsonType", "object" if part.keys() <= _OF_DOCUMENTS else ())
     types = {given} if isinstance(given, str) else set(given)
     if "number" in types:
         types = types - {"number"} | _NUMBERS
     classes = part.get("properties", {}).get("_cls", {}).get("enum")
     return _Case(
-        frozenset(types),
-        None if classes is None else frozenset(classes),
-        "_cls" in part.get("required", ()),
+        types=frozenset(types),
+        classes=None if classes is None else frozenset(classes),
+        needs_class="_cls" in part.get("required", ()),
+        refuses_other_types="bsonType" in part,
     )
 
 

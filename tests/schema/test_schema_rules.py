@@ -48,8 +48,7 @@ ORDER = {
 
 def of_class(cls: str, **properties: Any) -> dict[str, Any]:
     return {
-        "bsonType": "object",
-        "required": ["_cls"],
+        **({"required": ["_cls"]} if cls != "Part" else {}),
         "additionalProperties": False,
         "properties": {"_id": {}, "_cls": {"enum": [cls]}, **properties},
     }
@@ -62,6 +61,22 @@ ANIMALS = {
         of_class("Animal.Dog", name={"bsonType": "string"}, barks={"bsonType": "bool"}),
         of_class("Animal.Cat", name={"bsonType": "string"}, lives={"maximum": 9}),
     ],
+}
+
+PARTS = {
+    "bsonType": "object",
+    "properties": {
+        "lines": {
+            "bsonType": ["array", "null"],
+            "items": {
+                "bsonType": ["object", "null"],
+                "anyOf": [
+                    of_class("Part", sku={"bsonType": "string"}),
+                    of_class("Part.Screw", sku={"bsonType": "string"}, count={"minimum": 1}),
+                ],
+            },
+        }
+    },
 }
 
 
@@ -206,7 +221,8 @@ def at_random(chance: random.Random, depth: int = 0) -> Any:
     if kind < 0.7:
         return [at_random(chance, depth + 1) for _ in range(chance.randrange(5))]
     fields = ["sku", "count", "city", "eur", "_cls", "name", "lives"]
-    return {name: at_random(chance, depth + 1) for name in chance.sample(fields, 2)}
+    found = {name: at_random(chance, depth + 1) for name in chance.sample(fields, 2)}
+    return {**found, "_cls": "Part.Screw"} if chance.random() < 0.3 else found
 
 
 def order_at_random(chance: random.Random) -> dict[str, Any]:
@@ -216,10 +232,12 @@ def order_at_random(chance: random.Random) -> dict[str, Any]:
         document["_cls"] = chance.choice(["Animal", "Animal.Dog", "Animal.Cat", "Animal.Bird"])
     if chance.random() < 0.5:
         document["email"] = "a@b"
+    if chance.random() < 0.5:
+        document["lines"] = [at_random(chance, 1) for _ in range(chance.randrange(4))]
     return document
 
 
-@pytest.mark.parametrize("schema", [ORDER, ANIMALS], ids=["nested", "classes"])
+@pytest.mark.parametrize("schema", [ORDER, ANIMALS, PARTS], ids=["nested", "classes", "parts"])
 def test_rules_are_put_together_again_to_the_same(documents: Collection[Any], schema: Any) -> None:
     chance = random.Random(22)
     documents.insert_many([order_at_random(chance) for _ in range(1500)])
@@ -238,7 +256,7 @@ def test_all_rules_together_look_at_each_field_once() -> None:
     assert whole["properties"]["lines"] == ORDER["properties"]["lines"]
 
 
-@pytest.mark.parametrize("schema", [ORDER, ANIMALS], ids=["nested", "classes"])
+@pytest.mark.parametrize("schema", [ORDER, ANIMALS, PARTS], ids=["nested", "classes", "parts"])
 def test_a_document_fits_the_whole_exactly_if_it_keeps_all_rules(
     documents: Collection[Any], schema: Any
 ) -> None:
