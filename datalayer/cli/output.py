@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
+from datalayer.cli.exit_codes import UsageError
 from datalayer.cli.tables import Table, as_plain_text, as_rich
 from datalayer.cli.text_width import wrapped_lines
 from datalayer.terminal import ellipsis_for, printable_json, printable_lines, width_for
@@ -65,6 +66,20 @@ class Output:
     def error(self, text: str) -> None:
         """Why the command failed."""
         self.message(f"datalayer: {text}")
+
+    def confirmed(self, question: str, *, yes: bool, reason: str) -> bool:
+        """Whether a person agrees; ``yes`` is their ``--yes``.
+
+        Raises:
+            UsageError: where nobody can be asked, with the ``reason`` for asking.
+        """
+        if yes:
+            return True
+        if not (sys.stdin.isatty() and self.stderr.isatty()):
+            raise UsageError(f"{reason}; confirm it with --yes")
+        self.stderr.write(f"{printable_lines(question)} [y/N] ")
+        self.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     @contextmanager
     def frames(self, *, in_place: bool = True) -> Iterator[Show]:

@@ -10,6 +10,7 @@ from datalayer.cli.commands import (
     indexes,
     outbox,
     ping,
+    schema,
     shard,
     status,
     top,
@@ -36,6 +37,18 @@ def build_parser(program: str = "datalayer") -> Parser:
     version = getattr(datalayer, "__version__", "unknown")
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (demo, status, ping, doctor, config, indexes, shard, outbox, transfer, top):
+    for command in (
+        demo,
+        status,
+        ping,
+        doctor,
+        config,
+        indexes,
+        schema,
+        shard,
+        outbox,
+        transfer,
+        top,
+    ):
         command.add_to(commands)
     return parser

@@ -3,6 +3,7 @@ the fields that are marked secret."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from bson import json_util
@@ -15,6 +16,11 @@ from mongoengine.fields import EmbeddedDocumentField, GenericEmbeddedDocumentFie
 JSON_OPTIONS = JSONOptions(
     json_mode=JSONMode.RELAXED, uuid_representation=UuidRepresentation.STANDARD, tz_aware=True
 )
+
+
+def json_ready(value: Any) -> Any:
+    """``value`` made of what JSON has, by MongoDB's relaxed Extended JSON."""
+    return json.loads(json_util.dumps(value, json_options=JSON_OPTIONS))
 
 
 class ToJson:

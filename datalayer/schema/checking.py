@@ -3,16 +3,13 @@ that don't, rule by rule."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bson import json_util
-
 from datalayer.context.deadlines import deadline
-from datalayer.documents.extended_json import JSON_OPTIONS
+from datalayer.documents.extended_json import json_ready
 from datalayer.errors import DeadlineExceededError
 from datalayer.schema.counting import MOST_IDS, Broken, count_broken
 from datalayer.schema.rules import Rule, rules_of
@@ -46,8 +43,7 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; the ids as MongoDB's Extended JSON."""
-        ids = json.loads(json_util.dumps(self.ids, json_options=JSON_OPTIONS))
-        return {**asdict(self), "ids": ids}
+        return {**asdict(self), "ids": json_ready(self.ids)}
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ Tell = Callable[[CheckProgress], object]
 def check(
     models: Iterable[Any] | None = None,
     *,
-    alias: str | None = None,
+    aliases: Sequence[str] | None = None,
     collection: str | None = None,
     seconds: float = LOOK_SECONDS,
     on_progress: Tell | None = None,
@@ -83,7 +79,7 @@ def check(
     Arguments:
         models: documents of datalayer or of MongoEngine, whose collections are looked at; by
             default those of all models whose alias is connected, but for views and time series.
-        alias: only this database.
+        aliases: only these databases.
         collection: only this collection.
         seconds: how long the server may take for each collection; 600 by default.
         on_progress: called before each collection.
@@ -96,7 +92,9 @@ def check(
         UnavailableError: where a server is away.
     """
     found: list[Finding] = []
-    for target in looked_through(targets(models, alias=alias, collection=collection), on_progress):
+    for target in looked_through(
+        targets(models, aliases=aliases, collection=collection), on_progress
+    ):
         with looking(target, seconds):
             found += findings_in(target, target.schema)
     return found

@@ -50,6 +50,8 @@ def count_broken(
     broken = whole or _any_of(left)
     while left:
         sample = [each["_id"] for each in collection.find(broken, {"_id": 1}).limit(_SAMPLE)]
+        if not sample:
+            break
         left = _named(collection, left, sample)
         counts = _counted(collection, left, sample)
         if len(sample) < _SAMPLE or not counts:
@@ -72,7 +74,7 @@ def count_broken(
 def _unexplained(sample: Sequence[Any]) -> list[Broken]:
     """Documents that the server finds to break the whole, and none of its rules."""
     rule = Rule("", "not_allowed", "$jsonSchema", "the schema as a whole", {})
-    return [Broken(rule, len(sample), tuple(sample[:MOST_IDS]))] if sample else []
+    return [Broken(rule, len(sample), tuple(sample[:MOST_IDS]))]
 
 
 def _any_of(rules: Sequence[Rule]) -> dict[str, Any]:

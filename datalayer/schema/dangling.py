@@ -21,7 +21,7 @@ _BATCH = 1000
 def references(
     models: Iterable[Any] | None = None,
     *,
-    alias: str | None = None,
+    aliases: Sequence[str] | None = None,
     collection: str | None = None,
     seconds: float = LOOK_SECONDS,
     on_progress: Tell | None = None,
@@ -39,7 +39,7 @@ def references(
 
     and what ``check`` raises.
     """
-    chosen = targets(models, alias=alias, collection=collection)
+    chosen = targets(models, aliases=aliases, collection=collection)
     places = {(each.alias, each.name): references_of(each.plan.models) for each in chosen}
     found: list[Finding] = []
     for target in looked_through(chosen, on_progress):

@@ -83,24 +83,58 @@ def reading(connection: Connection, name: str, model: Any = None) -> Iterator[Co
 def targets(
     models: Iterable[Any] | None = None,
     *,
-    alias: str | None = None,
+    aliases: Sequence[str] | None = None,
     collection: str | None = None,
 ) -> list[Target]:
     """The collections of ``models`` (default: of all models whose alias is connected).
 
-    ``alias`` and ``collection`` leave out all others. A view and a time-series collection are
+    ``aliases`` and ``collection`` leave out all others. A view and a time-series collection are
     left out unless they were named by ``models`` or ``collection``.
 
     Raises:
         ConfigurationError: where no model describes a collection that was named, or one that was
-            named is a view, a time-series collection, or on mongomock.
+            named is a view or a time-series collection, or one is on mongomock.
         NotConnectedError: for an alias that isn't connected.
         UnavailableError: where a server is away.
     """
-    wanted = None if models is None else _concrete(models)
-    aliases = _aliases(wanted, alias)
+    plans: dict[str, list[CollectionPlan]] = {}
+    for alias, plan in described(models, aliases, collection):
+        plans.setdefault(alias, []).append(plan)
     found = [
-        target for each in aliases for target in _on(registry.connection(each), wanted, collection)
+        target
+        for alias, there in plans.items()
+        for target in _existing(registry.connection(alias), there)
+    ]
+    named = models is not None or collection is not None
+    for target in found if named else ():
+        if target.odd_kind:
+            raise ConfigurationError(
+                f"{target.name!r} on {target.alias!r} is {target.odd_kind}, whose documents no "
+                "validator looks at; leave it out",
+                alias=target.alias,
+            )
+    return [target for target in found if not target.odd_kind]
+
+
+def described(
+    models: Iterable[Any] | None, aliases: Sequence[str] | None, collection: str | None
+) -> list[tuple[str, CollectionPlan]]:
+    """The collections that are chosen as by ``targets``, with their aliases. Asks no server.
+
+    Raises:
+        ConfigurationError: for a model without a collection, and where no model describes the
+            ``collection`` that was named.
+    """
+    wanted = None if models is None else _with_collections(models)
+    if aliases is None:
+        given = registry.aliases() if wanted is None else [alias_of(model) for model in wanted]
+        aliases = list(dict.fromkeys(given))
+    found = [
+        (alias, plan)
+        for alias in aliases
+        for plan in plans_on(alias)
+        if collection in (None, plan.name)
+        and (wanted is None or any(model in plan.models for model in wanted))
     ]
     if collection is not None and not found:
         on = " or ".join(map(repr, aliases)) or "no database"
@@ -108,18 +142,10 @@ def targets(
             f"no model that is known describes the collection {collection!r} on {on}; name the "
             "module of its model, with --models on the command line"
         )
-    named = models is not None or collection is not None
-    for target in found if named else ():
-        if target.odd_kind:
-            raise ConfigurationError(
-                f"{target.name!r} on {target.alias!r} is {target.odd_kind}, which has no "
-                "validator; name the collection itself",
-                alias=target.alias,
-            )
-    return [target for target in found if not target.odd_kind]
+    return found
 
 
-def _concrete(models: Iterable[Any]) -> list[Any]:
+def _with_collections(models: Iterable[Any]) -> list[Any]:
     found = list(models)
     for model in found:
         meta: Mapping[str, Any] = getattr(model, "_meta", {})
@@ -132,25 +158,7 @@ def _concrete(models: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _aliases(models: Sequence[Any] | None, alias: str | None) -> list[str]:
-    if alias is not None:
-        return [alias]
-    if models is None:
-        return registry.aliases()
-    return list(dict.fromkeys(alias_of(model) for model in models))
-
-
-def _on(
-    connection: Connection, models: Sequence[Any] | None, collection: str | None
-) -> Iterator[Target]:
-    plans = [
-        plan
-        for plan in plans_on(connection.alias)
-        if collection in (None, plan.name)
-        and (models is None or any(model in plan.models for model in models))
-    ]
-    if not plans:
-        return
+def _existing(connection: Connection, plans: Sequence[CollectionPlan]) -> list[Target]:
     if connection.settings.kind == "mongomock":
         raise ConfigurationError(
             f"{connection.alias!r} is on mongomock, which knows no $jsonSchema; use a server, an "
@@ -159,5 +167,4 @@ def _on(
         )
     with asking(connection, "listing collections"), own_session(connection) as session:
         existing = collections(connection, session, [plan.name for plan in plans])
-    for plan in plans:
-        yield Target(connection, plan, existing.get(plan.name))
+    return [Target(connection, plan, existing.get(plan.name)) for plan in plans]

@@ -3,12 +3,13 @@ collections with those in the models' ``meta``, and sets them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pymongo
 
+from datalayer.documents.extended_json import json_ready
 from datalayer.indexes.building import BUILD_SECONDS, create_collection
 from datalayer.indexes.comparing import ChangedOption, changed_options
 from datalayer.indexes.existing import own_session
@@ -53,7 +54,11 @@ class ValidatorDiff:
             "added": list(self.added),
             "removed": list(self.removed),
             "options": [
-                {"name": each.name, "expected": each.expected, "actual": each.actual}
+                {
+                    "name": each.name,
+                    "expected": json_ready(each.expected),
+                    "actual": json_ready(each.actual),
+                }
                 for each in self.options
             ],
         }
@@ -85,12 +90,12 @@ class Applied:
 def diff(
     models: Iterable[Any] | None = None,
     *,
-    alias: str | None = None,
+    aliases: Sequence[str] | None = None,
     collection: str | None = None,
 ) -> list[ValidatorDiff]:
     """How the validators of collections stand to what their models declare in ``meta``.
 
-    ``models``, ``alias`` and ``collection`` choose as in ``check``. Writes nothing.
+    ``models``, ``aliases`` and ``collection`` choose as in ``check``. Writes nothing.
 
     Raises:
         ConfigurationError: for what has no model, or is no collection with a validator.
@@ -98,13 +103,15 @@ def diff(
         NotConnectedError: for an alias that isn't connected.
         UnavailableError: where a server is away.
     """
-    return [_compared(target) for target in targets(models, alias=alias, collection=collection)]
+    return [
+        _compared(target) for target in targets(models, aliases=aliases, collection=collection)
+    ]
 
 
 def apply(
     models: Iterable[Any] | None = None,
     *,
-    alias: str | None = None,
+    aliases: Sequence[str] | None = None,
     collection: str | None = None,
     anyway: bool = False,
     seconds: float = LOOK_SECONDS,
@@ -116,7 +123,7 @@ def apply(
     ``moderate`` or ``off``, and with the action ``warn``, no write to them is refused, so those
     are set without a look.
 
-    ``models``, ``alias``, ``collection`` and ``seconds`` are as in ``check``. Collections whose
+    ``models``, ``aliases``, ``collection`` and ``seconds`` are as in ``check``. Collections whose
     validator is as declared are left out of what is returned.
 
     Raises:
@@ -125,7 +132,7 @@ def apply(
 
     and what ``diff`` and ``check`` raise.
     """
-    found = targets(models, alias=alias, collection=collection)
+    found = targets(models, aliases=aliases, collection=collection)
     pending = [(target, each) for target in found if (each := _compared(target)).pending]
     return [_applied(target, each, anyway, seconds) for target, each in pending]
 
