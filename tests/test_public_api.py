@@ -31,6 +31,7 @@ PUBLIC_MODULES = (
     "datalayer.models",
     "datalayer.outbox",
     "datalayer.recorder",
+    "datalayer.schema",
     "datalayer.settings",
     "datalayer.transfer",
 )

@@ -1,7 +1,7 @@
 """How many documents of a collection break which rule? Has the server look, in few passes.
 
 A query for each rule would read the collection once for each. So a first query looks for the ids
-of the first thousand documents that break any of them, and the rules are counted among those. Were
+of the first few thousand documents that break any, and the rules are counted among those. Were
 there fewer, that is all: one pass, which costs what the whole schema costs in one query. Else the
 rules that many of them break are counted by themselves, which is quick for a single rule, and the
 rest is looked at again without them.
@@ -20,7 +20,7 @@ from datalayer.schema.rules import Rule, merged, split_unknown
 from datalayer.schema.together import together
 
 MOST_IDS = 5
-_SAMPLE = 1000
+_SAMPLE = 5000
 _COMMON = _SAMPLE // 10
 """A rule that as many of a sample break would fill the next sample, too."""
 _MOST_NAMES = 100

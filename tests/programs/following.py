@@ -58,7 +58,7 @@ SERVERS = {  # what serves until it is stopped, with what it takes to choose the
 }
 LASTING = r".*datalayer[ _](top|outbox run)(?!.*--once)|.* --follow|celery .* worker"
 MAY_FIND_SOMETHING = (
-    r"datalayer (doctor|indexes diff|shard|schema check)|python manage.py datalayer"
+    r"datalayer (doctor|indexes diff|shard|schema (check|diff))|python manage.py datalayer"
 )
 SHOWN = re.compile(r"(127\.0\.0\.1|localhost):(5000|8000)")
 

@@ -1,0 +1,7 @@
+"""``manage.py datalayer_schema``."""
+
+from __future__ import annotations
+
+from datalayer.contrib.django.commands import command
+
+Command = command("Compares documents and validators with what the models say.", "schema")
