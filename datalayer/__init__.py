@@ -23,6 +23,7 @@ Which folder answers which question::
     recorder/      how do events get to analytics without a request waiting?
     outbox/        how does a document get to another database after its transaction?
     transfer/      how are documents moved from one database to another?
+    migrations/    how does the shape of stored documents change?
     embedded/      how is a private server started and ended?
     doctor/        what commonly goes wrong?
     web/           what do health and status pages answer?

@@ -8,7 +8,7 @@ db.connect_all()
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -75,6 +75,8 @@ def connect_all(settings: Settings | None = None) -> dict[str, Any]:
         ConnectError: when a required database stays unreachable; ``AuthenticationError`` for
             refused credentials, of optional databases too.
         IndexBuildError: when a required database's collections or indexes can't be built.
+        MigrationError: with ``DATALAYER_MIGRATIONS_AT_CONNECT=require``, when migrations are not
+            applied.
     """
     with TrimmedTraceback():
         return registry.connecting.run(partial(_connect_all, settings))
@@ -181,19 +183,34 @@ def _connect_all(settings: Settings | None) -> dict[str, Any]:
         for service in services.values():
             _disconnect(service)
         raise
-    errors = [outcome for outcome in outcomes.values() if isinstance(outcome, BaseException)]
-    if errors:
+    try:
+        _raise_first([each for each in outcomes.values() if isinstance(each, BaseException)])
+        if registry.settings is None and settings.migrations_at_connect != "ignore":
+            _see_to_migrations(settings)
+    except BaseException:
         for alias in reversed([alias for alias, opened in outcomes.items() if opened is True]):
             _disconnect(services[alias])
-        for other in errors[1:]:
-            errors[0].add_note(f"also: {other}")
-        raise errors[0]
+        raise
     registry.settings = settings
     recorder.configure(settings.recorder)
     if all(outcomes.values()):
         # All were verified a moment ago: pinging them again would tell nothing new.
         return {alias: service.status_verified() for alias, service in services.items()}
     return status()
+
+
+def _raise_first(errors: Sequence[BaseException]) -> None:
+    for other in errors[1:]:
+        errors[0].add_note(f"also: {other}")
+    if errors:
+        raise errors[0]
+
+
+def _see_to_migrations(settings: Settings) -> None:
+    from datalayer.migrations.at_connect import see_to_migrations  # few applications ask for it
+
+    is_connected = "default" in settings and get("default").is_connected
+    see_to_migrations(settings, default_is_connected=is_connected)
 
 
 def _warn_of_unconfigured(settings: Settings) -> None:
