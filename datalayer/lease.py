@@ -17,7 +17,7 @@ from pymongo import WriteConcern
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from datalayer.errors import DataLayerError
+from datalayer.errors import DataLayerError, DeadlineExceededError, OutcomeUnknownError
 
 logger = logging.getLogger("datalayer.lease")
 
@@ -164,8 +164,8 @@ class Lease(Generic[Document]):
         try:
             with pymongo.timeout(left):
                 yield
-        except PyMongoError as exc:
-            earlier = _EARLIER_SECONDS if exc.timeout else 0.0
+        except (PyMongoError, DataLayerError) as exc:
+            earlier = _EARLIER_SECONDS if _ran_out(exc) else 0.0
             if monotonic() < self._until - earlier:
                 raise
             raise self.document.lost() from exc
@@ -223,6 +223,12 @@ def holding(lease: Held, seconds: float) -> Iterator[Held]:
                 lease.document.release()
         except PyMongoError:
             logger.debug("the lease of %s runs out by itself", lease.document.name)
+
+
+def _ran_out(exc: PyMongoError | DataLayerError) -> bool:
+    if isinstance(exc, PyMongoError):
+        return bool(exc.timeout)
+    return isinstance(exc, (DeadlineExceededError, OutcomeUnknownError))
 
 
 def _from_now(seconds: float) -> dict[str, Any]:

@@ -12,7 +12,11 @@ from pymongo.database import Database
 
 from datalayer import indexes, transactions
 from datalayer.connections.connection import Connection
+from datalayer.context import read_only
 from datalayer.documents.model_collection import ModelCollection
+
+_READING = frozenset({"collStats", "count", "dbStats", "distinct", "explain", "hello", "ping"})
+"""Commands that may be sent where writes are refused."""
 
 
 def collection_of(model: Any, connection: Connection, name: str | None = None) -> Collection[Any]:
@@ -87,6 +91,23 @@ class _ModelDatabase(Database[Any]):
 
     def __getitem__(self, name: str) -> Collection[Any]:
         return plain_collection(self._connection, name)
+
+    def command(self, command: Any, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's; where writes are refused, only what reads."""
+        name = command if isinstance(command, str) else next(iter(command))
+        if name not in _READING:
+            read_only.check(f"the command {name!r}")
+        return super().command(command, *args, **kwargs)
+
+    def create_collection(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's."""
+        read_only.check(f"create_collection of {name!r}")
+        return super().create_collection(name, *args, **kwargs)
+
+    def drop_collection(self, name_or_collection: Any, *args: Any, **kwargs: Any) -> Any:
+        """Like PyMongo's."""
+        read_only.check("drop_collection")
+        return super().drop_collection(name_or_collection, *args, **kwargs)
 
     def with_options(self, *args: Any, **kwargs: Any) -> Any:
         """Like PyMongo's; GridFS asks for it. The collections keep the options of the client."""

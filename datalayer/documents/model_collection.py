@@ -21,6 +21,7 @@ from datalayer import indexes, transactions
 from datalayer.connections import operation
 from datalayer.connections.batch_sizes import SizedBatches, note_wait
 from datalayer.connections.connection import Connection
+from datalayer.context import read_only
 from datalayer.context.session import is_out_of_place, was_joined
 from datalayer.documents.engine import encoded, written
 from datalayer.documents.fields.bson_limits import check_call
@@ -128,12 +129,12 @@ class ModelCollection(Collection[Any]):
     def aggregate(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
         """Like PyMongo's."""
         run = partial(super().aggregate, pipeline, *args, **kwargs)
-        return _performed(self, run, "aggregate", _effect_of(pipeline))
+        return _performed(self, run, "aggregate", _effect_of(self, pipeline))
 
     def aggregate_raw_batches(self, pipeline: Any, *args: Any, **kwargs: Any) -> Any:
         """Like PyMongo's."""
         run = partial(super().aggregate_raw_batches, pipeline, *args, **kwargs)
-        return _performed(self, run, "aggregate", _effect_of(pipeline))
+        return _performed(self, run, "aggregate", _effect_of(self, pipeline))
 
     def _aggregate(self, *args: Any, **kwargs: Any) -> Any:
         asked = perf_counter()
@@ -205,8 +206,12 @@ def _performed(
 
 
 def _operation(name: str, effect: Effect, *, stores: bool) -> Callable[..., Any]:
+    writes = effect != "none"
+
     @wraps(getattr(Collection, name))
     def perform(self: ModelCollection, *args: Any, **kwargs: Any) -> Any:
+        if writes and read_only.variable.get() is not None:
+            read_only.check(f"{name} of {self.name!r}")
         if stores:
             check_call(name, args, kwargs, self.name)
             if self._model is not None:
@@ -294,6 +299,8 @@ _MODEL_CURSORS: Mapping[Any, Any] = {
 }
 
 
-def _effect_of(pipeline: Sequence[Mapping[str, Any]]) -> Effect:
+def _effect_of(collection: ModelCollection, pipeline: Sequence[Mapping[str, Any]]) -> Effect:
     writes = any(stage in ("$merge", "$out") for each in pipeline for stage in each)
+    if writes:
+        read_only.check(f"aggregate of {collection.name!r}")
     return "many" if writes else "none"
