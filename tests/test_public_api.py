@@ -28,6 +28,7 @@ PUBLIC_MODULES = (
     "datalayer.embedded",
     "datalayer.errors",
     "datalayer.indexes",
+    "datalayer.migrations",
     "datalayer.models",
     "datalayer.outbox",
     "datalayer.recorder",

@@ -8,6 +8,7 @@ code::
     demo/           what does ``datalayer demo`` play?
     connecting      how are databases connected for one command?
     output          where are results, messages and errors written?
+    progress_output how is progress told meanwhile?
     tables          how does a table look, in plain text and drawn by rich?
     text_width      how does a text fit the width of a terminal?
     log_output      what becomes of log records meanwhile?

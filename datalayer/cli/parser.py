@@ -8,6 +8,7 @@ from datalayer.cli.commands import (
     demo,
     doctor,
     indexes,
+    migrations,
     outbox,
     ping,
     schema,
@@ -47,6 +48,7 @@ def build_parser(program: str = "datalayer") -> Parser:
         schema,
         shard,
         outbox,
+        migrations,
         transfer,
         top,
     ):

@@ -10,7 +10,7 @@ import pytest
 from pymongo import MongoClient
 from running import Run
 
-from datalayer.cli.commands.transfer.progress import telling
+from datalayer.cli.progress_output import telling
 from datalayer.settings import Settings
 from datalayer.transfer import Progress
 
@@ -77,7 +77,7 @@ def test_progress_is_a_bar_on_a_terminal() -> None:
             return True
 
     screen = Terminal()
-    with telling(screen) as tell:
+    with telling(screen, "transfer") as tell:
         tell(Progress("t", "copy", 10, 20))
         tell(Progress("t", "copy", 20, 20))
         tell(Progress("t", "verify", 20, 20))

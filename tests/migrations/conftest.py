@@ -3,18 +3,17 @@ once for all tests of a module and emptied for each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 from fresh_databases import connected, emptied, model_registry, settings_for
+from migration_files import Write
 
 from datalayer import db
 from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
-
-Write = Callable[..., Path]
 
 
 @pytest.fixture

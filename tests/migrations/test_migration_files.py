@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Write
+from migration_files import Write
 
 from datalayer.errors import ConfigurationError, MigrationError
 from datalayer.migrations.definitions import Definition, define

@@ -6,8 +6,8 @@ import logging
 from typing import Any
 
 import pytest
-from conftest import Write
 from fresh_databases import model_registry
+from migration_files import Write
 
 from datalayer import db
 from datalayer.connections.registry import registry
@@ -80,9 +80,7 @@ def test_pending_ones_can_keep_an_application_from_starting(databases: Databases
     assert registry.aliases() == []
 
 
-def test_applied_ones_let_it_start(
-    databases: Databases, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_applied_ones_let_it_start(databases: Databases, caplog: pytest.LogCaptureFixture) -> None:
     applied(databases)
     connect(databases, "require")
     assert warned(caplog) == ["migrations: edited since they were applied: 0001_first"]

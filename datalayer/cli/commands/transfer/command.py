@@ -13,12 +13,12 @@ from bson import json_util
 
 from datalayer import transfer
 from datalayer.cli.commands.transfer.arguments import add_commands
-from datalayer.cli.commands.transfer.progress import telling
 from datalayer.cli.connecting import opened
 from datalayer.cli.exit_codes import ExitCode, UsageError
 from datalayer.cli.model_options import OWN_MODELS, chosen, load_models
 from datalayer.cli.options import Commands, Run, settings_of
 from datalayer.cli.output import Output
+from datalayer.cli.progress_output import telling
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.errors import ConfigurationError
 from datalayer.terminal import printable
@@ -64,7 +64,7 @@ def _plan(output: Output, options: argparse.Namespace) -> ExitCode:
 
 
 def _run(output: Output, options: argparse.Namespace) -> ExitCode:
-    with _connected(options), telling(output.stderr) as tell:
+    with _connected(options), telling(output.stderr, "transfer") as tell:
         if options.recipe:
             report = transfer.run_recipe(
                 options.recipe, on_progress=tell, **_recipe_options(options)
@@ -85,7 +85,7 @@ def _on(verb: Callable[..., Report]) -> Run:
     """A command that calls ``verb`` for the transfer that is named."""
 
     def run(output: Output, options: argparse.Namespace) -> ExitCode:
-        with _found(options), telling(output.stderr) as tell:
+        with _found(options), telling(output.stderr, "transfer") as tell:
             more: dict[str, Any] = {"force": options.force} if "force" in options else {}
             more |= {"target": options.to, "wait_seconds": options.wait}
             return _tell(output, verb(options.name, on_progress=tell, **more))

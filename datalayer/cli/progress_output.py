@@ -1,4 +1,4 @@
-"""The progress of a transfer on standard error: a bar for people, JSON lines for programs."""
+"""How is progress told on standard error? A bar for people, JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,39 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from time import monotonic
-from typing import IO
+from typing import IO, Protocol
 
 from datalayer.progress import Advance, progress
 from datalayer.terminal import printable_json
-from datalayer.transfer import Progress
 
 _SECONDS_BETWEEN_LINES = 1.0
 
 
+class Progress(Protocol):
+    """How far one phase of some work is."""
+
+    @property
+    def name(self) -> str:
+        """What the work is called."""
+
+    @property
+    def phase(self) -> str:
+        """What is being done."""
+
+    @property
+    def done(self) -> int:
+        """How many documents of this phase are done."""
+
+    @property
+    def total(self) -> int | None:
+        """How many there are; ``None`` where nobody knows."""
+
+
 @contextmanager
-def telling(stream: IO[str]) -> Iterator[Callable[[Progress], None]]:
-    """What to give to a transfer as ``on_progress``, for a ``with`` block."""
-    teller = _Bars(stream) if stream.isatty() else _Lines(stream)
+def telling(stream: IO[str], what: str) -> Iterator[Callable[[Progress], None]]:
+    """What to call with each progress in a ``with`` block; ``what`` the work is, a ``transfer``
+    say, is the key of its name in JSON lines."""
+    teller = _Bars(stream) if stream.isatty() else _Lines(stream, what)
     with teller.stack:
         yield teller.tell
 
@@ -48,9 +68,10 @@ class _Bars:
 class _Lines:
     """A line of JSON at most every second, and at the end of each phase."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str], what: str) -> None:
         self.stack = ExitStack()
         self._stream = stream
+        self._what = what
         self._phase: str | None = None
         self._began = self._told = 0.0
         self._before = 0
@@ -68,7 +89,7 @@ class _Lines:
         rate = (news.done - self._before) / passed if passed > 0 else 0.0
         left = (news.total - news.done) / rate if rate and news.total is not None else None
         line = {
-            "transfer": news.name,
+            self._what: news.name,
             "phase": news.phase,
             "done": news.done,
             "total": news.total,

@@ -1,0 +1,54 @@
+"""What would migrations do? Runs them dry: each step counts, and nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from datalayer.errors import DataLayerError, MigrationError, NotConnectedError
+from datalayer.migrations.definitions import Definition, what_failed
+from datalayer.migrations.history import UNDERWAY, Entry
+from datalayer.migrations.report import PlannedMigration
+from datalayer.migrations.steps import Migration
+
+
+def foretold(
+    chosen: Sequence[Definition], history: Mapping[str, Entry], direction: str
+) -> tuple[PlannedMigration, ...]:
+    """What each of ``chosen`` would do on the documents as they are.
+
+    Raises:
+        MigrationError: where one needs a database that isn't connected.
+    """
+    return tuple(_foretold(each, history.get(each.name), direction) for each in chosen)
+
+
+def _foretold(definition: Definition, entry: Entry | None, direction: str) -> PlannedMigration:
+    begun = entry is not None and entry.state in (UNDERWAY[direction], "failed")
+    made = Migration(
+        definition.name,
+        entry.run if entry is not None and begun else "",
+        "apply" if direction == "apply" else "undo",
+        lease=None,
+        dry=True,
+    )
+    function = definition.apply if direction == "apply" else definition.undo
+    problem = None
+    try:
+        with made:
+            if function is not None:
+                function(made)
+    except NotConnectedError as exc:
+        raise MigrationError(
+            f"{definition.name} can't do its work: {exc.message}; nothing was written",
+            alias=exc.alias,
+        ) from exc
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is told in its line
+        problem = (
+            exc.message if isinstance(exc, DataLayerError) else what_failed(exc, definition.file)
+        )
+    else:
+        if made.unknown:  # what was refused, and caught
+            problem = ", ".join(made.unknown)
+    return PlannedMigration(
+        definition.number, definition.name, direction, begun, tuple(made.outcomes), problem
+    )
