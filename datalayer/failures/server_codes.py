@@ -61,6 +61,7 @@ class ServerCode(IntEnum):
     InvalidBSON = 22
     LockTimeout = 24, Category.TIME_LIMIT
     NamespaceNotFound = 26
+    IndexNotFound = 27
     CursorNotFound = 43
     UserDataInconsistent = 45, Category.UNSUITABLE
     LockBusy = 46, Category.OVERLOADED
@@ -110,6 +111,7 @@ class ServerCode(IntEnum):
     OperationNotSupportedInTransaction = 263
     TooManyFilesOpen = 264, Category.OVERLOADED
     IndexBuildAborted = 276
+    UnsatisfiableCommitQuorum = 278
     ClientDisconnect = 279, Category.INTERRUPTED
     ChangeStreamFatalError = 280
     IndexBuildAlreadyInProgress = 285

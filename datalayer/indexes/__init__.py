@@ -3,9 +3,9 @@ of a model seen later, compared with what the server has, and brought in line on
 
 ``declared`` reads the models, and ``validators`` which validator they declare; ``existing`` asks
 which collections there are, and notices drops; ``comparing`` compares; ``building`` creates what
-is missing, ``syncing`` also changes and drops; ``failures`` says why an index could not be built,
-``advice`` what to do about it, and ``inheritance`` where classes of one collection obstruct each
-other; ``mock`` builds on mongomock.
+is missing, and ``progress`` tells how far it is; ``syncing`` also changes and drops; ``hiding``
+takes an index out of sight, and ``usage`` tells which hidden ones can go; ``failures`` says why an
+index could not be built, and ``advice`` what to do about it; ``mock`` builds on mongomock.
 """
 
 from __future__ import annotations
@@ -26,15 +26,20 @@ from datalayer.indexes.declared import (
     unconfigured,
 )
 from datalayer.indexes.existing import notice_drops
+from datalayer.indexes.hiding import hidden_names, hide, unhide
+from datalayer.indexes.progress import BuildProgress
 from datalayer.indexes.syncing import Action, diff, difference, sync
+from datalayer.indexes.usage import HiddenIndex, drop, hidden
 from datalayer.indexes.validators import collection_schema, take_schemas_from
 
 __all__ = [
     "Action",
+    "BuildProgress",
     "ChangedIndex",
     "ChangedOption",
     "CollectionDiff",
     "CollectionPlan",
+    "HiddenIndex",
     "Index",
     "alias_of",
     "build",
@@ -42,13 +47,18 @@ __all__ = [
     "compare",
     "diff",
     "difference",
+    "drop",
     "ensure",
     "ensure_all",
     "forget",
+    "hidden",
+    "hidden_names",
+    "hide",
     "models_on",
     "notice_drops",
     "plans_on",
     "sync",
     "take_schemas_from",
     "unconfigured",
+    "unhide",
 ]

@@ -12,6 +12,7 @@ from pymongo.errors import OperationFailure
 
 from datalayer.failures.server_codes import INDEX_EXISTS, ServerCode
 from datalayer.indexes.comparing import ChangedIndex
+from datalayer.indexes.declared import CollectionPlan, Model
 
 # What an index was refused for before a document was read: the server then repeats the
 # declaration, and nothing of the documents. The plain numbers have no names.
@@ -98,6 +99,30 @@ def advice_on(index: IndexModel, exc: OperationFailure) -> str:
     return "; ".join(_advice(index.document, exc.code)) or "change its declaration in the model"
 
 
+def obstructed_siblings(alias: str, plan: CollectionPlan) -> Iterator[str]:
+    """A warning for each unique index that lets in one document only of some class."""
+    for index in plan.indexes:
+        if advice := sibling_advice(plan, index):
+            yield f"the unique index {shown(index)} of {plan.name!r} on {alias!r}: {advice}"
+
+
+def sibling_advice(plan: CollectionPlan, index: IndexModel) -> str | None:
+    """What to do about classes that lack a field of a unique index; ``None`` where none does."""
+    options = index.document
+    if not options.get("unique") or options.get("sparse") or "partialFilterExpression" in options:
+        return None
+    for key in options["key"]:
+        name = key.partition(".")[0]
+        without = [model.__name__ for model in plan.models if not _may_have(model, name)]
+        if without and len(without) < len(plan.models):
+            return (
+                f"documents of {', '.join(without)} in this collection have no {name!r}, and all "
+                "of them count as duplicates of each other; make the field unique with "
+                'sparse=True, or declare the index with a "partialFilterExpression" on "_cls"'
+            )
+    return None
+
+
 def _advice(document: Mapping[str, Any], code: int | None) -> Iterator[str]:
     keys = list(document["key"])
     kinds = set(document["key"].values())
@@ -157,3 +182,8 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping) and all(isinstance(each, int) for each in value.values()):
         return _keys(tuple(value.items()))
     return repr(value) if isinstance(value, (int, float)) else "another"
+
+
+def _may_have(model: Model, name: str) -> bool:
+    stored = {field.db_field for field in model._fields.values()}
+    return name in stored or name in ("_cls", "$**") or bool(getattr(model, "_dynamic", False))

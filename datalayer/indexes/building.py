@@ -17,7 +17,7 @@ from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
 from datalayer.errors import IndexBuildError
 from datalayer.failures.server_codes import INDEX_EXISTS, ServerCode
-from datalayer.indexes.advice import is_about_declaration
+from datalayer.indexes.advice import is_about_declaration, obstructed_siblings
 from datalayer.indexes.comparing import ChangedIndex, Index, changed_options, compare
 from datalayer.indexes.declared import (
     CollectionPlan,
@@ -29,7 +29,6 @@ from datalayer.indexes.declared import (
 )
 from datalayer.indexes.existing import collections, identify, notice_drops, own_session
 from datalayer.indexes.failures import explained, index_refused
-from datalayer.indexes.inheritance import obstructed_siblings
 from datalayer.indexes.mock import build_mock
 from datalayer.retry import retrying
 
@@ -40,6 +39,8 @@ logger = logging.getLogger("datalayer.indexes")
 
 BUILD_SECONDS = 600.0
 """The deadline of one index build. A shorter ``db.deadline`` around the call still holds."""
+
+NO_OPTIONS: Mapping[str, Any] = {}
 
 _RACES = frozenset(
     {
@@ -149,8 +150,10 @@ def create_indexes(
     plan: CollectionPlan,
     indexes: Iterable[IndexModel],
     session: ClientSession | None,
+    options: Mapping[str, Any] = NO_OPTIONS,
 ) -> None:
-    """Create ``indexes`` in one command, again where another process got in between.
+    """Create ``indexes`` in one command with ``options``, again where another process got in
+    between.
 
     Raises:
         IndexBuildError: for those that are refused as they are declared, whatever the documents
@@ -159,21 +162,23 @@ def create_indexes(
     """
     wanted = list(indexes)
     try:
-        _send(connection, plan, wanted, session)
+        send(connection, plan, wanted, session, options)
     except OperationFailure as exc:
         if exc.code not in INDEX_EXISTS and not is_about_declaration(exc):
             raise
-        _create_one_by_one(connection, plan, wanted, session)
+        _create_one_by_one(connection, plan, wanted, session, options)
 
 
-def _send(
+def send(
     connection: Connection,
     plan: CollectionPlan,
     indexes: list[IndexModel],
     session: ClientSession | None,
+    options: Mapping[str, Any],
 ) -> None:
+    """Create ``indexes`` in one command. Raises the driver's errors."""
     policy = retrying(attempts=_ATTEMPTS, retryable=_is_race)
-    policy(connection.database[plan.name].create_indexes, indexes, session=session)
+    policy(connection.database[plan.name].create_indexes, indexes, session=session, **options)
 
 
 def _is_race(exc: BaseException) -> bool:
@@ -185,12 +190,13 @@ def _create_one_by_one(
     plan: CollectionPlan,
     indexes: list[IndexModel],
     session: ClientSession | None,
+    options: Mapping[str, Any],
 ) -> None:
     """Find out which of ``indexes`` the server refuses, and build the others."""
     failures = []
     for index in indexes:
         try:
-            _send(connection, plan, [index], session)
+            send(connection, plan, [index], session, options)
         except OperationFailure as exc:
             if exc.code in INDEX_EXISTS:
                 stands, change = _in_its_place(connection, plan, index, session)

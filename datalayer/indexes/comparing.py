@@ -11,6 +11,7 @@ from typing import Any
 # the reference pages of createIndexes, text indexes, 2d indexes and collation.
 _IGNORED = {"v", "ns", "background", "textIndexVersion", "2dsphereIndexVersion", "clustered"}
 _DEFAULTS: Mapping[str, Any] = {"unique": False, "sparse": False, "hidden": False}
+_TTL = "expireAfterSeconds"
 _TEXT_DEFAULTS = {"default_language": "english", "language_override": "language"}
 _2D_DEFAULTS = {"bits": 26, "min": -180.0, "max": 180.0}
 _COLLATION_DEFAULTS = {
@@ -78,12 +79,20 @@ class ChangedIndex:
     actual: Index
 
     @property
-    def only_ttl(self) -> bool:
-        """Whether the two differ in nothing but the seconds of a TTL, which can be altered."""
-        ttl = "expireAfterSeconds"
+    def in_place(self) -> Mapping[str, Any]:
+        """What ``collMod`` has to set, where that is all: the seconds of a TTL, whether queries
+        see the index. Empty where it takes a rebuild."""
         expected, actual = dict(self.expected.options), dict(self.actual.options)
-        both = expected.pop(ttl, None) is not None and actual.pop(ttl, None) is not None
-        return both and self.expected.keys == self.actual.keys and expected == actual
+        change: dict[str, Any] = {}
+        hidden = expected.pop("hidden", False)
+        if hidden != actual.pop("hidden", False):
+            change["hidden"] = hidden
+        seconds, present = expected.pop(_TTL, None), actual.pop(_TTL, None)
+        if seconds != present:
+            change[_TTL] = seconds
+        is_ttl = (seconds is None) == (present is None)
+        alike = self.expected.keys == self.actual.keys and expected == actual and is_ttl
+        return change if alike else {}
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from datalayer.indexes.advice import (
     is_about_declaration,
     reason_of,
     shown,
+    sibling_advice,
     trouble_with_documents,
 )
 from datalayer.indexes.comparing import ChangedIndex
 from datalayer.indexes.declared import CollectionPlan
-from datalayer.indexes.inheritance import sibling_advice
 
 _INDEX_NAME = re.compile(r"index: (\S+) ")
 
@@ -84,7 +84,7 @@ def index_refused(
             f"({reason_of(exc)}); {advice_on(index, exc)}"
         )
     elif change is not None:
-        drop = "" if change.only_ttl else " --drop"
+        drop = "" if change.in_place else " --drop"
         message = (
             f"{what} exists in another form: {change.actual.name!r} is there, and "
             f"{difference_of(change)}; `datalayer indexes sync{drop}` brings it in line"
@@ -142,6 +142,11 @@ def _refused(
         return None, (
             f"{where} could not be built because the server's disk is full; make room there, "
             "then connect again"
+        )
+    if exc.code == ServerCode.UnsatisfiableCommitQuorum:
+        return None, (
+            f"{where} could not be built: the replica set lacks the members that its "
+            "commit quorum asks for; take votingMembers, majority or a smaller number"
         )
     remedy = (
         "change what the model declares"

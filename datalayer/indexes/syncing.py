@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,12 @@ from pymongo.errors import OperationFailure
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
 from datalayer.errors import IndexBuildError
+from datalayer.failures.server_codes import INDEX_EXISTS
 from datalayer.indexes.building import (
     BUILD_SECONDS,
     create_collection,
     create_indexes,
+    send,
 )
 from datalayer.indexes.comparing import (
     ChangedIndex,
@@ -29,10 +32,14 @@ from datalayer.indexes.comparing import (
 from datalayer.indexes.declared import CollectionPlan, plans_on
 from datalayer.indexes.existing import own_session
 from datalayer.indexes.failures import explained
+from datalayer.indexes.hiding import serves_shard_key, set_hidden, told
+from datalayer.indexes.progress import OnProgress, watched
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
     from pymongo.database import Database
+
+logger = logging.getLogger("datalayer.indexes")
 
 # What collMod can alter, and the word it takes for "none".
 _ALTERABLE: Mapping[str, Any] = {
@@ -48,7 +55,8 @@ class Action:
     """One thing that ``sync`` did.
 
     ``kind`` is ``create_collection``, ``change_option``, ``create_index``, ``change_ttl``,
-    ``rebuild_index`` or ``drop_index``; ``name`` names the index or the option.
+    ``rebuild_index``, ``hide_index``, ``unhide_index`` or ``drop_index``; ``name`` names the
+    index or the option.
     """
 
     kind: str
@@ -84,24 +92,46 @@ def diff(alias: str) -> list[CollectionDiff]:
     return differences
 
 
-def sync(alias: str, drop: bool = False) -> list[Action]:
+def sync(
+    alias: str,
+    drop: bool = False,
+    *,
+    hide: bool = False,
+    commit_quorum: int | str | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Action]:
     """Bring ``alias`` in line with its models, whatever AUTO_INDEX says; returns what was done.
 
-    Missing collections and indexes are created, and a TTL is altered in place. Changed indexes
-    are rebuilt and unknown ones dropped only with ``drop``. ``diff`` tells what is left.
+    Missing collections and indexes are created; a TTL is altered in place, and a declared index
+    that is hidden is brought back. With ``hide``, unknown indexes are hidden, and so is one that
+    has changed where the server lets the declared one stand beside it. With ``drop``, unknown
+    ones are dropped and changed ones rebuilt. ``diff`` tells what is left.
+
+    Arguments:
+        commit_quorum: how many data-bearing members have to have built an index before it serves:
+            ``"votingMembers"`` (the server's default: all that vote), ``"majority"``, a tag of
+            the replica set's write concerns, or a number. Replica sets only.
+        on_progress: called about each second while an index is built, from a thread of its own;
+            the server tells it only to users with the privilege ``inprog``.
 
     Raises:
         IndexBuildError: at the first failure; what was done before it stays done.
+        ValueError: for both ``hide`` and ``drop``.
     """
+    if hide and drop:
+        raise ValueError("hide or drop: an index that is dropped can't be hidden")
     connection = registry.connection(alias)
     actions: list[Action] = []
+    options = {} if commit_quorum is None else {"commitQuorum": commit_quorum}
     for plan in plans_on(alias):
         with (
             explained(connection, plan),
             pymongo.timeout(BUILD_SECONDS),
             own_session(connection) as session,
+            watched(connection, plan.name, on_progress) as comment,
         ):
-            _Sync(connection, plan, session, actions).run(drop=drop)
+            run = _Sync(connection, plan, session, actions, {**options, **comment})
+            run.run(drop=drop, hide=hide)
     return actions
 
 
@@ -114,14 +144,16 @@ class _Sync:
         plan: CollectionPlan,
         session: ClientSession | None,
         actions: list[Action],
+        options: Mapping[str, Any],
     ) -> None:
         self.connection = connection
         self.plan = plan
         self.session = session
         self.actions = actions
+        self.options = options  # of createIndexes
         self.models = {index.document["name"]: index for index in plan.indexes}
 
-    def run(self, *, drop: bool) -> None:
+    def run(self, *, drop: bool, hide: bool) -> None:
         """Go through all differences of the collection."""
         difference = _difference(self.connection, self.plan, self.session)
         if not difference.exists:
@@ -134,22 +166,73 @@ class _Sync:
             self.drop(index.name)
             self.note("drop_index", index.name)
         for change in difference.changed:
-            self.change(change, drop=drop)
+            self.change(change, drop=drop, hide=hide)
         if difference.missing:
             self.create([self.models[index.name] for index in difference.missing])
             for index in difference.missing:
                 self.note("create_index", index.name)
+        # Last of all: what is missing may be what queries are to use instead.
+        for index in difference.unknown if hide else ():
+            self.hide(index)
 
-    def change(self, change: ChangedIndex, *, drop: bool) -> None:
-        """Alter a TTL in place; anything else takes a rebuild."""
-        name, seconds = change.actual.name, change.expected.options.get("expireAfterSeconds")
-        if change.only_ttl:
-            change_ttl = {"index": {"name": name, "expireAfterSeconds": seconds}}
-            _alter(self.connection, self.plan, change_ttl, self.session)
-            self.note("change_ttl", name)
+    def change(self, change: ChangedIndex, *, drop: bool, hide: bool) -> None:
+        """Alter in place what can be; anything else takes a rebuild."""
+        name = change.actual.name
+        if in_place := change.in_place:
+            _alter(
+                self.connection,
+                self.plan,
+                {"index": {"name": name, **in_place}},
+                self.session,
+            )
+            if "hidden" in in_place:
+                self.note("hide_index" if in_place["hidden"] else "unhide_index", name)
+            if "expireAfterSeconds" in in_place:
+                self.note("change_ttl", name)
         elif drop:
             self.rebuild(change)
             self.note("rebuild_index", change.expected.name)
+        elif hide and self.build_beside(change):
+            self.note("create_index", change.expected.name)
+            self.hide(change.actual)
+
+    def build_beside(self, change: ChangedIndex) -> bool:
+        """Build the declared index beside the present one; whether the server lets both stand."""
+        if change.expected.name == change.actual.name:
+            return False
+        try:
+            send(
+                self.connection,
+                self.plan,
+                [self.models[change.expected.name]],
+                self.session,
+                self.options,
+            )
+        except OperationFailure as exc:
+            if exc.code in INDEX_EXISTS:
+                return False
+            raise
+        return True
+
+    def hide(self, index: Index) -> None:
+        """Hide an index, unless it is hidden or the shard key needs it."""
+        if index.options.get("hidden"):
+            return
+        with told(self.connection, self.plan.name, index.name, "be hidden"):
+            try:
+                set_hidden(self.connection, self.plan.name, index.name, self.session, hidden=True)
+            except OperationFailure as exc:
+                if not serves_shard_key(exc):
+                    raise
+                logger.warning(
+                    "%s of %s on %s stays: no other index serves the shard key",
+                    index.name,
+                    self.plan.name,
+                    self.connection.alias,
+                    extra={"alias": self.connection.alias, "event": "index"},
+                )
+                return
+        self.note("hide_index", index.name)
 
     def rebuild(self, change: ChangedIndex) -> None:
         """Put the declared index in the place of the present one, or the present one back."""
@@ -169,7 +252,7 @@ class _Sync:
 
     def create(self, indexes: list[IndexModel]) -> None:
         """Build ``indexes``."""
-        create_indexes(self.connection, self.plan, indexes, self.session)
+        create_indexes(self.connection, self.plan, indexes, self.session, self.options)
 
     def drop(self, name: str) -> None:
         """Drop the index ``name``."""

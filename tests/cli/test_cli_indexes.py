@@ -13,6 +13,7 @@ from mongoengine.base.common import _document_registry
 from pymongo.collection import Collection
 from running import Run
 
+from datalayer.cli.output import Output
 from datalayer.settings import Settings
 
 MODELS = """
@@ -103,8 +104,35 @@ def test_an_unknown_index_stays_without_drop(run: Run, shop: str, orders: Collec
 
 def test_drop_removes_an_unknown_index(run: Run, shop: str, orders: Collection[Any]) -> None:
     orders.create_index("colour")
+    assert run("indexes", "sync", "--models", shop, "--drop", "--yes").code == 0
+    assert names_of(orders) == ["_id_", "number_1"]
+
+
+def test_dropping_has_to_be_confirmed(run: Run, shop: str, orders: Collection[Any]) -> None:
+    orders.create_index("colour")
+    outcome = run("indexes", "sync", "--models", shop, "--drop")
+    assert outcome.code == 2
+    assert (
+        "--drop would drop 'colour_1' of default.orders; confirm it with --yes" in outcome.stderr
+    )
+    assert names_of(orders) == ["_id_", "colour_1"]
+
+
+def test_where_nothing_is_to_be_dropped_nothing_is_asked(
+    run: Run, shop: str, orders: Collection[Any]
+) -> None:
     assert run("indexes", "sync", "--models", shop, "--drop").code == 0
     assert names_of(orders) == ["_id_", "number_1"]
+
+
+def test_a_person_may_say_no(
+    run: Run, shop: str, orders: Collection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders.create_index("colour")
+    monkeypatch.setattr(Output, "confirmed", lambda *_words, **_options: False)
+    outcome = run("indexes", "sync", "--models", shop, "--drop")
+    assert (outcome.code, "nothing was changed" in outcome.stderr) == (1, True)
+    assert names_of(orders) == ["_id_", "colour_1"]
 
 
 def test_a_changed_index_is_work_pending_without_drop(
@@ -118,7 +146,7 @@ def test_a_changed_index_is_work_pending_without_drop(
 
 def test_drop_rebuilds_a_changed_index(run: Run, shop: str, orders: Collection[Any]) -> None:
     orders.create_index("number")
-    assert run("indexes", "sync", "--models", shop, "--drop").code == 0
+    assert run("indexes", "sync", "--models", shop, "--drop", "--yes").code == 0
     assert orders.index_information()["number_1"]["unique"] is True
 
 

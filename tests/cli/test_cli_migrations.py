@@ -79,9 +79,7 @@ def test_progress_is_json_lines_where_nobody_looks_on(run: Run, lamps: Any, fold
 
 
 @pytest.mark.parametrize("verb", ["apply", "undo"])
-def test_without_a_terminal_it_wants_yes(
-    run: Run, lamps: Any, folder: Path, verb: str
-) -> None:
+def test_without_a_terminal_it_wants_yes(run: Run, lamps: Any, folder: Path, verb: str) -> None:
     refused = run("migrations", verb)
     assert (refused.code, "--yes" in refused.stderr) == (2, True)
     assert run("migrations", "resolve", "1", "--as", "applied").code == 2

@@ -196,7 +196,7 @@ def test_the_commands_work(
     models = ["--models", "datalayer.models"]
     for command, code in (
         (["indexes", "diff", *models], 3),
-        (["indexes", "sync", "--drop", *models], 0),
+        (["indexes", "sync", "--drop", "--yes", *models], 0),
         (["indexes", "diff", *models], 0),
         (["status"], 0),
         (["ping"], 0),

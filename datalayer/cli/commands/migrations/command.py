@@ -17,7 +17,7 @@ from datalayer.cli.exit_codes import ExitCode, UsageError
 from datalayer.cli.model_options import chosen, load_models
 from datalayer.cli.options import Commands, Run, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.progress_output import telling
+from datalayer.cli.progress import telling
 from datalayer.cli.tables import as_plain_text
 from datalayer.errors import MigrationError
 from datalayer.importing import working_directory_last
@@ -91,9 +91,7 @@ def _resolve(output: Output, options: argparse.Namespace) -> ExitCode:
         question = f"note that migration {number} is {options.as_}, without doing anything else?"
         if not _asked(output, question, yes=options.yes):
             return ExitCode.FAILURE
-        found = migrations.resolve(
-            number, options.as_, package=package, wait_seconds=options.wait
-        )
+        found = migrations.resolve(number, options.as_, package=package, wait_seconds=options.wait)
     output.show({"migrations": [found.as_dict()]}, [status_table([found])])
     return ExitCode.OK
 

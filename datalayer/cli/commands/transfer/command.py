@@ -4,7 +4,6 @@ databases."""
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +17,7 @@ from datalayer.cli.exit_codes import ExitCode, UsageError
 from datalayer.cli.model_options import OWN_MODELS, chosen, load_models
 from datalayer.cli.options import Commands, Run, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.progress_output import telling
+from datalayer.cli.progress import telling
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.errors import ConfigurationError
 from datalayer.terminal import printable
@@ -227,16 +226,12 @@ def _recipe_options(options: argparse.Namespace) -> dict[str, str]:
 
 def _confirmed(output: Output, plan: Plan, *, yes: bool) -> bool:
     """Whether a move may delete from the source; copies need no leave."""
-    if yes or not plan.move:
-        return True
-    if not (sys.stdin.isatty() and output.stderr.isatty()):
-        raise UsageError("a move deletes documents from the source; confirm it with --yes")
-    output.stderr.write(
+    return not plan.move or output.confirmed(
         f"move {plan.count:,} documents from {plan.source!r} to {plan.target!r}, and delete "
-        "them from the source once they are verified? [y/N] "
+        "them from the source once they are verified?",
+        yes=yes,
+        reason="a move deletes documents from the source",
     )
-    output.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 # Tables

@@ -3,58 +3,25 @@ server has."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from datalayer import indexes
-from datalayer.cli.exit_codes import ExitCode, UsageError
-from datalayer.cli.model_options import comparing, comparing_options, connected_aliases
-from datalayer.cli.options import Commands
+from datalayer.cli.exit_codes import ExitCode
+from datalayer.cli.model_options import connected_aliases
 from datalayer.cli.output import Output
+from datalayer.cli.progress import telling
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
-from datalayer.indexes import CollectionDiff, Index
+from datalayer.indexes import Action, CollectionDiff, Index
 from datalayer.settings import Settings
 
-
-def add_to(commands: Commands) -> None:
-    """Add ``indexes`` to the command line."""
-    group = commands.add_parser(
-        "indexes", help="compare the models' indexes with the server's, and bring them in line"
-    ).add_subparsers(metavar="COMMAND", required=True)
-    options = comparing_options()
-    differing = group.add_parser(
-        "diff",
-        help="show what is missing, changed or unknown",
-        description="Shows how the collections differ from what the models declare. Exit code 3 "
-        "when they do.",
-        parents=[options],
-    )
-    differing.set_defaults(run=comparing(diff))
-    syncing = group.add_parser(
-        "sync",
-        help="build what is missing; drop and rebuild only with --drop",
-        description="Builds what is missing. Exit code 3 when something is left to do that "
-        "needs --drop.",
-        parents=[options],
-    )
-    syncing.add_argument(
-        "--drop",
-        action="store_true",
-        help="also rebuild changed indexes and drop those that no model declares; needs --models",
-    )
-    syncing.set_defaults(run=_run_sync)
-
-
-def _run_sync(output: Output, options: argparse.Namespace) -> ExitCode:
-    if options.drop and not options.models:
-        raise UsageError(
-            "--drop removes the indexes that no model declares, so it has to know all of your "
-            "models: name them with --models PACKAGE.MODULE"
-        )
-    return comparing(partial(sync, drop=options.drop))(output, options)
+_STILL_AT_WORK = {
+    "unique": "is hidden, and still refuses duplicates",
+    "expireAfterSeconds": "is hidden, and documents still expire by it",
+}
 
 
 def diff(
@@ -84,19 +51,32 @@ def sync(
     *,
     aliases: Sequence[str] | None = None,
     drop: bool = False,
+    hide: bool = False,
+    commit_quorum: int | str | None = None,
+    yes: bool = False,
     timeout: float = 10.0,
 ) -> ExitCode:
     """Bring ``aliases`` (default: all) in line with the known models and show what was done.
 
-    Changed indexes are rebuilt and unknown ones dropped only with ``drop``. Unknown indexes
-    that stay are mentioned; any other difference that stays makes the exit code 3.
+    Changed indexes are rebuilt and unknown ones dropped only with ``drop``, after asking unless
+    ``yes``; with ``hide``, unknown ones are hidden. Unknown indexes that stay are mentioned; any
+    other difference that stays makes the exit code 3.
 
     Raises:
         ConnectError: when one of the databases can't be reached within ``timeout`` seconds.
         IndexBuildError: at the first failure; what was done before it stays done.
+        UsageError: without ``yes``, where something is to be dropped and nobody can be asked.
     """
-    with connected_aliases(settings, aliases, timeout) as settings:
-        actions = [action for alias in settings for action in indexes.sync(alias, drop=drop)]
+    with connected_aliases(settings, aliases, timeout) as settings, ExitStack() as stack:
+        if drop and not _may_drop(output, settings, yes=yes):
+            output.message("nothing was changed")
+            return ExitCode.FAILURE
+        wants_progress = output.as_json or output.stderr.isatty()
+        tell = stack.enter_context(telling(output.stderr, "indexes")) if wants_progress else None
+        bring_in_line = partial(
+            indexes.sync, drop=drop, hide=hide, commit_quorum=commit_quorum, on_progress=tell
+        )
+        actions = [action for alias in settings for action in bring_in_line(alias)]
         left = {alias: indexes.diff(alias) for alias in settings}
     rows = [(each.alias, each.collection, each.kind, each.name) for each in actions]
     output.show(
@@ -109,11 +89,50 @@ def sync(
             output.message(
                 f"{alias}.{each.collection}: left as they are: {unknown} unknown indexes and "
                 f"{other} other differences"
-                + ("" if drop else "; see `datalayer indexes diff` and --drop")
+                + ("" if drop else "; see `datalayer indexes diff`, --hide and --drop")
             )
+    _tell_of_hidden(output, actions, left)
     others = (replace(each, unknown=()) for found in left.values() for each in found)
     pending = not all(each.in_sync for each in others)
     return ExitCode.PENDING if pending else ExitCode.OK
+
+
+def _may_drop(output: Output, aliases: Iterable[str], *, yes: bool) -> bool:
+    """Whether a person agrees to what would be dropped, as far as there is any."""
+    doomed = [
+        f"{index.name!r} of {alias}.{each.collection}"
+        for alias in aliases
+        for each in indexes.diff(alias)
+        for index in (
+            *each.unknown,
+            *(change.actual for change in each.changed if not change.in_place),
+        )
+    ]
+    return not doomed or output.confirmed(
+        f"drop (and build anew, where a model declares it otherwise) {', '.join(doomed)}?",
+        yes=yes,
+        reason=f"--drop would drop {', '.join(doomed)}",
+    )
+
+
+def _tell_of_hidden(
+    output: Output, actions: Sequence[Action], left: Mapping[str, Sequence[CollectionDiff]]
+) -> None:
+    """What goes on although an index is hidden."""
+    hidden = {
+        (each.alias, each.collection, each.name) for each in actions if each.kind == "hide_index"
+    }
+    for alias, differences in left.items():
+        for each in differences:
+            for index in each.unknown:
+                for option, words in _STILL_AT_WORK.items():
+                    if (alias, each.collection, index.name) in hidden and option in index.options:
+                        output.message(f"{alias}.{each.collection}: {index.name} {words}")
+    if hidden:
+        output.message(
+            "hidden indexes are kept up to date: `datalayer indexes unhide NAME` brings one back "
+            "at once, and `datalayer indexes drop` drops what nobody has missed"
+        )
 
 
 def _documents(found: Mapping[str, Sequence[CollectionDiff]]) -> dict[str, Any]:
