@@ -10,7 +10,7 @@ import pytest
 from pymongo import MongoClient
 from running import Run
 
-from datalayer.cli.progress import telling
+from datalayer.cli.progress_output import telling
 from datalayer.settings import Settings
 from datalayer.transfer import Progress
 

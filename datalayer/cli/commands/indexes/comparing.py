@@ -13,7 +13,7 @@ from datalayer import indexes
 from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.model_options import connected_aliases
 from datalayer.cli.output import Output
-from datalayer.cli.progress import telling
+from datalayer.cli.progress_output import telling
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.indexes import Action, CollectionDiff, Index
 from datalayer.settings import Settings

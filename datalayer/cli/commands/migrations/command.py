@@ -17,7 +17,7 @@ from datalayer.cli.exit_codes import ExitCode, UsageError
 from datalayer.cli.model_options import chosen, load_models
 from datalayer.cli.options import Commands, Run, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.progress import telling
+from datalayer.cli.progress_output import telling
 from datalayer.cli.tables import as_plain_text
 from datalayer.errors import MigrationError
 from datalayer.importing import working_directory_last

@@ -17,7 +17,7 @@ from datalayer.cli.exit_codes import ExitCode, UsageError
 from datalayer.cli.model_options import OWN_MODELS, chosen, load_models
 from datalayer.cli.options import Commands, Run, settings_of
 from datalayer.cli.output import Output
-from datalayer.cli.progress import telling
+from datalayer.cli.progress_output import telling
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
 from datalayer.errors import ConfigurationError
 from datalayer.terminal import printable

@@ -1,8 +1,4 @@
-<<<<<<<< HEAD:datalayer/cli/progress.py
 """How is progress told on standard error? A bar for people, JSON lines for programs."""
-========
-"""The progress of long work on standard error: a bar for people, JSON lines for programs."""
->>>>>>>> b5b76d0 (An index is hidden before it is dropped, and dropped only when nobody has missed it; builds tell how far they are):datalayer/cli/progress.py
 
 from __future__ import annotations
 
@@ -18,7 +14,6 @@ from datalayer.terminal import printable_json
 _SECONDS_BETWEEN_LINES = 1.0
 
 
-<<<<<<<< HEAD:datalayer/cli/progress.py
 class Progress(Protocol):
     """How far one phase of some work is."""
 
@@ -44,35 +39,6 @@ def telling(stream: IO[str], what: str) -> Iterator[Callable[[Progress], None]]:
     """What to call with each progress in a ``with`` block; ``what`` the work is, a ``transfer``
     say, is the key of its name in JSON lines."""
     teller = _Bars(stream) if stream.isatty() else _Lines(stream, what)
-========
-class News(Protocol):
-    """How far some work has got, phase by phase."""
-
-    @property
-    def name(self) -> str:
-        """Which work it is."""
-
-    @property
-    def phase(self) -> str:
-        """Which part of it."""
-
-    @property
-    def done(self) -> int:
-        """How much of that part is done."""
-
-    @property
-    def total(self) -> int | None:
-        """How much there is, where it is known."""
-
-
-@contextmanager
-def telling(stream: IO[str], subject: str = "transfer") -> Iterator[Callable[[News], None]]:
-    """What to give to a transfer as ``on_progress``, for a ``with`` block.
-
-    ``subject`` is what ``name`` names, in the JSON lines.
-    """
-    teller = _Bars(stream) if stream.isatty() else _Lines(stream, subject)
->>>>>>>> b5b76d0 (An index is hidden before it is dropped, and dropped only when nobody has missed it; builds tell how far they are):datalayer/cli/progress.py
     with teller.stack:
         yield teller.tell
 
@@ -87,7 +53,7 @@ class _Bars:
         self._advance: Advance | None = None
         self._done = 0
 
-    def tell(self, news: News) -> None:
+    def tell(self, news: Progress) -> None:
         """Move the bar on."""
         if news.phase != self._phase:
             self.stack.close()
@@ -102,22 +68,15 @@ class _Bars:
 class _Lines:
     """A line of JSON at most every second, and at the end of each phase."""
 
-<<<<<<<< HEAD:datalayer/cli/progress.py
     def __init__(self, stream: IO[str], what: str) -> None:
         self.stack = ExitStack()
         self._stream = stream
         self._what = what
-========
-    def __init__(self, stream: IO[str], subject: str) -> None:
-        self.stack = ExitStack()
-        self._stream = stream
-        self._subject = subject
->>>>>>>> b5b76d0 (An index is hidden before it is dropped, and dropped only when nobody has missed it; builds tell how far they are):datalayer/cli/progress.py
         self._phase: str | None = None
         self._began = self._told = 0.0
         self._before = 0
 
-    def tell(self, news: News) -> None:
+    def tell(self, news: Progress) -> None:
         """Write a line if one is due."""
         now = monotonic()
         if news.phase != self._phase:
@@ -130,11 +89,7 @@ class _Lines:
         rate = (news.done - self._before) / passed if passed > 0 else 0.0
         left = (news.total - news.done) / rate if rate and news.total is not None else None
         line = {
-<<<<<<<< HEAD:datalayer/cli/progress.py
             self._what: news.name,
-========
-            self._subject: news.name,
->>>>>>>> b5b76d0 (An index is hidden before it is dropped, and dropped only when nobody has missed it; builds tell how far they are):datalayer/cli/progress.py
             "phase": news.phase,
             "done": news.done,
             "total": news.total,
