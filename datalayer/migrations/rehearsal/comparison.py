@@ -1,0 +1,88 @@
+"""Is everything as it was? Digests of all documents, with indexes and options."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import bson
+from bson.raw_bson import RawBSONDocument
+
+from datalayer.connections.registry import registry
+from datalayer.documents.collection import plain_collection
+from datalayer.migrations.rehearsal.report import NotRestored
+from datalayer.transfer.codecs import DECODED, RAW
+
+_OWN_PREFIXES = ("datalayer_", "system.")
+_MOST_IDS = 5
+
+
+@dataclass(frozen=True)
+class State:
+    """A collection at one moment."""
+
+    documents: Mapping[bytes, bytes]
+    """The digest of each document, by its id."""
+    indexes: frozenset[bytes]
+    options: bytes
+
+
+Place = tuple[str, str]
+
+
+def states(aliases: Iterable[str]) -> dict[Place, State]:
+    """All collections of the application's, by alias and name."""
+    found: dict[Place, State] = {}
+    for alias in aliases:
+        for each in registry.connection(alias).database.list_collections():
+            if each["type"] == "collection" and not each["name"].startswith(_OWN_PREFIXES):
+                found[alias, each["name"]] = _state(alias, each)
+    return found
+
+
+def differences(before: Mapping[Place, State], after: Mapping[Place, State]) -> list[NotRestored]:
+    """What is not as it was. A collection that was empty may be gone, and the other way round."""
+    return [
+        each
+        for place in sorted({*before, *after})
+        for each in _differences(place, before.get(place, _NOTHING), after.get(place, _NOTHING))
+    ]
+
+
+_NOTHING = State({}, frozenset(), b"")
+
+
+def _differences(place: Place, before: State, after: State) -> Iterator[NotRestored]:
+    both = before.documents.keys() & after.documents.keys()
+    documents = {
+        "changed": [id for id in both if before.documents[id] != after.documents[id]],
+        "missing": before.documents.keys() - after.documents.keys(),
+        "new": after.documents.keys() - before.documents.keys(),
+    }
+    for what, ids in documents.items():
+        if ids:
+            shown = tuple(map(_shown, sorted(ids)[:_MOST_IDS]))
+            yield NotRestored(*place, what, len(ids), shown)
+    if before is not _NOTHING and after is not _NOTHING:
+        if before.indexes != after.indexes:
+            yield NotRestored(*place, "indexes", 0, ())
+        if before.options != after.options:
+            yield NotRestored(*place, "options", 0, ())
+
+
+def _state(alias: str, listed: Mapping[str, Any]) -> State:
+    collection = plain_collection(registry.connection(alias), listed["name"])
+    raw = collection.with_options(codec_options=RAW)
+    documents = {_id_of(each): hashlib.sha256(each.raw).digest() for each in raw.find({})}
+    indexes = frozenset(bson.encode(dict(each)) for each in collection.list_indexes())
+    return State(documents, indexes, bson.encode(listed.get("options", {})))
+
+
+def _id_of(document: RawBSONDocument) -> bytes:
+    return bson.encode({"": document["_id"]})
+
+
+def _shown(id: bytes) -> str:
+    return repr(bson.decode(id, DECODED)[""])

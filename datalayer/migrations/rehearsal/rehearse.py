@@ -1,0 +1,273 @@
+"""Brings a rehearsal about: a plan, a private server with a sample, and the process that tries."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from mongoengine.base.common import _document_registry
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from datalayer.connections.registry import registry
+from datalayer.embedded import EmbeddedMongo
+from datalayer.errors import MigrationError
+from datalayer.failures.connecting import kind_of
+from datalayer.migrations.api import plan
+from datalayer.migrations.definitions import define
+from datalayer.migrations.files import find, place_of
+from datalayer.migrations.rehearsal.report import NotRestored, Rehearsal, RehearsedStep, Sample
+from datalayer.migrations.rehearsal.sample import take, take_history, touched
+from datalayer.migrations.report import PlannedMigration
+from datalayer.settings.variables import variables_of
+
+SAMPLE = 1000
+"""How many documents of each collection are tried."""
+TRY_SECONDS = 3600.0
+"""How long the other process may take."""
+
+OnPhase = Callable[[str], object]
+
+
+def rehearse(
+    to: int | None = None,
+    *,
+    package: str | None = None,
+    sample: int = SAMPLE,
+    also: Sequence[tuple[str, str]] = (),
+    modules: Sequence[str] = (),
+    seconds: float = TRY_SECONDS,
+    on_phase: OnPhase | None = None,
+) -> Rehearsal:
+    """Try the pending migrations on a sample of the documents: apply, check the schemas, undo, and
+    compare. Writes nothing to the connected databases.
+
+    The sample lies on a private server on this machine, behind a password, as long as this runs. A
+    process of its own works there, with the same aliases; the modules of the models that are known
+    here are imported in it.
+
+    Arguments:
+        to: only until this number.
+        package: where the files are; by default the setting ``DATALAYER_MIGRATIONS``.
+        sample: how many documents of each collection that steps touch, at random.
+        also: alias and name of further collections to take, which functions of the files read.
+        modules: further modules to import there.
+        seconds: how long the other process may take.
+        on_phase: called with ``plan``, ``sample``, ``apply``, ``check`` and ``undo``.
+
+    Raises:
+        ConfigurationError: where there is no such package or folder.
+        MigrationError: for files that are not as they should be, where a migration is not wholly
+            applied or undone, where the sample can't be taken, and where the other process fails
+            to answer.
+        EmbeddedError: where no private server can be started.
+    """
+    tell = on_phase or (lambda _phase: None)
+    package = _package(package)
+    tell("plan")
+    planned = plan(to, package=package)
+    if not planned:
+        return Rehearsal((), (), (), 0, (), True, ())
+    if begun := [each.name for each in planned if each.begun]:
+        raise MigrationError(
+            f"{begun[0]} is not wholly applied, so a sample of the documents is neither as before "
+            "nor as after it; go on with `datalayer migrations apply` first"
+        )
+    names = {each.name for each in planned}
+    can_undo = all(
+        each.undo is not None for each in define(find(place_of(package))) if each.name in names
+    )
+    aliases = registry.aliases()
+    with _private(aliases) as (server, uris, databases):
+        tell("sample")
+        samples = _taken([*touched(planned), *also], sample, server.uri, databases)
+        order = {
+            "path": sys.path,
+            "package": package,
+            "databases": uris,
+            "modules": [*_modules(aliases), *modules],
+            "numbers": [each.number for each in planned],
+            "undo": can_undo,
+        }
+        answers = _played(order, seconds, tell)
+    return _report(planned, samples, answers, can_undo=can_undo)
+
+
+def _package(package: str | None) -> str:
+    configured = registry.settings
+    if package is None:
+        package = "migrations" if configured is None else configured.migrations
+    return package
+
+
+@contextmanager
+def _private(
+    aliases: Sequence[str],
+) -> Iterator[tuple[EmbeddedMongo, dict[str, str], dict[str, str]]]:
+    """A server, and the URI and database on it for each alias. Those that share a database share
+    one here."""
+    password = secrets.token_urlsafe(24)
+    with EmbeddedMongo(
+        auth=("rehearsal", password), parameters={"ttlMonitorEnabled": False}, in_memory=True
+    ) as server:
+        databases: dict[str, str] = {}
+        taken: dict[str, Any] = {}
+        for alias in aliases:
+            settings = registry.connection(alias).settings
+            name = settings.database
+            if taken.setdefault(name, settings.hosts) != settings.hosts:
+                name = f"{name[:40]}_{len(databases)}"  # of that name on another server
+            databases[alias] = name
+        yield server, {alias: server.uri_for(name) for alias, name in databases.items()}, databases
+
+
+def _taken(
+    places: Sequence[tuple[str, str]], size: int, uri: str, databases: Mapping[str, str]
+) -> tuple[Sample, ...]:
+    try:
+        with MongoClient[Any](uri) as private:
+            take_history(private, databases)
+            return tuple(take(list(dict.fromkeys(places)), size, private, databases))
+    except PyMongoError as exc:
+        raise MigrationError(
+            f"the sample could not be taken ({kind_of(exc)}): a server can't be reached, refused "
+            "an operation, or an index or option can't be had on the private server"
+        ) from None
+
+
+def _modules(aliases: Sequence[str]) -> list[str]:
+    """Where the models are defined that the other process is to know.
+
+    Raises:
+        MigrationError: for a model of the program itself, which can't be imported there.
+    """
+    found = {
+        model.__module__
+        for model in list(_document_registry.values())
+        if model._meta.get("db_alias", "default") in aliases and not model._meta.get("abstract")
+    }
+    if "__main__" in found:
+        raise MigrationError(
+            "a model is defined in the program that was started, which another process can't "
+            "import; put the models into a module"
+        )
+    return sorted(found)
+
+
+def _played(order: Mapping[str, Any], seconds: float, tell: OnPhase) -> list[dict[str, Any]]:
+    """What the other process answers, line by line."""
+    program = [sys.executable, "-m", "datalayer.migrations.rehearsal.stage"]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        # What the application's modules read is not to lead to the real databases.
+        **{variables_of(alias)["uri"]: uri for alias, uri in order["databases"].items()},
+    }
+    with subprocess.Popen(  # noqa: S603 - our own program
+        program,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    ) as process:
+        ending = threading.Timer(seconds, process.kill)
+        ending.daemon = True
+        ending.start()
+        try:
+            assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
+            json.dump(order, process.stdin)
+            process.stdin.close()
+            answers = []
+            for line in process.stdout:
+                answer = json.loads(line)
+                answers.append(answer)
+                if answer["kind"] == "phase":
+                    tell(answer["name"])
+        finally:
+            ending.cancel()
+            process.kill()
+    if not answers:
+        raise MigrationError(
+            "the process that rehearses ended without an answer: see to it that Python can start "
+            f"datalayer there, and that {seconds:g} s are enough"
+        )
+    return answers
+
+
+def _report(
+    planned: Sequence[PlannedMigration],
+    samples: Sequence[Sample],
+    answers: Sequence[Mapping[str, Any]],
+    *,
+    can_undo: bool,
+) -> Rehearsal:
+    by_kind = {answer["kind"]: answer for answer in answers}
+    checked, undone = by_kind.get("checked", {}), by_kind.get("undone")
+    problem = by_kind.get("problem", {}).get("text")
+    if problem is None and (undone is None and can_undo):
+        problem = "the process that rehearses ended in the middle, or took too long"
+    steps = [
+        RehearsedStep(
+            answer["migration"]["name"],
+            step["number"],
+            step["kind"],
+            step["target"],
+            step["matched"],
+            step["changed"],
+            step["seconds"],
+            _whole_seconds(step, samples),
+        )
+        for answer in answers
+        if answer["kind"] == "applied"
+        for step in answer["migration"]["steps"]
+    ]
+    return Rehearsal(
+        tuple(each.name for each in planned),
+        tuple(samples),
+        tuple(steps),
+        checked.get("before", 0),
+        tuple(checked.get("findings", ())),
+        undone=undone is not None,
+        not_restored=tuple(
+            NotRestored(alias, collection, what, documents, tuple(ids))
+            for alias, collection, what, documents, ids in (undone or {}).get("not_restored", ())
+        ),
+        problem=problem,
+        remarks=tuple(_remarks(planned, steps, can_undo=can_undo)),
+    )
+
+
+def _whole_seconds(step: Mapping[str, Any], samples: Sequence[Sample]) -> float | None:
+    """Steps go through a whole collection, so their time grows with it."""
+    for each in samples:
+        if f"{each.alias}.{each.collection}" in step["target"].split(" -> ") and each.documents:
+            return float(step["seconds"]) * each.total / each.documents
+    return None
+
+
+def _remarks(
+    planned: Sequence[PlannedMigration], steps: Sequence[RehearsedStep], *, can_undo: bool
+) -> Iterator[str]:
+    if not can_undo:
+        yield "not undone: one of the migrations has no undo(m)"
+    tried = {(each.migration, each.number): each.matched for each in steps}
+    for each in planned:
+        if each.problem is not None:
+            yield (
+                f"{each.name}: not all collections could be told before ({each.problem}); name "
+                "further ones with --collection"
+            )
+        for step in each.steps:
+            if step.matched and tried.get((each.name, step.number)) == 0:
+                yield (
+                    f"{each.name}: none of the {step.matched:,} documents that step "
+                    f"{step.number} ({step.kind} of {step.target}) concerns is in the sample; take a larger one"
+                )

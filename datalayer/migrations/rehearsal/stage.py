@@ -1,0 +1,97 @@
+"""The program that a rehearsal runs in a process of its own: applies, looks, undoes and compares,
+on the private server that it is told on standard input. Answers in lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from datalayer import schema
+from datalayer.errors import DataLayerError, MigrationError
+from datalayer.failures.connecting import kind_of
+from datalayer.importing import import_named
+from datalayer.migrations.api import apply, undo
+from datalayer.migrations.rehearsal.comparison import differences, states
+from datalayer.migrations.report import FinishedMigration
+from datalayer.service.service import service_for
+from datalayer.settings import Settings
+
+Tell = Callable[[str, Mapping[str, Any]], None]
+
+
+def main() -> None:
+    """Read what to do, do it, and write what came of it."""
+    order = json.load(sys.stdin)
+    sys.path[:] = order["path"]
+    answers, sys.stdout = sys.stdout, sys.stderr  # what the application's modules print
+
+    def tell(kind: str, facts: Mapping[str, Any]) -> None:
+        answers.write(json.dumps({"kind": kind, **facts}, default=str) + "\n")
+        answers.flush()
+
+    try:
+        for name in order["modules"]:
+            _import(name)
+        _connect(order["databases"])
+        _play(order, tell)
+    except DataLayerError as exc:
+        tell("problem", {"text": exc.message})
+    except Exception as exc:  # noqa: BLE001 - the other process tells of it; its text may hold values
+        tell("problem", {"text": f"it stopped with {kind_of(exc)}"})
+
+
+def _import(name: str) -> None:
+    try:
+        import_named(name)
+    except Exception as exc:
+        missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
+        why = f"there is no module {missing!r}" if missing else kind_of(exc)
+        raise MigrationError(
+            f"the models of {name!r} can't be imported in a process of their own: {why}"
+        ) from exc
+
+
+def _connect(databases: Mapping[str, str]) -> None:
+    settings = Settings(
+        databases={
+            alias: {"uri": uri, "auto_create": False, "auto_index": False}
+            for alias, uri in databases.items()
+        }
+    )
+    for alias in settings:
+        service_for(alias).connect(settings[alias])
+
+
+def _play(order: Mapping[str, Any], tell: Tell) -> None:
+    package, aliases = order["package"], list(order["databases"])
+    before, findings_before = states(aliases), schema.check()
+    tell("phase", {"name": "apply"})
+    applied: list[FinishedMigration] = []
+    for number in order["numbers"]:
+        for done in apply(number, package=package):
+            applied.append(done)
+            tell("applied", {"migration": done.as_dict()})
+    tell("phase", {"name": "check"})
+    found = [each.as_dict() for each in schema.check()]
+    tell("checked", {"before": len(findings_before), "findings": found})
+    tell("phase", {"name": "undo"})
+    if not order["undo"]:
+        return
+    for _ in applied:
+        undo(package=package)
+    left = differences(before, states(aliases))
+    tell(
+        "undone",
+        {
+            "not_restored": [
+                [each.alias, each.collection, each.what, each.documents, list(each.ids)]
+                for each in left
+            ]
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
