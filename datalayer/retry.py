@@ -45,18 +45,19 @@ def retrying(
     cancelled: threading.Event | None = None,
     before_sleep: Callable[[RetryCallState], None] | None = None,
     pauses: bool = True,
+    first_wait_seconds: float = FIRST_WAIT_SECONDS,
 ) -> Retrying:
     """A tenacity ``Retrying`` that repeats a call while ``retryable`` says that it may help.
 
     It ends after ``attempts`` tries, before a pause that would pass ``max_seconds`` counted
     from the first try, or as soon as ``cancelled`` is set, also in the middle of a pause. The
     last error is raised as it is. Pauses are drawn evenly between zero and a limit that doubles
-    from ``FIRST_WAIT_SECONDS`` to ``LONGEST_WAIT_SECONDS`` ("full jitter"), so that workers
+    from ``first_wait_seconds`` to ``LONGEST_WAIT_SECONDS`` ("full jitter"), so that workers
     that lost their server together do not come back together. Without ``pauses`` the next
     attempt follows at once: where the driver itself waits for a server.
     """
     stop = stop_after_attempt(attempts) | stop_before_delay(max_seconds)
-    wait = wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
+    wait = wait_random_exponential(multiplier=first_wait_seconds, max=LONGEST_WAIT_SECONDS)
     return Retrying(
         stop=stop if cancelled is None else stop | stop_when_event_set(cancelled),
         wait=wait if pauses else wait_none(),
@@ -74,6 +75,7 @@ def run_again(
     max_seconds: float,
     retryable: Callable[[BaseException], bool],
     before_sleep: Callable[[RetryCallState], None],
+    first_wait_seconds: float = FIRST_WAIT_SECONDS,
 ) -> Result:
     """Call ``attempt`` with the seconds that are left, as often as the policy allows.
 
@@ -85,6 +87,7 @@ def run_again(
         retryable=lambda exc: bool(mark[0]) and retryable(exc),
         max_seconds=max_seconds,
         before_sleep=before_sleep,
+        first_wait_seconds=first_wait_seconds,
     )
     return policy(lambda: attempt(max(ends - monotonic(), 0.001)))
 

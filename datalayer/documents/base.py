@@ -1,5 +1,5 @@
 """The base classes of models: MongoEngine documents over datalayer's connections. Which collection
-their operations go to stands here; how they are written, in ``save``."""
+their operations go to stands here; how they are written, in ``save`` and ``operations``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import mongoengine
 from bson import DBRef
-from mongoengine.fields import FileField
-from mongoengine.queryset.visitor import QNode
 
 from datalayer import indexes, routing, transactions
 from datalayer.connections.registry import registry
@@ -18,20 +16,19 @@ from datalayer.documents.exceptions import ModelExceptions
 from datalayer.documents.extended_json import ToJson
 from datalayer.documents.fields import UTCDateTimeField
 from datalayer.documents.fields.patching import patch_fields
-from datalayer.documents.fields.primary_keys import with_own_key, with_stored_key
+from datalayer.documents.fields.primary_keys import with_stored_key
 from datalayer.documents.from_input import FromInput
-from datalayer.documents.partial.partial_documents import Partial, note_loaded
-from datalayer.documents.queries.filter_translation import query_of
+from datalayer.documents.operations import Operations
+from datalayer.documents.partial.partial_documents import Partial
 from datalayer.documents.querysets.custom_classes import keep_own_querysets
 from datalayer.documents.querysets.deletes import own_delete
 from datalayer.documents.querysets.queryset import QuerySet
 from datalayer.documents.related.field_replacement import replace_fields
-from datalayer.documents.related.files import kept
 from datalayer.documents.related.owner_alias import SWITCHED
 from datalayer.documents.related.references import Dereference
-from datalayer.documents.rollback import dynamic_fields
 from datalayer.documents.rollback.enlistment import Enlisted, EnlistedPart
 from datalayer.documents.save import Saving
+from datalayer.documents.versions.field import add_version
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -91,6 +88,7 @@ class EmbeddedDocument(
 class Document(
     _Fields,
     Saving,
+    Operations,
     FromInput,
     ToJson,
     Partial,
@@ -107,6 +105,7 @@ class Document(
 
     An ordinary MongoEngine document, with these keys of ``meta`` besides MongoEngine's:
     ``auto_index`` (build the indexes at connect; default true), ``timestamps`` (default true),
+    ``versioned`` (write a document only over what was loaded; default false),
     ``read_from`` (the read preference of its reads, such as ``"secondaryPreferred"``),
     and for the collection ``timeseries``, ``collation``, ``validator``, ``validation_level`` and
     ``validation_action``. Without a connection every access raises ``NotConnectedError``.
@@ -126,6 +125,7 @@ class Document(
     }
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
+        add_version(cls)
         super().__init_subclass__(**kwargs)
         keep_own_querysets(cls)
 
@@ -168,35 +168,9 @@ class Document(
         super().drop_collection()
         indexes.forget(cls)
 
-    def modify(self, query: Any = None, **kwargs: Any) -> bool:
-        """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
-        self._note_in_transaction()
-        if isinstance(query, QNode):  # MongoEngine would translate the translation again
-            query = {"__raw__": query_of(type(self), query)}
-        elif query:
-            query = with_own_key(self, query)
-        with dynamic_fields.forgetting(self) as put_back:
-            is_changed: bool = super().modify(query, **kwargs)
-            if not is_changed:
-                put_back()
-        if is_changed and self._dynamic:
-            self.reload()  # MongoEngine leaves out the fields that the class doesn't have
-        elif is_changed:
-            note_loaded(self)
-        return is_changed
-
     def to_dbref(self) -> DBRef:
         """A reference to the document, with its key in the form in which it is stored."""
         return with_stored_key(super().to_dbref(), type(self))
-
-    def reload(self, *args: Any, **kwargs: Any) -> Self:
-        """Like MongoEngine's; a rollback of the transaction around it undoes it here too."""
-        self._note_in_transaction()
-        names = [name for name in args if isinstance(name, str)]
-        with dynamic_fields.forgetting(self, names):
-            super().reload(*args, **kwargs)
-        note_loaded(self, names)
-        return self
 
     def switch_db(self, db_alias: str, keep_created: bool = False) -> Self:
         """Let the next ``save()`` write the whole document to another database; returns it.
@@ -225,22 +199,6 @@ class Document(
         instance._collection = collection
         instance._created = self._created or not keep_created
         return self
-
-    def delete(self, *args: Any, **kwargs: Any) -> None:
-        """Like MongoEngine's; a rollback of the transaction around it undoes it here too.
-
-        The document's files are deleted after it: it may be refused.
-        """
-        self._note_in_transaction()
-        files = [
-            getattr(self, name)
-            for name in self._own_fields
-            if isinstance(self._fields[name], FileField)
-        ]
-        with kept(files):
-            super().delete(*args, **kwargs)
-        for file in files:
-            file.delete()
 
     def select_related(self, max_depth: int = 1) -> Self:
         """Fetch what the document refers to, with one query for each model; returns it."""

@@ -75,7 +75,7 @@ def _accepted(model: Any, data: Mapping[str, Any], allow: Iterable[str]) -> dict
     values: dict[str, Any] = {}
     errors: dict[str, ValidationError] = {}
     for name, inner in _nested(allow).items():
-        field = model._fields.get(name) or _undeclared(model, name, inner)
+        field = _allowed(model, name) or _undeclared(model, name, inner)
         if name in data:
             try:
                 values[name] = _value(field, _given(field, data, name), inner)
@@ -84,6 +84,16 @@ def _accepted(model: Any, data: Mapping[str, Any], allow: Iterable[str]) -> dict
     if errors:
         raise ValidationError(f"the input does not fit {model.__name__}", errors=errors)
     return values
+
+
+def _allowed(model: Any, name: str) -> BaseField | None:
+    field: BaseField | None = model._fields.get(name)
+    if field is not None and field.db_field == getattr(model, "_version_key", None):
+        raise FieldDoesNotExist(
+            f"{model.__name__}.{name} says what was loaded, and is no field to allow; assign the "
+            "version that a form was made from: document.version = int(...)"
+        )
+    return field
 
 
 def _undeclared(model: Any, name: str, inner: list[str] | None) -> BaseField:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 from bson import ObjectId
 from mongoengine.errors import SaveConditionError
@@ -31,6 +31,9 @@ from datalayer.documents.related.before_save import complete
 from datalayer.documents.related.field_replacement import embedded_owners
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps_timestamp
+from datalayer.documents.versions.check import Check, following, held
+from datalayer.documents.versions.field import NAME as VERSION
+from datalayer.errors import OutcomeUnknownError
 
 _COUNTERS = 1 << 24  # the values of an id's counter
 
@@ -47,7 +50,8 @@ class Saving:
 
         Raises:
             StaleDocumentError: where it isn't there any more, where the primary key was changed,
-                and where the write would lose what ``only()`` or ``exclude()`` left out.
+                and where the write would lose what ``only()`` or ``exclude()`` left out; of a
+                versioned document, where it was changed since it was loaded.
         """
         document: Any = self
         document._note_in_transaction()
@@ -68,7 +72,7 @@ class Saving:
         super()._mark_as_changed(key)  # type: ignore[misc]
 
     def _prepare_insert(self, key: ObjectId | None = None) -> None:
-        """Give a new document its id, ``key`` if it is given, and time stamps.
+        """Give a new document its id, ``key`` if it is given, its version and time stamps.
 
         The id comes before the first attempt, so that saving again after a lost reply finds the
         document instead of writing it twice.
@@ -80,6 +84,8 @@ class Saving:
             registry.check_process()  # before a child's first id
             # Past __setattr__, which takes a document that gets an id for a saved one.
             data[id_field] = ObjectId() if key is None else key
+        if document._version_key is not None:
+            data[VERSION] = following(held(document))
         if document._meta.get("timestamps"):
             now = None
             for name in ("created_at", "updated_at"):
@@ -89,15 +95,33 @@ class Saving:
     def _save_create(self, doc: Any, force_insert: bool, write_concern: dict[str, Any]) -> Any:
         """Insert the document; ``doc`` is what is written of it, or None to have it made here."""
         document: Any = self
+        if document._version_key is None:
+            return self._store(doc, force_insert, write_concern, replaces=True)
+        version = held(document)
+        had_key = document._data.get(document._meta["id_field"]) is not None
+        # What wasn't loaded from there replaces nothing, but its own first attempt.
+        replaces = version is not None and "_collection" not in document.__dict__
+        try:
+            return self._store(doc, force_insert, write_concern, replaces=replaces)
+        except BaseException as exc:
+            if had_key or not isinstance(exc, OutcomeUnknownError):
+                document._data[VERSION] = version
+            raise
+
+    def _store(
+        self, doc: Any, force_insert: bool, write_concern: dict[str, Any], *, replaces: bool
+    ) -> Any:
+        document: Any = self
         collection = with_concerns(document._get_collection(), write_concern)
         id_field = document._meta["id_field"]
         fresh = document._data.get(id_field) is None if doc is None else "_id" not in doc
-        inserts = fresh or force_insert or document._meta.get("timeseries")
+        inserts = fresh or force_insert or document._meta.get("timeseries") or not replaces
+        check = None if inserts or document._version_key is None else Check.of(document)
         self._prepare_insert()
         if doc is None:
             doc = insertable([document], collection)[0] if inserts else written(document)
         else:
-            for name in (id_field, "created_at", "updated_at"):
+            for name in prepared_names(document):
                 if document._data.get(name) is not None:
                     field = document._fields[name]
                     doc[field.db_field] = field.to_mongo(document._data[name])
@@ -106,6 +130,8 @@ class Saving:
             return written_key(document) if type(doc) is EncodedDocument else key
         # Given an id, MongoEngine first tries to replace and then inserts: two round trips.
         select = document._integrate_shard_key(doc, {"_id": doc["_id"]})
+        if check is not None:
+            select = check.narrowed(select)
         collection.replace_one(select, doc, upsert=True)
         return doc["_id"]
 
@@ -121,34 +147,70 @@ class Saving:
         if document._meta.get("shard_key"):
             select = document._integrate_shard_key(with_shard_key(document, doc), select)
         update = document._get_update_doc()
+        check = None if document._version_key is None else Check.of(document)
+        if check is not None:
+            update = check.without_version(update)
         if not update:
             return key, False
         items = _checked(document, key, update)
         if keeps_timestamp(type(self), "updated_at"):
             _stamp(document, update)
+        if check is not None:
+            select = check.narrowed(select)
+            check.count(update)
+        # All of a document that was given its key and never stored or loaded is written.
+        upsert = save_condition is None and not hasattr(self, "_changed_fields")
+        result = self._sent(collection, select, update, items, check, upsert=upsert)
+        if not result.acknowledged:
+            return key, False
+        if not upsert and result.matched_count == 0:
+            _raise_missed(document, check, save_condition)
+        if check is not None:
+            check.passed()
+        return key, upsert and result.matched_count == 0
+
+    def _sent(
+        self,
+        collection: Any,
+        select: dict[str, Any],
+        update: dict[str, Any],
+        items: dict[str, str],
+        check: Check | None,
+        *,
+        upsert: bool,
+    ) -> Any:
+        """The result of the update, which changes these ``items`` of lists."""
         if items:
             # An item that isn't there any more would be put behind others that hold nothing.
             are_there = {path: {"$exists": True} for path in items}
             result = collection.update_one({**select, **are_there}, update)
             if not result.acknowledged or result.matched_count:
-                return key, False
+                return result
+            if check is not None:
+                check.refuse()
             update = shrunk_lists.with_whole_lists(update, items, partial(written_field, self))
-            refuse_fragments(document, _paths_of(update))
+            refuse_fragments(self, _paths_of(update))
             shrunk_lists.tell_of_whole_lists(type(self), items)
-        # All of a document that was given its key and never stored or loaded is written.
-        upsert = save_condition is None and not hasattr(self, "_changed_fields")
-        result = collection.update_one(select, update, upsert=upsert)
-        if not result.acknowledged:
-            return key, False
-        if not upsert and result.matched_count == 0:
-            if save_condition is None:
-                raise stale.gone(document)
-            raise SaveConditionError("Race condition preventing document update detected")
-        return key, upsert and result.matched_count == 0
+        return collection.update_one(select, update, upsert=upsert)
+
+
+def _raise_missed(document: Any, check: Check | None, save_condition: Any) -> NoReturn:
+    """Raise what says why the update of ``document`` found none."""
+    if check is not None:
+        check.refuse()
+    if save_condition is None:
+        raise stale.gone(document)
+    raise SaveConditionError("Race condition preventing document update detected")
 
 
 own_save_create.add(Saving._save_create)
 own_save_update.add(Saving._save_update)
+
+
+def prepared_names(document: Any) -> tuple[str, ...]:
+    """The fields to which ``_prepare_insert`` may have given values."""
+    names = (document._meta["id_field"], "created_at", "updated_at")
+    return names if document._version_key is None else (*names, VERSION)
 
 
 def new_ids(count: int) -> list[ObjectId]:

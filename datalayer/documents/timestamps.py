@@ -42,17 +42,24 @@ def stamped_update(
             updated=updated,
             created=created,
             inserted=inserted,
-            carried=("_cls",) if model._meta.get("allow_inheritance") else (),
+            carried=_carried(model),
         )
         return {**update, "__raw__": stages}
     # Two operators on one field are a conflict, so what is touched in any way is left alone.
-    touched = set(_touched(model, update))
+    decided = set(touched(model, update))
     stamps: dict[str, Any] = {}
-    if updated is not None and updated not in touched:
+    if updated is not None and updated not in decided:
         stamps["set__updated_at"] = now
-    if inserted is not None and created not in touched:
+    if inserted is not None and created not in decided:
         stamps["set_on_insert__created_at"] = inserted
     return {**stamps, **update}
+
+
+def _carried(model: Any) -> tuple[str, ...]:
+    """The keys besides the time stamps that a pipeline may not lose by the way."""
+    of_class = ("_cls",) if model._meta.get("allow_inheritance") else ()
+    version = getattr(model, "_version_key", None)
+    return of_class if version is None else (*of_class, version)
 
 
 def _stored_name(model: Any, name: str) -> str | None:
@@ -60,7 +67,7 @@ def _stored_name(model: Any, name: str) -> str | None:
     return model._fields[name].db_field if keeps_timestamp(model, name) else None
 
 
-def _touched(model: Any, update: Mapping[str, Any]) -> Iterator[str]:
+def touched(model: Any, update: Mapping[str, Any]) -> Iterator[str]:
     """The fields, by their names in the database, that the update changes in any way."""
     for key, value in update.items():
         if key == "__raw__":

@@ -14,6 +14,7 @@ from bson import ObjectId
 from datalayer.documents.engine import core, written
 from datalayer.documents.engine import encoded as encoded_document
 from datalayer.documents.fields.bson_limits import ENCODING, LARGEST_BYTES, check_document
+from datalayer.documents.save import prepared_names
 from datalayer.documents.times import utc_now
 from datalayer.documents.timestamps import keeps_timestamp
 from datalayer.recorder.queues import Queue, Target
@@ -58,8 +59,11 @@ def target_of(model: Any) -> Target:
 
 
 def fixed_fields(model: Any) -> dict[str, Any]:
-    """What every stored document of ``model`` holds: the class's name, where it has relatives."""
-    return {"_cls": model._class_name} if model._meta.get("allow_inheritance") else {}
+    """What every stored document of ``model`` holds: the class's name, where it has relatives, and
+    its first version."""
+    named = {"_cls": model._class_name} if model._meta.get("allow_inheritance") else {}
+    version = getattr(model, "_version_key", None)
+    return named if version is None else {**named, version: 1}
 
 
 def stamps_of(model: Any) -> tuple[str, ...]:
@@ -87,7 +91,7 @@ def stored_form(document: Any, *, as_bson: bool) -> Any:
             # Afterwards, since id and time stamps have the stored form already.
             document._prepare_insert()
             values, fields = document._data, document._fields
-            for name in (document._meta["id_field"], "created_at", "updated_at"):
+            for name in prepared_names(document):
                 if name in fields and stored.get(fields[name].db_field) is None:
                     stored[fields[name].db_field] = values.get(name)
         return stored

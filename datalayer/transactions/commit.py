@@ -114,13 +114,16 @@ def commit(begun: Transaction, ends: float, timeout: float) -> None:
                 roll_back(begun)
                 raise _unsent(begun, exc, ends, timeout) from exc
             if isinstance(exc, PoolExhaustedError):
-                raise _unknown(begun.connection.alias) from exc
+                raise _unknown(begun) from exc
             if exc.has_error_label("UnknownTransactionCommitResult"):
                 if monotonic() < ends and not exc.timeout:
                     continue  # repeating a commit is safe: the server does it once
-                raise _unknown(begun.connection.alias) from exc
+                raise _unknown(begun) from exc
             begun.restore()
             raise _refused(begun, exc) from exc
+        except BaseException:  # Ctrl-C, say
+            begun.doubt()
+            raise
         return
 
 
@@ -142,7 +145,9 @@ def _too_late(alias: str, timeout: float) -> DeadlineExceededError:
     )
 
 
-def _unknown(alias: str) -> OutcomeUnknownError:
+def _unknown(begun: Transaction) -> OutcomeUnknownError:
+    begun.doubt()
+    alias = begun.connection.alias
     return OutcomeUnknownError(
         f"the commit on {alias!r} got no reply in time: the transaction is either done as a whole "
         "or not at all; read before doing it again",

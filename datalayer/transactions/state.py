@@ -171,6 +171,13 @@ class Transaction:
             restore()
         self._touched.clear()
 
+    def doubt(self) -> None:
+        """Tell the documents that nobody knows whether what they were changed to is stored."""
+        for document, _ in self._touched.values():
+            tell = getattr(document, "_outcome_unknown", None)
+            if tell is not None:
+                tell()
+
     def finish(self) -> None:
         """Call what was to be called after the commit, in order; failures are logged."""
         self._touched.clear()

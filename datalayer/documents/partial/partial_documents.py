@@ -146,6 +146,15 @@ class PartialReads:
             settle(found)
         return found
 
+    def fields(self, *args: Any, **kwargs: Any) -> Any:
+        """Like MongoEngine's, which ``only()`` and ``exclude()`` call. The version that a document
+        was loaded with is a part of all that is loaded of it."""
+        queryset = super().fields(*args, **kwargs)  # type: ignore[misc]
+        key, chosen = getattr(self._document, "_version_key", None), queryset._loaded_fields
+        if key is not None and projection_of(chosen.as_dict()).of(key) is False:
+            chosen.fields = chosen.fields | {key} if chosen.value else chosen.fields - {key}
+        return queryset
+
     def __next__(self) -> Any:
         return self._settled(super().__next__())  # type: ignore[misc]
 

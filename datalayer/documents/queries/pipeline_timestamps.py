@@ -28,18 +28,22 @@ def stamped_pipeline(
     """
     names = [name for name in (updated, created, *carried) if name is not None]
     given = list(stages)
-    decided = {name for stage in given for name in _decided(stage)}
+    found = decided(given)
     last: dict[str, Any] = {}
-    if updated is not None and updated not in decided:
+    if updated is not None and updated not in found:
         last[updated] = now
-    if created is not None and inserted is not None and created not in decided:
+    if created is not None and inserted is not None and created not in found:
         last[created] = {"$ifNull": [f"${created}", inserted]}
     complete = [_carrying(stage, names) for stage in given]
     return [*complete, {"$set": last}] if last else complete
 
 
+def decided(stages: Iterable[Any]) -> set[str]:
+    """The fields that some of ``stages`` set or remove, rather than leave or take along."""
+    return {name for stage in stages for name in _decided(stage)}
+
+
 def _decided(stage: Any) -> Iterator[str]:
-    """The fields that a stage sets or removes, rather than leaves or takes along."""
     for name, content in stage.items() if isinstance(stage, Mapping) else ():
         if name in ("$set", "$addFields") and isinstance(content, Mapping):
             yield from map(first_part, content)

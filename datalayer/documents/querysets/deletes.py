@@ -12,6 +12,7 @@ from datalayer.documents.model_collection import with_concerns
 from datalayer.documents.querysets.delete_rules import follow_delete_rules, has_delete_rules
 from datalayer.documents.querysets.matched_keys import filters_for, filters_of, keys_of
 from datalayer.documents.querysets.scope import Scope, scope_of
+from datalayer.documents.versions.check import leave_unchecked
 
 # The functions ``delete`` of documents that do no more than the queryset's own.
 own_delete: set[Any] = {mongoengine.Document.delete}
@@ -62,6 +63,7 @@ class Deletes:
         for document in whole:
             if is_elsewhere:
                 document._live_in(self._collection, keep_created=True)
+            leave_unchecked(document)
             document.delete(**(write_concern or {}))
             count += 1
         return count

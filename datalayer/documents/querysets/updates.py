@@ -18,6 +18,7 @@ from datalayer.documents.queries.update_translation import update_of
 from datalayer.documents.querysets.matched_keys import filters_of, keys_of
 from datalayer.documents.querysets.scope import Scope, check_upsert, scope_of
 from datalayer.documents.timestamps import stamped_update
+from datalayer.documents.versions.counting import counted_update
 
 Result = TypeVar("Result")
 
@@ -194,13 +195,14 @@ class Updates:
         )
 
     def _change(self, update: dict[str, Any], upsert: bool, array_filters: Any) -> tuple[Any, Any]:
-        """The update for the server, with the time stamps and the class of the document that it
-        may insert, and its array filters."""
+        """The update for the server, with the time stamps, the version and the class of the
+        document that it may insert, and its array filters."""
         queryset: Any = self
         model, name = self._document, self._document._class_name
         asked = queryset._query if upsert else None
         names_class = upsert and queryset._cls_query
-        keywords = stamped_update(model, update, upsert=upsert, query=asked)
+        stamped = stamped_update(model, update, upsert=upsert, query=asked)
+        keywords = counted_update(model, stamped)
         raw = keywords.get("__raw__")
         if isinstance(raw, list):
             if len(keywords) > 1:
