@@ -27,7 +27,7 @@ from datalayer.errors import ConfigurationError
 from datalayer.failures.redaction import without_contents
 from datalayer.failures.tracebacks import TrimmedTraceback
 from datalayer.retry import retry
-from datalayer.routing import read_from, router, using
+from datalayer.routing import read_from, router, tenants, using
 from datalayer.service.service import DatabaseService, service_for
 from datalayer.settings import Settings
 from datalayer.shutdown import flush, graceful_shutdown
@@ -51,6 +51,7 @@ __all__ = [
     "safe_filter",
     "session",
     "status",
+    "tenants",
     "transaction",
     "transactional",
     "using",

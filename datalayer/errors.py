@@ -11,6 +11,7 @@ DataLayerError
 ├── PoolExhaustedError       no connection became free in time
 ├── TransactionError         a transaction was refused or could not finish
 ├── StaleDocumentError       a loaded document isn't any more what was loaded
+├── TenantError              a database of the server may not be used, or isn't the document's
 ├── TransferError            moving data stopped; the journal says where
 ├── MigrationError           changing data stopped; the history says where
 ├── IndexBuildError          a collection or an index could not be built
@@ -38,6 +39,7 @@ __all__ = [
     "OutcomeUnknownError",
     "PoolExhaustedError",
     "StaleDocumentError",
+    "TenantError",
     "TransactionError",
     "TransferError",
     "UnavailableError",
@@ -190,6 +192,22 @@ class StaleDocumentError(DataLayerError):
         super().__init__(message, alias=alias)
         self.collection = collection
         self.id = id
+
+
+class TenantError(DataLayerError):
+    """A database of the server may not be used, or isn't the one that a document belongs to.
+
+    A name is refused that is the server's or the application's own, that no database can have, or
+    that ``db.tenants()`` was not told of: ``database`` has it. And a document that was read from
+    one database is written, deleted or read again in the block of another: nothing was sent. Do it
+    inside of a block for the document's own, or copy it with ``switch_db``.
+    """
+
+    def __init__(
+        self, message: str, *, alias: str | None = None, database: str | None = None
+    ) -> None:
+        super().__init__(message, alias=alias)
+        self.database = database
 
 
 class TransferError(DataLayerError):

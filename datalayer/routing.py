@@ -1,10 +1,11 @@
-"""Where a model's operations go in the present context: to which alias, and for reads to which
-members of its replica set."""
+"""Where a model's operations go in the present context: to which alias and which database of its
+server, and for reads to which members of its replica set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -19,15 +20,27 @@ from pymongo.read_preferences import (
 
 from datalayer import indexes
 from datalayer.connections.connection import Connection
-from datalayer.connections.registry import registry
+from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.connections.replica_lag import lagging_less_than, some_secondary_lags_less_than
 from datalayer.context.decorators import with_block
+from datalayer.context.places import ORIGIN, Place, place_from, places
 from datalayer.context.stack import ContextStack
+from datalayer.context.tenant_databases import TenantDatabases
 from datalayer.errors import ConfigurationError
 
-__all__ = ["alias_for", "read_from", "read_preference_for", "redirected", "router", "using"]
+__all__ = [
+    "connection_for",
+    "connection_of",
+    "followed",
+    "is_direct",
+    "read_from",
+    "read_preference_for",
+    "router",
+    "tenants",
+    "using",
+]
 
-Router = Callable[[Any], str | None]
+Router = Callable[[Any], str | tuple[str, str] | None]
 Preference = Primary | PrimaryPreferred | Secondary | SecondaryPreferred | Nearest
 
 _MODES: Mapping[str, Any] = MappingProxyType(
@@ -40,6 +53,7 @@ _MODES: Mapping[str, Any] = MappingProxyType(
     }
 )
 _EVERY_ALIAS = "*"
+_UNSAID: Any = object()
 
 
 @dataclass(frozen=True)
@@ -50,30 +64,91 @@ class _Reading:
     most_lag_seconds: float | None = None
 
 
-_aliases: ContextStack[Mapping[str, str]] = ContextStack("datalayer_using", copies_keep=True)
 _readings: ContextStack[Mapping[str, _Reading]] = ContextStack(
     "datalayer_read_from", copies_keep=True
 )
 
 
 @with_block
-def using(**aliases: str) -> Iterator[None]:
-    """Send the operations of some aliases to others, inside the block.
+def using(
+    mapping: Mapping[str, str | tuple[str, str]] | None = None,
+    /,
+    *,
+    database: str = _UNSAID,
+    **aliases: str | tuple[str, str],
+) -> Iterator[None]:
+    """Send the operations of some aliases to others, or to other databases of the same server,
+    inside the block.
 
         with db.using(default="archive"):
             Order.objects.count()  # in the archive
+        with db.using(database="tenant_42"):
+            Order.objects.count()  # in another database of the server of `default`
+        with db.using(database1=("database1", "events_42")):
+            AnalyticsEvent.objects.count()  # the same for another alias
+
+    ``database`` is that of ``default``, or of the alias that stands for it. It is reached over
+    the alias's own client, so that a thousand of them take no more connections than one, and
+    gets the models' collections and indexes before its first write. What ``db.tenants`` says of
+    the names that are allowed holds.
 
     It holds for the present context (thread) only, and unlike MongoEngine's ``switch_db``
-    changes no model. A block inside another adds to it. A document that was read inside and is
-    saved after the block goes to its own alias.
+    changes no model. A block inside another adds to it; an alias alone means its own database. A
+    document that was read inside and is saved after the block goes to its own alias; one that
+    was read from another database of the alias is refused there.
 
     Raises:
         NotConnectedError: for a target that is not connected, before the block runs.
+        TenantError: for a database that operations may not be sent to, before the block runs.
+        ConfigurationError: for ``database`` where an alias has that name: give a mapping,
+            ``db.using({"database": "archive"})``; and where ``default`` says a database too.
     """
-    for target in aliases.values():
-        registry.connection(target)
-    with _aliases.entered(aliases):
+    wanted = {alias: place_from(told) for alias, told in {**(mapping or {}), **aliases}.items()}
+    if database is not _UNSAID:
+        wanted[DEFAULT_ALIAS] = _on_database(database, wanted.get(DEFAULT_ALIAS))
+    for place in wanted.values():
+        registry.check_place(place)
+    with places.entered(wanted):
         yield
+
+
+def _on_database(database: str, told: Place | None) -> Place:
+    if "database" in registry.aliases():
+        raise ConfigurationError(
+            "there is an alias 'database', so that database= may mean two things: for the alias "
+            'write db.using({"database": "..."}), and for a database of default\'s server '
+            'db.using(default=("default", "..."))'
+        )
+    if told is not None and told.database is not None:
+        raise ConfigurationError("db.using() was told two databases for 'default'; name one")
+    place: Place | None = told or places.find(DEFAULT_ALIAS)
+    return place_from((DEFAULT_ALIAS if place is None else place.alias, database))
+
+
+def tenants(
+    pattern: str | re.Pattern[str] | None = None,
+    *,
+    known: Callable[[str], object] | Collection[str] | None = None,
+    alias: str = DEFAULT_ALIAS,
+) -> None:
+    """Say to which other databases of its server the operations of ``alias`` may be sent.
+
+        db.tenants("tenant_[a-z0-9]+", known=lambda name: Tenant.objects(name=name).first())
+
+    The whole name has to match the regular expression ``pattern``, and to be one of ``known``: a
+    collection, or a function that says whether there is such a database. It is asked with each
+    ``db.using``, outside of any block; for what a router gives when a database is first used by
+    the process. Call it once at start-up; a later call takes the place of the earlier, and one
+    without arguments takes it away.
+
+    Without it any name is taken that a database can have. The server's own databases and those
+    of the configured aliases are refused always.
+    """
+    said = TenantDatabases(None if pattern is None else re.compile(pattern), known)
+    with_it = {**registry.tenants, alias: said}
+    if pattern is None and known is None:
+        del with_it[alias]
+    registry.tenants = with_it
 
 
 @with_block
@@ -106,13 +181,14 @@ def read_from(
 
 
 def router(function: Router | None) -> Router | None:
-    """Have ``function(model)`` say the alias of each operation; ``None`` means the model's own.
+    """Have ``function(model)`` say where each operation goes: an alias, or an alias and a
+    database of its server; ``None`` means the model's own.
 
     For one database per tenant, say::
 
         @db.router
         def by_tenant(model):
-            return f"tenant_{current_tenant()}" if model in TENANT_MODELS else None
+            return ("default", f"tenant_{current_tenant()}") if model in TENANT_MODELS else None
 
     Set it once at start-up; it is called for each operation,
     in the thread of the operation, and so must be quick. ``db.using`` goes before it.
@@ -122,30 +198,54 @@ def router(function: Router | None) -> Router | None:
     return function
 
 
-def alias_for(model: Any) -> str:
-    """The alias that operations of ``model`` go to now."""
+def connection_for(model: Any) -> Connection:
+    """The connection that operations of ``model`` go over now, to its database there.
+
+    Raises:
+        NotConnectedError: where the alias isn't connected.
+        TenantError: for a database that its operations may not be sent to.
+    """
+    return registry.connection_to(_place_for(model))
+
+
+def _place_for(model: Any) -> Place:
     declared = indexes.alias_of(model)
-    used: str | None = _aliases.find(declared)
-    if used is not None:
-        return used
+    place: Place | None = places.find(declared)
     route: Router | None = registry.router
-    return (route(model) if route is not None else None) or declared
+    if place is None:
+        routed = route(model) if route is not None else None
+        place = place_from(routed or declared)
+    origin: Place | None = places.find(ORIGIN)
+    if origin is None or origin.alias != place.alias:
+        return place
+    # A router knows which models have their documents in the alias's own database.
+    return place if place.database is None and route is not None else origin
+
+
+def connection_of(alias: str) -> Connection:
+    """The connection that operations of ``alias`` go over now, inside ``using``.
+
+    Raises what ``connection_for`` raises.
+    """
+    place: Place | None = places.find(alias)
+    return registry.connection_to(place or Place(alias))
+
+
+def followed(place: Place) -> AbstractContextManager[None]:
+    """Inside the block, what belongs to a document that lies in ``place`` is looked for there:
+    what it refers to, and what refers to it."""
+    return places.entered({ORIGIN: place})
 
 
 def is_direct(model: Any) -> bool:
     """Whether operations of ``model`` go to its own alias now, and its reads the client's own
     way, so that nobody need be asked."""
     return (
-        _aliases.variable.get() is None
+        places.variable.get() is None
         and _readings.variable.get() is None
         and registry.router is None
         and "read_from" not in model._meta
     )
-
-
-def redirected(alias: str) -> str:
-    """The alias that operations of ``alias`` go to now, inside ``using``."""
-    return _aliases.find(alias) or alias
 
 
 def read_preference_for(model: Any, connection: Connection) -> Preference | None:

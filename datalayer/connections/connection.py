@@ -4,6 +4,7 @@ were built over it."""
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from datalayer.concurrency.threads import SingleFlight
 from datalayer.connections.breaker import CircuitBreaker
 from datalayer.connections.built_indexes import BuiltIndexes
 from datalayer.connections.client import abandon_client, open_client
+from datalayer.context.places import Place
 from datalayer.errors import NotConnectedError
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.topology import Reach, reach_of
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 _CLOSE_SECONDS = 0.5
 """Closing ends the server's sessions first, and would wait for a server that is away."""
+MOST_DATABASES = 4096
+"""Of so many databases of one server it is known which indexes stand; those that were used least
+lately are forgotten, and looked at again before their next write."""
 
 
 class Connection:
@@ -60,7 +65,8 @@ class Connection:
         """The builds that first writes share, by collection."""
         self._uri = SecretUri(uri)
         self._opened = opened
-        self._lock = threading.Lock()  # guards _client
+        self._lock = threading.Lock()  # guards _client and _others
+        self._others: OrderedDict[str, Connection] = OrderedDict()
         self._client: MongoClient[Any] | None = None
 
     @property
@@ -85,8 +91,36 @@ class Connection:
 
     @property
     def database(self) -> Database[Any]:
-        """The alias's database."""
+        """Its database: the alias's, or the one that it was asked for with ``on``."""
         return self.client[self.settings.database]
+
+    @property
+    def place(self) -> Place:
+        """The alias, and the database where it isn't the alias's own."""
+        return Place(self.alias)
+
+    def on(self, database: str) -> Connection:
+        """Another database of the server, over this client: with indexes of its own."""
+        found = self.find_on(database)
+        if found is None:
+            with self._lock:
+                found = self._others.setdefault(database, OtherDatabase(self, database))
+                if len(self._others) > MOST_DATABASES:
+                    self._others.popitem(last=False)
+        return found
+
+    def find_on(self, database: str) -> Connection | None:
+        """What ``on`` gives, where it was asked for lately."""
+        try:
+            self._others.move_to_end(database)
+            return self._others[database]
+        except KeyError:  # by another thread just now, perhaps
+            return None
+
+    def others(self) -> list[Connection]:
+        """Those that ``on`` has given and that are remembered."""
+        with self._lock:
+            return list(self._others.values())
 
     @property
     def is_unused(self) -> bool:
@@ -114,6 +148,9 @@ class Connection:
         self._lock = threading.Lock()
         self.index_builds = {}
         self.built_indexes.after_fork()
+        for other in self._others.values():
+            other.index_builds = {}
+            other.built_indexes.after_fork()
         self.monitors.reset()
         if self.breaker is not None:
             self.breaker.reset()
@@ -121,6 +158,37 @@ class Connection:
         if inherited is not None and self.settings.kind != "mongomock":
             abandon_client(inherited)
         return inherited
+
+
+class OtherDatabase(Connection):
+    """Another database of a connection's server. All but the name, and what was built there, is
+    the connection's own."""
+
+    def __init__(self, own: Connection, database: str) -> None:
+        self._own = own
+        self.alias = own.alias
+        self.settings = own.settings.on(database)
+        self.monitors = own.monitors
+        self.breaker = own.breaker
+        self.built_indexes = BuiltIndexes()
+        self.index_builds = {}
+
+    def __getattr__(self, name: str) -> Any:  # what changes: whether it was closed, say
+        return getattr(self._own, name)
+
+    @property
+    def client(self) -> MongoClient[Any]:
+        """The client of the connection."""
+        return self._own.client
+
+    @property
+    def place(self) -> Place:
+        """The alias and the database."""
+        return Place(self.alias, self.settings.database)
+
+    def on(self, database: str) -> Connection:
+        """Another database of the same server."""
+        return self._own if database == self._own.settings.database else self._own.on(database)
 
 
 def not_connected(alias: str) -> NotConnectedError:

@@ -21,6 +21,8 @@ from pymongo import MongoClient
 from datalayer.concurrency.forks import fork_mark
 from datalayer.concurrency.threads import SingleFlight
 from datalayer.connections.connection import Connection, not_connected
+from datalayer.context.places import Place, place_from, places
+from datalayer.context.tenant_databases import TenantDatabases, check_database
 from datalayer.errors import ConfigurationError, NotConnectedError
 from datalayer.monitoring import Emit, Monitors
 from datalayer.monitoring.observer import Observer
@@ -57,8 +59,11 @@ class Registry:
         """Called with each connection whose client this process opens; must return at once."""
         self.on_close: list[Callable[[Connection], object]] = []
         """Called with each connection that was closed, as long as its figures can be read."""
-        self.router: Callable[[Any], str | None] | None = None
-        """Says the alias of an operation on a model; set through ``db.router``."""
+        self.router: Callable[[Any], str | tuple[str, str] | None] | None = None
+        """Says the alias of an operation on a model, or the alias and the database; set through
+        ``db.router``."""
+        self.tenants: dict[str, TenantDatabases] = {}
+        """Which databases operations may be sent to, by alias; set through ``db.tenants``."""
         self.relays: dict[str, Any] = {}
         """The threads that deliver from outboxes, by alias."""
         self.connecting: SingleFlight[dict[str, Any]] = SingleFlight()
@@ -71,7 +76,20 @@ class Registry:
         self._lock = threading.RLock()
 
     def connection(self, alias: str = DEFAULT_ALIAS) -> Connection:
-        """The connection of ``alias``.
+        """The connection of ``alias``: on the database that the present context has chosen for
+        it, or its own.
+
+        Raises:
+            NotConnectedError: before ``connect`` and after ``disconnect``.
+        """
+        own = self.own_connection(alias)
+        if places.variable.get() is None:
+            return own
+        place: Place | None = places.find(alias)
+        return own if place is None or place.alias != alias else self.connection_to(place)
+
+    def own_connection(self, alias: str) -> Connection:
+        """The connection of ``alias`` on its own database, whatever the context says.
 
         Raises:
             NotConnectedError: before ``connect`` and after ``disconnect``.
@@ -82,6 +100,45 @@ class Registry:
             return self._connections[alias]
         except KeyError:
             raise self._unknown(alias) from None
+
+    def connection_to(self, place: Place) -> Connection:
+        """The connection to a place, whatever the context says.
+
+        Raises:
+            NotConnectedError: before ``connect`` and after ``disconnect``.
+            TenantError: for a database that the alias's operations may not be sent to.
+        """
+        own = self.own_connection(place.alias)
+        if place.database is None:
+            return own
+        found = own.find_on(place.database)
+        if found is None:
+            self.check_place(place)
+            found = own.on(place.database)
+        return found
+
+    def connection_named(self, told: str | tuple[str, str]) -> Connection:
+        """The connection of an alias, or to a database as ``(alias, database)``.
+
+        Raises what ``connection_to`` raises.
+        """
+        if isinstance(told, str):
+            return self.connection(told)
+        return self.connection_to(place_from(told))
+
+    def check_place(self, place: Place) -> None:
+        """Refuse a place that operations may not be sent to.
+
+        Raises what ``connection_to`` raises.
+        """
+        own = self.own_connection(place.alias)
+        if place.database is not None:
+            names = {
+                each.alias: each.settings.database
+                for each in list(self._connections.values())
+                if each.settings.hosts == own.settings.hosts
+            }
+            check_database(place.database, place.alias, names, self.tenants.get(place.alias))
 
     def find(self, alias: str) -> Connection | None:
         """The connection of ``alias``, or ``None``."""
@@ -166,8 +223,9 @@ class Registry:
         Whose client it was doesn't matter: two aliases may be on one server.
         """
         for connection in list(self._connections.values()):
-            if database in (None, connection.settings.database):
-                connection.built_indexes.forget(collection)
+            for each in (connection, *connection.others()):
+                if database in (None, each.settings.database):
+                    each.built_indexes.forget(collection)
 
     def _unknown(self, alias: str) -> NotConnectedError:
         configured = self.settings

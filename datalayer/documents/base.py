@@ -19,12 +19,13 @@ from datalayer.documents.fields.patching import patch_fields
 from datalayer.documents.fields.primary_keys import with_stored_key
 from datalayer.documents.from_input import FromInput
 from datalayer.documents.operations import Operations
+from datalayer.documents.partial.home import AtHome, followed_from
 from datalayer.documents.partial.partial_documents import Partial
 from datalayer.documents.querysets.custom_classes import keep_own_querysets
 from datalayer.documents.querysets.deletes import own_delete
 from datalayer.documents.querysets.queryset import QuerySet
 from datalayer.documents.related.field_replacement import replace_fields
-from datalayer.documents.related.owner_alias import SWITCHED
+from datalayer.documents.related.owner_place import SWITCHED
 from datalayer.documents.related.references import Dereference
 from datalayer.documents.rollback.enlistment import Enlisted, EnlistedPart
 from datalayer.documents.save import Saving
@@ -94,6 +95,7 @@ class Document(
     Partial,
     ModelExceptions,
     Enlisted,
+    AtHome,
     FastDocument,
     mongoengine.Document,
 ):
@@ -131,7 +133,7 @@ class Document(
 
     @classmethod
     def _get_db(cls) -> Database[Any]:
-        return database_of(registry.connection(routing.alias_for(cls)))
+        return database_of(routing.connection_for(cls))
 
     @classmethod
     def _get_collection(cls) -> Collection[Any]:
@@ -147,11 +149,11 @@ class Document(
 
     @classmethod
     def _collection_now(cls) -> Collection[Any]:
-        connection = registry.connection(routing.alias_for(cls))
+        connection = routing.connection_for(cls)
         begun = transactions.current()
         if begun is not None and begun.carries(connection):
             return collection_of(cls, connection)
-        if connection.alias != indexes.alias_of(cls):
+        if connection.place != (indexes.alias_of(cls), None):
             collection = collection_of(cls, connection)
         else:
             collection = cls._collection
@@ -172,24 +174,26 @@ class Document(
         """A reference to the document, with its key in the form in which it is stored."""
         return with_stored_key(super().to_dbref(), type(self))
 
-    def switch_db(self, db_alias: str, keep_created: bool = False) -> Self:
+    def switch_db(self, db_alias: str | tuple[str, str], keep_created: bool = False) -> Self:
         """Let the next ``save()`` write the whole document to another database; returns it.
 
-        For copying a document: ``invoice.switch_db("archive").save()``. Only this document is
+        For copying a document: ``invoice.switch_db("archive").save()``, or to another database
+        of a server with ``switch_db(("default", "tenant_42"))``. Only this document is
         concerned, not its class. With ``keep_created=True`` a loaded document keeps what it is
         in MongoEngine, and ``save()`` writes nothing where nothing has changed.
 
         Raises:
             NotConnectedError: where the alias has no connection.
+            TenantError: for a database that its operations may not be sent to.
         """
-        connection = registry.connection(db_alias)
-        self.__dict__[SWITCHED] = db_alias
+        connection = registry.connection_named(db_alias)
+        self.__dict__[SWITCHED] = connection.place
         return self._live_in(collection_of(type(self), connection), keep_created)
 
     def switch_collection(self, collection_name: str, keep_created: bool = False) -> Self:
         """Let the next ``save()`` write the whole document to another collection of its database;
         returns it. ``keep_created`` is that of ``switch_db``."""
-        connection = registry.connection(routing.alias_for(type(self)))
+        connection = routing.connection_for(type(self))
         return self._live_in(collection_of(type(self), connection, collection_name), keep_created)
 
     def _live_in(self, collection: Any, keep_created: bool) -> Self:
@@ -202,7 +206,8 @@ class Document(
 
     def select_related(self, max_depth: int = 1) -> Self:
         """Fetch what the document refers to, with one query for each model; returns it."""
-        Dereference()([self], max_depth + 1)
+        with followed_from(self):
+            Dereference()([self], max_depth + 1)
         return self
 
 

@@ -29,7 +29,7 @@ def collection_of(model: Any, connection: Connection, name: str | None = None) -
     """
     name = name or model._get_collection_name()
     if connection.settings.kind == "mongomock":
-        indexes.ensure(model, connection.alias, name)  # in memory
+        indexes.ensure(model, connection, name)  # in memory
         return connection.database[name]
     generation = connection.built_indexes.generation
     is_prepared = (model, name) in connection.built_indexes

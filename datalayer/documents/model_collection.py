@@ -172,7 +172,7 @@ class ModelCollection(Collection[Any]):
         generation = prepared.generation
         if generation == self._prepared:
             return
-        ensure = partial(indexes.ensure, model, self._home.alias, self.name)
+        ensure = partial(indexes.ensure, model, self._home, self.name)
         with limit:
             _performed(self, ensure, "building the indexes", "none")
         self._prepared = generation

@@ -25,6 +25,7 @@ from datalayer.documents.engine import (
 from datalayer.documents.fields.bson_limits import check_path_to_change
 from datalayer.documents.model_collection import insertable, with_concerns
 from datalayer.documents.partial import shrunk_lists, stale
+from datalayer.documents.partial.home import note_stored, refuse_elsewhere
 from datalayer.documents.partial.write_guard import refuse_fragments, refuse_whole, with_shard_key
 from datalayer.documents.queries.filter_translation import query
 from datalayer.documents.related.before_save import complete
@@ -52,8 +53,10 @@ class Saving:
             StaleDocumentError: where it isn't there any more, where the primary key was changed,
                 and where the write would lose what ``only()`` or ``exclude()`` left out; of a
                 versioned document, where it was changed since it was loaded.
+            TenantError: where it was read from another database than it would be written to.
         """
         document: Any = self
+        refuse_elsewhere(document)
         document._note_in_transaction()
         if document._own_fields or embedded_owners:
             complete(document)
@@ -125,6 +128,7 @@ class Saving:
                 if document._data.get(name) is not None:
                     field = document._fields[name]
                     doc[field.db_field] = field.to_mongo(document._data[name])
+        note_stored(document, collection)  # where it may be, if no reply comes
         if inserts:
             key = collection.insert_one(doc).inserted_id
             return written_key(document) if type(doc) is EncodedDocument else key
@@ -160,6 +164,8 @@ class Saving:
             check.count(update)
         # All of a document that was given its key and never stored or loaded is written.
         upsert = save_condition is None and not hasattr(self, "_changed_fields")
+        if upsert:
+            note_stored(document, collection)
         result = self._sent(collection, select, update, items, check, upsert=upsert)
         if not result.acknowledged:
             return key, False

@@ -92,20 +92,21 @@ def build(alias: str) -> None:
         raise failures[0]
 
 
-def ensure(model: Model, alias: str | None = None, collection: str | None = None) -> None:
+def ensure(
+    model: Model, connection: Connection | None = None, collection: str | None = None
+) -> None:
     """See to it that the collection and indexes of ``model`` exist; cheap once they do.
 
-    Threads that ask at the same time share one run. ``alias`` and ``collection`` are those
-    that the model declares, unless given.
+    Threads that ask at the same time share one run. ``connection`` is that of the alias which
+    the model declares, and ``collection`` what it declares, unless given.
 
     Raises:
         IndexBuildError: each time, until the cause is removed.
         NotConnectedError: before ``connect``.
         PyMongoError: the driver's own where the server is away, as for the write itself.
     """
-    alias = alias or alias_of(model)
     collection = collection or model._get_collection_name()
-    connection = registry.connection(alias)
+    connection = connection or registry.connection(alias_of(model))
     # Again where the run that this call joined was for a relative of the model.
     while (model, collection) not in connection.built_indexes:
         flight = connection.index_builds.setdefault(collection, SingleFlight())
@@ -121,7 +122,7 @@ def ensure_all(connection: Connection) -> None:
     notice_drops(connection)
     for model in registered_on(connection.alias):
         if (model, model._get_collection_name()) not in connection.built_indexes:
-            ensure(model, connection.alias)
+            ensure(model, connection)
 
 
 def forget(model: Model) -> None:

@@ -82,6 +82,12 @@ class DatabaseSettings(DatabaseFields):
         """The URI without user name, password and secret options."""
         return str(self.uri)
 
+    def on(self, database: str) -> DatabaseSettings:
+        """The same for another database of the server. Whoever logs in is who did before."""
+        other = object.__new__(DatabaseSettings)
+        other.__dict__.update(self.__dict__, database=database)
+        return other
+
     def secret_uri(self) -> str:
         """The whole URI, with its credentials: for a driver, and never for a log.
 

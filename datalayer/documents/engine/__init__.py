@@ -31,7 +31,7 @@ from datalayer.documents.engine.save import (
 )
 from datalayer.documents.engine.values.containers import tracked
 from datalayer.documents.engine.values.lazy_data import Converters, LazyData, PartialData
-from datalayer.documents.engine.values.sharing import done, first_read
+from datalayer.documents.engine.values.sharing import done, first_read, surround_first_reads
 
 __all__ = [
     "Converters",
@@ -66,6 +66,7 @@ __all__ = [
     "shown",
     "slots",
     "stock",
+    "surround_first_reads",
     "tracked",
     "written",
     "written_field",

@@ -29,6 +29,7 @@ from mongoengine.fields import (
 from datalayer.documents.fields.conversion import converted, key_of
 from datalayer.documents.fields.primary_keys import with_stored_key
 from datalayer.documents.fields.refusals import reason_of
+from datalayer.documents.partial.home import fetched
 
 
 def patch_fields(model: Any) -> None:
@@ -133,11 +134,11 @@ def _cached_to_python(field: Any, value: Any) -> Any:
         return type(field).to_python(field, value)
     model = field.document_type
     reference = DBRef(model._get_collection_name(), value["_id"])
-    return model._from_son(model._get_db().dereference(reference))
+    return fetched(model._from_son(model._get_db().dereference(reference)))
 
 
 def _load_one(field: Any, model: Any, reference: DBRef) -> Any:
-    return type(field)._lazy_load_ref(model, with_stored_key(reference, model))
+    return fetched(type(field)._lazy_load_ref(model, with_stored_key(reference, model)))
 
 
 # What they make of a value doesn't tell whether it was one of theirs.

@@ -23,6 +23,7 @@ from datalayer.documents.engine import (
     slots,
 )
 from datalayer.documents.partial import stale
+from datalayer.documents.partial.home import settling_in
 from datalayer.documents.partial.projections import Projection, projection_of
 
 _PROJECTION = "_projection"
@@ -131,14 +132,17 @@ class PartialReads:
     _document: Any
     _loaded_fields: Any
     _as_pymongo: bool
+    _collection: Any
     _scalar: Any
 
     def _settling(self) -> Callable[[Any], Any] | None:
-        if not self._loaded_fields or self._as_pymongo or self._scalar:
+        if self._as_pymongo or self._scalar:
             return None
-        if not issubclass(self._document, Partial):
-            return None  # MongoEngine's own stays as it is
-        return settling(projection_of(self._loaded_fields.as_dict()))
+        at_home = settling_in(self._collection)
+        if not self._loaded_fields or not issubclass(self._document, Partial):
+            return at_home  # MongoEngine's own stays as it is
+        in_part = settling(projection_of(self._loaded_fields.as_dict()))
+        return in_part if at_home is None else _both(at_home, in_part)
 
     def _settled(self, found: Any) -> Any:
         settle = self._settling()
@@ -171,6 +175,14 @@ class PartialReads:
     def modify(self, *args: Any, **kwargs: Any) -> Any:
         """Like MongoEngine's."""
         return self._settled(super().modify(*args, **kwargs))  # type: ignore[misc]
+
+
+def _both(first: Callable[[Any], Any], second: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def settle(document: Any) -> None:
+        first(document)
+        second(document)
+
+    return settle
 
 
 plain_next.add(PartialReads.__next__)

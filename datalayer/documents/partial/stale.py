@@ -66,7 +66,8 @@ def error(document: Any, key: Any, problem: str) -> StaleDocumentError:
     """The error for ``document``, or for one of this model."""
     model = document if isinstance(document, type) else type(document)
     shown = f" {key}" if isinstance(key, _TELLING_NOTHING) else ""
-    alias = getattr(document, "_switched_alias", None) or routing.alias_for(model)
+    switched = getattr(document, "_switched_alias", None)
+    alias = routing.connection_for(model).alias if switched is None else switched.alias
     return StaleDocumentError(
         f"{model.__name__}{shown} {problem}",
         alias=alias,

@@ -88,13 +88,19 @@ class _Cursor:
         other._reads_ahead = True
         return other  # type: ignore[no-any-return]
 
-    def using(self, alias: str) -> Any:
-        """This queryset on the database of another alias.
+    def using(self, alias: str | tuple[str, str]) -> Any:
+        """This queryset on the database of another alias, or on the other database of a server
+        that ``(alias, database)`` names.
 
         Raises:
             NotConnectedError: where the alias has no connection.
+            TenantError: for a database that its operations may not be sent to.
         """
-        connection = registry.connection(routing.redirected(alias))
+        connection = (
+            routing.connection_of(alias)
+            if isinstance(alias, str)
+            else registry.connection_named(alias)
+        )
         collection = collection_of(self._document, connection)
         if transactions.current() is None:
             preference = routing.read_preference_for(self._document, connection)

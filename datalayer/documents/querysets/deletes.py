@@ -9,6 +9,7 @@ from mongoengine import signals
 from mongoengine.fields import FileField
 
 from datalayer.documents.model_collection import with_concerns
+from datalayer.documents.partial.home import followed_in
 from datalayer.documents.querysets.delete_rules import follow_delete_rules, has_delete_rules
 from datalayer.documents.querysets.matched_keys import filters_for, filters_of, keys_of
 from datalayer.documents.querysets.scope import Scope, scope_of
@@ -44,7 +45,8 @@ class Deletes:
         if has_delete_rules(self._document):
             keys = keys_of(self, to_write=True)
             if keys:
-                follow_delete_rules(self._document, keys, write_concern, cascade_refs)
+                with followed_in(self._collection):
+                    follow_delete_rules(self._document, keys, write_concern, cascade_refs)
             filters = filters_for(keys, scope)
         else:
             filters = filters_of(self, scope)

@@ -26,6 +26,7 @@ from datalayer.documents.engine import (
 from datalayer.documents.engine.queries.queryset_cursor import plain_query
 from datalayer.documents.extended_json import JSON_OPTIONS, without_secrets
 from datalayer.documents.model_collection import insertable, with_concerns
+from datalayer.documents.partial.home import note_stored
 from datalayer.documents.partial.partial_documents import PartialReads
 from datalayer.documents.queries.filter_translation import query_of
 from datalayer.documents.querysets.aggregates import Aggregates
@@ -91,6 +92,7 @@ class _DocumentQueries(PartialReads, Updates, Deletes, Aggregates):
         keys = _keys_of(documents, raw, ids)
         for document, key in zip(documents, keys, strict=True):
             mark_saved(document, key)
+            note_stored(document, collection)
         signals.post_bulk_insert.send(
             self._document, documents=documents, loaded=load_bulk, **told
         )
@@ -116,7 +118,7 @@ class _DocumentQueries(PartialReads, Updates, Deletes, Aggregates):
 
     @property
     def _dereference(self) -> Any:
-        return Dereference()
+        return Dereference(self._collection)
 
     def no_cache(self) -> Any:
         """A queryset that doesn't keep the documents it has read."""

@@ -10,10 +10,11 @@ from weakref import WeakKeyDictionary
 from mongoengine.fields import FileField, GridFSProxy, SequenceField
 
 from datalayer.documents.engine.values.lazy_data import lacks
+from datalayer.documents.partial.home import root_of
 from datalayer.documents.related.embedded import fields_within, levels, parts_within, values_of
 from datalayer.documents.related.field_replacement import embedded_owners
 from datalayer.documents.related.files import ModelFile, settle
-from datalayer.documents.related.owner_alias import SWITCHED, alias_of, root_of
+from datalayer.documents.related.owner_place import SWITCHED, place_of
 
 # Whether a model embeds such classes, as of that number of them.
 _embeds_owners: WeakKeyDictionary[Any, tuple[int, bool]] = WeakKeyDictionary()
@@ -67,7 +68,7 @@ def _complete_field(owner: Any, name: str, *, is_switched: bool) -> None:
     if not isinstance(innermost, FileField):
         return
     root = root_of(owner)
-    alias = alias_of(innermost, owner)
+    place = place_of(innermost, owner)
     for file in _files_in(owner._data.get(name)):
         if file.grid_id is None:
             continue
@@ -76,7 +77,7 @@ def _complete_field(owner: Any, name: str, *, is_switched: bool) -> None:
             if isinstance(file, ModelFile) and file.is_changed:
                 owner._mark_as_changed(name)
         if root._created or root._get_changed_fields():
-            settle(file, alias)
+            settle(file, place)
 
 
 def _files_in(value: Any) -> Iterable[Any]:

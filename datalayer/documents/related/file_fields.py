@@ -15,10 +15,11 @@ from datalayer import transactions
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.documents.engine import done, first_read
+from datalayer.documents.partial.home import home_of, root_of
 from datalayer.documents.related.embedded import fields_within
 from datalayer.documents.related.files import ModelFile, ModelImage, where
 from datalayer.documents.related.gridfs import prepare_for_transactions
-from datalayer.documents.related.owner_alias import alias_of, root_of
+from datalayer.documents.related.owner_place import place_of
 
 # The models whose files' indexes stand, and in which generation of what is prepared.
 _prepared: WeakKeyDictionary[Connection, tuple[int, set[Any]]] = WeakKeyDictionary()
@@ -40,6 +41,9 @@ class ModelFileField(FileField):
             if not isinstance(value, ModelFile):
                 value = self._made_for(instance)
             if not value.key:
+                home = home_of(root_of(instance)) if self.db_alias == DEFAULT_ALIAS else None
+                if home is not None and not value.is_changed:
+                    value.lies_in = home  # it may have been read of its document elsewhere
                 _bind(value, self.name, instance)
             return value
 
@@ -73,7 +77,7 @@ class ModelFileField(FileField):
         made = super().to_python(value)
         made.field = self
         if hasattr(self.model, "objects") or self.db_alias != DEFAULT_ALIAS:
-            made.lies_in = alias_of(self, None)
+            made.lies_in = place_of(self, None)
         return made
 
     def to_mongo(self, value: Any) -> Any:

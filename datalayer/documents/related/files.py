@@ -11,8 +11,9 @@ from mongoengine.fields import GridFSError, GridFSProxy, ImageGridFsProxy
 
 from datalayer import routing, transactions
 from datalayer.connections.registry import registry
+from datalayer.context.places import Place, place_from
 from datalayer.documents.related.gridfs import Files, copy_file, files_of
-from datalayer.documents.related.owner_alias import alias_of
+from datalayer.documents.related.owner_place import place_of
 
 _STATE = ("grid_id", "key", "instance", "newfile", "lies_in", "is_changed")
 
@@ -27,8 +28,9 @@ class ModelFile(GridFSProxy):
 
     field: Any = None
     gridout: Any
-    lies_in: str | None = None
-    """The alias where the file is; ``None``: where its document was loaded from."""
+    lies_in: Place | str | None = None
+    """Where the file is, of a pickle of an earlier version the alias; ``None``: where its document
+    was loaded from."""
     is_changed = False
     is_kept = False  # while its document is being deleted
     _read_in: Any = None  # the transaction in which the file was opened
@@ -67,7 +69,7 @@ class ModelFile(GridFSProxy):
     @property
     def fs(self) -> Files:
         """The files of the database where this one is, or where it would be put now."""
-        return files_of(registry.connection(where(self)), self.collection_name)
+        return files_of(registry.connection_to(where(self)), self.collection_name)
 
     @property
     def is_elsewhere(self) -> bool:
@@ -146,7 +148,7 @@ class ModelFile(GridFSProxy):
     def _remove(self, files: Files, key: Any) -> None:
         files.delete(key)
 
-    def _hold(self, key: Any, place: str | None) -> None:
+    def _hold(self, key: Any, place: Place | None) -> None:
         self.grid_id, self.lies_in, self.gridout = key, place, None
         self._mark_as_changed()
 
@@ -155,17 +157,17 @@ class ModelFile(GridFSProxy):
         if self.instance is not None:
             self.instance._mark_as_changed(self.key)
 
-    def _place(self, *, before_switching: bool = False) -> str:
+    def _place(self, *, before_switching: bool = False) -> Place:
         if self.field is None:
-            return routing.redirected(self.db_alias)
-        return alias_of(self.field, self.instance, before_switching=before_switching)
+            return routing.connection_of(self.db_alias).place
+        return place_of(self.field, self.instance, before_switching=before_switching)
 
-    def _files(self, alias: str) -> Files:
-        return files_of(registry.connection(alias), self.collection_name)
+    def _files(self, place: Place) -> Files:
+        return files_of(registry.connection_to(place), self.collection_name)
 
-    def _note(self, alias: str | None = None) -> None:
+    def _note(self, place: Place | None = None) -> None:
         begun = transactions.current()
-        if begun is not None and (alias or where(self)) in begun.aliases:
+        if begun is not None and (place or where(self)).alias in begun.aliases:
             begun.remember(self)
 
     def _snapshot(self) -> Callable[[], object]:
@@ -178,14 +180,15 @@ class ModelFile(GridFSProxy):
         return restore
 
 
-def where(proxy: Any) -> str:
-    """The alias where a file is, or would be put now."""
+def where(proxy: Any) -> Place:
+    """Where a file is, or would be put now."""
     if not isinstance(proxy, ModelFile):
-        alias: str = proxy.db_alias
-        return alias
+        return Place(proxy.db_alias)
     if proxy.grid_id is None:
         return proxy._place()
-    return proxy.lies_in or proxy._place(before_switching=True)
+    if proxy.lies_in is not None:
+        return place_from(proxy.lies_in)
+    return proxy._place(before_switching=True)
 
 
 class ModelImage(ImageGridFsProxy, ModelFile):
@@ -233,18 +236,18 @@ def kept(files: Iterable[Any]) -> Iterator[None]:
             del file.is_kept
 
 
-def settle(file: Any, alias: str) -> None:
+def settle(file: Any, to: Place) -> None:
     """Have the file where its document goes: one that is elsewhere is copied, under its id."""
     if file.grid_id is None or (file.newfile is not None and not file.newfile.closed):
         return
     place = where(file)
-    if place == alias:
+    if place == to:
         return
     name = file.collection_name
-    source, target = (files_of(registry.connection(each), name) for each in (place, alias))
+    source, target = (files_of(registry.connection_to(each), name) for each in (place, to))
     copy_file(source, target, file.grid_id)
     if isinstance(file, ModelFile):
-        file._note(alias)
-        file.lies_in, file.gridout = alias, None
+        file._note(to)
+        file.lies_in, file.gridout = to, None
     else:
-        file.db_alias, file._fs, file.gridout = alias, None, None
+        file.db_alias, file._fs, file.gridout = to.alias, target, None

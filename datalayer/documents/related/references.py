@@ -15,6 +15,8 @@ from mongoengine.base.common import _document_registry
 from mongoengine.dereference import DeReference
 from mongoengine.fields import GenericLazyReferenceField, LazyReferenceField
 
+from datalayer.documents.partial.home import fetched, followed_from, followed_in
+
 follows_references: ContextVar[bool] = ContextVar("datalayer_follows_references", default=False)
 """Whether references are being followed: they lead to their documents, whatever the manager of
 the model leaves out."""
@@ -37,6 +39,14 @@ class Dereference(DeReference):
 
     reference_map: dict[Any, Any]
 
+    def __init__(self, collection: Any = None) -> None:
+        self._collection = collection  # that documents were read from, if they all were
+
+    def __call__(self, items: Any, *args: Any, **kwargs: Any) -> Any:
+        """Fetch what ``items`` refer to."""
+        with followed_in(self._collection):
+            return super().__call__(items, *args, **kwargs)
+
     def _fetch_objects(self, doc_type: Any = None) -> dict[Any, Any]:
         references = self.reference_map
         if isinstance(doc_type, type) and issubclass(doc_type, BaseDocument):
@@ -51,7 +61,7 @@ class Dereference(DeReference):
                 name = model._get_collection_name()
                 wanted = [each for each in ids if (name, each) not in found]
                 for raw in model._get_db()[name].find({"_id": {"$in": wanted}}):
-                    found[name, raw["_id"]] = model._from_son(raw)
+                    found[name, raw["_id"]] = fetched(model._from_son(raw))
             if not models:
                 rest[key] = ids
         if rest:
@@ -91,7 +101,8 @@ def _topmost(chosen: Callable[[Any], bool]) -> list[Any]:
 
 def load_references(instance: Any, name: str, ref_values: Any, *, max_depth: int) -> Any:
     """What a container's references stand for; takes the place of a field's own function."""
-    return Dereference()(ref_values, max_depth=max_depth, instance=instance, name=name)
+    with followed_from(instance):
+        return Dereference()(ref_values, max_depth=max_depth, instance=instance, name=name)
 
 
 class _SharedReference(LazyReference):

@@ -15,7 +15,8 @@ from datalayer.connections.connection import Connection
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.documents.collection import apart_from_transaction
 from datalayer.documents.engine import done, first_read
-from datalayer.documents.related.owner_alias import alias_of, root_of
+from datalayer.documents.partial.home import root_of
+from datalayer.documents.related.owner_place import place_of
 
 
 class ModelSequenceField(SequenceField):
@@ -77,7 +78,7 @@ class ModelSequenceField(SequenceField):
         return f"{self.get_sequence_name()}.{self.name}"
 
     def _connection(self, document: Any) -> Connection:
-        return registry.connection(alias_of(self, document))
+        return registry.connection_to(place_of(self, document))
 
     def draw(self, document: Any) -> Any:
         """The next number for ``document``, of the sequence where it goes."""
@@ -114,7 +115,7 @@ class ModelSequenceField(SequenceField):
         greatest = self._greatest_stored(connection, model)
         is_number = isinstance(greatest, (int, float)) and math.isfinite(greatest)
         numbers = [0, int(greatest)] if is_number else [0]
-        is_home = connection.alias == indexes.alias_of(model)
+        is_home = connection.place == (indexes.alias_of(model), None)
         if is_home or (greatest is not None and not is_number):
             numbers.append(self._counted_by_mongoengine(connection))
         return max(numbers)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 _name = "_engine_first_read"  # under which a document has its lock
 _exchanging = threading.Lock()  # guards the look and the exchange in ``exchange``
+_around: Callable[[Any], AbstractContextManager[Any]] | None = None
 
 
 def _after_fork() -> None:
@@ -45,9 +46,15 @@ def done(document: Any) -> None:
     document.__dict__.pop(_name, None)
 
 
+def surround_first_reads(around: Callable[[Any], AbstractContextManager[Any]]) -> None:
+    """Have references fetched inside of the block that ``around`` gives for their document."""
+    global _around  # noqa: PLW0603
+    _around = around
+
+
 def read_first(field: Any, document: Any, owner: Any) -> Any:
     """What ``field`` gives, which fetches or wraps it where nobody has done so yet."""
-    with first_read(document):
+    with first_read(document), nullcontext() if _around is None else _around(document):
         value = field.__get__(document, owner)
         done(document)
         return value
