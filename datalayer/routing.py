@@ -33,6 +33,7 @@ __all__ = [
     "connection_of",
     "followed",
     "is_direct",
+    "place_for",
     "read_from",
     "read_preference_for",
     "router",
@@ -205,10 +206,11 @@ def connection_for(model: Any) -> Connection:
         NotConnectedError: where the alias isn't connected.
         TenantError: for a database that its operations may not be sent to.
     """
-    return registry.connection_to(_place_for(model))
+    return registry.connection_to(place_for(model))
 
 
-def _place_for(model: Any) -> Place:
+def place_for(model: Any) -> Place:
+    """Where operations of ``model`` go now; asks for no connection, and checks no name."""
     declared = indexes.alias_of(model)
     place: Place | None = places.find(declared)
     route: Router | None = registry.router

@@ -11,7 +11,7 @@ from typing import Any
 
 from datalayer.recorder.counters import Counters
 from datalayer.recorder.encoding import Encoder
-from datalayer.recorder.queues import Batch, Queue, Target
+from datalayer.recorder.queues import Batch, Placed, Queue, Target
 from datalayer.recorder.spool_replay import SpoolReplay
 from datalayer.recorder.spool_writer import SpoolWriter
 from datalayer.recorder.state import State
@@ -55,7 +55,7 @@ class Batcher:
                         break
                     queue.taking = True
                 try:
-                    self._make_batch(queue)
+                    self._make_batches(queue)
                 finally:
                     with state.lock:
                         queue.taking = False
@@ -138,9 +138,20 @@ class Batcher:
 
     # Making batches
 
-    def _make_batch(self, queue: Queue) -> None:
-        batch = Batch(queue.passed, 0, monotonic())
-        events = self._popped(queue)
+    def _make_batches(self, queue: Queue) -> None:
+        """Make batches of the events at the front of the queue: one for each database."""
+        groups = _by_database(queue, self._popped(queue))
+        made = 0
+        try:
+            for database, events in groups:
+                made += 1
+                self._make_batch(queue, database, events)
+        finally:  # after an error, the others are lost as what caused it is
+            for database, events in groups[made:]:
+                self._hand_over(queue, Batch(queue.passed, 0, 0.0, database=database), len(events))
+
+    def _make_batch(self, queue: Queue, database: str | None, events: list[Any]) -> None:
+        batch = Batch(queue.passed, 0, monotonic(), database=database)
         batch.events, batch.count = events, len(events)
         try:
             if self._spool.is_wanted:
@@ -203,3 +214,13 @@ class Batcher:
             )
             self._warned_of = dropped
             self._warn_at = now + _WARN_SECONDS
+
+
+def _by_database(queue: Queue, events: list[Any]) -> list[tuple[str | None, list[Any]]]:
+    if not queue.has_placed:
+        return [(None, events)]
+    groups: dict[str | None, list[Any]] = {}
+    for each in events:
+        database, event = each if type(each) is Placed else (None, each)
+        groups.setdefault(database, []).append(event)
+    return list(groups.items())

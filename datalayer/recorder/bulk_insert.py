@@ -23,9 +23,10 @@ from pymongo.errors import (
 )
 
 from datalayer.connections.registry import registry
-from datalayer.documents.collection import plain_collection
+from datalayer.context.places import Place
+from datalayer.documents.collection import collection_of, plain_collection
 from datalayer.documents.fields.bson_limits import ENCODING
-from datalayer.errors import DataLayerError, NotConnectedError
+from datalayer.errors import DataLayerError, NotConnectedError, TenantError
 from datalayer.failures.connecting import kind_of
 from datalayer.failures.server_codes import (
     CREDENTIALS,
@@ -96,19 +97,30 @@ def insert(target: Target, model: Any, documents: Sequence[Any], *, sent_before:
         return Outcome(again=f"the model {target.model} is not imported")
     try:
         return _store(_destination(target, model), documents, sent_before=sent_before)
+    except TenantError:
+        return Outcome(refused=len(documents), reasons=frozenset({TenantError.__name__}))
     except Exception as exc:  # noqa: BLE001 - an event must not end the thread that stores others
         return Outcome(again=_why_later(exc))
 
 
 def _destination(target: Target, model: Any) -> _Destination:
-    if model is not None:
-        collection = model._get_collection()
+    connection = registry.connection_to(Place(target.alias, target.database))
+    if model is None:
+        collection = plain_collection(connection, target.collection)
+    elif hasattr(model, "_collection_now") and not _goes_there_by_itself(model, target):
+        collection = collection_of(model, connection)
     else:
-        collection = plain_collection(registry.connection(target.alias), target.collection)
-    connection = registry.find(target.alias)
-    if connection is not None and connection.settings.kind == "mongomock":
+        collection = model._get_collection()
+    if connection.settings.kind == "mongomock":
         return _Destination(collection, _as_dict, None)  # where an ``_id`` is taken once
     return _Destination(collection, _as_given, target.time_field)
+
+
+def _goes_there_by_itself(model: Any, target: Target) -> bool:
+    """Whether operations of ``model`` go to the target in this thread, which no block is around.
+    A router was asked when the event was recorded."""
+    is_own = (target.alias, target.database) == (model._meta.get("db_alias", "default"), None)
+    return is_own and registry.router is None
 
 
 def _as_given(document: Any) -> Any:

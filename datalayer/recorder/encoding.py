@@ -11,6 +11,8 @@ from typing import Any
 import bson
 from bson import ObjectId
 
+from datalayer import routing
+from datalayer.context.places import Place
 from datalayer.documents.engine import core, written
 from datalayer.documents.engine import encoded as encoded_document
 from datalayer.documents.fields.bson_limits import ENCODING, LARGEST_BYTES, check_document
@@ -47,12 +49,19 @@ class Ids:
         return (int(time.time()) & 0xFFFFFFFF).to_bytes(4, "big")
 
 
-def target_of(model: Any) -> Target:
-    """Where the events for ``model`` go."""
+def place_of(model: Any) -> Place:
+    """Where an event for ``model`` that is recorded now is to be stored."""
+    if hasattr(model, "_collection_now"):
+        return routing.place_for(model)
+    return Place(model._meta.get("db_alias", "default"))  # a class of plain MongoEngine
+
+
+def target_of(model: Any, alias: str | None = None) -> Target:
+    """Where the events for ``model`` go: to its own alias, or to ``alias``."""
     series = model._meta.get("timeseries")
     return Target(
         model=model._class_name,
-        alias=model._meta.get("db_alias", "default"),
+        alias=alias or model._meta.get("db_alias", "default"),
         collection=model._get_collection_name(),
         time_field=series["timeField"] if series else None,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bisect
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bson
 
@@ -26,10 +26,17 @@ class Target:
     collection: str
     time_field: str | None = None
     """Of a time-series collection: the field with the time."""
+    database: str | None = None
+    """Another one than the alias's own."""
+
+    def on(self, database: str | None) -> Target:
+        """The same on another database of the alias's server."""
+        return replace(self, database=database)
 
     def written(self) -> bytes:
         """As it stands in the spool."""
-        return bson.encode(vars(self))
+        told = {name: value for name, value in vars(self).items() if name != "database"}
+        return bson.encode(told if self.database is None else {**told, "database": self.database})
 
     @classmethod
     def read(cls, written: bytes) -> Target:
@@ -39,10 +46,18 @@ class Target:
         except Exception as exc:  # whatever bytes may cause
             raise ValueError("it tells no target") from exc
         texts = (target.model, target.alias, target.collection)
-        series = target.time_field is None or type(target.time_field) is str
-        if not (series and all(type(text) is str and text for text in texts)):
+        optional = (target.time_field, target.database)
+        fit = all(each is None or type(each) is str for each in optional)
+        if not (fit and all(type(text) is str and text for text in texts)):
             raise ValueError("it tells no target")
         return target
+
+
+class Placed(NamedTuple):
+    """An event that was recorded for another database than its alias's own."""
+
+    database: str
+    event: Any
 
 
 @dataclass(eq=False)
@@ -60,6 +75,8 @@ class Batch:
     """As BSON or dicts; ``None`` before, and where they are to be read from the spool."""
     place: Place | None = None
     """Where the spool has them."""
+    database: str | None = None
+    """Where it goes, if not to the alias's own database. A batch goes to one."""
     sent_before: bool = False
     """Whether an earlier attempt, of this process or another, may have stored some of them."""
 
@@ -82,6 +99,9 @@ class Queue:
     stamps: tuple[str, ...] = ()
     """The keys of the time stamps that are set where they are missing."""
     events: deque[Any] = field(default_factory=deque)
+    has_placed: bool = False
+    """Whether some events are ``Placed``, in a queue that is shared by all databases: as many as
+    there are would need as many queues, each with its room."""
     wake_at: int = 1
     """A queue of this length needs more than appending: waking the batcher, or the policy."""
     ready: deque[Batch] = field(default_factory=deque)
@@ -112,7 +132,11 @@ class Queue:
             self.room = max(1, min(capacity, int(max_bytes / self.mean_bytes)))
 
     def put_back(self, batch: Batch) -> None:
-        """Put a batch that was taken out back to where it was."""
+        """Put a batch that was taken out back to where it was; behind those for other databases,
+        which may take theirs."""
+        if self.has_placed:
+            self.ready.append(batch)
+            return
         bisect.insort(self.ready, batch, key=lambda each: each.first)
 
     @property
@@ -137,4 +161,6 @@ class Queue:
         return min(times, default=self.waiting_since)
 
     def _first_outstanding(self) -> list[Batch]:
+        if self.has_placed:  # in any order
+            return [*self.sending, *self.ready]
         return [*self.sending, *([self.ready[0]] if self.ready else [])]

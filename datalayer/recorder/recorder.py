@@ -13,11 +13,19 @@ from typing import Any
 
 from datalayer.concurrency.forks import Mark, fork_mark
 from datalayer.concurrency.threads import signals_held
+from datalayer.connections.registry import DEFAULT_ALIAS, registry
+from datalayer.context.places import places
 from datalayer.recorder.backpressure import make_room
 from datalayer.recorder.batcher import Batcher
 from datalayer.recorder.counters import Counter, Counters
-from datalayer.recorder.encoding import fixed_fields, stamps_of, stored_form, target_of
-from datalayer.recorder.queues import Queue, Target
+from datalayer.recorder.encoding import (
+    fixed_fields,
+    place_of,
+    stamps_of,
+    stored_form,
+    target_of,
+)
+from datalayer.recorder.queues import Placed, Queue, Target
 from datalayer.recorder.sender import Sender
 from datalayer.recorder.state import Prepare, State
 from datalayer.retry import next_pause
@@ -43,7 +51,7 @@ class Recorder:
         prepare: Prepare | None = None,
     ) -> None:
         self._name = name
-        self._counters = Counters(self.record)
+        self._counters = Counters(self._record_at_home)
         self._begin(settings or RecorderSettings(), prepare)
 
     @property
@@ -71,8 +79,10 @@ class Recorder:
         gets its id and time stamps here, and may be changed and saved afterwards. Nothing is
         validated.
 
-        Takes a microsecond or so; waits for room with the policy ``block`` only. Raises nothing
-        because of a database or an event that can't be stored: such events are counted.
+        It is stored where operations of the model go now, inside ``db.using`` say, although that
+        happens later. Takes a microsecond or so; waits for room with the policy ``block`` only.
+        Raises nothing because of a database or an event that can't be stored: such events are
+        counted.
 
         Raises:
             TypeError: for what is neither of the two.
@@ -87,9 +97,26 @@ class Recorder:
                 return
         else:
             stored = dict(event)
-        queue = self._queues.get(model)
-        if queue is None:
-            queue = self._open_queue(model)
+        if places.variable.get() is None and registry.router is None:  # as nearly always
+            queue = self._queues.get(model) or self._open_queue(model)
+        else:
+            queue, stored = self._placed(model, stored)
+        self._append(queue, stored)
+
+    def _record_at_home(self, event: Any, model: Any) -> None:
+        self._append(self._queues.get(model) or self._open_queue(model), event)
+
+    def _placed(self, model: Any, stored: Any) -> tuple[Queue, Any]:
+        place = place_of(model)
+        is_home = place.alias == model._meta.get("db_alias", DEFAULT_ALIAS)
+        key = model if is_home else (model, place.alias)
+        queue = self._queues.get(key) or self._open_queue(key)
+        if place.database is None:
+            return queue, stored
+        queue.has_placed = True
+        return queue, Placed(place.database, stored)
+
+    def _append(self, queue: Queue, stored: Any) -> None:
         events = queue.events
         events.append(stored)
         if len(events) >= queue.wake_at:
@@ -238,19 +265,20 @@ class Recorder:
             self._open_queue(model).taken += 1
             self._state.refused += 1
 
-    def _open_queue(self, model: Any, target: Target | None = None) -> Queue:
+    def _open_queue(self, key: Any, target: Target | None = None) -> Queue:
         state = self._state
         with state.lock:
-            queue = state.queues.get(model)
+            queue = state.queues.get(key)
             if queue is not None:
                 return queue
             room = state.settings.capacity
-            if isinstance(model, Target):
-                queue = Queue(model, None, room)
+            if isinstance(key, Target):
+                queue = Queue(key, None, room)
             else:
-                target = target or target_of(model)
+                model, alias = key if isinstance(key, tuple) else (key, None)
+                target = target or target_of(model, alias)
                 queue = Queue(target, model, room, fixed_fields(model), stamps_of(model))
-            state.queues[model] = queue
+            state.queues[key] = queue
         self._start_threads()
         return queue
 

@@ -88,7 +88,8 @@ class Sender:
             return Outcome(again="the recorder is closed")  # by the next process
         if documents is None:  # the disk has lost them
             return Outcome(refused=batch.count, reasons=frozenset({"unreadable in the spool"}))
-        return insert(queue.target, queue.model, documents, sent_before=batch.sent_before)
+        target = queue.target if batch.database is None else queue.target.on(batch.database)
+        return insert(target, queue.model, documents, sent_before=batch.sent_before)
 
     def _read(self, batch: Batch) -> list[bytes] | None:
         spool = self._state.spool

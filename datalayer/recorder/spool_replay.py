@@ -64,7 +64,8 @@ class SpoolReplay:
     def _line_up(self, spool: Spool, stored: Stored) -> None:
         state = self._state
         try:
-            queue = self._queue_of(Target.read(stored.header))
+            target = Target.read(stored.header)
+            queue = self._queue_of(target.on(None))
         except Exception:  # noqa: BLE001 - other batches are not to wait for this one
             spool.set_aside(stored.place)
             return
@@ -74,6 +75,8 @@ class SpoolReplay:
         with state.lock:
             batch = Batch(queue.passed, stored.count, monotonic() - age)
             batch.place, batch.sent_before = stored.place, True
+            batch.database = target.database
+            queue.has_placed = queue.has_placed or target.database is not None
             queue.ready.append(batch)
             queue.taken += stored.count
             state.recovered += stored.count

@@ -70,7 +70,8 @@ class SpoolWriter:
         if state.spool is None or batch.documents is None:
             return False
         try:
-            batch.place = state.spool.append(queue.target.written(), batch.documents)
+            target = queue.target if batch.database is None else queue.target.on(batch.database)
+            batch.place = state.spool.append(target.written(), batch.documents)
         except Exception as exc:  # noqa: BLE001 - what was taken from the queue must not get lost
             self._failed(exc)
             return False
