@@ -150,6 +150,9 @@ def tenants(
     if pattern is None and known is None:
         del with_it[alias]
     registry.tenants = with_it
+    connection = registry.find(alias)
+    if connection is not None:
+        connection.forget_others()
 
 
 @with_block

@@ -117,6 +117,11 @@ class Connection:
         except KeyError:  # by another thread just now, perhaps
             return None
 
+    def forget_others(self) -> None:
+        """Have names of databases be checked again; what was built in them is looked at again."""
+        with self._lock:
+            self._others.clear()
+
     def others(self) -> list[Connection]:
         """Those that ``on`` has given and that are remembered."""
         with self._lock:

@@ -1,7 +1,8 @@
 """The transactional outbox: documents for another database are written down inside a business
 transaction, and delivered afterwards exactly once, in order, through crashes of either side.
 
-``enqueue`` is how a document gets in, ``entries`` how it is stored there, ``lag`` how much waits.
+``enqueue`` is how a document gets in, ``entries`` how it is stored there, ``databases`` in which
+databases of a server, ``lag`` how much waits.
 ``relay`` says who delivers, ``delivery`` how: read in ``batches``, in ``stream_order``, written at
 the target by ``inbox``. Of what fails, ``backoff`` says when it is tried again, ``log_messages``
 what the log says, ``dead_letters`` what a person does about it.

@@ -13,6 +13,7 @@ from typing import Any
 from bson import ObjectId
 
 from datalayer.connections.registry import registry
+from datalayer.context.places import Place
 from datalayer.errors import ConfigurationError
 from datalayer.outbox.delivery import Delivered, DeliveryPass
 from datalayer.outbox.enqueue import write_entry
@@ -140,7 +141,7 @@ def _move_back(source: str, label: str) -> None:
         collection(connection, OUTBOX).insert_one(stored)
         return
     key = entry.key if entry.ordered else None
-    write_entry(source, entry.alias, entry.collection, entry.document, key)
+    write_entry(source, Place(entry.alias, entry.database), entry.collection, entry.document, key)
 
 
 def _shown(stored: Mapping[str, Any], is_aside: bool) -> Listed:

@@ -23,6 +23,7 @@ from datalayer.errors import (
     DataLayerError,
     NotConnectedError,
     OutcomeUnknownError,
+    TenantError,
     TransactionError,
     UnavailableError,
 )
@@ -30,6 +31,7 @@ from datalayer.failures.server_codes import ServerCode, code_of
 from datalayer.failures.tracebacks import chain_of
 from datalayer.outbox.backoff import backoff_of, note_failure, reason_of
 from datalayer.outbox.batches import batches
+from datalayer.outbox.databases import inside, listed
 from datalayer.outbox.entries import ASIDE, OUTBOX, Entry, Stream, Unreadable, collection
 from datalayer.outbox.inbox import TakenIn, prepare, take_in
 from datalayer.outbox.log_messages import (
@@ -64,9 +66,14 @@ class Delivered:
     failed: int
     """Entries that could not be delivered, and those behind them with the same key, which wait."""
 
+    def __add__(self, other: Delivered) -> Delivered:
+        return Delivered(self.delivered + other.delivered, self.failed + other.failed)
+
 
 def deliver(source: str = DEFAULT_ALIAS) -> Delivered:
-    """Deliver what waits in the outbox now, once through, whatever failed before.
+    """Deliver what waits in the outbox now, once through, whatever failed before: in the alias's
+    own database and in all others of its server that have an outbox of this source; inside a
+    ``db.using`` block for one of them, in that one.
 
     An entry that can't be delivered (its target refuses it, or this process doesn't know the
     alias) is logged and waits; others with its key for that target wait behind it, and all else
@@ -79,7 +86,22 @@ def deliver(source: str = DEFAULT_ALIAS) -> Delivered:
         UnavailableError: when a server is away, after all that is for others was delivered.
         NotConnectedError: before ``connect``.
     """
-    return Delivered(0, 0) if current() is not None else DeliveryPass(source).run()
+    if current() is not None:
+        return Delivered(0, 0)
+    if registry.connection(source).place.database is not None:
+        return DeliveryPass(source).run()
+    done, error = Delivered(0, 0), None
+    for database in (None, *listed(source)):
+        try:
+            with inside(source, database):
+                done += DeliveryPass(source).run()
+        except DataLayerError as exc:
+            if registry.find(source) is None:
+                raise
+            error = error or exc
+    if error is not None:
+        raise error
+    return done
 
 
 class DeliveryPass:
@@ -103,7 +125,7 @@ class DeliveryPass:
         self._targets_left_out = self._backoff.resting_targets() if patient else set[str]()
         self._away: dict[str, Exception] = {}
         """Targets that can't be used now, with the error."""
-        self._prepared: set[str] = set()
+        self._prepared: set[tuple[str, str]] = set()
         self._to_tell = 0
         self._delivered = 0
         self._failed = len(self._stuck) + len(self._targets_left_out)
@@ -133,9 +155,10 @@ class DeliveryPass:
         for broken in (each for each in batch if isinstance(each, Unreadable)):
             if broken.stream not in self._stuck:
                 self._leave(broken, "it is no entry of an outbox")
-        entries = sorted((each for each in batch if isinstance(each, Entry)), key=_alias)
-        for alias, group in groupby(entries, _alias):
-            self._deliver_to(alias, list(group))
+        entries = sorted((each for each in batch if isinstance(each, Entry)), key=_target)
+        for (alias, database), group in groupby(entries, _target):
+            with inside(alias, database or None):
+                self._deliver_to(alias, list(group))
 
     def _query(self) -> dict[str, Any]:
         stuck = [stream for _, stream in self._stuck if isinstance(stream, ObjectId)]
@@ -146,14 +169,19 @@ class DeliveryPass:
         }
 
     def _deliver_to(self, alias: str, entries: list[Entry]) -> None:
-        before = self._delivered + self._failed
+        before, failed = self._delivered + self._failed, self._failed
         try:
-            if alias not in self._prepared:
+            if _target(entries[0]) not in self._prepared:
                 self._prepare(alias)
+                self._prepared.add(_target(entries[0]))
             # The first version's come first, as they were there first.
             for part in (True, False):
                 ready = [e for e in entries if e.is_old is part and self._is_ready(e)]
                 self._hand_over(alias, ready)
+        except TenantError as exc:  # about this database, and not about the alias
+            self._failed = failed
+            for entry in entries:
+                self._leave(entry, reason_of(exc))
         except Exception as exc:
             if isinstance(exc, DataLayerError) and exc.alias == self._source:
                 raise
@@ -165,7 +193,6 @@ class DeliveryPass:
         is_probe = self._patient and self._backoff.target_failed_before(alias)
         with pymongo.timeout(_PROBE_SECONDS) if is_probe else nullcontext():
             prepare(registry.connection(alias))
-        self._prepared.add(alias)
 
     def _leave_target(self, alias: str, exc: Exception) -> None:
         self._targets_left_out.add(alias)
@@ -273,8 +300,8 @@ class DeliveryPass:
             log_unreadable(found)
 
 
-def _alias(entry: Entry) -> str:
-    return entry.alias
+def _target(entry: Entry) -> tuple[str, str]:
+    return entry.alias, entry.database or ""
 
 
 def _concerns_target(exc: Exception) -> bool:

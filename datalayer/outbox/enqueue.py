@@ -12,9 +12,11 @@ from uuid import UUID
 from bson import Decimal128, ObjectId
 from pymongo import ReturnDocument
 
-from datalayer import indexes
+from datalayer import indexes, routing
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
+from datalayer.context.places import Place
 from datalayer.errors import TransactionError
+from datalayer.outbox import databases
 from datalayer.outbox.entries import KEYS, OUTBOX, collection
 from datalayer.transactions import current, transaction
 
@@ -42,8 +44,10 @@ def add(document: Any, *, key: Any = None, source: str = DEFAULT_ALIAS) -> None:
     Keys are compared by the server, to which 5 and 5.0 are one. Several sources may use the same
     keys for one target, and one source for several targets.
 
-    ``source`` is the alias of the outbox. Nothing is delivered over an ``_id`` that exists in
-    the target with other contents: the delivered document replaces it.
+    ``source`` is the alias of the outbox, which lies in the database that a ``db.using`` block has
+    chosen for it; the document goes where operations of its model go now. Nothing is delivered
+    over an ``_id`` that exists in the target with other contents: the delivered document replaces
+    it.
 
     Raises:
         ValidationError: for a document that its model refuses.
@@ -52,7 +56,8 @@ def add(document: Any, *, key: Any = None, source: str = DEFAULT_ALIAS) -> None:
             is not a finite number, or longer.
     """
     model = type(document)
-    alias = indexes.alias_of(model)
+    place = routing.place_for(model) if hasattr(model, "_collection_now") else None
+    alias = indexes.alias_of(model) if place is None else place.alias
     if key is not None:
         _check_key(key, source)
     if alias == source:
@@ -78,18 +83,21 @@ def add(document: Any, *, key: Any = None, source: str = DEFAULT_ALIAS) -> None:
             f"the transaction around this does not cover the outbox's database {source!r}",
             alias=source,
         )
+    place = place or Place(alias)
+    databases.note(registry.connection(source))
     with transaction(source) if begun is None else nullcontext():
-        write_entry(source, alias, model._get_collection_name(), stored, key)
+        write_entry(source, place, model._get_collection_name(), stored, key)
 
 
-def write_entry(source: str, alias: str, name: str, document: Any, key: Any) -> None:
+def write_entry(source: str, to: Place, name: str, document: Any, key: Any) -> None:
     """Store a new entry, behind all others with its key; in the present transaction."""
     connection = registry.connection(source)
+    where = {"alias": to.alias, **({} if to.database is None else {"database": to.database})}
     stream, number, behind = ObjectId(), 1, None
     if key is not None:
         keys = collection(connection, KEYS)
         # With the database's name: a copy of it under another one has streams of its own.
-        identity = {"source": connection.settings.database, "alias": alias, "key": key}
+        identity = {"source": connection.settings.database, **where, "key": key}
         found: Any = keys.find_one_and_update(
             {"_id": identity},
             {"$inc": {"number": 1}, "$setOnInsert": {"stream": stream}},
@@ -102,7 +110,7 @@ def write_entry(source: str, alias: str, name: str, document: Any, key: Any) -> 
             behind = None if old is None else old.get("number")
     entry: dict[str, Any] = {
         "_id": {"stream": stream, "number": number},
-        "alias": alias,
+        **where,
         "collection": name,
         "document": document,
         "ordered": key is not None,

@@ -37,6 +37,8 @@ KEYS = "datalayer_outbox_keys"
 """In the source: the stream and the number given out last, by target and key."""
 ASIDE = "datalayer_outbox_aside"
 """In the source: entries that somebody took out of the outbox, to be put back some day."""
+DATABASES = "datalayer_outbox_databases"
+"""In the source's own database: the others of its server in which entries wait, or have waited."""
 INBOX = "datalayer_inbox"
 """In the target: the number delivered last, by stream."""
 
@@ -67,6 +69,8 @@ class Entry:
     document: Mapping[str, Any]
     ordered: bool
     """Whether others of its stream follow. Without a key an entry has a stream of its own."""
+    database: str | None = None
+    """The target's database, where it isn't the alias's own."""
     key: Any = None
     behind: int | None = None
     """It comes after the first version's entries for its key up to this number."""
@@ -101,12 +105,13 @@ def read(stored: Mapping[str, Any]) -> Entry | Unreadable:
     number: Any = identity.get("number")
     alias, name = stored.get("alias"), stored.get("collection")
     document, behind = stored.get("document"), stored.get("behind")
-    is_old = "key" in identity
+    is_old, database = "key" in identity, stored.get("database")
     if (
         (is_old or isinstance(identity.get("stream"), ObjectId))
         and (is_whole(number) and number >= 1)
         and (isinstance(alias, str) and isinstance(name, str) and name)
         and (isinstance(document, Mapping) and "_id" in document)
+        and (database is None or isinstance(database, str))
     ):
         return Entry(
             id=identity,
@@ -116,6 +121,7 @@ def read(stored: Mapping[str, Any]) -> Entry | Unreadable:
             collection=name,
             document=document,
             ordered=bool(stored.get("ordered", True)),
+            database=database,
             key=identity["key"] if is_old else stored.get("key"),
             behind=behind if isinstance(behind, int) else None,
             is_old=is_old,
@@ -145,7 +151,12 @@ def collection(connection: Connection, name: str) -> Collection[Any]:
     Whatever the URI says: what is delivered is what the majority has, and another member than
     the primary may not have heard of it yet, or may still have what was delivered before.
     """
-    return plain_collection(connection, name).with_options(
+    return as_outbox(plain_collection(connection, name))
+
+
+def as_outbox(found: Collection[Any]) -> Collection[Any]:
+    """``found`` with the options of the outbox's collections."""
+    return found.with_options(
         read_preference=ReadPreference.PRIMARY,
         read_concern=ReadConcern("majority"),
         write_concern=WriteConcern("majority"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.errors import DataLayerError
+from datalayer.outbox.databases import Watch, inside
 from datalayer.outbox.delivery import Delivered, DeliveryPass
 from datalayer.outbox.log_messages import log_pass_failed
 from datalayer.retry import next_pause
@@ -50,12 +51,12 @@ def passes(source: str, stopping: threading.Event, interval_seconds: float) -> I
 
     Nothing else ends it: what goes wrong is logged, and tried again after a pause that grows.
     """
-    pause, owner = interval_seconds, os.getpid()
+    pause, owner, watch = interval_seconds, os.getpid(), Watch(source)
     while not stopping.wait(pause):
         if os.getpid() != owner:
             return  # a greenlet of gevent's goes on in a child, where a thread is gone
         try:
-            done = DeliveryPass(source, patient=True).run()
+            done = DeliveryPass(source, patient=True).run() + _elsewhere(source, watch)
             pause = interval_seconds
         except Exception as exc:  # noqa: BLE001 - whatever it is, documents have to go on
             if isinstance(exc, DataLayerError) and registry.find(source) is None:
@@ -64,6 +65,23 @@ def passes(source: str, stopping: threading.Event, interval_seconds: float) -> I
             log_pass_failed(source, pause, exc)
         else:
             yield done
+
+
+def _elsewhere(source: str, watch: Watch) -> Delivered:
+    """Pass through the source's other databases. One that fails rests, and stops no other."""
+    done = Delivered(0, 0)
+    for name in watch.due():
+        try:
+            with inside(source, name):
+                passed = DeliveryPass(source, patient=True).run()
+        except DataLayerError as exc:
+            if registry.find(source) is None:
+                raise
+            log_pass_failed(source, watch.failed(name), exc)
+        else:
+            watch.looked(name, something_waits=bool(passed.delivered or passed.failed))
+            done += passed
+    return done
 
 
 def start(source: str = DEFAULT_ALIAS, *, interval_seconds: float = 0.5) -> None:
