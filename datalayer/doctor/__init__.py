@@ -1,5 +1,6 @@
 """What commonly goes wrong between an application and its databases, looked at in one go:
-five connection issues and five performance issues, with what was seen and what to do::
+five connection issues, five performance issues, and how migrations stand, with what was seen and
+what to do::
 
     from datalayer.doctor import examine
 
@@ -11,6 +12,7 @@ Probes learn facts, judgements judge them, findings are told::
     probes/       how is a fact learnt?
     facts         what can be known of one database?
     judgements/   what is wrong, and what is to be done about it?
+    migrations    is all applied that the code has?
     findings      which checks are there, and what does a report hold?
     roles         which privileges does an application need at least?
 """

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TypeAlias
 
 from datalayer.concurrency.threads import side_by_side
+from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.doctor.facts import AliasFacts
 from datalayer.doctor.findings import CHECKS, Finding, Remark, Report, skipped
 from datalayer.doctor.judgements import (
@@ -19,12 +20,15 @@ from datalayer.doctor.judgements import (
     judge_settings,
     judge_warnings,
 )
+from datalayer.doctor.migrations import examine_migrations
 from datalayer.doctor.probes.gather import facts_without_probing, gather
 from datalayer.errors import ConfigurationError
 from datalayer.settings import DatabaseSettings, Settings, redact
 
 Source: TypeAlias = Settings | Mapping[str, str] | Callable[[], Settings]
 
+_MIGRATIONS = "the migrations"  # no alias has a space
+_QUESTION = 0.12  # of the time, as for the others
 _GATHERING = 0.95  # of the time; the rest is for the answers to get back
 
 
@@ -65,17 +69,16 @@ def _read(source: Source | None) -> Settings:
 def _without_settings(exc: ConfigurationError) -> list[Finding]:
     why = skipped("the settings have to be right first")
     findings = _of("settings", ((exc.alias, remark) for remark in judge_problems(exc.problems)))
-    return findings + [Finding(check, None, *why) for check in JUDGEMENTS]
+    return findings + [Finding(check, None, *why) for check in (*JUDGEMENTS, "migrations")]
 
 
 def _examine(settings: Settings, timeout: float, processes: int) -> list[Finding]:
-    outcomes = side_by_side(
-        {
-            alias: partial(gather, database, timeout * _GATHERING)
-            for alias, database in settings.items()
-        },
-        timeout,
-    )
+    asked = partial(examine_migrations, settings, timeout * _QUESTION)
+    calls: dict[str, Callable[[], AliasFacts | tuple[Remark, ...]]] = {_MIGRATIONS: asked}
+    for alias, database in settings.items():
+        calls[alias] = partial(gather, database, timeout * _GATHERING)
+    outcomes = side_by_side(calls, timeout)
+    migrations = outcomes.pop(_MIGRATIONS)
     facts = [_facts(settings[alias], outcome) for alias, outcome in outcomes.items()]
     findings = [
         *_of("settings", judge_settings(settings)),
@@ -85,10 +88,14 @@ def _examine(settings: Settings, timeout: float, processes: int) -> list[Finding
     for one in facts:
         for check, judge in JUDGEMENTS.items():
             findings += _of(check, ((one.alias, remark) for remark in _judged(judge, one)))
-    return findings
+    if not isinstance(migrations, tuple):
+        late = isinstance(migrations, TimeoutError)
+        why = "did not end in time" if late else f"failed ({type(migrations).__name__})"
+        migrations = (skipped(f"looking at them {why}"),)
+    return findings + _of("migrations", ((DEFAULT_ALIAS, remark) for remark in migrations))
 
 
-def _facts(settings: DatabaseSettings, outcome: AliasFacts | BaseException) -> AliasFacts:
+def _facts(settings: DatabaseSettings, outcome: object) -> AliasFacts:
     if isinstance(outcome, AliasFacts):
         return outcome
     late = isinstance(outcome, TimeoutError)

@@ -13,10 +13,10 @@ Severity = Literal["ok", "note", "warning", "error", "skipped"]
 
 @dataclass(frozen=True)
 class Check:
-    """One of the ten things that are looked at."""
+    """One of the things that are looked at."""
 
     name: str
-    group: Literal["connection", "performance"]
+    group: Literal["connection", "performance", "migration"]
     title: str
 
 
@@ -34,10 +34,12 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
             Check("indexes", "performance", "Index use"),
             Check("resources", "performance", "Server resources"),
             Check("usage", "performance", "Connection usage"),
+            Check("migrations", "migration", "Migrations"),
         )
     }
 )
-"""The ten checks by name, in order: five connection issues, then five performance issues."""
+"""The checks by name, in order: five connection issues, five performance issues, then what
+migrations leave to be done."""
 
 
 @dataclass(frozen=True)

@@ -70,13 +70,15 @@ def collection() -> Collection[dict[str, Any]]:
     )
 
 
-def entries() -> dict[str, Entry]:
-    """The history, by the names of the migrations.
+def entries(history: Collection[dict[str, Any]] | None = None) -> dict[str, Entry]:
+    """The history, by the names of the migrations; ``history`` is where it lies, for whoever has a
+    client of their own.
 
     Raises:
         MigrationError: for an entry that is not as it was made.
     """
-    found = [_entry(stored) for stored in collection().find({"_id": {"$ne": LEASE}})]
+    asked = collection() if history is None else history
+    found = [_entry(stored) for stored in asked.find({"_id": {"$ne": LEASE}})]
     return {entry.name: entry for entry in sorted(found, key=lambda entry: entry.name)}
 
 

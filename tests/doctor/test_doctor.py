@@ -1,4 +1,4 @@
-"""Examinations of real servers: each of the ten checks, well and unwell."""
+"""Examinations of real servers: each of the checks, well and unwell."""
 
 from __future__ import annotations
 

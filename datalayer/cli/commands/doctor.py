@@ -26,7 +26,7 @@ def add_to(commands: Commands) -> None:
         "doctor",
         help="look for what commonly goes wrong, and say what to do",
         description="Looks at five connection issues and five performance issues of every "
-        "database, and says what it saw and what to do. Works when nothing can be reached or the "
+        "database and at migrations, and says what it saw and what to do. Works when nothing can be reached or the "
         "settings are wrong, and changes nothing. Exit code 3 when something is broken.",
         parents=[connection_options(timeout=10.0), models_option()],
     )
@@ -135,7 +135,7 @@ def doctor(
                 list(_rows(group, report.findings)),
                 title=f"{group} issues",
             )
-            for group in ("connection", "performance")
+            for group in ("connection", "performance", "migration")
         ],
     )
     counts = document["counts"].items()
