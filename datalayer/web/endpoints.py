@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from time import monotonic
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,7 @@ from datalayer.health import verdict
 from datalayer.web.answer import Answer, json_answer
 from datalayer.web.authorisation import Guard
 from datalayer.web.health_json import CONTENT_TYPE, health_document
+from datalayer.web.migrations_known import Migrations, MigrationsWatch
 from datalayer.web.page import STYLE, page
 from datalayer.web.snapshot import Snapshot, take_snapshot
 from datalayer.web.workers import publisher
@@ -55,6 +57,7 @@ class Endpoints:
         publisher.offer()
         # By process: a child must not wait for a run that its parent had under way.
         self._flights: dict[int, SingleFlight[dict[str, Any]]] = {}
+        self._watches: dict[int, MigrationsWatch] = {}
         self._pages: dict[str, Callable[[bool], Answer]] = {
             "/livez": lambda authorised: alive(),
             "/readyz": lambda authorised: self.readyz(detailed=authorised),
@@ -78,9 +81,10 @@ class Endpoints:
         return None if give is None else give(authorised or self._guard.admits(authorization))
 
     def readyz(self, *, detailed: bool = False) -> Answer:
-        """200 where every required database answers its ping, 503 where one doesn't."""
-        status = self._status()
-        judged = verdict(status)
+        """200 where every required database answers its ping, 503 where one doesn't; and, with
+        ``DATALAYER_MIGRATIONS_AT_CONNECT=require``, where migrations of this code aren't applied."""
+        status, migrations = self._known(always=False)
+        judged = migrations.judged(verdict(status))
         document = health_document(status, judged, detailed=detailed, now=datetime.now(UTC))
         return json_answer(200 if judged.ready else 503, document, CONTENT_TYPE)
 
@@ -106,7 +110,15 @@ class Endpoints:
         return json_answer(403, {"error": why})
 
     def _snapshot(self) -> Snapshot:
-        return take_snapshot(self._status(), self._timeout)
+        status, migrations = self._known()
+        return take_snapshot(status, self._timeout, migrations)
+
+    def _known(self, *, always: bool = True) -> tuple[dict[str, Any], Migrations]:
+        watch = self._watches.setdefault(os.getpid(), MigrationsWatch())
+        started = monotonic()
+        watch.begin(self._timeout, always=always)
+        status = self._status()
+        return status, watch.known(self._timeout - (monotonic() - started))
 
     def _status(self) -> dict[str, Any]:
         flight = self._flights.setdefault(os.getpid(), SingleFlight())

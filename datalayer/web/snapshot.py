@@ -13,6 +13,7 @@ import datalayer
 from datalayer import recorder
 from datalayer.connections.registry import registry
 from datalayer.monitoring import percentile_ms
+from datalayer.web.migrations_known import Migrations
 from datalayer.web.transfers_and_outbox import Work, work_in
 from datalayer.web.workers import Figures, Together, Workers, figures_of, publisher
 
@@ -34,13 +35,15 @@ class Snapshot:
     figures: Mapping[str, Figures] = field(default_factory=dict)
     work: Mapping[str, Work] = field(default_factory=dict)
     recorder: Mapping[str, Any] = field(default_factory=dict)
+    migrations: Migrations = field(default_factory=Migrations)
     workers: Workers = field(default_factory=Workers)
     """All workers of the application on this machine, this process included."""
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready: this process's view, each worker's, and in ``together`` their sums."""
         together = {alias: asdict(self.workers.together(alias)) for alias in self.databases}
-        return asdict(self) | {"together": together}
+        migrations = self.migrations.as_json()
+        return asdict(self) | {"migrations": migrations, "together": together}
 
     def of_all_workers(self) -> Snapshot:
         """This snapshot with the sums of all workers in the place of this process's figures."""
@@ -55,8 +58,13 @@ class Snapshot:
         )
 
 
-def take_snapshot(status: Mapping[str, Mapping[str, Any]], timeout_seconds: float) -> Snapshot:
-    """Put ``status`` together with what the process and the databases know besides.
+def take_snapshot(
+    status: Mapping[str, Mapping[str, Any]],
+    timeout_seconds: float,
+    migrations: Migrations | None = None,
+) -> Snapshot:
+    """Put ``status`` together with what the process and the databases know besides, and with what
+    is known of ``migrations``.
 
     Databases that are away by their status aren't asked. The others have half of
     ``timeout_seconds`` to tell what is under way in them.
@@ -72,6 +80,7 @@ def take_snapshot(status: Mapping[str, Mapping[str, Any]], timeout_seconds: floa
         figures={a: Figures() if c is None else figures_of(c) for a, c in connections.items()},
         work=work_in(answering, timeout_seconds * _SHARE_OF_WORK),
         recorder=recorder.stats(),
+        migrations=migrations or Migrations(),
         workers=publisher.workers(),
     )
 

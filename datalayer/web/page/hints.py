@@ -20,6 +20,7 @@ def hints(snapshot: Snapshot) -> tuple[str, ...]:
         *_of_failures(snapshot),
         *_of_workers(snapshot),
         *_of_work(snapshot.work),
+        *snapshot.migrations.hints,
         *_of_recorder(snapshot.recorder),
     )
 

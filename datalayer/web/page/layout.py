@@ -13,7 +13,7 @@ from datalayer.web.page.hints import hints
 from datalayer.web.page.markup import Markup, element, joined
 from datalayer.web.page.plots import icon
 from datalayer.web.page.style import STYLE
-from datalayer.web.page.transfers_recorder_outbox import outbox, recorder, transfers
+from datalayer.web.page.transfers_recorder_outbox import migrations, outbox, recorder, transfers
 from datalayer.web.page.workers import scope, workers
 from datalayer.web.snapshot import Snapshot
 from datalayer.web.workers import Figures
@@ -34,8 +34,9 @@ _MARKS: Mapping[Tone, str] = {
 def page(snapshot: Snapshot) -> str:
     """The status page as one HTML document that needs nothing else, nor JavaScript."""
     snapshot = snapshot.of_all_workers()
-    judged, worth_a_look = verdict(snapshot.databases), hints(snapshot)
-    headline = _headline(judged, worth_a_look)
+    judged = snapshot.migrations.judged(verdict(snapshot.databases))
+    worth_a_look = hints(snapshot)
+    headline = _headline(judged, worth_a_look, migrations_hinder=snapshot.migrations.hinder)
     keys = {alias: f"database-{at}" for at, alias in enumerate(snapshot.databases)}
     databases = snapshot.databases.items()
     body = element(
@@ -55,6 +56,7 @@ def page(snapshot: Snapshot) -> str:
                 for alias, entry in databases
             ),
             transfers(snapshot),
+            migrations(snapshot.migrations),
             recorder(snapshot.recorder),
             outbox(snapshot),
         ),
@@ -65,7 +67,12 @@ def page(snapshot: Snapshot) -> str:
     )
 
 
-def _headline(judged: Verdict, worth_a_look: tuple[str, ...]) -> _Headline:
+def _headline(
+    judged: Verdict, worth_a_look: tuple[str, ...], *, migrations_hinder: bool
+) -> _Headline:
+    if not judged.ready and migrations_hinder:
+        meaning = "Migrations are not applied that this code needs, and it is set to require them."
+        return _Headline("bad", "Not ready", meaning)
     if not judged.ready:
         meaning = "A required database does not answer: requests that need it fail."
         return _Headline("bad", "Not ready", meaning)

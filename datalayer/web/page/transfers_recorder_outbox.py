@@ -1,4 +1,5 @@
-"""The page's sections on what is on its way: transfers, the recorder's events, the outbox."""
+"""The page's sections on what is on its way: transfers, migrations, the recorder's events, the
+outbox."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from datalayer.web.page.components import card, facts, state
 from datalayer.web.page.formatting import Tone, moment, number, plural, seconds, size
 from datalayer.web.page.markup import Content, Markup, element
 from datalayer.web.page.plots import bar
+from datalayer.web.migrations_known import Migrations
 from datalayer.web.snapshot import Snapshot
 from datalayer.web.transfers_and_outbox import Transfer, Work
 
@@ -62,6 +64,20 @@ def _stands(transfer: Transfer) -> tuple[Tone, str]:
     if transfer.state == "new":
         return "quiet", "not begun"
     return "warn", "interrupted: nobody is at work"
+
+
+def migrations(known: Migrations) -> Markup | None:
+    """How they stand to the files of this process, where it has any."""
+    found = known.check
+    if found is None:
+        return None
+    at_work = element("p", f"{known.holder} is at work on them.") if known.holder else None
+    if not found.problems:
+        told = element("p", state("good", "All are applied."), class_="about")
+        return card("migrations", "Migrations", told, at_work)
+    tone: Tone = "good" if found.is_current else "bad" if known.hinder else "warn"
+    lines = (element("p", state(tone, problem), class_="about") for problem in found.problems)
+    return card("migrations", "Migrations", *lines, at_work)
 
 
 def recorder(stats: Mapping[str, Any]) -> Markup | None:
