@@ -69,14 +69,26 @@ def datalayer_aliases() -> Iterable[str]:
 
 
 @pytest.fixture
+def datalayer_migrations() -> str:
+    """The package or folder of the application's migrations, as ``DATALAYER_MIGRATIONS`` says it.
+
+    To be replaced by a fixture of this name in ``conftest.py`` where that isn't ``migrations``.
+    """
+    return "migrations"
+
+
+@pytest.fixture
 def datalayer_db(
-    request: pytest.FixtureRequest, datalayer_aliases: Iterable[str]
+    request: pytest.FixtureRequest, datalayer_aliases: Iterable[str], datalayer_migrations: str
 ) -> Iterator[ModuleType]:
     """``datalayer.db``, connected to new databases: ``default``, ``database1``, or those of
     ``datalayer_aliases``.
 
     They are on ``datalayer_mongod``, or on the server of ``--datalayer-uri``, and are dropped
     when the test has ended. Events that the recorder could not store until then are forgotten.
+
+    No migration is applied. A test of one writes documents as they were, and applies it by
+    ``datalayer.migrations``, which finds the files that ``datalayer_migrations`` names.
     """
     from datalayer import db
     from datalayer.settings import Settings
@@ -86,13 +98,26 @@ def datalayer_db(
     uri_for = server.uri_for if server else _on_server(external)
     uris = {alias: uri_for(name) for alias, name in _new_names(datalayer_aliases).items()}
     with ExitStack() as at_the_end:
-        db.connect_all(Settings(databases=uris))
+        db.connect_all(Settings(databases=uris, migrations=datalayer_migrations))
         at_the_end.callback(_drop, uris)
         at_the_end.callback(_forget_events)
         at_the_end.callback(db.disconnect_all)
         if server:
             at_the_end.callback(server.start)  # the test may have killed or paused it
         yield db
+
+
+@pytest.fixture
+def datalayer_migrated_db(datalayer_db: ModuleType) -> ModuleType:
+    """``datalayer_db``, with all of the application's migrations applied: a test of what the
+    application is after them finds the history, and whatever they insert or build.
+
+    A migration that can't be applied, as it needs documents say, is the test's error.
+    """
+    from datalayer import migrations
+
+    migrations.apply()
+    return datalayer_db
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from datalayer import migrations
 from datalayer.embedded import EmbeddedMongo
 from datalayer.models import AnalyticsEvent
 from datalayer.service.service import DatabaseService
@@ -84,6 +86,29 @@ class TestAnApplicationWithFurtherAliases:
 
 
 # Mongomock
+
+
+class TestAnApplicationWithMigrations:
+    @pytest.fixture
+    def datalayer_migrations(self, tmp_path: Path) -> str:
+        files = tmp_path / "changes"
+        files.mkdir()
+        text = 'def apply(m): m.database()["things"].insert_one({"_id": "made by a migration"})\n'
+        (files / "0001_one_thing.py").write_text(text)
+        return str(files)
+
+    def test_they_are_applied_to_the_migrated_database(
+        self, datalayer_migrated_db: ModuleType
+    ) -> None:
+        found = things_of(datalayer_migrated_db.database).find()
+        assert [each["_id"] for each in found] == ["made by a migration"]
+        assert migrations.check().is_current
+
+    def test_the_other_database_is_for_tests_that_apply_them(
+        self, datalayer_db: ModuleType
+    ) -> None:
+        assert migrations.check().pending == ("0001_one_thing",)
+        assert [each.name for each in migrations.apply()] == ["0001_one_thing"]
 
 
 @pytest.mark.parametrize("_time", [1, 2])
