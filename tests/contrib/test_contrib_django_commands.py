@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +77,20 @@ def test_transfer_knows_the_projects_databases(site: str) -> None:
     assert answer("datalayer_transfer", "list") == {"transfers": []}
 
 
+def test_migrations_are_those_that_the_project_names(
+    uris: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "0001_nothing.py").write_text("def apply(m): pass\n")
+    with django_site(DATALAYER={**uris, "DATALAYER_MIGRATIONS": str(tmp_path)}):
+        assert ended_with("datalayer_migrations", "check")[0] == 3
+        told("datalayer_migrations", "apply", "--yes")
+        told("datalayer_migrations", "check")
+
+
+def test_schema_checks_the_models_of_the_projects_applications(site: str) -> None:
+    assert told("datalayer_schema", "show", "--json")
+
+
 def test_outbox_tells_what_waits(site: str) -> None:
     assert answer("datalayer_outbox", "show")["waiting"] == 0
 
@@ -120,7 +135,11 @@ def test_the_help_is_that_of_the_command(site: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["status", "ping", "doctor", "config", "indexes", "shard", "outbox", "transfer", "top"]
-)
+    "name",
+    [
+        "status", "ping", "doctor", "config", "indexes", "schema", "migrations", "shard", "outbox",
+        "transfer", "top",
+    ],
+)  # fmt: skip
 def test_each_command_says_what_it_does(site: str, name: str) -> None:
     assert load_command_class("datalayer.contrib.django", f"datalayer_{name}").help
