@@ -1,0 +1,1 @@
+"""How stored documents came to be as the models are now. Applied in their order, each once."""
