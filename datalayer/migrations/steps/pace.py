@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 
+from pymongo.errors import OperationFailure
+
 from datalayer import transactions
+from datalayer.failures.server_codes import ServerCode, code_of
 from datalayer.migrations.steps.targets import Target
 
 _SECONDS = 0.5
@@ -54,6 +57,11 @@ def held_at_once(target: Target, most: int) -> int:
     """How many documents this process may hold at once: of large ones, fewer."""
     if transactions.current() is not None:  # which takes no such question
         return min(most, _MOST_UNMEASURED)
-    statistics = target.collection.aggregate([{"$collStats": {"storageStats": {}}}])
+    try:
+        statistics = list(target.collection.aggregate([{"$collStats": {"storageStats": {}}}]))
+    except OperationFailure as exc:
+        if code_of(exc) != ServerCode.NamespaceNotFound:
+            raise
+        return most  # there is nothing to be held
     sizes = [each["storageStats"].get("avgObjSize", 0) for each in statistics]
     return max(min(most, int(_MOST_BYTES // max(*sizes, 1))), 1)

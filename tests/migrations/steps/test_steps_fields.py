@@ -149,3 +149,13 @@ def test_a_wrong_name_is_refused(database: Any, migrate: Migrate) -> None:
         m.set_default("users", "x", object())
     assert m.outcomes == []
     assert stored(database.users) == [{"_id": 0, "name": "n0"}]
+
+
+def test_a_field_of_which_nothing_was_kept_stays_as_it_is(
+    database: Any, migrate: Migrate
+) -> None:
+    fill(database, 2)
+    m = migrate()
+    m.restore_field("users", "name")
+    assert m.outcomes[0].changed == 0
+    assert [each["name"] for each in stored(database.users)] == ["n0", "n1"]
