@@ -205,6 +205,16 @@ def test_the_command_s_own_options_go_before(uri: str, database_name: str) -> No
     assert done.exit_code == 0, done.stderr
 
 
+def test_the_command_applies_the_application_s_migrations(uri: str, tmp_path: Path) -> None:
+    (tmp_path / "0001_nothing.py").write_text("def apply(m): pass\n")
+    app = application(uri, "flask_applications", DATALAYER_MIGRATIONS=str(tmp_path))
+    DataLayer(app)
+    assert command(app, "migrations", "check").exit_code == 3
+    done = command(app, "migrations", "apply", "--yes")
+    assert done.exit_code == 0, done.stderr
+    assert command(app, "migrations", "check").exit_code == 0
+
+
 def test_the_command_s_help_names_it_as_it_is_called() -> None:
     app = application(None, "flask_applications")
     DataLayer(app)
