@@ -32,6 +32,11 @@ def databases_of_the_orm() -> Iterator[None]:
     teardown_test_environment()
 
 
+@pytest.fixture
+def datalayer_migrations() -> str:
+    return "neighbours.document_migrations"
+
+
 @pytest.fixture(autouse=True)
 def databases(datalayer_db: ModuleType) -> ModuleType:
     """MongoDB's, connected and empty; ConnectMiddleware uses them, whatever the settings say."""

@@ -24,6 +24,11 @@ def cheap_passwords() -> Iterator[None]:
 
 
 @pytest.fixture
+def datalayer_migrations() -> str:
+    return "flea_market.migrations"
+
+
+@pytest.fixture
 def app(datalayer_db: ModuleType) -> Flask:
     # TESTING has the extension use what the fixture connected, whatever the settings say.
     return create_app({"TESTING": True, "SECRET_KEY": "test", "ADMINS": ["ada@example.org"]})

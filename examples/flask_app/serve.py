@@ -17,7 +17,7 @@ from flea_market import create_app, datalayer
 from flea_market.sample import PASSWORD, PEOPLE, fill
 from werkzeug.serving import run_simple
 
-from datalayer import db
+from datalayer import db, migrations
 from datalayer.embedded import EmbeddedMongo
 
 
@@ -35,6 +35,7 @@ def main() -> None:
         app = create_app({"SECRET_KEY": secrets.token_hex(), "ADMINS": [admin]})
         datalayer.connect_now(app)
         at_the_end.callback(db.disconnect_all)
+        migrations.apply()  # in production: `flask datalayer migrations apply`, before the workers
         fill()
         print(f"sign in at http://127.0.0.1:{port}/sign-in as {admin} with: {PASSWORD}")
         print(f"how the databases are: http://127.0.0.1:{port}/status", flush=True)

@@ -21,6 +21,8 @@ INSTALLED_APPS = [
 # MongoDB. A value of DATALAYER beats the variable of the same name in the environment. So only
 # what is the same on every machine stands here: MONGODB_URI and DATABASE1_URI come from there.
 DATALAYER: dict[str, object] = {
+    # Django takes a module `migrations` of an application for the ORM's.
+    "DATALAYER_MIGRATIONS": "neighbours.document_migrations",
     "MONGODB_RETRY_MAX_SECONDS": 5,  # how long a process's first request waits for the server
 }
 if DEBUG and not os.environ.get("MONGODB_URI"):

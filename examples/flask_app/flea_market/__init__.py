@@ -24,6 +24,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app = Flask(__name__)
     app.config.from_mapping(
         ADMINS=[],  # the addresses of those who see the status page
+        DATALAYER_MIGRATIONS="flea_market.migrations",
         METRICS_TOKEN=None,  # what Prometheus has to bring to see /metrics
         MAX_CONTENT_LENGTH=64 * 1024,
         SESSION_COOKIE_SAMESITE="Lax",
