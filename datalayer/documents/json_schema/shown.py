@@ -13,7 +13,6 @@ from datetime import date
 from enum import Enum
 from typing import Any
 
-from mongoengine.base import BaseField
 from mongoengine.base.fields import GeoJsonBaseField, ObjectIdField
 from mongoengine.errors import NotRegistered
 from mongoengine.fields import (
@@ -45,8 +44,11 @@ from mongoengine.fields import (
 )
 
 from datalayer.documents.fields import RawDictField
+from datalayer.documents.json_schema.geometry import levels_of
+from datalayer.documents.json_schema.kinds import kind_of
+from datalayer.documents.json_schema.references import key_field_of
 from datalayer.documents.json_schema.single_values import Schema, choices_of
-from datalayer.documents.json_schema.stored import classes_of, levels_of
+from datalayer.documents.json_schema.stored import classes_of
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _OBJECT_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{24}$"}
@@ -97,7 +99,7 @@ def _reference_to(model: Any, definitions: _Definitions) -> Schema:
 
 
 def _field(field: Any, definitions: _Definitions) -> Schema:
-    kind = next((each for each in type(field).__mro__ if each in _WRITERS), None)
+    kind = kind_of(field, _WRITERS)
     schema = {} if kind is None else dict(_WRITERS[kind](field, definitions))
     if field.choices and kind not in _CHOOSING:
         values = [as_json(each) for each in choices_of(field)]
@@ -217,11 +219,10 @@ def _any_of(classes: list[Any], definitions: _Definitions) -> Schema:
 
 def _reference(field: Any, definitions: _Definitions) -> Schema:
     try:
-        model = field.document_type
+        key = key_field_of(field.document_type)
     except NotRegistered:
         return {}
-    key: BaseField | None = model._fields.get(model._meta.get("id_field"))
-    kind = None if key is None else next((k for k in type(key).__mro__ if k in _WRITERS), None)
+    kind = None if key is None else kind_of(key, _WRITERS)
     return {} if kind is None else _WRITERS[kind](key, definitions)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import bson
 from bson import Decimal128, ObjectId
+from bson.errors import BSONError
 from mongoengine.base import BaseField
 from mongoengine.base.fields import ObjectIdField
 from mongoengine.errors import ValidationError
@@ -38,6 +39,7 @@ from datalayer.documents.fields import (
 )
 from datalayer.documents.fields.bson_limits import ENCODING
 from datalayer.documents.fields.money import CURRENCIES
+from datalayer.documents.fields.refusals import UNFIT
 from datalayer.documents.json_schema.patterns import email_pattern, translated, url_pattern
 from datalayer.documents.json_schema.place import Place
 
@@ -123,6 +125,8 @@ def _limited(schema: Schema, field: Any, place: Place, stored: Callable[[Any], A
             place.leave_out(keyword, "the limit is greater than any number of the server's")
         else:
             schema[keyword] = value
+            if schema["bsonType"] == NUMBER:
+                place.leave_out("NaN", "validate() lets it pass the limits")
     return schema
 
 
@@ -161,12 +165,9 @@ def _complex_datetime(field: Any, place: Place) -> Schema:
 
 
 def _enum(field: Any, place: Place) -> Schema:
-    schema = chosen([each.value for each in field.choices], place)
-    kinds = {type(each) for each in schema.get("enum", ())}
-    if kinds and kinds <= _BSON_TYPES.keys():
-        names = dict.fromkeys(name for kind in kinds for name in _BSON_TYPES[kind])
-        schema["bsonType"] = sorted(names)
-    return schema
+    kinds = {type(each.value) for each in field.choices}
+    names = {name for kind in kinds for name in _BSON_TYPES.get(kind, ())}
+    return {"bsonType": sorted(names)} if kinds <= _BSON_TYPES.keys() else {}
 
 
 def _sequence(field: Any, place: Place) -> Schema:
@@ -222,25 +223,17 @@ def choices_of(field: Any) -> list[Any]:
     return choices
 
 
-def stored_choices(field: BaseField, place: Place) -> Schema:
-    """The ``enum`` of a field of one value that has ``choices``."""
-    try:
-        return chosen([field.to_mongo(each) for each in choices_of(field)], place)
-    except (ArithmeticError, AttributeError, TypeError, ValidationError, ValueError):
-        place.leave_out("choices", "the field can't say how they are stored")
-        return {}
-
-
-def chosen(values: Iterable[Any], place: Place) -> Schema:
-    """The ``enum`` of ``values``, each once; nothing where BSON can't hold one of them."""
+def stored_choices(field: Any, storing: BaseField, place: Place) -> Schema:
+    """The ``enum`` of the choices of ``field``, each once, as ``storing`` stores them; nothing
+    where one of them can't be stored."""
     distinct: list[Any] = []
-    for value in values:
-        if not any(_is_equal(value, each) for each in distinct):
-            distinct.append(value)
     try:
+        for value in map(storing.to_mongo, choices_of(field)):
+            if not any(_is_equal(value, each) for each in distinct):
+                distinct.append(value)
         bson.encode({"": distinct}, codec_options=ENCODING)
-    except (bson.errors.BSONError, OverflowError, TypeError, ValueError):
-        place.leave_out("choices", "MongoDB can't store one of them")
+    except (*UNFIT, ArithmeticError, AttributeError, BSONError, ValidationError):
+        place.leave_out("choices", "how one of them is stored is not known")
         return {}
     return {"enum": distinct}
 

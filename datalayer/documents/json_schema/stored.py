@@ -13,33 +13,23 @@ from typing import Any
 
 from mongoengine import Document
 from mongoengine.base import BaseField, get_document
-from mongoengine.base.fields import GeoJsonBaseField
 from mongoengine.errors import NotRegistered
 from mongoengine.fields import (
-    CachedReferenceField,
     DictField,
     DynamicField,
     EmbeddedDocumentField,
     GenericEmbeddedDocumentField,
     GenericReferenceField,
-    GeoPointField,
-    LazyReferenceField,
     ListField,
-    ReferenceField,
     SortedListField,
 )
 
+from datalayer.documents.json_schema.geometry import GEOMETRY
+from datalayer.documents.json_schema.kinds import has_theirs, kind_of, owner_of
 from datalayer.documents.json_schema.place import Place
-from datalayer.documents.json_schema.single_values import (
-    NUMBER,
-    SINGLE_VALUES,
-    Schema,
-    choices_of,
-    chosen,
-    stored_choices,
-)
-
-_THEIR_MODULES = ("mongoengine", "datalayer")
+from datalayer.documents.json_schema.references import REFERENCES, resolved
+from datalayer.documents.json_schema.single_values import SINGLE_VALUES, Schema, stored_choices
+from datalayer.documents.lifecycle import Lifecycle
 
 
 def stored_schema(model: Any, place: Place) -> Schema:
@@ -55,16 +45,16 @@ def stored_schema(model: Any, place: Place) -> Schema:
 
 def classes_of(model: Any) -> list[Any]:
     """``model`` and those of its subclasses that may stand where it stands."""
-    classes = [model]
-    if not model._meta.get("allow_inheritance") or (
-        model._meta.get("abstract") and not _is_part(model)
-    ):
-        return classes
+    is_abstract = bool(model._meta.get("abstract"))
+    if not model._meta.get("allow_inheritance") or (is_abstract and not _is_part(model)):
+        return [model]
+    classes = [] if is_abstract else [model]
     for name in model._subclasses:
         with suppress(NotRegistered):
-            if name != model._class_name:
-                classes.append(get_document(name))
-    return [each for each in classes if not each._meta.get("abstract")] or [model]
+            found = get_document(name)
+            if found is not model and issubclass(found, model) and not found._meta.get("abstract"):
+                classes.append(found)
+    return classes or [model]
 
 
 def _is_part(model: Any) -> bool:
@@ -121,28 +111,29 @@ def _or_null(schema: Schema) -> Schema:
 
 def _leave_out_rules_of(model: Any, place: Place) -> None:
     for name in ("clean", "validate"):
-        owner = _owner_of(model, name)
-        if not _is_theirs(owner) or owner.__name__ == "Lifecycle":
+        owner = owner_of(model, name)
+        if not has_theirs(model, name) or owner is Lifecycle:
             place.leave_out(f"{name}()", f"what {owner.__name__}.{name}() refuses")
+    unique = {field.db_field for field in model._fields.values() if field.unique}
     for spec in model._meta.get("index_specs") or ():
-        if spec.get("unique"):
-            keys = ", ".join(key for key, _ in spec["fields"])
-            place.leave_out("unique", f"an index sees to it, over {keys}")
+        keys = [key for key, _ in spec["fields"]]
+        if spec.get("unique") and unique.isdisjoint(keys):  # those fields have said so
+            place.leave_out("unique", f"an index sees to it, over {', '.join(keys)}")
 
 
 def field_schema(field: BaseField, place: Place) -> Schema:
     """The schema of a value of ``field``, which is there and not null."""
-    kind = next((each for each in type(field).__mro__ if each in _WRITERS), None)
+    kind = kind_of(field, _WRITERS)
     schema: Schema = {}
-    if kind is not None and _is_theirs(_owner_of(type(field), "to_mongo")):
+    if kind is not None and has_theirs(type(field), "to_mongo"):
         schema = _WRITERS[kind](field, place)
-    elif type(field).to_mongo is not BaseField.to_mongo and not _is_theirs(type(field)):
+    elif type(field) is not BaseField:
         place.leave_out("to_mongo()", f"how {type(field).__name__} stores its values")
     if field.choices:
         schema = _with_choices(field, kind, schema, place)
-    owner = _owner_of(type(field), "validate")
-    if not _is_theirs(owner):
-        place.leave_out("validate()", f"what {owner.__name__}.validate() refuses")
+    if not has_theirs(type(field), "validate"):
+        name = owner_of(type(field), "validate").__name__
+        place.leave_out("validate()", f"what {name}.validate() refuses")
     if field.validation is not None:
         name = getattr(field.validation, "__name__", "a function")
         place.leave_out("validation", f"what {name} refuses")
@@ -151,24 +142,14 @@ def field_schema(field: BaseField, place: Place) -> Schema:
     return schema
 
 
-def _owner_of(kind: Any, name: str) -> Any:
-    return next(each for each in kind.__mro__ if name in vars(each))
-
-
-def _is_theirs(kind: Any) -> bool:
-    return kind.__module__.partition(".")[0] in _THEIR_MODULES
-
-
 def _with_choices(field: Any, kind: Any, schema: Schema, place: Place) -> Schema:
     if kind in _CHOOSING:
         return schema
     if kind in SINGLE_VALUES or kind is None:
-        return {**schema, **stored_choices(field, place)}
+        return {**schema, **stored_choices(field, field, place)}
     if kind in (ListField, SortedListField):
-        inner = field.field or BaseField()
-        values = [inner.to_mongo(each) for each in choices_of(field)]
-        items = {**schema.get("items", {}), **chosen(values, place)}
-        return {**schema, "items": items}
+        chosen = stored_choices(field, field.field or BaseField(), place)
+        return {**schema, "items": {**schema.get("items", {}), **chosen}}
     place.leave_out("choices", "which of them a value is")
     return schema
 
@@ -210,18 +191,8 @@ def _mapping(field: Any, place: Place) -> Schema:
 
 
 def _embedded(field: Any, place: Place) -> Schema:
-    model = _resolved(field, place)
+    model = resolved(field, place)
     return {"bsonType": "object"} if model is None else stored_schema(model, place)
-
-
-def _resolved(field: Any, place: Place) -> Any:
-    """The class that the field names; ``None`` where no such class has been imported."""
-    try:
-        return field.document_type
-    except NotRegistered:
-        name = field.document_type_obj
-        place.leave_out("class", f"the class {name} has not been imported")
-        return None
 
 
 def _generic_embedded(field: Any, place: Place) -> Schema:
@@ -238,104 +209,23 @@ def _generic_embedded(field: Any, place: Place) -> Schema:
     for each in classes:
         if each in place.within:
             place.leave_out("nesting", f"what is inside a {each.__name__} in a {each.__name__}")
-            alternatives.append({"properties": {"_cls": {"enum": [each._class_name]}}})
+            named = {"properties": {"_cls": {"enum": [each._class_name]}}, "required": ["_cls"]}
+            alternatives.append(named)
         else:
             inner = place.inside(each)
             alternatives.append(_fields(each, inner, is_named=True, always=True))
     return {"bsonType": "object", "anyOf": alternatives}
 
 
-def _dbref(key: Schema, collection: str | None = None) -> Schema:
-    name: Schema = {"bsonType": "string"} if collection is None else {"enum": [collection]}
-    properties = {"$ref": name, "$id": key}
-    return {"bsonType": "object", "required": ["$ref", "$id"], "properties": properties}
-
-
-def _key_schema(model: Any, place: Place) -> Schema:
-    name = model._meta.get("id_field")
-    if name is None:  # an abstract class
-        return {}
-    schema = field_schema(model._fields[name], Place(place.path))
-    return {"bsonType": schema["bsonType"]} if "bsonType" in schema else {}
-
-
-def _reference(field: Any, place: Place) -> Schema:
-    place.leave_out("reference", "whether there is such a document")
-    model = _resolved(field, place)
-    if model is None:
-        return {}
-    if model._meta.get("abstract"):
-        return _dbref({})
-    key = _key_schema(model, place)
-    return _dbref(key) if field.dbref else key
-
-
-def _lazy_reference(field: Any, place: Place) -> Schema:
-    place.leave_out("reference", "whether there is such a document")
-    model = _resolved(field, place)
-    if model is None:
-        return {}
-    key = _key_schema(model, place)
-    return _dbref(key, model._get_collection_name()) if field.dbref else key
-
-
-def _cached_reference(field: Any, place: Place) -> Schema:
-    place.leave_out("reference", "whether there is such a document, and what it holds now")
-    model = _resolved(field, place)
-    key = {} if model is None else _key_schema(model, place)
-    return {"bsonType": "object", "required": ["_id"], "properties": {"_id": key}}
-
-
-def _generic_reference(field: Any, place: Place) -> Schema:
-    place.leave_out("reference", "whether there is such a document")
-    name: Schema = {"enum": list(field.choices)} if field.choices else {"bsonType": "string"}
-    schema = {"required": ["_cls", "_ref"], "properties": {"_cls": name, "_ref": _dbref({})}}
-    if field.choices:
-        return {"bsonType": "object", **schema}
-    bare = {key: value for key, value in _dbref({}).items() if key != "bsonType"}
-    return {"bsonType": "object", "anyOf": [schema, bare]}
-
-
-def levels_of(field: Any) -> int:
-    """How many lists there are around a point in the coordinates of a GeoJSON field."""
-    levels = {"LineString": 1, "MultiPoint": 1, "Polygon": 2, "MultiLineString": 2}
-    return {**levels, "MultiPolygon": 3}.get(field._type, 0)
-
-
-def _geojson(field: Any, place: Place) -> Schema:
-    if field._type.endswith("Polygon"):
-        place.leave_out("rings", "whether a ring ends where it begins")
-    coordinates = _point(field, place)
-    for _ in range(levels_of(field)):
-        coordinates = {"bsonType": "array", "items": coordinates, "minItems": 1}
-    properties = {"type": {"enum": [field._type]}, "coordinates": coordinates}
-    return {
-        "bsonType": "object",
-        "properties": properties,
-        "required": ["type", "coordinates"],
-        "additionalProperties": False,
-    }
-
-
-def _point(field: Any, place: Place) -> Schema:
-    place.leave_out("coordinates", "validate() takes booleans for numbers")
-    numbers = {"bsonType": list(NUMBER)}
-    return {"bsonType": "array", "items": numbers, "minItems": 2, "maxItems": 2}
-
-
 _WRITERS: Mapping[type, Callable[[Any, Place], Schema]] = {
+    **GEOMETRY,
+    **REFERENCES,
     **SINGLE_VALUES,
-    CachedReferenceField: _cached_reference,
     DictField: _mapping,
     DynamicField: _anything,
     EmbeddedDocumentField: _embedded,
     GenericEmbeddedDocumentField: _generic_embedded,
-    GenericReferenceField: _generic_reference,
-    GeoJsonBaseField: _geojson,
-    GeoPointField: _point,
-    LazyReferenceField: _lazy_reference,
     ListField: _list,
-    ReferenceField: _reference,
     SortedListField: _sorted_list,
 }
 _CHOOSING = {GenericEmbeddedDocumentField, GenericReferenceField}

@@ -299,6 +299,7 @@ VALID: dict[str, tuple[Any, ...]] = {
 # What is put anywhere: of each type that BSON has, and what is close to valid.
 JUNK: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 101, 2**40, -(2**63), 0.0, 1.5, -1e300, 1e300,
+    float("nan"), float("inf"),
     "", "a", "ab", "abc", "abcdef", "a b", "a\tb", "AB1", "AB1\n", "AB1\n\n", "xAB1", "AB", "ab1",
     "strasse", "STRAßE\n", "kk", "\u017f", "j", "İ", "open", "OPEN", "red", "x",
     "EUR", "eur", "XXX",

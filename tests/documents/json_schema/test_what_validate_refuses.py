@@ -44,6 +44,7 @@ def _holds(kind: type) -> Callable[[Any], bool]:
 
 # By the rule that isn't expressed: of which values it speaks.
 EXCEPTIONS: dict[str, Callable[[Any], bool]] = {
+    "NaN": lambda value: str(value) == "nan",
     "UUID": _holds(bytes),
     "class": lambda value: "_cls" in str(value),
     "coordinates": _holds(bool),
@@ -53,6 +54,7 @@ EXCEPTIONS: dict[str, Callable[[Any], bool]] = {
     "max_bytes": lambda value: len(bson.encode({"": value}, codec_options=OPTIONS)) > 20,
     "nesting": lambda value: "children" in str(value),
     "reference": lambda value: not isinstance(value, str),
+    "precision": lambda value: str(value) in ("nan", "inf"),
     "rings": lambda value: "coordinates" in value,
     "spelling": lambda value: unicodedata.normalize("NFKC", value).strip() != value,
     "sequence": lambda value: True,
