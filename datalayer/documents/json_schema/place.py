@@ -10,9 +10,9 @@ from typing import Any
 class Unexpressed:
     """A rule of a model that ``$jsonSchema`` can't express.
 
-    ``path`` is that in the database (``"lines.amount"``, of lists and their items the same, ``*``
-    for any key of a mapping, empty for the whole document), ``rule`` names the rule as the model
-    does (``"unique"``, ``"max_bytes"``, ``"clean()"``), ``why`` says what that means.
+    ``path`` names the field as in the database: ``lines[].amount`` is that of each element of a
+    list, ``prices.*`` each value of a mapping, and an empty path the whole document. ``rule`` is a
+    word for it (``"unique"``, ``"max_bytes"``, ``"clean()"``), and ``why`` says what it means.
     """
 
     path: str
@@ -31,6 +31,10 @@ class Place:
     def at(self, key: str) -> Place:
         """The place of what stands under ``key``."""
         return replace(self, path=f"{self.path}.{key}" if self.path else key)
+
+    def of_items(self) -> Place:
+        """The place of each element of the list that stands here."""
+        return replace(self, path=f"{self.path}[]")
 
     def inside(self, model: Any) -> Place:
         """The same place, in a part of the class ``model``."""

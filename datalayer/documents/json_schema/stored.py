@@ -157,7 +157,7 @@ def _with_choices(field: Any, kind: Any, schema: Schema, place: Place) -> Schema
 def _list(field: Any, place: Place) -> Schema:
     schema: Schema = {"bsonType": "array"}
     if field.field is not None:
-        schema["items"] = field_schema(field.field, place)
+        schema["items"] = field_schema(field.field, place.of_items())
     else:
         place.leave_out("items", "what a list of anything holds")
     if field.required:

@@ -18,6 +18,7 @@ from mongoengine.fields import (
     GenericEmbeddedDocumentField,
     IntField,
     ListField,
+    MapField,
     ReferenceField,
     StringField,
 )
@@ -241,6 +242,11 @@ def test_rules_that_only_python_knows_are_listed() -> None:
         Unexpressed("", "clean()", "what AnyModel.clean() refuses"),
         Unexpressed("", "unique", "an index sees to it, over even, odd"),
     ]
+
+
+def test_a_path_names_lists_and_mappings() -> None:
+    model = having(words=MapField(ListField(StringField(unique=True))))
+    assert rules_of(model) == {("words.*[]", "unique")}
 
 
 def test_the_moves_of_a_lifecycle_are_listed() -> None:
