@@ -25,6 +25,7 @@ PUBLIC_MODULES = (
     "datalayer.db",
     "datalayer.doctor",
     "datalayer.documents",
+    "datalayer.documents.json_schema",
     "datalayer.embedded",
     "datalayer.errors",
     "datalayer.indexes",
