@@ -4,6 +4,7 @@ model's fields, and asks no server."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,16 +97,17 @@ def _in_embedded(
 
 
 def _homes(field: Any, path: str) -> tuple[Home, ...]:
-    try:
+    candidates: list[Any] = []
+    with suppress(NotRegistered):
         model = field.document_type
-    except NotRegistered:
-        owner = field.owner_document.__name__
+        candidates = [model] if _has_collection(model) else _with_subclasses(model)
+    homes = dict.fromkeys(_home(each) for each in candidates if _has_collection(each))
+    if not homes:
         raise ConfigurationError(
-            f"{owner}.{path} refers to a model that isn't known; import its module too, on the "
-            "command line with another --models"
-        ) from None
-    candidates = [model] if _has_collection(model) else _with_subclasses(model)
-    return tuple(dict.fromkeys(_home(each) for each in candidates if _has_collection(each)))
+            f"{field.owner_document.__name__}.{path} refers to a model that isn't known; import "
+            "its module too, on the command line with another --models"
+        )
+    return tuple(homes)
 
 
 def _has_collection(model: Any) -> bool:

@@ -147,6 +147,16 @@ def test_a_clean_collection_is_read_once(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("settings")
+def test_of_very_many_unknown_fields_the_most_frequent_are_named() -> None:
+    model = order()
+    some = [{"email": "a@b", f"key_{number}": 1} for number in range(60)]
+    database().orders.insert_many([*some, {"email": "a@b", "old": 1}, {"email": "a@b", "old": 2}])
+    found = told(schema.check([model]))
+    assert (len(found), found["old", "unknown_field"]) == (51, 2)
+    assert found["*", "unknown_field"] == 11
+
+
+@pytest.mark.usefixtures("settings")
 def test_by_default_all_models_of_the_connected_databases_are_looked_at() -> None:
     order()
     database().orders.insert_one({})

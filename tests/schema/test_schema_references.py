@@ -159,6 +159,26 @@ def test_a_reference_to_a_model_that_is_not_known_is_one_clear_error() -> None:
         schema.references([Letter])
 
 
+def test_a_reference_to_an_abstract_model_leads_to_any_of_its_classes() -> None:
+    class Person(BusinessDocument):
+        meta = {"abstract": True}
+
+    class Author(Person):
+        meta = {"collection": "authors"}
+
+    class Editor(Person):
+        meta = {"collection": "editors"}
+
+    class Letter(BusinessDocument):
+        sender = ReferenceField(Person)
+        meta = {"collection": "letters"}
+
+    Letter(sender=Editor().save()).save()
+    Letter(sender=Author().save()).save()
+    database().letters.insert_one({"sender": DBRef("authors", NOWHERE)})
+    assert [each.documents for each in schema.references([Letter])] == [1]
+
+
 def test_a_plain_mongoengine_document_is_looked_at_too() -> None:
     class Note(mongoengine.Document):
         parent = ReferenceField("self")
