@@ -64,7 +64,11 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
     rules = len(rules_of(json_schema(Order)))
-    with EmbeddedMongo() as server, db.connected(_settings(server.uri_for("shop"))):
+    with (
+        EmbeddedMongo() as server,
+        db.connected(_settings(server.uri_for("shop"))),
+        db.deadline(3600),
+    ):
         orders = Order._get_collection()
         _fill(orders, arguments.documents)
         figures = [_measured("clean", orders, arguments.rounds)]
@@ -127,8 +131,7 @@ def _measured(situation: str, orders: Any, rounds: int) -> Figure:
 
 def _seconds(run: Callable[[], object]) -> float:
     began = time.perf_counter()
-    with db.deadline(600):
-        run()
+    run()
     return time.perf_counter() - began
 
 

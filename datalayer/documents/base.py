@@ -109,8 +109,9 @@ class Document(
     ``auto_index`` (build the indexes at connect; default true), ``timestamps`` (default true),
     ``versioned`` (write a document only over what was loaded; default false),
     ``read_from`` (the read preference of its reads, such as ``"secondaryPreferred"``),
-    and for the collection ``timeseries``, ``collation``, ``validator``, ``validation_level`` and
-    ``validation_action``. Without a connection every access raises ``NotConnectedError``.
+    and for the collection ``timeseries``, ``collation``, ``validator`` (``"model"`` for what the
+    fields say, or a filter), ``validation_level`` and ``validation_action``. Without a connection
+    every access raises ``NotConnectedError``.
 
     The first write of a model that was defined after connecting builds its collection and
     indexes; where that fails, it and all later writes raise ``IndexBuildError``.

@@ -69,7 +69,8 @@ def test_check_shows_a_table(run: Run, shop: tuple[str, ...], stored: Database[A
     stored.orders.insert_one({"number": "too long"})
     outcome = run("schema", "check", *shop)
     lines = [line.split()[:5] for line in outcome.stdout.splitlines()]
-    assert ["default.orders", "number", "too_long", "1", "5"] in lines
+    assert ["number", "too_long", "1", "maxLength", "5;"] in lines
+    assert ["default.orders"] in lines
     assert "1 rules are broken, in 1 collections" in outcome.stderr
 
 
@@ -141,6 +142,15 @@ def test_apply_asks_before_it_writes(run: Run, shop: tuple[str, ...]) -> None:
     outcome = run("schema", "apply", *shop)
     assert outcome.code == 2
     assert "confirm it with --yes" in outcome.stderr
+
+
+def test_diff_shows_a_line_for_each_rule_that_differs(
+    run: Run, shop: tuple[str, ...], stored: Database[Any]
+) -> None:
+    stored.create_collection("orders", validator={"$jsonSchema": {"required": ["old"]}})
+    lines = [line.split()[:5] for line in run("schema", "diff", *shop).stdout.splitlines()]
+    assert ["default.orders", "different", "declared", "number:", "too_long"] in lines
+    assert ["default.orders", "different", "there", "old:", "missing"] in lines
 
 
 def test_apply_refuses_what_stored_documents_break_and_exits_with_3(

@@ -28,6 +28,7 @@ from datalayer.settings import Settings
 
 _STATES = {"same": "green", "missing": "red", "different": "yellow", "undeclared": "cyan"}
 _OUTCOMES = {"created": "green", "set": "green", "refused": "bold red"}
+_TOLD_BY_NAME = ("missing", "unknown_field")
 _MANY_DOCUMENTS = 100_000
 """From so many on, it is told which collection is looked through."""
 
@@ -134,7 +135,7 @@ def _run_check(output: Output, options: argparse.Namespace) -> ExitCode:
         found = schema.check(**_chosen(settings, options), on_progress=_telling(output))
         if options.references:
             found += schema.references(**_chosen(settings, options), on_progress=_telling(output))
-    output.show([each.as_dict() for each in found], [_findings(found)])
+    output.show([each.as_dict() for each in found], _findings(found))
     broken = len({(each.alias, each.collection) for each in found})
     output.message(
         f"{len(found)} rules are broken, in {broken} collections"
@@ -175,8 +176,7 @@ def _run_apply(output: Output, options: argparse.Namespace) -> ExitCode:
         applied = schema.apply(**_chosen(settings, options), anyway=options.anyway)
     refused = [each for each in applied if each.outcome == "refused"]
     findings = [finding for each in refused for finding in each.findings]
-    tables = [_outcomes(applied), *([_findings(findings)] if findings else [])]
-    output.show([each.as_dict() for each in applied], tables)
+    output.show([each.as_dict() for each in applied], [_outcomes(applied), *_findings(findings)])
     for each in refused:
         output.message(
             f"{each.alias}.{each.collection}: stored documents break the validator, so it was "
@@ -230,42 +230,43 @@ def _telling(output: Output) -> Any:
 # Tables
 
 
-def _findings(found: Sequence[Finding]) -> Table:
-    rows: list[tuple[Cell, ...]] = [
-        (
-            f"{each.alias}.{each.collection}",
-            each.path or "(document)",
-            Styled(each.rule, "yellow"),
-            each.documents,
-            each.detail,
-            ", ".join(map(str, each.ids)),
-        )
-        for each in found
-    ]
-    columns = (Name("collection"), Name("field"), "rule", "documents", Prose("says"), Prose("ids"))
-    return Table(columns, rows)
+def _findings(found: Sequence[Finding]) -> list[Table]:
+    """A table for each collection."""
+    collections: dict[str, list[tuple[Cell, ...]]] = {}
+    for each in found:
+        row = (each.path or "(all)", Styled(each.rule, "yellow"), each.documents, _details(each))
+        collections.setdefault(f"{each.alias}.{each.collection}", []).append(row)
+    columns = (Name("field"), "rule", "documents", Prose("details"))
+    return [Table(columns, rows, name) for name, rows in collections.items()]
+
+
+def _details(each: Finding) -> str:
+    """What the model says, unless the rule says as much; and the ids."""
+    said = "" if each.rule in _TOLD_BY_NAME else f"{each.keyword} {each.detail}; "
+    return f"{said}ids {', '.join(map(str, each.ids))}"
 
 
 def _differences(found: Sequence[ValidatorDiff]) -> Table:
     rows: list[tuple[Cell, ...]] = [
-        (
-            f"{each.alias}.{each.collection}",
-            Styled(each.state, _STATES[each.state]),
-            "; ".join(_details(each)),
-        )
+        (f"{each.alias}.{each.collection}", Styled(each.state, _STATES[each.state]), *line)
         for each in found
         if each.state != "none"
+        for line in _lines(each)
     ]
-    return Table((Name("collection"), "validator", Prose("details")), rows)
+    return Table((Name("collection"), "validator", "only", Prose("details")), rows)
 
 
-def _details(each: ValidatorDiff) -> Iterator[str]:
+def _lines(each: ValidatorDiff) -> list[tuple[str, str]]:
+    """Of a validator that differs, a line for each rule and each other option."""
+    lines = []
     if each.state == "different":
-        yield from (f"only declared: {rule}" for rule in each.added)
-        yield from (f"only there: {rule}" for rule in each.removed)
+        lines += [("declared", rule) for rule in each.added]
+        lines += [("there", rule) for rule in each.removed]
     for option in each.options:
         if option.name != "validator":
-            yield f"{option.name}: declared {option.expected!r}, found {option.actual!r}"
+            lines += [("declared", f"{option.name}: {option.expected}")]
+            lines += [("there", f"{option.name}: {option.actual}")]
+    return lines or [("", "")]
 
 
 def _outcomes(applied: Sequence[Applied]) -> Table:

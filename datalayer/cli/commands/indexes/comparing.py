@@ -162,6 +162,8 @@ def _lines(each: CollectionDiff) -> Iterator[tuple[Cell, ...]]:
         yield Styled("unknown", "cyan"), index.name, _described(index)
     for option in each.options:
         details = f"declared {option.expected!r}; found {option.actual!r}"
+        if option.name == "validator":  # which may be pages long
+            details = "`datalayer schema diff` tells in what it differs"
         yield Styled("changed", "yellow"), option.name, details
 
 
