@@ -1,16 +1,17 @@
 """How many documents of a collection break which rule? Has the server look, in few passes.
 
-A query for each rule would read the collection once for each. So a first query looks for the ids
-of the first few thousand documents that break any, and the rules are counted among those. Were
-there fewer, that is all: one pass, which costs what the whole schema costs in one query. Else the
-rules that many of them break are counted by themselves, which is quick for a single rule, and the
-rest is looked at again without them.
+A query for each rule would read the collection once for each. So one query looks for the ids of
+the documents that break any of them, and while they come, the rules are counted among those: one
+pass, which costs what the whole schema costs in one query. Where very many documents break
+something, the rules that many of them break are counted by themselves, which is quick for a
+single rule, and the rest is looked at again without them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from pymongo.collection import Collection
@@ -21,10 +22,11 @@ from datalayer.schema.together import together
 
 MOST_IDS = 5
 _SAMPLE = 5000
-_COMMON = _SAMPLE // 10
-"""A rule that as many of a sample break would fill the next sample, too."""
-_MOST_NAMES = 50
-"""Unknown fields that are told by their names, for each place: the most frequent ones."""
+"""Documents that are looked at together."""
+_MOST_SAMPLES = 4
+"""With more documents that break something, rules are counted by themselves."""
+_COMMON = 10
+"""Those that at least one of so many documents breaks."""
 _RULES_AT_ONCE = 40  # the server takes a limited number of stages
 
 
@@ -49,32 +51,69 @@ def count_broken(
     left = list(rules)
     broken = whole or _any_of(left)
     while left:
-        sample = [each["_id"] for each in collection.find(broken, {"_id": 1}).limit(_SAMPLE)]
-        if not sample:
+        look = _look(collection, left, broken)
+        counts = list(look.counts.values())
+        if look.complete or not counts:
+            found += counts or _unexplained(look)
             break
-        left = _named(collection, left, sample)
-        counts = _counted(collection, left, sample)
-        if len(sample) < _SAMPLE or not counts:
-            found += counts or _unexplained(sample)
-            break
-        most = max(counts, key=lambda each: each.documents)
-        common = [each for each in counts if each.documents >= _COMMON] or [most]
+        most = max(each.documents for each in counts)
+        enough = min(most, look.documents // _COMMON)
+        common = [each for each in counts if each.documents >= enough]
         for each in common:
             total = collection.count_documents(each.rule.broken)
             found.append(replace(each, documents=total))
         done = [each.rule for each in common]
-        left = [rule for rule in left if rule not in done]
+        left = [rule for rule in look.rules if rule not in done]
         broken = _any_of(left)
-    found = [each for each in found if each.documents]  # the others were changed meanwhile
     return sorted(
         found, key=lambda each: order.get((each.rule.path, each.rule.keyword), len(order))
     )
 
 
-def _unexplained(sample: Sequence[Any]) -> list[Broken]:
+@dataclass
+class _Look:
+    """What one pass has found so far."""
+
+    rules: list[Rule]
+    """With a rule of its own for each unknown field that was met."""
+    counts: dict[tuple[str, str, str], Broken]
+    documents: int = 0
+    ids: tuple[Any, ...] = ()
+    complete: bool = True
+    """Whether it went through the whole collection."""
+
+
+def _look(collection: Collection[Any], rules: Sequence[Rule], broken: Mapping[str, Any]) -> _Look:
+    look = _Look(list(rules), {})
+    with collection.find(broken, {"_id": 1}, batch_size=_SAMPLE) as cursor:
+        for number in range(_MOST_SAMPLES + 1):
+            sample = [each["_id"] for each in islice(cursor, _SAMPLE)]
+            if not sample:
+                break
+            if number == _MOST_SAMPLES:
+                look.complete = False
+                break
+            look.documents += len(sample)
+            look.ids = look.ids or tuple(sample[:MOST_IDS])
+            look.rules = merged(_split(collection, look.rules, sample))
+            for each in _counted(collection, look.rules, sample):
+                _add(look.counts, each)
+    return look
+
+
+def _add(counts: dict[tuple[str, str, str], Broken], more: Broken) -> None:
+    key = (more.rule.path, more.rule.keyword, more.rule.detail)
+    before = counts.get(key, Broken(more.rule, 0, ()))
+    ids = (*before.ids, *more.ids)[:MOST_IDS]
+    counts[key] = Broken(more.rule, before.documents + more.documents, ids)
+
+
+def _unexplained(look: _Look) -> list[Broken]:
     """Documents that the server finds to break the whole, and none of its rules."""
+    if not look.documents:
+        return []
     rule = Rule("", "not_allowed", "$jsonSchema", "the schema as a whole", {})
-    return [Broken(rule, len(sample), tuple(sample[:MOST_IDS]))]
+    return [Broken(rule, look.documents, look.ids)]
 
 
 def _any_of(rules: Sequence[Rule]) -> dict[str, Any]:
@@ -101,21 +140,11 @@ def _counted(
     return found
 
 
-def _named(
-    collection: Collection[Any], rules: Sequence[Rule], sample: Sequence[Any]
-) -> list[Rule]:
-    """The rules, with a rule of its own for each unknown field that the sample has."""
-    return merged(_split(collection, rules, sample))
-
-
 def _split(
     collection: Collection[Any], rules: Sequence[Rule], sample: Sequence[Any]
 ) -> Iterator[Rule]:
     for rule in rules:
-        if rule.wrap is None:
-            yield rule
-            continue
-        names = _unknown_names(collection, rule, sample)
+        names = _unknown_names(collection, rule, sample) if rule.nameable else []
         yield from split_unknown(rule, names) if names else [rule]
 
 
@@ -129,7 +158,7 @@ def _unknown_names(collection: Collection[Any], rule: Rule, sample: Sequence[Any
         {"$group": {"_id": "$name", "documents": {"$sum": 1}}},
         {"$match": {"_id": {"$nin": known}}},
         {"$sort": {"documents": -1, "_id": 1}},
-        {"$limit": _MOST_NAMES},
+        {"$limit": rule.nameable},
     ]
     return [each["_id"] for each in _of_sample(collection, sample, stages)]
 

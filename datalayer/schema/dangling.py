@@ -1,5 +1,5 @@
-"""Which references lead to nothing? Within a database the server finds out by itself; across
-databases, ids are looked up in batches."""
+"""Which references lead to nothing? The ids that documents refer to are looked up in batches, in
+whichever database they lead into. (``$lookup`` within a database takes three times as long.)"""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from datalayer.schema.reference_fields import Home, References, home_of_class, r
 from datalayer.schema.targets import Target, reading, targets
 
 _BATCH = 1000
+_MOST_REMEMBERED = 100_000  # ids of documents that are there, which others refer to as well
 
 
 def references(
@@ -68,10 +69,9 @@ def _dangling(target: Target, refs: References) -> Iterator[Finding]:
 def _findings(
     target: Target, refs: References, stages: Stages, homes: Sequence[Home]
 ) -> Iterator[Finding]:
-    here = len(homes) == 1 and _is_here(target, homes[0])
-    count, ids = _by_lookup(target, stages, homes[0]) if here else _by_ids(target, stages, homes)
     where = " or ".join(f"{home.collection} on {home.alias}" for home in homes)
-    yield from _told(target, refs, "dangling_reference", f"documents of {where}", count, ids)
+    found = _without_document(target, stages, homes)
+    yield from _told(target, refs, "dangling_reference", f"documents of {where}", *found)
 
 
 def _ids_in(refs: References) -> Stages:
@@ -86,25 +86,6 @@ def _classes(target: Target, refs: References) -> list[str]:
     return [name for name in found if isinstance(name, str)]
 
 
-def _is_here(target: Target, home: Home) -> bool:
-    other = registry.connection(home.alias)
-    same_name = other.settings.database == target.connection.settings.database
-    return same_name and other.client is target.connection.client
-
-
-def _by_lookup(target: Target, stages: Stages, home: Home) -> tuple[int, list[Any]]:
-    """The server looks for the documents, and counts those that hold a reference to none."""
-    looked_for = {
-        "from": home.collection, "localField": "value", "foreignField": "_id", "as": "there"
-    }  # fmt: skip
-    dangling: Stages = [
-        {"$lookup": looked_for},
-        {"$match": {"there": {"$size": 0}}},
-        {"$group": {"_id": "$_id"}},
-    ]
-    return _counted(target, [*stages, *dangling])
-
-
 def _counted(target: Target, stages: Stages) -> tuple[int, list[Any]]:
     """How many documents the stages give, and some of their ids."""
     counted = {"$facet": {"count": [{"$count": "documents"}], "ids": [{"$limit": MOST_IDS}]}}
@@ -114,22 +95,28 @@ def _counted(target: Target, stages: Stages) -> tuple[int, list[Any]]:
     return count, [each["_id"] for each in answer["ids"]]
 
 
-def _by_ids(target: Target, stages: Stages, homes: Sequence[Home]) -> tuple[int, list[Any]]:
-    """Looks for the documents in other databases, a batch of ids at a time."""
+def _without_document(
+    target: Target, stages: Stages, homes: Sequence[Home]
+) -> tuple[int, list[Any]]:
+    """How many documents hold a reference to none of those in ``homes``, and some of their
+    ids."""
     count, last = 0, b""
     ids: list[Any] = []
+    present: set[bytes] = set()
     with target.reading() as collection:
         for batch in _batches(collection.aggregate(stages)):
-            present = set()
+            if len(present) > _MOST_REMEMBERED:
+                present.clear()
+            wanted = {_key(value): value for _, value in batch}
             for home in homes:
-                present |= _present(home, [value for _, value in batch])
+                missing = [value for key, value in wanted.items() if key not in present]
+                present |= _present(home, missing)
             for identifier, value in batch:
                 # The references of one document come one after the other.
-                if _key(value) in present or _key(identifier) == last:
-                    continue
-                last = _key(identifier)
-                count += 1
-                ids += [identifier] if len(ids) < MOST_IDS else []
+                if _key(value) not in present and _key(identifier) != last:
+                    last = _key(identifier)
+                    count += 1
+                    ids += [identifier] if len(ids) < MOST_IDS else []
     return count, ids
 
 
@@ -145,6 +132,8 @@ def _batches(found: Iterable[Any]) -> Iterator[list[tuple[Any, Any]]]:
 
 
 def _present(home: Home, wanted: Sequence[Any]) -> set[bytes]:
+    if not wanted:
+        return set()
     with reading(registry.connection(home.alias), home.collection) as collection:
         found = collection.find({"_id": {"$in": list(wanted)}}, {"_id": 1})
         return {_key(each["_id"]) for each in found}

@@ -10,15 +10,16 @@ Stages = list[dict[str, Any]]
 def values_at(path: str) -> Stages:
     """Stages that give a document ``{_id, value}`` for each value at ``path``, which is written as
     rules have it: ``lines[].sku``, ``prices.*.amount``."""
-    stages: Stages = [{"$project": {"value": "$$ROOT"}}]
+    stages: Stages = []
+    value = "$$ROOT"
     for step in path.replace("[]", ".[]").split("."):
-        if step == "[]":
-            stages.append({"$unwind": "$value"})
-        elif step == "*":
-            stages += [*_pairs(), {"$project": {"value": "$value.v"}}]
+        if step in ("[]", "*"):
+            stages.append({"$project": {"value": value}})
+            stages += _pairs() if step == "*" else [{"$unwind": "$value"}]
+            value = "$value.v" if step == "*" else "$value"
         elif step:
-            stages.append({"$project": {"value": f"$value.{step}"}})
-    return stages
+            value = f"${step}" if value == "$$ROOT" else f"{value}.{step}"
+    return [*stages, {"$project": {"value": value}}]
 
 
 def names_at(path: str) -> Stages:

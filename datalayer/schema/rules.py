@@ -49,6 +49,8 @@ _OF_DOCUMENTS = frozenset(
     {"properties", "required", "additionalProperties", "patternProperties", "minProperties"}
 )
 _LONGEST_DETAIL = 120
+_MOST_NAMES = 50
+"""Unknown fields that are told by their names, for each place: the most frequent ones."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Rule:
     """What a document fits exactly if it keeps this rule."""
     named: Schema | None = None
     """The fields that there may be, of a rule that there be no others."""
+    nameable: int = 0
+    """How many unknown fields may get a rule of their own."""
     wrap: Wrap | None = field(default=None, compare=False, repr=False)
     """Takes a schema to the path of such a rule."""
 
@@ -116,12 +120,13 @@ def split_unknown(rule: Rule, names: Iterable[str]) -> list[Rule]:
             path=joined(parent, name),
             schema=rule.wrap({"properties": {name: {"not": {}}}}),
             named=None,
+            nameable=0,
             wrap=None,
         )
         for name in unknown
     ]
     named = {**rule.named, "properties": {**properties, **_free(unknown)}}
-    return [*single, _closed(rule.path, named, rule.wrap)]
+    return [*single, _closed(rule.path, named, rule.wrap, rule.nameable - len(unknown))]
 
 
 def joined(path: str, name: str) -> str:
@@ -211,7 +216,7 @@ def _free(names: Iterable[str]) -> dict[str, Any]:
     return {name: {} for name in names}
 
 
-def _closed(path: str, named: Schema, wrap: Wrap) -> Rule:
+def _closed(path: str, named: Schema, wrap: Wrap, nameable: int = _MOST_NAMES) -> Rule:
     return Rule(
         path,
         "unknown_field",
@@ -219,6 +224,7 @@ def _closed(path: str, named: Schema, wrap: Wrap) -> Rule:
         "the model has no such field",
         wrap({**named, "additionalProperties": False}),
         named,
+        nameable,
         wrap,
     )
 

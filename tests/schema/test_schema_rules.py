@@ -13,6 +13,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from datalayer.embedded import EmbeddedMongo
+from datalayer.schema import counting
 from datalayer.schema.counting import count_broken
 from datalayer.schema.rules import rules_of, split_unknown
 from datalayer.schema.together import together
@@ -192,19 +193,24 @@ def test_up_to_five_ids_are_given(documents: Collection[Any]) -> None:
     assert set(found.ids) <= set(range(9))
 
 
-def test_more_documents_than_a_sample_are_counted_one_and_all(documents: Collection[Any]) -> None:
+@pytest.mark.parametrize("most_samples", [1, 4])
+def test_more_documents_than_a_sample_are_counted_one_and_all(
+    documents: Collection[Any], most_samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "_SAMPLE", 1000)
+    monkeypatch.setattr(counting, "_MOST_SAMPLES", most_samples)
     documents.insert_many(
         [
             {"email": "a@b", "colour": 1, **({"state": "lost"} if number % 500 == 0 else {})}
-            for number in range(6000)
+            for number in range(2500)
         ]
-        + [{"state": "new"} for _ in range(2000)]
+        + [{"state": "new"} for _ in range(1200)]
     )
     found = count_broken(documents, rules_of(ORDER))
     assert {(each.rule.path, each.rule.name): each.documents for each in found} == {
-        ("email", "missing"): 2000,
-        ("state", "not_a_choice"): 12,
-        ("colour", "unknown_field"): 6000,
+        ("email", "missing"): 1200,
+        ("state", "not_a_choice"): 5,
+        ("colour", "unknown_field"): 2500,
     }
 
 
