@@ -16,7 +16,7 @@ from datalayer.schema.reference_fields import Home, References, home_of_class, r
 from datalayer.schema.targets import Target, reading, targets
 
 _BATCH = 1000
-_MOST_REMEMBERED = 100_000  # ids of documents that are there, which others refer to as well
+_MOST_REMEMBERED = 50_000  # ids of documents that are there, which others refer to as well
 
 
 def references(
