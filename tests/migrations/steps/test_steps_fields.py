@@ -35,8 +35,8 @@ def test_a_field_is_renamed_in_all_documents_that_have_it(database: Any, migrate
 
 def test_ids_of_every_type_are_reached(database: Any, migrate: Migrate) -> None:
     ids = [
-        MinKey(), None, float("nan"), -1.5, 3, 4, "a", "b", {"a": 1}, b"x", ObjectId(), False, True,
-        datetime(2026, 1, 1, tzinfo=UTC), MaxKey(),
+        MinKey(), None, float("nan"), -1.5, 3, 4, "a", "b", {"a": 1}, b"x", ObjectId(), False,
+        True, datetime(2026, 1, 1, tzinfo=UTC), MaxKey(),
     ]  # fmt: skip
     database.users.insert_many([{"_id": each, "old": 1} for each in ids])
     m = migrate(batch=1)
@@ -143,7 +143,7 @@ def test_a_wrong_name_is_refused(database: Any, migrate: Migrate) -> None:
             m.set_default("users", name, 1)
     with pytest.raises(MigrationError, match="one is in the other"):
         m.rename_field("users", "name", "name.first")
-    with pytest.raises(MigrationError, match="the default for 'x' of default.users is a function"):
+    with pytest.raises(MigrationError, match=r"default for 'x' of .+ is a function"):
         m.set_default("users", "x", list)
     with pytest.raises(MigrationError, match="holds a value that can't be stored"):
         m.set_default("users", "x", object())
