@@ -1,0 +1,122 @@
+"""How fast are a migration's steps beside one `update_many` by hand, of the same on the same server?
+
+    python benchmarks/migrations.py --documents 1000000 --rounds 3
+
+Each round renames a field and fills one in, by hand and by steps, in turn; what is told is the
+middle of the rounds. Private server, write concern majority for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import uuid
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from pymongo import WriteConcern
+
+from datalayer import Settings, db
+from datalayer.connections.registry import registry
+from datalayer.context.deadlines import deadline
+from datalayer.embedded import EmbeddedMongo
+from datalayer.migrations.steps import Migration
+
+_AT_ONCE = 10_000
+_HOUR = 3600.0
+
+
+def fill(collection: Any, count: int) -> None:
+    """Documents of about 230 bytes."""
+    for begin in range(0, count, _AT_ONCE):
+        collection.insert_many(
+            {
+                "name": f"name {number}",
+                "email": f"user{number}@example.org",
+                "city": f"city {number % 100}",
+                "number": number,
+                "tags": ["one", "two", "three"],
+                "address": {"street": "a street of some length", "zip": str(number % 99_999)},
+            }
+            for number in range(begin, min(begin + _AT_ONCE, count))
+        )
+
+
+def timed(work: Callable[[], object]) -> float:
+    """How many seconds ``work`` took."""
+    started = perf_counter()
+    work()
+    return perf_counter() - started
+
+
+def migration() -> Migration:
+    """An ``m`` of its own."""
+    return Migration("0001_benchmark", uuid.uuid4().hex, "apply", lease=None)
+
+
+def by_hand(collection: Any, query: Any, update: Any) -> None:
+    """One command for all."""
+    with deadline(_HOUR):
+        collection.update_many(query, update)
+
+
+def measure(collection: Any, rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Seconds, by step and by who did it."""
+    names = ["name", "title"]
+    took: dict[str, dict[str, list[float]]] = {
+        step: {"by hand": [], "by steps": []} for step in ("rename_field", "set_default")
+    }
+    filled = 0
+    for number in range(rounds):
+        # Each goes first every other round.
+        for who in ("by hand", "by steps") if number % 2 else ("by steps", "by hand"):
+            old, new = names
+            filled += 1
+            field = f"filled{filled}"
+            if who == "by hand":
+                rename = lambda: by_hand(  # noqa: E731
+                    collection, {old: {"$exists": True}}, {"$rename": {old: new}}
+                )
+                backfill = lambda: by_hand(  # noqa: E731
+                    collection, {field: {"$exists": False}}, {"$set": {field: True}}
+                )
+            else:
+                rename = lambda: migration().rename_field(collection.name, old, new)  # noqa: E731
+                backfill = lambda: migration().set_default(collection.name, field, True)  # noqa: E731
+            took["rename_field"][who].append(timed(rename))
+            took["set_default"][who].append(timed(backfill))
+            names.reverse()
+            by_hand(collection, {}, {"$unset": {field: ""}})
+    return took
+
+
+def main() -> None:
+    """Measure, and print a line for each step."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--documents", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    with (
+        EmbeddedMongo() as server,
+        db.connected(Settings(databases={"default": server.uri_for("benchmark")})),
+    ):
+        collection = registry.connection("default").database.users
+        collection = collection.with_options(write_concern=WriteConcern("majority"))
+        fill(collection, arguments.documents)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for step, took in measure(collection, arguments.rounds).items():
+            hand, steps = (statistics.median(took[who]) for who in ("by hand", "by steps"))
+            print(
+                f"{step:14} by hand {hand:6.2f} s, by steps {steps:6.2f} s: "
+                f"{hand / steps:.2f} of its speed",
+                flush=True,
+            )
+            print(f"{'':14} {took}")
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(f"memory at most {after / 1024:.0f} MB, {before / 1024:.0f} MB before the steps")
+
+
+if __name__ == "__main__":
+    main()
