@@ -1,4 +1,4 @@
-"""How fast are a migration's steps beside one `update_many` by hand, of the same on the same server?
+"""How fast are a migration's steps beside one `update_many` by hand, on the same server?
 
     python benchmarks/migrations.py --documents 1000000 --rounds 3
 
@@ -13,6 +13,7 @@ import resource
 import statistics
 import uuid
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -62,6 +63,23 @@ def by_hand(collection: Any, query: Any, update: Any) -> None:
         collection.update_many(query, update)
 
 
+def work(
+    collection: Any, who: str, names: list[str], field: str
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """A rename, and a backfill."""
+    old, new = names
+    if who == "by hand":
+        there, missing = {old: {"$exists": True}}, {field: {"$exists": False}}
+        return (
+            partial(by_hand, collection, there, {"$rename": {old: new}}),
+            partial(by_hand, collection, missing, {"$set": {field: True}}),
+        )
+    return (
+        partial(migration().rename_field, collection.name, old, new),
+        partial(migration().set_default, collection.name, field, True),
+    )
+
+
 def measure(collection: Any, rounds: int) -> dict[str, dict[str, list[float]]]:
     """Seconds, by step and by who did it."""
     names = ["name", "title"]
@@ -72,19 +90,9 @@ def measure(collection: Any, rounds: int) -> dict[str, dict[str, list[float]]]:
     for number in range(rounds):
         # Each goes first every other round.
         for who in ("by hand", "by steps") if number % 2 else ("by steps", "by hand"):
-            old, new = names
             filled += 1
             field = f"filled{filled}"
-            if who == "by hand":
-                rename = lambda: by_hand(  # noqa: E731
-                    collection, {old: {"$exists": True}}, {"$rename": {old: new}}
-                )
-                backfill = lambda: by_hand(  # noqa: E731
-                    collection, {field: {"$exists": False}}, {"$set": {field: True}}
-                )
-            else:
-                rename = lambda: migration().rename_field(collection.name, old, new)  # noqa: E731
-                backfill = lambda: migration().set_default(collection.name, field, True)  # noqa: E731
+            rename, backfill = work(collection, who, names, field)
             took["rename_field"][who].append(timed(rename))
             took["set_default"][who].append(timed(backfill))
             names.reverse()

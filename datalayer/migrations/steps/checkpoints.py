@@ -4,10 +4,11 @@ latest, or not at all."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from datalayer.errors import DataLayerError, MigrationError, UnavailableError
 from datalayer.migrations.steps.ranges import BEGINNING
@@ -130,6 +131,13 @@ class Checkpoint:
         raise UnavailableError(
             f"what was noted of {self.id} is not what this run has noted", alias=self.target.alias
         )
+
+    def forget(self) -> None:
+        """Drop the note of a step that has ended before it did anything: whoever corrects it may
+        have it do something else."""
+        if not self.resumed:
+            with suppress(DataLayerError, PyMongoError):
+                self._steps.delete_one({"_id": self.id, "token": self.token, "batches": 0})
 
     @property
     def _steps(self) -> Any:

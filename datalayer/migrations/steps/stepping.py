@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -131,7 +131,8 @@ class Stepping:
                     step.check()
                 self._begin(checkpoint)
                 started = monotonic()
-                counts = step.do(checkpoint.resumed, partial(self._tell, step.kind, target))
+                with _forgotten(checkpoint):
+                    counts = step.do(checkpoint.resumed, partial(self._tell, step.kind, target))
                 done = Done().plus(*counts, 0, monotonic() - started, None)
                 with self._limits(target).time():
                     checkpoint.note(done, finished=True)
@@ -173,7 +174,9 @@ class Stepping:
         def tell(passed: int) -> None:
             self._tell(step.kind, step.target, min(passed, about), about)
 
-        Batches(step.work, limits, checkpoint, tell).run()
+        # What a batch has done that was none of a transaction is not known.
+        with nullcontext() if inside or step.work.limits_itself else _forgotten(checkpoint):
+            Batches(step.work, limits, checkpoint, tell).run()
         if not inside:
             with limits.time():
                 checkpoint.note(checkpoint.done, finished=True)
@@ -232,6 +235,15 @@ def _shape(value: Any) -> Any:
     if callable(value):
         return getattr(value, "__name__", type(value).__name__)
     return value
+
+
+@contextmanager
+def _forgotten(checkpoint: Checkpoint) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        checkpoint.forget()
+        raise
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def database(shared: Settings) -> Any:
     db.connect_all(shared)
     for alias in shared:
         one = registry.connection(alias).database
-        for name in one.list_collection_names():
+        for name in one.list_collection_names(filter={"name": {"$not": {"$regex": "^system"}}}):
             one.drop_collection(name)
     with model_registry():
         yield registry.connection("default").database

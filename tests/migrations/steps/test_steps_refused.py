@@ -31,7 +31,7 @@ def test_what_is_no_target_is_refused(database: Any, migrate: Migrate, target: A
 
 
 def test_an_alias_that_is_not_connected_is_refused(database: Any, migrate: Migrate) -> None:
-    with pytest.raises(NotConnectedError, match="the database 'nowhere' is not connected"):
+    with pytest.raises(NotConnectedError, match="no database has the alias 'nowhere'"):
         migrate().remove_field(("nowhere", "users"), "name")
 
 
