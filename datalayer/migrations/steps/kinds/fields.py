@@ -82,10 +82,12 @@ def ids_of(target: Target, query: dict[str, Any]) -> str:
 
 def stopped(target: Target, kind: str, id: Any, exc: Exception) -> MigrationError:
     """What to raise where a function of the application's fails for a document."""
+    where = "the function that it was given"
+    if kind == "each":
+        where += ", or in saving the document"
     return target.error(
-        f"m.{kind}() of {target} stopped at _id {id!r}: {type(exc).__name__} in the function that "
-        "it was given; all before it is done. Correct the function or the document, and apply it "
-        "again"
+        f"m.{kind}() of {target} stopped at _id {id!r}: {type(exc).__name__} in {where}; all "
+        "before it is done. Correct the function or the document, and apply it again"
     )
 
 
