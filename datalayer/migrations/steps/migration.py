@@ -198,7 +198,7 @@ class Migration:
         own = target_of(target)
 
         def build(resumed: bool, tell: Tell) -> tuple[int, int]:
-            single.build_index(own, keys, options)
+            single.build_index(own, keys, options, lambda one: tell(one.done, one.total))
             return int(own.collection.estimated_document_count()), 0
 
         single.check_index(own, keys, options)
@@ -234,6 +234,29 @@ class Migration:
             single.check_existing(own, index)
 
         self._steps.once(Single("drop_index", own, (index,), drop, check=check))
+
+    def validator(self, model: type[Any]) -> None:
+        """Set the validator that ``model`` declares in its ``meta``, so that the server refuses
+        what the model does. Refused where documents that are stored break it."""
+        own = target_of(model)
+
+        def change(resumed: bool, tell: Tell) -> tuple[int, int]:
+            single.set_validator(own)
+            return 0, 0
+
+        if own.model is None:
+            raise own.error("m.validator() takes a model, which says what is valid")
+        self._steps.once(Single("validator", own, (), change))
+
+    def remove_validator(self, target: TargetName) -> None:
+        """Let the server take any document again. ``validator`` undoes it."""
+        own = target_of(target)
+
+        def change(resumed: bool, tell: Tell) -> tuple[int, int]:
+            single.remove_validator(own)
+            return 0, 0
+
+        self._steps.once(Single("remove_validator", own, (), change))
 
     def transfer(self, *, target: str, **options: Any) -> None:
         """Move or copy documents into the database of the alias ``target``: takes what

@@ -151,9 +151,7 @@ def test_a_wrong_name_is_refused(database: Any, migrate: Migrate) -> None:
     assert stored(database.users) == [{"_id": 0, "name": "n0"}]
 
 
-def test_a_field_of_which_nothing_was_kept_stays_as_it_is(
-    database: Any, migrate: Migrate
-) -> None:
+def test_a_field_of_which_nothing_was_kept_stays_as_it_is(database: Any, migrate: Migrate) -> None:
     fill(database, 2)
     m = migrate()
     m.restore_field("users", "name")

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 from conftest import Migrate
+from fresh_databases import model_registry
+from mongoengine.fields import IntField
 
 from datalayer import transfer
 from datalayer.connections.registry import registry
+from datalayer.documents import BusinessDocument
 from datalayer.errors import MigrationError
 
 
@@ -70,3 +73,39 @@ def test_documents_are_transferred_and_taken_back(filled: Any, migrate: Migrate)
     undo.undo_transfers("database1")
     assert filled.users.count_documents({}) == 10
     assert undo.outcomes[0].matched == 10
+
+
+class User(BusinessDocument):
+    n = IntField(max_value=5)
+    meta = {
+        "collection": "users",
+        "validator": {"n": {"$lte": 5}},
+        "auto_create_index": False,
+        "allow_inheritance": False,
+    }
+
+
+class Plain(BusinessDocument):
+    meta = {"collection": "users"}
+
+
+def test_a_validator_is_set_once_the_documents_pass_it(filled: Any, migrate: Migrate) -> None:
+    m = migrate()
+    with model_registry(User):
+        with pytest.raises(MigrationError, match=r"would refuse documents that are in default"):
+            m.validator(User)
+        assert "validator" not in filled.users.options()
+        m.update("users", {"n": {"$gt": 5}}, {"$set": {"n": 5}})
+        m.validator(User)
+    assert filled.users.options()["validator"] == {"n": {"$lte": 5}}
+    with pytest.raises(MigrationError, match="refused by the server: a document would not pass"):
+        m.update("users", {"n": 5}, {"$inc": {"n": 1}})
+    m.remove_validator("users")
+    m.update("users", {"n": 5}, {"$inc": {"n": 1}})
+
+
+def test_a_validator_that_is_not_declared_is_refused(filled: Any, migrate: Migrate) -> None:
+    with pytest.raises(MigrationError, match="Plain declares no validator"):
+        migrate().validator(Plain)
+    with pytest.raises(MigrationError, match=r"m.validator\(\) takes a model"):
+        migrate().validator("users")  # type: ignore[arg-type]

@@ -11,10 +11,11 @@ from typing import Any
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
-from datalayer import transactions, transfer
+from datalayer import indexes, schema, transactions, transfer
 from datalayer.context.deadlines import deadline
 from datalayer.errors import MigrationError
 from datalayer.failures.server_codes import ServerCode
+from datalayer.indexes.progress import BuildProgress, watched
 from datalayer.migrations.steps.targets import Target
 from datalayer.transfer import Plan, Progress
 
@@ -23,10 +24,47 @@ _BUILD_SECONDS = 86_400.0
 _LONGEST_TRANSFER = 50
 
 
-def build_index(target: Target, keys: Any, options: Mapping[str, Any]) -> None:
+def build_index(
+    target: Target, keys: Any, options: Mapping[str, Any], tell: Callable[[BuildProgress], None]
+) -> None:
     """``m.build_index``: nothing happens where the same stands already."""
-    with _refused(target, f"the index {_shown(keys)}"), deadline(_BUILD_SECONDS):
-        target.collection.create_index(keys, **options)
+    with (
+        _refused(target, f"the index {_shown(keys)}"),
+        deadline(_BUILD_SECONDS),
+        watched(target.connection, target.name, tell) as more,
+    ):
+        target.collection.create_index(keys, **options, **more)
+
+
+def set_validator(target: Target) -> None:
+    """``m.validator``.
+
+    Raises:
+        MigrationError: where documents that are stored break it, with how many and which; and for
+            a model that declares none.
+    """
+    name = target.model.__name__
+    if not target.model._meta.get("validator"):
+        raise target.error(f'{name} declares no validator; let its meta say "validator": "model"')
+    for applied in schema.apply([target.model], aliases=[target.alias]):
+        if applied.outcome != "refused":
+            continue
+        broken = "; ".join(
+            f"{each.path}: {each.rule} in {each.documents} documents, "
+            f"_id {', '.join(map(repr, each.ids))}"
+            for each in applied.findings
+        )
+        raise target.error(
+            f"the validator of {name} would refuse documents that are in {target} ({broken}); "
+            "bring them in line in an earlier step"
+        )
+
+
+def remove_validator(target: Target) -> None:
+    """``m.remove_validator``."""
+    change = {"collMod": target.name, "validator": {}, "validationLevel": "off"}
+    with _refused(target, "the validator"):
+        target.collection.database.command(change)
 
 
 def check_index(target: Target, keys: Any, options: Mapping[str, Any]) -> None:
@@ -43,10 +81,8 @@ def check_index(target: Target, keys: Any, options: Mapping[str, Any]) -> None:
 
 def hide_index(target: Target, index: Any, *, hidden: bool) -> None:
     """``m.hide_index`` and ``m.unhide_index``."""
-    change = {"name": _found(target, index), "hidden": hidden}
-    database = target.collection.database
-    with _refused(target, f"the index {_shown(index)}"):
-        database.command({"collMod": target.name, "index": change})
+    change = indexes.hide if hidden else indexes.unhide
+    change(target.alias, target.name, _found(target, index))
 
 
 def drop_index(target: Target, index: Any, *, again: bool) -> None:
