@@ -25,7 +25,7 @@ from datalayer.migrations.report import (
     PlannedMigration,
     status_of,
 )
-from datalayer.migrations.runner import OnProgress, Pace, Runner, StopRequested
+from datalayer.migrations.runner import OnProgress, Pace, Runner, StopRequested, never
 from datalayer.migrations.standing import (
     Standing,
     standings,
@@ -97,7 +97,7 @@ def apply(
     wait_seconds: float = 0.0,
     confirm: Confirm | None = None,
     on_progress: OnProgress | None = None,
-    stopping: Callable[[], bool] = bool,
+    stopping: Callable[[], bool] = never,
 ) -> tuple[FinishedMigration, ...]:
     """Apply what is pending, or what is until the number ``to``, and go on with what was stopped.
 
@@ -130,7 +130,7 @@ def undo(
     wait_seconds: float = 0.0,
     confirm: Confirm | None = None,
     on_progress: OnProgress | None = None,
-    stopping: Callable[[], bool] = bool,
+    stopping: Callable[[], bool] = never,
 ) -> tuple[FinishedMigration, ...]:
     """Undo the migration that was applied last, or all that come after the number ``to``, the
     last one first; 0 undoes all. Everything else is as for ``apply``.
@@ -161,6 +161,8 @@ def resolve(
         ConfigurationError: where there is no such package or folder.
         MigrationError: where there is no such migration, or another runner is at work.
     """
+    if as_ not in ("applied", "not-applied"):
+        raise MigrationError(f"a migration is 'applied' or 'not-applied', and not {as_!r}")
     definitions = {each.name: each for each in define(_files(package))}
     files = [each.file for each in definitions.values()]
     with _asking("the migrations"):
@@ -255,7 +257,7 @@ def _files(package: str | None) -> tuple[File, ...]:
 
 
 @contextmanager
-def _held(wait_seconds: float, stopping: Callable[[], bool] = bool) -> Iterator[Lease[History]]:
+def _held(wait_seconds: float, stopping: Callable[[], bool] = never) -> Iterator[Lease[History]]:
     history = History()
     history.ensure()
     ends = monotonic() + wait_seconds

@@ -103,13 +103,14 @@ def find(place: Place) -> tuple[File, ...]:
         MigrationError: for a file whose name is none of a migration, for two of one number, a
             number that is missing, and a file that is no text of Python's.
     """
-    if not place.path.is_dir():
+    try:
+        paths = sorted(each for each in place.path.iterdir() if _is_meant(each))
+    except OSError as exc:
         raise ConfigurationError(
-            f"there is no package or folder of migrations {place.name!r} here; "
-            "`datalayer migrations new NAME` makes it, and DATALAYER_MIGRATIONS says where others "
-            "are"
-        )
-    paths = sorted(each for each in place.path.iterdir() if _is_meant(each))
+            f"there is no package or folder of migrations {place.name!r} here that this user may "
+            f"read ({kind_of(exc)}); `datalayer migrations new NAME` makes one, and "
+            "DATALAYER_MIGRATIONS says where others are"
+        ) from exc
     for path in paths:
         if not _NAME.fullmatch(path.stem) or not int(path.stem.partition("_")[0]):
             raise MigrationError(

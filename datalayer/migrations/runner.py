@@ -29,6 +29,11 @@ _TRANSACTION_SECONDS = 60.0
 """What a server gives a transaction by default (transactionLifetimeLimitSeconds)."""
 
 
+def never() -> bool:
+    """No."""
+    return False
+
+
 @dataclass(frozen=True)
 class Pace:
     """How fast steps may go, and who is told how far they are."""
@@ -39,7 +44,7 @@ class Pace:
     """How far secondaries may be behind."""
     on_progress: OnProgress | None = None
     """Called with a migration's name, and with how far its step is."""
-    stopping: Callable[[], bool] = bool
+    stopping: Callable[[], bool] = never
     """Asked after each batch; where it says yes, no other one begins."""
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import Any
 
 import pytest
 from migration_files import Write
-from waiting import wait_until
 
 from datalayer import migrations
 from datalayer.connections.registry import registry
 from datalayer.errors import MigrationError
-from datalayer.lease import Lease, LeaseDocument
+from datalayer.lease import Lease
 from datalayer.migrations import api
-from datalayer.migrations.history import History
+from datalayer.migrations.history import LEASE, History, collection, entries
 from datalayer.settings import Settings
 
 COUNT = """
@@ -132,15 +132,25 @@ def test_an_undo_is_gone_on_with(lamps: Any) -> None:
 
 
 def test_a_runner_that_has_lost_its_lease_writes_nothing_over_the_later_one(
-    lamps: Any, write: Write, monkeypatch: pytest.MonkeyPatch
+    lamps: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "LEASE_SECONDS", 0.3)
-    monkeypatch.setattr(Lease, "_beat", lambda self: None)
+    leases: list[Lease[Any]] = []
+
+    class Noted(Lease[Any]):
+        def start(self) -> None:
+            leases.append(self)  # and is never renewed
+
+        def stop(self) -> None:
+            pass
+
+    monkeypatch.setattr(api, "Lease", Noted)
     later = History()
 
     def take_over(*_: Any) -> None:
-        wait_until(lambda: acquired(later))
-        entry = next(iter(api.entries().values()))
+        leases[0]._until = 0.0
+        collection().update_one({"_id": LEASE}, {"$set": {"until": None}})
+        later.acquire(30)
+        (entry,) = entries().values()
         later.write(entry.name, entry, {"state": "applied"})
 
     with pytest.raises(MigrationError, match="this runner has lost its lease"):
@@ -149,12 +159,41 @@ def test_a_runner_that_has_lost_its_lease_writes_nothing_over_the_later_one(
     assert migrations.status()[0].state == "applied"
 
 
-def acquired(document: LeaseDocument) -> bool:
-    try:
-        document.acquire(30)
-    except MigrationError:
-        return False
-    return True
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("write_number", [1, 2, 3, 4])
+def test_one_that_dies_around_a_note_in_the_history_is_gone_on_with(
+    lamps: Any, monkeypatch: pytest.MonkeyPatch, when: str, write_number: int
+) -> None:
+    real, calls = History.write, itertools.count(1)
+
+    def mortal(*args: Any, **options: Any) -> None:
+        number = next(calls)
+        if (number, when) == (write_number, "before"):
+            raise Death
+        real(*args, **options)
+        if (number, when) == (write_number, "after"):
+            raise Death
+
+    with monkeypatch.context() as patch:
+        patch.setattr(History, "write", mortal)
+        with pytest.raises(Death):
+            apply_and_undo()
+    undone = write_number >= 3
+    if undone:
+        migrations.undo(0)
+    else:
+        migrations.apply()
+    assert times(lamps) == [0 if undone else 3]
+    assert migrations.status()[0].state == ("pending" if undone else "applied")
+
+
+def apply_and_undo() -> None:
+    migrations.apply()
+    migrations.undo()
+
+
+class Death(BaseException):
+    """As if the process had ended here."""
 
 
 def test_a_server_that_goes_away_in_the_middle_is_told_and_gone_on_with(
