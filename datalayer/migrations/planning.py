@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from datalayer.connections.registry import registry
 from datalayer.errors import DataLayerError, MigrationError, NotConnectedError
 from datalayer.migrations.definitions import Definition, what_failed
 from datalayer.migrations.history import UNDERWAY, Entry
@@ -39,7 +40,8 @@ def _foretold(definition: Definition, entry: Entry | None, direction: str) -> Pl
                 function(made)
     except NotConnectedError as exc:
         raise MigrationError(
-            f"{definition.name} can't do its work: {exc.message}; nothing was written",
+            f"{definition.name} goes to the database {exc.alias!r}, which is not connected; there "
+            f"are {', '.join(registry.aliases())}; nothing was written",
             alias=exc.alias,
         ) from exc
     except Exception as exc:  # noqa: BLE001 - whatever it is, it is told in its line

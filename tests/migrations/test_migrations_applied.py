@@ -217,6 +217,17 @@ def test_an_alias_that_is_not_connected_is_told_before_anything_is_written(
     assert states() == ["pending"] * 3
 
 
+def test_a_step_of_an_alias_that_is_not_connected_is_told_before_anything_is_written(
+    three: None, write: Write
+) -> None:
+    write("0003_third", "def apply(m): m.update(('archive', 'log'), {}, {'$set': {'a': 1}})\n")
+    assert refusal(migrations.apply) == (
+        "0003_third goes to the database 'archive', which is not connected; there are default, "
+        "database1; nothing was written"
+    )
+    assert states() == ["pending"] * 3
+
+
 def test_one_transaction_of_two_databases_is_all_or_nothing(
     databases: Settings, write: Write
 ) -> None:
