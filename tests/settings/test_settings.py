@@ -780,3 +780,16 @@ def test_every_option_of_the_driver_is_known() -> None:
 def test_a_database_settings_needs_no_environment() -> None:
     fields = {each.name for each in dataclasses.fields(DatabaseSettings)}
     assert {variable.field for variable in DATABASE_VARIABLES} | {"alias", "database"} == fields
+
+
+def test_code_says_where_migrations_are_and_what_connecting_does_about_them() -> None:
+    given = {"migrations": "shop.changes", "migrations_at_connect": "warn"}
+    settings = Settings({"default": LOCAL}, **given)
+    again = pickle.loads(pickle.dumps(settings))
+    for each in (settings, again):
+        assert (each.migrations, each.migrations_at_connect) == ("shop.changes", "warn")
+
+
+def test_code_can_ask_for_nothing_else_about_migrations() -> None:
+    with pytest.raises(ConfigurationError, match="migrations_at_connect must be ignore or warn"):
+        Settings({"default": LOCAL}, migrations_at_connect="apply")
