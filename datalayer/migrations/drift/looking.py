@@ -18,7 +18,7 @@ _OUT_OF_REACH = ("[]", "*", "$")
 def drift(
     models: Iterable[Any] | None = None,
     *,
-    alias: str | None = None,
+    aliases: Sequence[str] | None = None,
     collection: str | None = None,
     seconds: float = 600.0,
     on_progress: Callable[[schema.CheckProgress], object] | None = None,
@@ -27,10 +27,14 @@ def drift(
     those of the models. The arguments, and what is raised, are those of ``schema.check``.
     """
     models = None if models is None else tuple(models)
-    looked_at = targets(models, alias=alias, collection=collection)
+    looked_at = targets(models, aliases=aliases, collection=collection)
     findings = tuple(
         schema.check(
-            models, alias=alias, collection=collection, seconds=seconds, on_progress=on_progress
+            models,
+            aliases=aliases,
+            collection=collection,
+            seconds=seconds,
+            on_progress=on_progress,
         )
     )
     places = {(each.alias, each.name): each for each in looked_at}

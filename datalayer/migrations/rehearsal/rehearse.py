@@ -92,12 +92,12 @@ def rehearse(
             "path": sys.path,
             "package": package,
             "databases": uris,
-            "modules": [*_modules(aliases), *modules],
+            "modules": [*modules_of_models(aliases), *modules],
             "numbers": [each.number for each in planned],
             "undo": can_undo,
         }
         answers = _played(order, seconds, tell)
-    return _report(planned, samples, answers, can_undo=can_undo)
+    return reported(planned, samples, answers, can_undo=can_undo)
 
 
 def _package(package: str | None) -> str:
@@ -142,7 +142,7 @@ def _taken(
         ) from None
 
 
-def _modules(aliases: Sequence[str]) -> list[str]:
+def modules_of_models(aliases: Sequence[str]) -> list[str]:
     """Where the models are defined that the other process is to know.
 
     Raises:
@@ -202,13 +202,14 @@ def _played(order: Mapping[str, Any], seconds: float, tell: OnPhase) -> list[dic
     return answers
 
 
-def _report(
+def reported(
     planned: Sequence[PlannedMigration],
     samples: Sequence[Sample],
     answers: Sequence[Mapping[str, Any]],
     *,
     can_undo: bool,
 ) -> Rehearsal:
+    """What came of it, from what the other process has answered."""
     by_kind = {answer["kind"]: answer for answer in answers}
     checked, undone = by_kind.get("checked", {}), by_kind.get("undone")
     problem = by_kind.get("problem", {}).get("text")
@@ -241,21 +242,27 @@ def _report(
             for alias, collection, what, documents, ids in (undone or {}).get("not_restored", ())
         ),
         problem=problem,
-        remarks=tuple(_remarks(planned, steps, can_undo=can_undo)),
+        remarks=tuple(_remarks(planned, samples, steps, can_undo=can_undo)),
     )
 
 
 def _whole_seconds(step: Mapping[str, Any], samples: Sequence[Sample]) -> float | None:
     """Steps go through a whole collection, so their time grows with it."""
     for each in samples:
-        if f"{each.alias}.{each.collection}" in step["target"].split(" -> ") and each.documents:
+        if f"{each.alias}.{each.collection}" == step["target"] and each.documents:
             return float(step["seconds"]) * each.total / each.documents
     return None
 
 
 def _remarks(
-    planned: Sequence[PlannedMigration], steps: Sequence[RehearsedStep], *, can_undo: bool
+    planned: Sequence[PlannedMigration],
+    samples: Sequence[Sample],
+    steps: Sequence[RehearsedStep],
+    *,
+    can_undo: bool,
 ) -> Iterator[str]:
+    if not samples:
+        yield "no step names a collection that is there, so no documents were tried"
     if not can_undo:
         yield "not undone: one of the migrations has no undo(m)"
     tried = {(each.migration, each.number): each.matched for each in steps}
@@ -268,6 +275,6 @@ def _remarks(
         for step in each.steps:
             if step.matched and tried.get((each.name, step.number)) == 0:
                 yield (
-                    f"{each.name}: none of the {step.matched:,} documents that step "
-                    f"{step.number} ({step.kind} of {step.target}) concerns is in the sample; take a larger one"
+                    f"{each.name}: the sample has none of the {step.matched:,} documents of step "
+                    f"{step.number} ({step.kind} of {step.target}); take a larger one"
                 )

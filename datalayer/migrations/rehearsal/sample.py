@@ -24,15 +24,17 @@ _SERVERS_OWN = ("v", "ns")
 
 
 def touched(planned: Iterable[PlannedMigration]) -> list[tuple[str, str]]:
-    """Alias and name of the collections that the steps of ``planned`` name."""
+    """Alias and name of the collections that the steps of ``planned`` name. A transfer names those
+    that it writes; what it reads is looked for under the same names on the other aliases."""
     found: dict[tuple[str, str], None] = {}
     aliases = sorted(registry.aliases(), key=len, reverse=True)  # an alias may have dots
     for step in (step for each in planned for step in each.steps):
-        for target in step.target.split(" -> "):
-            for alias in aliases:
-                if target.startswith(f"{alias}."):
-                    found[alias, target.removeprefix(f"{alias}.")] = None
-                    break
+        own = next((alias for alias in aliases if step.target.startswith(f"{alias}.")), None)
+        if own is None:
+            continue
+        for name in step.target.removeprefix(f"{own}.").split(", "):
+            for alias in aliases if step.kind == "transfer" else [own]:
+                found[alias, name] = None
     return list(found)
 
 

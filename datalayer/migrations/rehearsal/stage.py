@@ -35,7 +35,7 @@ def main() -> None:
         for name in order["modules"]:
             _import(name)
         _connect(order["databases"])
-        _play(order, tell)
+        play(order, tell)
     except DataLayerError as exc:
         tell("problem", {"text": exc.message})
     except Exception as exc:  # noqa: BLE001 - the other process tells of it; its text may hold values
@@ -64,7 +64,8 @@ def _connect(databases: Mapping[str, str]) -> None:
         service_for(alias).connect(settings[alias])
 
 
-def _play(order: Mapping[str, Any], tell: Tell) -> None:
+def play(order: Mapping[str, Any], tell: Tell) -> None:
+    """Apply, check, undo and compare on what is connected, and ``tell`` of each."""
     package, aliases = order["package"], list(order["databases"])
     before, findings_before = states(aliases), schema.check()
     tell("phase", {"name": "apply"})
