@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from datalayer.connections.registry import registry
@@ -23,11 +24,17 @@ def undo(m: Migration) -> None:
 '''
 
 
-def new(name: str, *, package: str | None = None) -> Path:
+def empty(title: str) -> str:
+    """The text of a file that does nothing yet."""
+    return _TEXT.format(title=title)
+
+
+def new(name: str, *, package: str | None = None, text: Callable[[str], str] = empty) -> Path:
     """Write the file of a new migration with the next number, for a person to complete, and
     return its path. The folder is made where it isn't there.
 
     ``name`` says in a few words what it does: ``rename login``. ``package`` is as for ``status``.
+    ``text`` makes the file's text of its title: ``datalayer.migrations.drift`` drafts one.
 
     Raises:
         ConfigurationError: where no folder can be made for that package.
@@ -49,7 +56,7 @@ def new(name: str, *, package: str | None = None) -> Path:
         number = max((file.number for file in find(place)), default=0) + 1
         path = place.path / f"{number:04}_{'_'.join(words)}.py"
         with path.open("x", encoding="utf-8") as file:
-            file.write(_TEXT.format(title=" ".join(words).capitalize()))
+            file.write(text(" ".join(words).capitalize()))
     except OSError as exc:
         raise ConfigurationError(
             f"no file can be written in {place.path}: {exc.strerror}; DATALAYER_MIGRATIONS says "

@@ -115,6 +115,19 @@ def test_a_newly_required_field_gets_its_default() -> None:
     assert '1 document lacks "country", which the model requires' in comments(text)
 
 
+@pytest.mark.parametrize(("total", "back"), [(3, ["m.remove_field('users', 'country')"]), (4, [])])
+def test_a_default_is_taken_back_where_no_document_had_a_value(
+    total: int, back: list[str]
+) -> None:
+    text = drafted(
+        found("country", "missing"),
+        defaults={("default", "users", "country"): "CH"},
+        totals={("default", "users"): total},
+    )
+    assert statements(text, "undo") == back
+    assert 'm.remove_field("users", "country")' in text
+
+
 @pytest.mark.parametrize("defaults", [{}, {("default", "users", "at"): utc_now}])
 def test_without_a_plain_default_a_person_has_to_say_it(defaults: Any) -> None:
     text = drafted(found("at", "missing"), defaults=defaults)
@@ -161,6 +174,7 @@ def test_a_type_that_needs_a_function_of_ones_own_is_a_comment() -> None:
     ("finding", "words"),
     [
         (found("lines[].sku", "missing"), 'missing "lines[].sku"'),
+        (found("_id", "wrong_type", detail="objectId"), "m.transfer() brings documents"),
         (found("*", "unknown_field"), 'unknown field "*"'),
         (found("state", "not_a_choice", detail="a, b"), 'not a choice in "state" (a, b)'),
         (found("owner", "dangling_reference"), 'dangling reference in "owner"'),

@@ -111,7 +111,13 @@ def _field_steps(drift: Drift, alias: str, collection: str) -> Iterator[_Step]:
     renamed = {path: name for path, each in unknown.items() if (name := new_name(each, missing))}
     order = {"unknown_field": 0, "missing": 1, "wrong_type": 2}
     for each in sorted(here, key=lambda each: (order.get(each.rule, 3), each.path)):
-        if any(part in each.path for part in _NESTED) or each.rule not in order:
+        if each.path.partition(".")[0] == "_id":
+            yield _Step(
+                f"{_documents(each, 'have', 'has')} an _id of another type than "
+                f"{_shown(each.detail)}. An _id stays: m.transfer() brings documents with other "
+                "ones into another collection."
+            )
+        elif any(part in each.path for part in _NESTED) or each.rule not in order:
             yield _by_hand(each)
         elif each.rule == "unknown_field":
             yield _unknown(each, renamed.get(each.path))
@@ -150,8 +156,12 @@ def _missing(finding: Finding, drift: Drift, old: str | None) -> _Step:
     if literal is None:
         why = f"{lack}. Its default is no plain value: say which one they get, or use m.each()."
         return _Step(why, (f"# m.set_default({target}, {name}, ...)",))
-    line = f"m.set_default({target}, {name}, {literal})"
-    return _Step(f"{lack}; this is its default.", (line if old is None else f"# {line}",))
+    line, back = f"m.set_default({target}, {name}, {literal})", f"m.remove_field({target}, {name})"
+    if old is not None:
+        return _Step(f"{lack}; this is its default.", (f"# {line}",), (f"# {back}",))
+    if finding.documents < drift.totals.get((finding.alias, finding.collection), math.inf):
+        back = f"# {back}  # but not from those that had it before"
+    return _Step(f"{lack}; this is its default.", (line,), (back,))
 
 
 def _wrong_type(finding: Finding) -> _Step:

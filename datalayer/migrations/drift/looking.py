@@ -43,7 +43,16 @@ def drift(
         differences=tuple(_differences(places)),
         unknown=tuple(_unknown(findings, places, seconds)),
         defaults=_defaults(findings, places),
+        totals=dict(_totals(findings, places)),
     )
+
+
+def _totals(
+    findings: Sequence[Finding], places: Mapping[tuple[str, str], Target]
+) -> Iterator[tuple[tuple[str, str], int]]:
+    for place in dict.fromkeys((each.alias, each.collection) for each in findings):
+        with places[place].reading() as collection:
+            yield place, collection.estimated_document_count()
 
 
 def _differences(places: Mapping[tuple[str, str], Target]) -> Iterator[indexes.CollectionDiff]:

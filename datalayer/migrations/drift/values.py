@@ -41,6 +41,8 @@ class Drift:
     unknown: tuple[UnknownField, ...] = ()
     defaults: Mapping[Place, Any] = field(default_factory=dict)
     """What models give to fields that documents lack."""
+    totals: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """About how many documents a collection has."""
 
     @property
     def is_empty(self) -> bool:

@@ -10,8 +10,8 @@ from datalayer.cli.options import (
     Parser,
     Run,
     connection_options,
+    count,
     seconds,
-    settings_options,
 )
 
 _EPILOG = (
@@ -30,13 +30,19 @@ def add_commands(commands: Commands, runs: Mapping[str, Run]) -> None:
     waiting = [*looking, _asking()]
     working = [*waiting, _until(), _limits()]
     parsers = {
-        "new": group.add_parser(
-            "new", help="write the file of a new migration", parents=[settings_options()]
-        ),
+        "new": group.add_parser("new", help="write the file of a new migration", parents=looking),
         "status": group.add_parser("status", help="how each one stands", parents=looking),
         "plan": group.add_parser(
             "plan",
             help="how many documents each step would touch; writes nothing",
+            parents=[*looking, _until()],
+        ),
+        "rehearse": group.add_parser(
+            "rehearse",
+            help="try what is pending on a sample, in a private server, with undo",
+            description="Applies what is pending to a sample of the documents in a private server "
+            "on this machine, checks the schemas, undoes it, and compares. Writes nothing to the "
+            "databases.",
             parents=[*looking, _until()],
         ),
         "apply": group.add_parser(
@@ -53,6 +59,28 @@ def add_commands(commands: Commands, runs: Mapping[str, Run]) -> None:
         ),
     }
     parsers["new"].add_argument("name", metavar="NAME", help="what it does, like rename_login")
+    parsers["new"].add_argument(
+        "--from-drift",
+        action="store_true",
+        help="draft it from how documents and indexes differ from the models",
+    )
+    parsers["new"].add_argument(
+        "--alias", action="append", metavar="NAME", help="drift of this database only (repeatable)"
+    )
+    parsers["rehearse"].add_argument(
+        "--sample",
+        type=count,
+        default=1000,
+        metavar="N",
+        help="documents of each collection, taken at random (default: %(default)s)",
+    )
+    parsers["rehearse"].add_argument(
+        "--collection",
+        type=_place,
+        action="append",
+        metavar="ALIAS.NAME",
+        help="take a sample of this one too, which the files read (repeatable)",
+    )
     parsers["plan"].add_argument(
         "--undo", action="store_true", help="what undo would do, instead of apply"
     )
@@ -95,6 +123,13 @@ def _limits() -> Parser:
         "--max-lag", type=seconds, metavar="SECONDS", help="of the secondaries, at most"
     )
     return options
+
+
+def _place(text: str) -> tuple[str, str]:
+    alias, dot, name = text.partition(".")
+    if not (alias and dot and name):
+        raise ValueError(text)
+    return alias, name
 
 
 def _number(text: str) -> int:

@@ -11,20 +11,18 @@ from dataclasses import dataclass
 
 from datalayer import db, migrations
 from datalayer.cli.commands.migrations.arguments import add_commands
+from datalayer.cli.commands.migrations.connecting import connected
+from datalayer.cli.commands.migrations.drafting import new_from_drift
+from datalayer.cli.commands.migrations.rehearsing import rehearse
 from datalayer.cli.commands.migrations.tables import done_table, plan_table, status_table
-from datalayer.cli.connecting import opened
 from datalayer.cli.exit_codes import ExitCode, UsageError
-from datalayer.cli.model_options import chosen, load_models
 from datalayer.cli.options import Commands, Run, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.progress_output import telling
 from datalayer.cli.tables import as_plain_text
 from datalayer.errors import MigrationError
-from datalayer.importing import working_directory_last
 from datalayer.migrations import FinishedMigration, PlannedMigration, StepProgress
 from datalayer.terminal import ellipsis_for, width_for
-
-_DEFAULT = "default"
 
 
 def add_to(commands: Commands) -> None:
@@ -35,6 +33,7 @@ def add_to(commands: Commands) -> None:
             "new": _new,
             "status": _status,
             "plan": _plan,
+            "rehearse": rehearse,
             "apply": _working(migrations.apply),
             "undo": _working(migrations.undo),
             "check": _check,
@@ -44,6 +43,8 @@ def add_to(commands: Commands) -> None:
 
 
 def _new(output: Output, options: argparse.Namespace) -> ExitCode:
+    if options.from_drift:
+        return new_from_drift(output, options)
     path = migrations.new(options.name, package=settings_of(options).migrations)
     output.show({"path": str(path)}, [])
     output.message(f"{path} is to be completed")
@@ -51,7 +52,7 @@ def _new(output: Output, options: argparse.Namespace) -> ExitCode:
 
 
 def _status(output: Output, options: argparse.Namespace) -> ExitCode:
-    with _connected(options) as package:
+    with connected(options) as package:
         found = migrations.status(package=package)
     output.show({"migrations": [each.as_dict() for each in found]}, [status_table(found)])
     for each in found:
@@ -63,7 +64,7 @@ def _status(output: Output, options: argparse.Namespace) -> ExitCode:
 
 
 def _plan(output: Output, options: argparse.Namespace) -> ExitCode:
-    with _connected(options) as package:
+    with connected(options) as package:
         planned = migrations.plan(options.to, undo=options.undo, package=package)
     output.show({"migrations": [each.as_dict() for each in planned]}, [plan_table(planned)])
     _tell_problems(output, planned)
@@ -72,7 +73,7 @@ def _plan(output: Output, options: argparse.Namespace) -> ExitCode:
 
 
 def _check(output: Output, options: argparse.Namespace) -> ExitCode:
-    with _connected(options) as package:
+    with connected(options) as package:
         found = migrations.check(package=package)
     output.show(found.as_dict(), [])
     for problem in found.problems:
@@ -87,7 +88,7 @@ def _check(output: Output, options: argparse.Namespace) -> ExitCode:
 
 def _resolve(output: Output, options: argparse.Namespace) -> ExitCode:
     number = int(options.number) if options.number.isdecimal() else options.number
-    with _connected(options) as package:
+    with connected(options) as package:
         question = f"note that migration {number} is {options.as_}, without doing anything else?"
         if not _asked(output, question, yes=options.yes):
             return ExitCode.FAILURE
@@ -109,7 +110,7 @@ def _working(verb: Callable[..., tuple[FinishedMigration, ...]]) -> Run:
         _refuse_silence(output, yes=options.yes)
         with (
             _stoppable() as stopping,
-            _connected(options) as package,
+            connected(options) as package,
             telling(output.stderr, "migration") as tell,
         ):
             try:
@@ -206,18 +207,3 @@ def _stoppable() -> Iterator[threading.Event]:
             yield stopping
     else:
         yield threading.Event()  # signals are another thread's affair
-
-
-@contextmanager
-def _connected(options: argparse.Namespace) -> Iterator[str]:
-    """All databases, as far as they are there; the default one has to be. Gives the package of the
-    migrations, which may import their neighbours in the working directory at any time."""
-    settings = settings_of(options)
-    load_models(options.models or ())
-    default = chosen(settings, (_DEFAULT,))
-    with (
-        opened(default, timeout=options.timeout, required=True),
-        opened(settings, timeout=options.timeout),
-        working_directory_last(),
-    ):
-        yield settings.migrations
