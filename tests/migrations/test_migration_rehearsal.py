@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bson import Binary
 from conftest import Write
 from fresh_databases import model_registry
 
@@ -77,7 +79,7 @@ def test_migrations_are_tried_on_a_sample_and_the_real_databases_stay_as_they_ar
     users: Any, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MONGODB_URI", "mongodb://real.invalid/shop")
-    database()["countries"].insert_one({"_id": "CH"})
+    database()["countries"].insert_one({"_id": Binary.from_uuid(uuid.uuid4())})
     write("0001_first")
     apply(package="migrations")
     write("0002_rename", RENAME)
@@ -147,6 +149,13 @@ def test_what_undoing_does_not_bring_back_is_told(users: Any, write: Write) -> N
     )
     ((alias, collection, what, documents, ids),) = played(1)["undone"]["not_restored"]
     assert (alias, collection, what, documents, len(ids)) == ("default", "users", "changed", 30, 5)
+
+
+def test_the_order_of_fields_is_no_difference(users: Any, write: Write) -> None:
+    users.insert_one({"_id": Binary.from_uuid(uuid.uuid4()), "login": "a"})
+    users.update_many({}, {"$set": {"size": {"b": [1, {"y": 1, "x": 2}], "a": 1}}})
+    write("0001_rename", RENAME)
+    assert played(1)["undone"]["not_restored"] == []
 
 
 def test_an_index_that_undoing_leaves_is_told(users: Any, write: Write) -> None:

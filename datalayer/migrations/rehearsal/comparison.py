@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import bson
-from bson.raw_bson import RawBSONDocument
 
 from datalayer.connections.registry import registry
 from datalayer.documents.collection import plain_collection
 from datalayer.migrations.rehearsal.report import NotRestored
-from datalayer.transfer.codecs import DECODED, RAW
+from datalayer.transfer.codecs import DECODED
 
 _OWN_PREFIXES = ("datalayer_", "system.")
 _MOST_IDS = 5
@@ -74,14 +73,26 @@ def _differences(place: Place, before: State, after: State) -> Iterator[NotResto
 
 def _state(alias: str, listed: Mapping[str, Any]) -> State:
     collection = plain_collection(registry.connection(alias), listed["name"])
-    raw = collection.with_options(codec_options=RAW)
-    documents = {_id_of(each): hashlib.sha256(each.raw).digest() for each in raw.find({})}
-    indexes = frozenset(bson.encode(dict(each)) for each in collection.list_indexes())
-    return State(documents, indexes, bson.encode(listed.get("options", {})))
+    stored = collection.with_options(codec_options=DECODED).find({})
+    return State(
+        documents={
+            _bytes({"": each["_id"]}): hashlib.sha256(_bytes(_in_order(each))).digest()
+            for each in stored
+        },
+        indexes=frozenset(_bytes(each) for each in collection.list_indexes()),
+        options=_bytes(listed.get("options", {})),
+    )
 
 
-def _id_of(document: RawBSONDocument) -> bytes:
-    return bson.encode({"": document["_id"]})
+def _bytes(document: Mapping[str, Any]) -> bytes:
+    return bson.encode(dict(document), codec_options=DECODED)
+
+
+def _in_order(value: Any) -> Any:
+    """With fields by their names: renaming one, and back, puts it behind the others."""
+    if isinstance(value, Mapping):
+        return {name: _in_order(value[name]) for name in sorted(value)}
+    return [_in_order(each) for each in value] if isinstance(value, list) else value
 
 
 def _shown(id: bytes) -> str:

@@ -17,7 +17,7 @@ from datalayer.indexes.existing import collections, own_session
 from datalayer.migrations.history import HISTORY, LEASE
 from datalayer.migrations.rehearsal.report import Sample
 from datalayer.migrations.report import PlannedMigration
-from datalayer.transfer.codecs import RAW
+from datalayer.transfer.codecs import DECODED, RAW
 
 _BATCH = 500
 _SERVERS_OWN = ("v", "ns")
@@ -81,7 +81,7 @@ def _copied(documents: Iterable[RawBSONDocument], target: Collection[Any]) -> in
     seen: set[bytes] = set()  # a sample may hold a document twice
     batch: list[RawBSONDocument] = []
     for document in documents:
-        id = bson.encode({"": document["_id"]})
+        id = bson.encode({"": document["_id"]}, codec_options=DECODED)
         if id not in seen:
             seen.add(id)
             batch.append(document)
