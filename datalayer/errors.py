@@ -176,9 +176,11 @@ class StaleDocumentError(DataLayerError):
 
     It was deleted meanwhile, its primary key was changed, or only a part of it was loaded, by
     ``only()``, ``exclude()`` or ``fields()``, and the write would put that part in the place of
-    the whole. Writing would leave a fragment; nothing was written. ``collection`` and ``id`` name
-    it. Load it again, all of it, and make the change there; ``save(force_insert=True)`` stores a
-    complete one anew. A value that was not loaded can't be read of a document that is gone either.
+    the whole: it would leave a fragment. Or it is of a versioned model and was changed by others,
+    whose change would be lost. Nothing was written. ``collection`` and ``id`` name it. Load it
+    again, all of it, and make the change there (``Model.change()`` does, of versioned models);
+    ``save(force_insert=True)`` stores a complete one anew. A value that was not loaded can't be
+    read of a document that is gone either.
     """
 
     def __init__(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterator
 from time import monotonic
 from typing import Any
@@ -15,13 +13,9 @@ from pymongo.read_preferences import ReadPreference
 
 from datalayer import BusinessDocument, db
 from datalayer.connections.registry import registry
-from datalayer.documents import Document
 from datalayer.documents.collection import apart_from_transaction
 from datalayer.errors import ConfigurationError, StaleDocumentError, UnavailableError
 from datalayer.settings import Settings
-
-SECONDS = float(os.environ.get("DATALAYER_LOST_UPDATES_SECONDS", "0.5"))
-THREADS, DOCUMENTS = 16, 10
 
 
 class Account(BusinessDocument):
@@ -29,11 +23,7 @@ class Account(BusinessDocument):
     meta = {"versioned": True}
 
 
-class Careless(Document):
-    balance = me.IntField(default=0)
-
-
-MODELS = (Account, Careless)
+MODELS = (Account,)
 
 
 def raw(model: Any) -> Any:
@@ -42,8 +32,7 @@ def raw(model: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def empty(shared: Settings) -> None:
-    for model in MODELS:
-        raw(model).delete_many({})
+    raw(Account).delete_many({})
 
 
 def add_one(account: Any) -> None:
@@ -219,61 +208,3 @@ def test_a_block_that_meets_others_is_told_at_once() -> None:
     with pytest.raises(UnavailableError), db.transaction():
         Account.change(account.pk, meddle)
     assert len(calls) == 1
-
-
-# Many at once
-
-
-def add_in_turns(model: Any, change: Any, seconds: float) -> tuple[int, int]:
-    """How many changes 16 threads have made of 10 documents, and the sum that came of it."""
-    keys = [model().save().pk for _ in range(DOCUMENTS)]
-    made, ends = [0] * THREADS, monotonic() + seconds
-
-    def work(number: int) -> None:
-        turn = number
-        while monotonic() < ends:
-            turn += 1
-            try:
-                change(keys[turn % DOCUMENTS])
-            except StaleDocumentError:
-                continue
-            made[number] += 1
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(made), sum(each["balance"] for each in raw(model).find())
-
-
-def test_threads_that_change_the_same_documents_lose_nothing() -> None:
-    made, stored = add_in_turns(Account, lambda key: Account.change(key, add_one), SECONDS)
-    print(f"versioned, {SECONDS:g} s: {made} changes, {stored} stored")
-    assert made == stored > 0
-    versions = sum(each["version"] - 1 for each in raw(Account).find())
-    assert versions == made
-
-
-def test_without_versions_the_same_loses_some() -> None:
-    """The control: both have loaded before either saves."""
-    key = Careless().save().pk
-    first, second = Careless.objects.get(pk=key), Careless.objects.get(pk=key)
-    for found in (first, second):
-        found.balance += 1
-        found.save()
-    assert raw(Careless).find_one()["balance"] == 1
-
-
-@pytest.mark.skipif(
-    SECONDS < 5, reason="by luck: with DATALAYER_LOST_UPDATES_SECONDS of 5 or more"
-)
-def test_without_versions_threads_lose_some() -> None:
-    def change(key: Any) -> None:
-        found = Careless.objects.get(pk=key)
-        found.balance += 1
-        found.save()
-
-    made, stored = add_in_turns(Careless, change, SECONDS)
-    print(f"not versioned, {SECONDS:g} s: {made} changes, {stored} stored")
-    assert stored < made
