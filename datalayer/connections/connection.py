@@ -32,6 +32,8 @@ _CLOSE_SECONDS = 0.5
 MOST_DATABASES = 4096
 """Of so many databases of one server it is known which indexes stand; those that were used least
 lately are forgotten, and looked at again before their next write."""
+_MOST_COLLECTIONS = 1024
+"""Of models elsewhere than in their own database; they cost little to make."""
 
 
 class Connection:
@@ -49,6 +51,7 @@ class Connection:
         opened: Callable[[Connection], object],
     ) -> None:
         self.alias = settings.alias
+        self._place = Place(settings.alias)
         self.settings = settings
         self.monitors = monitors
         self.connected_since: datetime | None = None
@@ -67,6 +70,7 @@ class Connection:
         self._opened = opened
         self._lock = threading.Lock()  # guards _client and _others
         self._others: OrderedDict[str, Connection] = OrderedDict()
+        self._collections: dict[tuple[Any, str | None], Any] = {}
         self._client: MongoClient[Any] | None = None
 
     @property
@@ -97,7 +101,13 @@ class Connection:
     @property
     def place(self) -> Place:
         """The alias, and the database where it isn't the alias's own."""
-        return Place(self.alias)
+        return self._place
+
+    @property
+    def label(self) -> str:
+        """How errors name it: the alias, and the database where it isn't the alias's own."""
+        database = self.place.database
+        return repr(self.alias) if database is None else f"{self.alias!r} (database {database!r})"
 
     def on(self, database: str) -> Connection:
         """Another database of the server, over this client: with indexes of its own."""
@@ -116,6 +126,21 @@ class Connection:
             return self._others[database]
         except KeyError:  # by another thread just now, perhaps
             return None
+
+    def collection(self, model: Any, make: Callable[[Any, Connection], Any]) -> Any:
+        """The collection of ``model`` here: what ``make`` gives, which is kept for a while."""
+        return self._collection(model, self, make)
+
+    def _collection(
+        self, model: Any, there: Connection, make: Callable[[Any, Connection], Any]
+    ) -> Any:
+        key, client = (model, there.place.database), self.client
+        found = self._collections.get(key)
+        if found is None or found.database.client is not client or found._home is not there:
+            if len(self._collections) >= _MOST_COLLECTIONS:
+                self._collections.clear()
+            found = self._collections[key] = make(model, there)
+        return found
 
     def forget_others(self) -> None:
         """Have names of databases be checked again; what was built in them is looked at again."""
@@ -175,6 +200,7 @@ class OtherDatabase(Connection):
         self.settings = own.settings.on(database)
         self.monitors = own.monitors
         self.breaker = own.breaker
+        self._place = Place(own.alias, database)
         self.built_indexes = BuiltIndexes()
         self.index_builds = {}
 
@@ -186,10 +212,9 @@ class OtherDatabase(Connection):
         """The client of the connection."""
         return self._own.client
 
-    @property
-    def place(self) -> Place:
-        """The alias and the database."""
-        return Place(self.alias, self.settings.database)
+    def collection(self, model: Any, make: Callable[[Any, Connection], Any]) -> Any:
+        """The collection of ``model`` here."""
+        return self._own._collection(model, self, make)
 
     def on(self, database: str) -> Connection:
         """Another database of the same server."""

@@ -62,6 +62,7 @@ def failed(
         name=name,
         collection=collection,
         alias=connection.alias,
+        database=connection.place.database,
         hosts=connection.settings.hosts,
         effect=effect,
         sent=now.sent - before.sent,

@@ -131,14 +131,18 @@ class Registry:
 
         Raises what ``connection_to`` raises.
         """
-        own = self.own_connection(place.alias)
-        if place.database is not None:
-            names = {
-                each.alias: each.settings.database
-                for each in list(self._connections.values())
-                if each.settings.hosts == own.settings.hosts
-            }
-            check_database(place.database, place.alias, names, self.tenants.get(place.alias))
+        own, allowed = self.own_connection(place.alias), self.tenants.get(place.alias)
+        if place.database is None:
+            return
+        asks_somebody = allowed is not None and allowed.known is not None
+        if not asks_somebody and own.find_on(place.database) is not None:
+            return  # it was checked before
+        names = {
+            each.alias: each.settings.database
+            for each in list(self._connections.values())
+            if each.settings.hosts == own.settings.hosts
+        }
+        check_database(place.database, place.alias, names, allowed)
 
     def find(self, alias: str) -> Connection | None:
         """The connection of ``alias``, or ``None``."""
@@ -262,6 +266,7 @@ class Registry:
         """A connection without a client yet, which nobody finds before ``publish``; what happens
         to its database is told to ``emit``."""
         monitors = Monitors(settings.alias, settings.slow_ms, emit, settings.leak_warning_ms)
+        monitors.commands.own_database = settings.database
         if self.observers is not None:
             monitors.observe(self.observers(settings))
         return Connection(settings, monitors, self.uri_for(settings), self.opened)

@@ -155,7 +155,12 @@ class Document(
         if begun is not None and begun.carries(connection):
             return collection_of(cls, connection)
         if connection.place != (indexes.alias_of(cls), None):
-            collection = collection_of(cls, connection)
+            is_mock = connection.settings.kind == "mongomock"
+            collection = (
+                collection_of(cls, connection)
+                if is_mock
+                else connection.collection(cls, collection_of)
+            )
         else:
             collection = cls._collection
             if collection is None or collection.database.client is not connection.client:

@@ -69,9 +69,13 @@ class Operation:
     """How many of them got no reply."""
     closed: bool
     """Whether the connection was closed meanwhile."""
+    database: str | None = None
+    """Where it went, if not to the alias's own."""
 
     def __str__(self) -> str:
-        return f"{self.name} on {self.collection} of {self.alias!r} at {', '.join(self.hosts)}"
+        database = f" (database {self.database!r})" if self.database else ""
+        where = f"{self.alias!r}{database} at {', '.join(self.hosts)}"
+        return f"{self.name} on {self.collection} of {where}"
 
 
 def operation_error(exc: PyMongoError, operation: Operation) -> DataLayerError | None:

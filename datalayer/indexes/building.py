@@ -219,9 +219,32 @@ def _prepare_late(connection: Connection, model: Model, collection: str) -> None
     if (model, collection) not in connection.built_indexes:
         plan = plan_for(model, connection.alias, collection)
         with explained(connection, plan, writing=True), own_session(connection) as session:
+            is_made = _made_by_its_indexes(connection, plan, session)
             existing = collections(connection, session, [collection])
-        _prepare(connection, plan, existing, generation, writing=True)
+        if is_made:
+            _check_kind(connection, plan, existing.get(collection))
+            connection.built_indexes.add(plan.models, plan.name, generation)
+        else:
+            _prepare(connection, plan, existing, generation, writing=True)
         identify(connection, existing, [collection])
+
+
+def _made_by_its_indexes(
+    connection: Connection, plan: CollectionPlan, session: ClientSession | None
+) -> bool:
+    """Whether the collection and its indexes stand now. Most need no question first: a tenant's
+    first write waits for each."""
+    settings = connection.settings
+    if settings.kind == "mongomock" or plan.needs_creating or not settings.auto_index:
+        return False
+    try:
+        with pymongo.timeout(BUILD_SECONDS):
+            create_indexes(connection, plan, plan.indexes, session)
+    except OperationFailure as exc:
+        if exc.code != ServerCode.CommandNotSupportedOnView:
+            raise
+        return False
+    return True
 
 
 def _prepare(
@@ -265,7 +288,7 @@ def _check_kind(
     ]
     if not wrong:
         return
-    where = f"the collection {plan.name!r} on {connection.alias!r}"
+    where = f"the collection {plan.name!r} on {connection.label}"
     if present is None:
         message = (
             f"{where} needs options of its own and does not exist; create it with "

@@ -53,7 +53,7 @@ def notice_drops(connection: Connection) -> None:
                 "%s on %s was dropped or replaced by another client: what it lacks of its indexes "
                 "is built again before the next write",
                 name,
-                connection.alias,
+                " ".join(filter(None, connection.place)),
                 extra={"alias": connection.alias, "collection": name, "event": "dropped"},
             )
 

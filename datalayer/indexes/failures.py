@@ -98,7 +98,7 @@ def index_refused(
 
 def _place(connection: Connection, plan: CollectionPlan | None) -> str:
     what = repr(plan.name) + " on" if plan else "the collections of"
-    return f"{what} {connection.alias!r}"
+    return f"{what} {connection.label}"
 
 
 def _explain(

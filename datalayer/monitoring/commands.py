@@ -72,6 +72,8 @@ class SlowCommand:
     ms: float
     documents: int | None
     """How many were sent or came back; ``None`` where that isn't known."""
+    database: str | None = None
+    """Where it isn't the alias's own."""
 
 
 class _Thread:
@@ -125,6 +127,8 @@ class CommandMonitor(CommandListener):
         self._slow_microseconds = slow_ms * 1000
         self._emit = emit
         self._observer: Observer | None = None
+        self.own_database: str | None = None
+        """The alias's; slow commands tell of another."""
         self.on_drop: OnDrop | None = None
         """Told of each collection or database that is dropped over this client, before and after:
         a write that overlaps with the drop doesn't take the indexes for built."""
@@ -274,14 +278,17 @@ class CommandMonitor(CommandListener):
             "ms": round(microseconds / 1000, 1),
             "documents": documents_in(name, command, reply),
         }
+        database = (command or {}).get("$db")
+        if self.own_database is not None and database not in (None, self.own_database):
+            facts["database"] = database
         at = datetime.now(UTC).isoformat(timespec="seconds")
         with self._lock:
             self._slow += 1
             self._slow_commands.append(SlowCommand(at=at, **facts))
         logger.warning(
-            "slow command on %(alias)s: %(command)s %(collection)s took %(ms)s ms, "
+            "slow command on %(where)s: %(command)s %(collection)s took %(ms)s ms, "
             "%(documents)s documents",
-            facts,
+            {**facts, "where": " ".join((self._alias, *filter(None, [facts.get("database")])))},
             extra={"event": "slow_command", **facts},
         )
         self._emit("slow_command", facts)

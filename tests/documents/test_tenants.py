@@ -4,6 +4,7 @@ taken, and what is built there."""
 from __future__ import annotations
 
 import contextvars
+import logging
 import os
 import re
 import threading
@@ -20,9 +21,16 @@ from pymongo import MongoClient
 from datalayer import db
 from datalayer.connections import connection as connections
 from datalayer.connections.registry import registry
+from datalayer.contrib.prometheus import metrics
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
-from datalayer.errors import ConfigurationError, NotConnectedError, TenantError
+from datalayer.errors import (
+    ConfigurationError,
+    DeadlineExceededError,
+    IndexBuildError,
+    NotConnectedError,
+    TenantError,
+)
 from datalayer.settings import Settings
 
 
@@ -428,3 +436,46 @@ def test_an_alias_called_database_is_used_by_a_mapping(
             assert Order._get_collection().database.name == f"{database_name}_database"
         with db.using(default=("default", f"{database_name}_t")):
             assert Order._get_collection().database.name == f"{database_name}_t"
+
+
+# What people are told
+
+
+def test_errors_name_the_database(tenant: str, client: MongoClient[Any]) -> None:
+    client[tenant]["order"].insert_many([{"number": 1}, {"number": 1}])
+    with db.using(database=tenant), pytest.raises(IndexBuildError, match=repr(tenant)) as caught:
+        Order(number=2).save()
+    assert caught.value.alias == "default"
+    with (
+        db.using(database=tenant),
+        db.deadline(0.0001),
+        pytest.raises(DeadlineExceededError, match=repr(tenant)),
+    ):
+        Order.objects.count()
+
+
+def test_slow_commands_name_the_database(
+    tenant: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = registry.own_connection("default").monitors.commands
+    monkeypatch.setattr(monitor, "_slow_microseconds", 0)
+    with caplog.at_level(logging.WARNING, "datalayer"):
+        Order.objects.count()
+        with db.using(database=tenant):
+            Order.objects.count()
+    own, theirs = (each for each in caplog.records if getattr(each, "event", "") == "slow_command")
+    assert tenant not in own.getMessage()
+    assert f"slow command on default {tenant}: " in theirs.getMessage()
+    assert [each.database for each in monitor.slow_commands()[:2]] == [tenant, None]
+
+
+def test_metrics_have_no_label_for_a_database(tenant: str) -> None:
+    def readings() -> int:
+        return len([*metrics.gauges(), *metrics.counted()])
+
+    before = readings()
+    for number in range(3):
+        with db.using(database=f"{tenant}{number}"):
+            Order(number=number).save()
+    assert readings() == before
+    assert tenant not in repr([*metrics.gauges(), *metrics.counted()])
