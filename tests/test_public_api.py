@@ -54,6 +54,7 @@ TREE = {
     "DeadlineExceededError": "DataLayerError",
     "PoolExhaustedError": "DataLayerError",
     "TransactionError": "DataLayerError",
+    "TenantError": "DataLayerError",
     "TransferError": "DataLayerError",
     "MigrationError": "DataLayerError",
     "IndexBuildError": "DataLayerError",
