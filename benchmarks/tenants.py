@@ -75,7 +75,8 @@ def main() -> int:
 
 def measure(server: EmbeddedMongo, tenants: int, threads: int, rounds: int) -> list[Figure]:
     """All figures, on a server of their own."""
-    settings = Settings(databases={"default": server.uri_for("tenants_own")})
+    options = {"max_pool_size": threads, "wait_queue_timeout_ms": 120_000}
+    settings = Settings(databases={"default": {"uri": server.uri_for("tenants_own"), **options}})
     with MongoClient(server.uri) as client, db.connected(settings):
         return [
             first(client, rounds),

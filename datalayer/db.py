@@ -27,7 +27,7 @@ from datalayer.errors import ConfigurationError
 from datalayer.failures.redaction import without_contents
 from datalayer.failures.tracebacks import TrimmedTraceback
 from datalayer.retry import retry
-from datalayer.routing import read_from, router, tenants, using
+from datalayer.routing import databases, read_from, router, tenants, using
 from datalayer.service.service import DatabaseService, service_for
 from datalayer.settings import Settings
 from datalayer.shutdown import flush, graceful_shutdown
@@ -38,6 +38,7 @@ __all__ = [
     "connected",
     "database",
     "database1",
+    "databases",
     "deadline",
     "disconnect_all",
     "get",

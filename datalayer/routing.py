@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +20,7 @@ from pymongo.read_preferences import (
 )
 
 from datalayer import indexes
+from datalayer.connections import operation
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.connections.replica_lag import lagging_less_than, some_secondary_lags_less_than
@@ -26,11 +28,12 @@ from datalayer.context.decorators import with_block
 from datalayer.context.places import ORIGIN, Place, place_from, places
 from datalayer.context.stack import ContextStack
 from datalayer.context.tenant_databases import TenantDatabases
-from datalayer.errors import ConfigurationError
+from datalayer.errors import ConfigurationError, TenantError
 
 __all__ = [
     "connection_for",
     "connection_of",
+    "databases",
     "followed",
     "is_direct",
     "place_for",
@@ -182,6 +185,32 @@ def read_from(
     lagging = nullcontext() if max_lag is None else lagging_less_than(max_lag)
     with _readings.entered(dict.fromkeys(aliases or (_EVERY_ALIAS,), reading)), lagging:
         yield
+
+
+def databases(pattern: str = "*", *, alias: str = DEFAULT_ALIAS) -> list[str]:
+    """The names of the databases on the server of ``alias`` to which its operations may be sent,
+    and which match ``pattern`` as the shell would (``tenant_*``), in order.
+
+        for name in db.databases("tenant_*"):
+            with db.using(database=name):
+                Order.objects(paid=False).update(overdue=True)
+
+    Raises:
+        NotConnectedError: before ``connect``.
+        UnavailableError: where the server is away.
+    """
+    own = registry.own_connection(alias)
+    with operation.asking(own, "listing the databases"):
+        names = own.client.list_database_names()
+    return [name for name in sorted(names) if fnmatchcase(name, pattern) and _may_go(alias, name)]
+
+
+def _may_go(alias: str, name: str) -> bool:
+    try:
+        registry.check_place(Place(alias, name))
+    except TenantError:
+        return False
+    return True
 
 
 def router(function: Router | None) -> Router | None:

@@ -7,6 +7,7 @@ code::
     commands/       what does a command do? (one a file)
     demo/           what does ``datalayer demo`` play?
     connecting      how are databases connected for one command?
+    each_database   how does a command run over many databases of a server?
     output          where are results, messages and errors written?
     progress_output how is progress told meanwhile?
     tables          how does a table look, in plain text and drawn by rich?

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from datalayer import schema
+from datalayer.cli.each_database import databases_options, in_each_database
 from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.model_options import (
     OWN_MODELS,
@@ -58,28 +59,28 @@ def add_to(commands: Commands) -> None:
         help="count the stored documents that break their model's rules",
         description="Has the server count the documents that break their model's schema, rule by "
         "rule, with up to five ids each. Exit code 3 when there are some. Writes nothing.",
-        parents=[options, _looking_options()],
+        parents=[options, databases_options(), _looking_options()],
     )
     checking.add_argument(
         "--references",
         action="store_true",
         help="also look for references that lead to nothing, into all databases",
     )
-    checking.set_defaults(run=_run_check)
+    checking.set_defaults(run=in_each_database(_run_check))
     differing = group.add_parser(
         "diff",
         help="compare the collections' validators with those that models declare",
         description="Compares the validators of collections with those that models declare, as "
         'in meta = {"validator": "model"}. Exit code 3 when they differ.',
-        parents=[options],
+        parents=[options, databases_options()],
     )
-    differing.set_defaults(run=_run_diff)
+    differing.set_defaults(run=in_each_database(_run_diff))
     applying = group.add_parser(
         "apply",
         help="set the validators that models declare, once the documents keep them",
         description="Sets the validators that models declare. One that stored documents break is "
         "refused, with the exit code 3. Asks before it writes.",
-        parents=[options, _looking_options()],
+        parents=[options, databases_options(), _looking_options()],
     )
     applying.add_argument(
         "--anyway",
@@ -88,7 +89,7 @@ def add_to(commands: Commands) -> None:
         "without being repaired",
     )
     applying.add_argument("--yes", action="store_true", help="don't ask")
-    applying.set_defaults(run=_run_apply)
+    applying.set_defaults(run=in_each_database(_run_apply))
 
 
 def _options() -> Parser:

@@ -7,6 +7,7 @@ from functools import partial
 
 from datalayer.cli.commands.indexes.comparing import diff, sync
 from datalayer.cli.commands.indexes.hidden import drop, unhide
+from datalayer.cli.each_database import databases_options, in_each_database
 from datalayer.cli.exit_codes import ExitCode, UsageError
 from datalayer.cli.model_options import comparing, comparing_options
 from datalayer.cli.options import Commands, Parser, connection_options, settings_of
@@ -21,7 +22,7 @@ def add_to(commands: Commands) -> None:
     group = commands.add_parser(
         "indexes", help="compare the models' indexes with the server's, and bring them in line"
     ).add_subparsers(metavar="COMMAND", required=True)
-    options = comparing_options()
+    options = Parser(add_help=False, parents=[comparing_options(), databases_options()])
     differing = group.add_parser(
         "diff",
         help="show what is missing, changed or unknown",
@@ -29,7 +30,7 @@ def add_to(commands: Commands) -> None:
         "when they do.",
         parents=[options],
     )
-    differing.set_defaults(run=comparing(diff))
+    differing.set_defaults(run=in_each_database(comparing(diff)))
     _add_sync(group, options)
     _add_unhide(group)
     dropping = group.add_parser(
@@ -47,7 +48,7 @@ def add_to(commands: Commands) -> None:
         help="how long they must have been hidden (default: %(default)g)",
     )
     _add_yes(dropping)
-    dropping.set_defaults(run=_run_drop)
+    dropping.set_defaults(run=in_each_database(_run_drop))
 
 
 def _add_sync(group: Commands, options: Parser) -> None:
@@ -78,7 +79,7 @@ def _add_sync(group: Commands, options: Parser) -> None:
         "votingMembers (default), majority, or a number",
     )
     _add_yes(syncing)
-    syncing.set_defaults(run=_run_sync)
+    syncing.set_defaults(run=in_each_database(_run_sync))
 
 
 def _add_unhide(group: Commands) -> None:

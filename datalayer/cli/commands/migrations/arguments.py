@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from datalayer.cli.each_database import databases_options, in_each_database
 from datalayer.cli.model_options import models_option
 from datalayer.cli.options import (
     Commands,
@@ -26,7 +27,7 @@ def add_commands(commands: Commands, runs: Mapping[str, Run]) -> None:
         "migrations", help="change the shape of stored documents", epilog=_EPILOG
     ).add_subparsers(metavar="COMMAND", required=True)
     connecting = connection_options(timeout=10.0)
-    looking = [connecting, models_option()]
+    looking = [connecting, models_option(), databases_options()]
     waiting = [*looking, _asking()]
     working = [*waiting, _until(), _limits()]
     parsers = {
@@ -92,7 +93,7 @@ def add_commands(commands: Commands, runs: Mapping[str, Run]) -> None:
     )
     for name, parser in parsers.items():
         parser.epilog = _EPILOG
-        parser.set_defaults(run=runs[name])
+        parser.set_defaults(run=runs[name] if name == "new" else in_each_database(runs[name]))
 
 
 def _until() -> Parser:
