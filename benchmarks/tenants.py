@@ -33,6 +33,7 @@ from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 
 LATER_A_ROUND = 30
+"""So few that the machine's speed hardly changes from one side's turn to the other's."""
 PASSES = 3
 
 
