@@ -21,7 +21,7 @@ from datalayer.migrations.standing import Standing, standings
 from datalayer.settings import DatabaseSettings, Settings
 
 _MOST_LISTED = 5
-_PLAN = "`datalayer migrations plan` tells what they would do, `datalayer migrations apply` does it"
+_PLAN = "`datalayer migrations plan` tells what they would do, and `apply` does it"
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def _judged(facts: Facts, *, required: bool) -> Iterator[Remark]:
         tell = error if required else warning
         yield tell(f"not applied: {_listed(pending)}", _PLAN)
     for each in _those(facts, "failed"):
-        why = each.entry.error if each.entry is not None and each.entry.error else "it is not known why"
-        yield error(f"{each.name} has failed: {why}", _go_on(each))
+        why = each.entry.error if each.entry is not None else None
+        yield error(f"{each.name} has failed: {why or 'it is not known why'}", _go_on(each))
     for each in _those(facts, *UNDERWAY.values()):
         yield _underway(each, facts.holder)
     for each in _those(facts, "edited"):
@@ -120,8 +120,8 @@ def _underway(each: Standing, holder: str | None) -> Remark:
 
 def _go_on(each: Standing) -> str:
     return (
-        f"`datalayer migrations {_verb(each)}` goes on with it, once what stopped it is put right; "
-        f"`datalayer migrations resolve {each.number}` says how it is instead"
+        f"`datalayer migrations {_verb(each)}` goes on with it, once what stopped it is put "
+        f"right; `datalayer migrations resolve {each.number}` says how it is instead"
     )
 
 

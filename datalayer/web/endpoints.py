@@ -81,8 +81,8 @@ class Endpoints:
         return None if give is None else give(authorised or self._guard.admits(authorization))
 
     def readyz(self, *, detailed: bool = False) -> Answer:
-        """200 where every required database answers its ping, 503 where one doesn't; and, with
-        ``DATALAYER_MIGRATIONS_AT_CONNECT=require``, where migrations of this code aren't applied."""
+        """200 where every required database answers its ping, 503 where one doesn't; and where
+        migrations of this code aren't applied that the setting requires."""
         status, migrations = self._known(always=False)
         judged = migrations.judged(verdict(status))
         document = health_document(status, judged, detailed=detailed, now=datetime.now(UTC))

@@ -118,7 +118,10 @@ class MigrationsWatch:
             self._asked_at = monotonic()
             answer = self._answer = Future()
         threading.Thread(
-            target=self._ask, args=(answer, timeout_seconds), name="datalayer-migrations", daemon=True
+            target=self._ask,
+            args=(answer, timeout_seconds),
+            name="datalayer-migrations",
+            daemon=True,
         ).start()
 
     def known(self, timeout_seconds: float) -> Migrations:

@@ -77,9 +77,7 @@ def test_transfer_knows_the_projects_databases(site: str) -> None:
     assert answer("datalayer_transfer", "list") == {"transfers": []}
 
 
-def test_migrations_are_those_that_the_project_names(
-    uris: dict[str, str], tmp_path: Path
-) -> None:
+def test_migrations_are_those_that_the_project_names(uris: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "0001_nothing.py").write_text("def apply(m): pass\n")
     with django_site(DATALAYER={**uris, "DATALAYER_MIGRATIONS": str(tmp_path)}):
         assert ended_with("datalayer_migrations", "check")[0] == 3

@@ -72,7 +72,9 @@ def page(endpoints: Endpoints) -> str:
     return answer.body.decode()
 
 
-def test_a_process_whose_migrations_are_applied_is_ready(endpoints: Endpoints, files: Path) -> None:
+def test_a_process_whose_migrations_are_applied_is_ready(
+    endpoints: Endpoints, files: Path
+) -> None:
     for name in NAMES:
         noted(name, files)
     assert ready(endpoints) == (200, [])
@@ -126,9 +128,7 @@ def test_an_edited_one_is_told_and_no_hindrance(endpoints: Endpoints, files: Pat
     assert ready(endpoints) == (200, notes)
 
 
-def test_the_history_is_asked_seldom(
-    endpoints: Endpoints, files: Path, server: Settings
-) -> None:
+def test_the_history_is_asked_seldom(endpoints: Endpoints, files: Path, server: Settings) -> None:
     for name in NAMES:
         noted(name, files)
     assert ready(endpoints)[0] == 200

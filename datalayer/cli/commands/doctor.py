@@ -26,8 +26,9 @@ def add_to(commands: Commands) -> None:
         "doctor",
         help="look for what commonly goes wrong, and say what to do",
         description="Looks at five connection issues and five performance issues of every "
-        "database and at migrations, and says what it saw and what to do. Works when nothing can be reached or the "
-        "settings are wrong, and changes nothing. Exit code 3 when something is broken.",
+        "database and at migrations, and says what it saw and what to do. Works when nothing can "
+        "be reached or the settings are wrong, and changes nothing. Exit code 3 when something is "
+        "broken.",
         parents=[connection_options(timeout=10.0), models_option()],
     )
     parser.add_argument(

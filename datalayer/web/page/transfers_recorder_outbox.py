@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from datalayer.web.migrations_known import Migrations
 from datalayer.web.page.components import card, facts, state
 from datalayer.web.page.formatting import Tone, moment, number, plural, seconds, size
 from datalayer.web.page.markup import Content, Markup, element
 from datalayer.web.page.plots import bar
-from datalayer.web.migrations_known import Migrations
 from datalayer.web.snapshot import Snapshot
 from datalayer.web.transfers_and_outbox import Transfer, Work
 

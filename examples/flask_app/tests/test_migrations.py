@@ -27,7 +27,9 @@ def stored(databases: ModuleType) -> dict[str, list[Any]]:
     business = collections(databases)
     events = databases.database1.client[databases.database1.name]["analytics_events"]
     found = {name: business[name] for name in ("users", "profiles", "advertisements")}
-    return {name: list(each.find().sort("_id")) for name, each in {**found, "events": events}.items()}
+    return {
+        name: list(each.find().sort("_id")) for name, each in {**found, "events": events}.items()
+    }
 
 
 @pytest.fixture
@@ -95,4 +97,3 @@ def test_the_plan_says_how_many_documents_each_touches(old: ModuleType) -> None:
 
 def test_a_new_flea_market_has_nothing_to_change(datalayer_migrated_db: ModuleType) -> None:
     assert migrations.check().is_current
-
