@@ -39,9 +39,9 @@ def examine_migrations(settings: Settings, timeout_seconds: float) -> tuple[Rema
         return (skipped("there is no default database, which holds the history of migrations"),)
     try:
         place = place_of(settings.migrations)
-        if not place.path.is_dir():
-            return (ok(f"there are none: no package or folder {settings.migrations!r}"),)
-        files = find(place)
+        files = find(place) if place.path.is_dir() else ()
+        if not files:
+            return (ok(f"there are none in {settings.migrations!r}"),)
         facts = _gathered(settings[DEFAULT_ALIAS], files, timeout_seconds)
     except (ConfigurationError, MigrationError) as exc:
         return (error(exc.message, "correct that before anything is applied or undone"),)

@@ -42,9 +42,9 @@ class Migrations:
         """Whether requests should go elsewhere, as this code needs what isn't applied: only where
         the setting is ``require``. What later code has applied, or is applying, is no hindrance:
         so it is while that is being rolled out."""
-        found = self.check
-        wanted = self.at_connect == "require" and found is not None
-        return wanted and bool(found.pending or found.unfinished)  # type: ignore[union-attr]
+        if self.at_connect != "require" or self.check is None:
+            return False
+        return bool(self.check.pending or self.check.unfinished)
 
     def judged(self, verdict: Verdict) -> Verdict:
         """``verdict``, with what the migrations mean for it: nothing where they are ignored."""
@@ -163,5 +163,7 @@ class MigrationsWatch:
             if not place.path.is_dir():
                 return Migrations(setting)
             self._files = {name: find(place)}
+        if not self._files[name]:
+            return Migrations(setting)
         with pymongo.timeout(timeout_seconds):
             return Migrations(setting, checked(self._files[name]), History().held_by()[0])

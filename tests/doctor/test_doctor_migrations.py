@@ -57,8 +57,9 @@ def told(uri: str, files: Path | str, at_connect: str = "ignore") -> list[tuple[
     return [(each.severity, each.saw, each.advice) for each in found]
 
 
-def test_where_there_are_none_that_is_all_right(uri: str, tmp_path: Path) -> None:
-    ((severity, saw, _),) = told(uri, tmp_path / "nowhere")
+@pytest.mark.parametrize("folder", ["nowhere", "."])
+def test_where_there_are_none_that_is_all_right(uri: str, tmp_path: Path, folder: str) -> None:
+    ((severity, saw, _),) = told(uri, tmp_path / folder)
     assert severity == "ok"
     assert saw.startswith("there are none")
 

@@ -149,6 +149,13 @@ def test_a_history_that_hangs_keeps_nobody_waiting_and_nobody_unready(
         hanging.set()
 
 
+def test_a_folder_without_any_is_not_shown(endpoints: Endpoints, files: Path) -> None:
+    for each in files.iterdir():
+        each.unlink()
+    assert ready(endpoints) == (200, [])
+    assert "Migrations" not in page(endpoints)
+
+
 def test_nobody_is_asked_where_migrations_are_ignored_or_there_are_none(
     server: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
