@@ -93,7 +93,8 @@ def _fields(model: Any, place: Place, *, is_named: bool, always: bool = False) -
     fields: Schema = {"properties": properties}
     if required:
         fields["required"] = required
-    if not model._dynamic and model._meta.get("strict", True):
+    is_strict = not model._dynamic and model._meta.get("strict", True)
+    if is_strict and has_theirs(model, "to_mongo"):
         fields["additionalProperties"] = False
     return fields
 
@@ -110,10 +111,11 @@ def _or_null(schema: Schema) -> Schema:
 
 
 def _leave_out_rules_of(model: Any, place: Place) -> None:
-    for name in ("clean", "validate"):
+    does = {"clean": "refuses", "validate": "refuses", "to_mongo": "adds or changes"}
+    for name, what in does.items():
         owner = owner_of(model, name)
         if not has_theirs(model, name) or owner is Lifecycle:
-            place.leave_out(f"{name}()", f"what {owner.__name__}.{name}() refuses")
+            place.leave_out(f"{name}()", f"what {owner.__name__}.{name}() {what}")
     unique = {field.db_field for field in model._fields.values() if field.unique}
     for spec in model._meta.get("index_specs") or ():
         keys = [key for key, _ in spec["fields"]]

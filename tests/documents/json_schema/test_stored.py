@@ -244,6 +244,18 @@ def test_rules_that_only_python_knows_are_listed() -> None:
     ]
 
 
+def test_a_class_that_stores_in_its_own_way_may_add_fields(collection: Collection[Any]) -> None:
+    class AddingDocument(Document):
+        number = IntField(primary_key=True)
+        meta = {"db_alias": "default"}
+
+        def to_mongo(self, *args: Any, **kwargs: Any) -> Any:
+            return {**super().to_mongo(*args, **kwargs), "more": 1}
+
+    assert taken(collection, AddingDocument, AddingDocument(number=0).to_mongo()) == [True]
+    assert rules_of(AddingDocument) == {("", "to_mongo()")}
+
+
 def test_a_path_names_lists_and_mappings() -> None:
     model = having(words=MapField(ListField(StringField(unique=True))))
     assert rules_of(model) == {("words.*[]", "unique")}
