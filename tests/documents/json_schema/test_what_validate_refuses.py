@@ -2,7 +2,8 @@
 ``unexpressed`` lists.
 
 Documents that are valid, and such as are broken in one place, are put into one collection as they
-are, and the server is asked once. ``DATALAYER_SCHEMA_DOCUMENTS`` takes more of them, ``DATALAYER_SCHEMA_SEED`` others.
+are, and the server is asked once. ``DATALAYER_SCHEMA_DOCUMENTS`` takes more of them,
+``DATALAYER_SCHEMA_SEED`` others.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def _holds(kind: type) -> Callable[[Any], bool]:
 
 # By the rule that isn't expressed: of which values it speaks.
 EXCEPTIONS: dict[str, Callable[[Any], bool]] = {
-    "NaN": lambda value: str(value) == "nan",
+    "NaN": lambda value: "nan" in str(value),
     "UUID": _holds(bytes),
     "class": lambda value: "_cls" in str(value),
     "coordinates": _holds(bool),
