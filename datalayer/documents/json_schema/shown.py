@@ -43,7 +43,8 @@ from mongoengine.fields import (
     UUIDField,
 )
 
-from datalayer.documents.fields import RawDictField
+from datalayer.documents.fields import CurrencyField, RawDictField
+from datalayer.documents.fields.money import CURRENCIES
 from datalayer.documents.json_schema.geometry import levels_of
 from datalayer.documents.json_schema.kinds import kind_of
 from datalayer.documents.json_schema.references import key_field_of
@@ -162,6 +163,10 @@ def _text(field: Any, definitions: _Definitions) -> Schema:
     return schema
 
 
+def _currency(field: Any, definitions: _Definitions) -> Schema:
+    return {**_text(field, definitions), "enum": sorted(CURRENCIES)}
+
+
 def _email(field: Any, definitions: _Definitions) -> Schema:
     name = "idn-email" if field.allow_utf8_user else "email"
     return {**_text(field, definitions), "format": name}
@@ -256,6 +261,7 @@ _WRITERS: Mapping[type, Callable[[Any, _Definitions], Schema]] = {
     BooleanField: _of_type("boolean"),
     CachedReferenceField: _of_type("object"),
     ComplexDateTimeField: _of_type("string", format="date-time"),
+    CurrencyField: _currency,
     DateField: _of_type("string", format="date"),
     DateTimeField: _of_type("string", format="date-time"),
     Decimal128Field: _of_type("string", format="decimal"),

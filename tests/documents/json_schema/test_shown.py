@@ -124,6 +124,11 @@ def test_an_enum_says_its_values_and_its_default() -> None:
     assert leaf["properties"]["colour"] == {"enum": ["red", "blue"], "default": "red"}
 
 
+def test_a_currency_is_one_of_those_in_use() -> None:
+    codes = json_schema(Every, "2020-12")["properties"]["currency"]["enum"]
+    assert {"EUR", "JPY"} <= set(codes)
+
+
 def test_every_reference_inside_a_schema_leads_somewhere() -> None:
     schema = json_schema(Every, "2020-12")
     names = set(re.findall(r"'#/\$defs/([^']+)'", str(schema)))
