@@ -4,7 +4,7 @@ collections with those in the models' ``meta``, and sets them."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pymongo
@@ -30,7 +30,8 @@ class ValidatorDiff:
     ``undeclared`` (the collection has one that no model declares, which is left alone) or
     ``none``. ``added`` says in words what the models say and the collection doesn't, ``removed``
     what the collection says and the models don't, each rule as its path and name; ``options``
-    are those of the collection that differ.
+    are those of the collection that differ. ``level`` and ``action`` are in force where the
+    collection has a validator: ``off`` means that it holds nobody to anything.
     """
 
     alias: str
@@ -39,6 +40,8 @@ class ValidatorDiff:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     options: tuple[ChangedOption, ...] = ()
+    level: str | None = None
+    action: str | None = None
 
     @property
     def pending(self) -> bool:
@@ -61,6 +64,8 @@ class ValidatorDiff:
                 }
                 for each in self.options
             ],
+            "level": self.level,
+            "action": self.action,
         }
 
 
@@ -159,31 +164,43 @@ def _applied(target: Target, found: ValidatorDiff, anyway: bool, seconds: float)
 
 def _refuses_writes(target: Target) -> bool:
     """Whether the declared validator can refuse to have a stored document changed."""
-    present = (target.existing or {}).get("options", {})
-    level, action = (
-        target.plan.options.get(name, present.get(name, default))
-        for name, default in (("validationLevel", "strict"), ("validationAction", "error"))
-    )
-    return bool(level == "strict" and action != "warn")
+    level, action = _in_force({**_options_there(target), **target.plan.options})
+    return level == "strict" and action != "warn"
 
 
 def _compared(target: Target) -> ValidatorDiff:
     wanted = {name: target.plan.options[name] for name in _OPTIONS if name in target.plan.options}
-    present = (target.existing or {}).get("options", {})
+    present = _options_there(target)
     there = present.get("validator")
-    if "validator" not in wanted:
-        return ValidatorDiff(target.alias, target.name, "undeclared" if there else "none")
-    options = changed_options(wanted, present)
-    state = "same" if not options else "different" if there else "missing"
-    declared, stored = _rules_in(wanted["validator"]), _rules_in(there or {})
-    return ValidatorDiff(
+    level, action = _in_force(present) if there else (None, None)
+    found = ValidatorDiff(
         target.alias,
         target.name,
-        state,
-        tuple(rule for rule in declared if rule not in stored),
-        tuple(rule for rule in stored if rule not in declared),
-        options,
+        "undeclared" if there else "none",
+        level=level,
+        action=action,
     )
+    if "validator" not in wanted:
+        return found
+    options = changed_options(wanted, present)
+    declared, stored = _rules_in(wanted["validator"]), _rules_in(there or {})
+    return replace(
+        found,
+        state="same" if not options else "different" if there else "missing",
+        added=tuple(rule for rule in declared if rule not in stored),
+        removed=tuple(rule for rule in stored if rule not in declared),
+        options=options,
+    )
+
+
+def _options_there(target: Target) -> Mapping[str, Any]:
+    options: Mapping[str, Any] = (target.existing or {}).get("options", {})
+    return options
+
+
+def _in_force(options: Mapping[str, Any]) -> tuple[str, str]:
+    """The level and the action, with the server's defaults."""
+    return options.get("validationLevel", "strict"), options.get("validationAction", "error")
 
 
 def _rules_in(validator: Mapping[str, Any]) -> list[str]:

@@ -73,6 +73,10 @@ def test_indexes_compares_the_models_of_the_projects_applications(site: str) -> 
     assert answer("datalayer_indexes", "diff") == {"default": [], "database1": []}
 
 
+def test_schema_checks_the_models_of_the_projects_applications(site: str) -> None:
+    assert answer("datalayer_schema", "check") == []
+
+
 def test_transfer_knows_the_projects_databases(site: str) -> None:
     assert answer("datalayer_transfer", "list") == {"transfers": []}
 

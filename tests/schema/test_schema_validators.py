@@ -129,6 +129,14 @@ def test_a_validator_that_no_model_declares_is_left_alone() -> None:
     assert options()["validator"] == {"x": 1}
 
 
+def test_a_validator_that_is_off_is_told_so() -> None:
+    model = thing()
+    model(name="x").save()
+    database().command("collMod", "things", validationLevel="off")
+    (found,) = schema.diff([model])
+    assert (found.state, found.level, found.action) == ("same", "off", "error")
+
+
 def test_indexes_sync_sets_the_schema_of_the_model() -> None:
     model = thing()
     database().create_collection("things")

@@ -267,7 +267,7 @@ def _lines(each: ValidatorDiff) -> list[tuple[str, str]]:
         if option.name != "validator":
             lines += [("declared", f"{option.name}: {option.expected}")]
             lines += [("there", f"{option.name}: {option.actual}")]
-    return lines or [("", "")]
+    return lines or [("", "" if each.level is None else f"level {each.level}, {each.action}")]
 
 
 def _outcomes(applied: Sequence[Applied]) -> Table:
