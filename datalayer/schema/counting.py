@@ -9,6 +9,7 @@ single rule, and the rest is looked at again without them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -27,6 +28,7 @@ _MOST_SAMPLES = 4
 """With more documents that break something, rules are counted by themselves."""
 _COMMON = 10
 """Those that at least one of so many documents breaks."""
+_DOTTED = re.compile(r"\.")  # a schema takes such a name for a path, and an empty one for none
 _RULES_AT_ONCE = 40  # the server takes a limited number of stages
 
 
@@ -156,7 +158,7 @@ def _unknown_names(collection: Collection[Any], rule: Rule, sample: Sequence[Any
         {"$match": rule.broken},
         *names_at(rule.path),
         {"$group": {"_id": "$name", "documents": {"$sum": 1}}},
-        {"$match": {"_id": {"$nin": known}}},
+        {"$match": {"_id": {"$nin": ["", *known], "$not": _DOTTED}}},
         {"$sort": {"documents": -1, "_id": 1}},
         {"$limit": rule.nameable},
     ]

@@ -3,10 +3,11 @@ whichever database they lead into. (``$lookup`` within a database takes three ti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import bson
+from bson import ObjectId
 
 from datalayer.connections.registry import registry
 from datalayer.schema.checking import LOOK_SECONDS, Finding, Tell, looked_through, looking
@@ -100,9 +101,10 @@ def _without_document(
 ) -> tuple[int, list[Any]]:
     """How many documents hold a reference to none of those in ``homes``, and some of their
     ids."""
-    count, last = 0, b""
+    count = 0
+    last: Hashable = None
     ids: list[Any] = []
-    present: set[bytes] = set()
+    present: set[Hashable] = set()
     with target.reading() as collection:
         for batch in _batches(collection.aggregate(stages)):
             if len(present) > _MOST_REMEMBERED:
@@ -131,7 +133,7 @@ def _batches(found: Iterable[Any]) -> Iterator[list[tuple[Any, Any]]]:
         yield batch
 
 
-def _present(home: Home, wanted: Sequence[Any]) -> set[bytes]:
+def _present(home: Home, wanted: Sequence[Any]) -> set[Hashable]:
     if not wanted:
         return set()
     with reading(registry.connection(home.alias), home.collection) as collection:
@@ -139,8 +141,10 @@ def _present(home: Home, wanted: Sequence[Any]) -> set[bytes]:
         return {_key(each["_id"]) for each in found}
 
 
-def _key(value: Any) -> bytes:
+def _key(value: Any) -> Hashable:
     """The same for values that the server takes for the same: whole numbers of any size."""
+    if isinstance(value, (ObjectId, str)):
+        return value
     whole = isinstance(value, float) and value.is_integer()
     return bson.encode({"": int(value) if whole else value})
 

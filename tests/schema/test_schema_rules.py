@@ -169,6 +169,15 @@ def test_unknown_fields_are_told_by_their_names(documents: Collection[Any]) -> N
     assert found == [("colour", "unknown_field", 2), ("lines[].weight", "unknown_field", 1)]
 
 
+def test_unknown_fields_may_have_any_name(documents: Collection[Any]) -> None:
+    odd = [{"email": "a@b", name: 1} for name in ("a.b", "$c", "", "x[]")]
+    assert sorted(broken(documents, ORDER, *odd)) == [
+        ("$c", "unknown_field", 1),
+        ("*", "unknown_field", 2),  # no schema can name the others
+        ("x[]", "unknown_field", 1),
+    ]
+
+
 def test_a_field_that_a_pattern_allows_is_not_unknown() -> None:
     schema = {"patternProperties": {"^x_": {}}, "additionalProperties": False}
     (rule,) = rules_of(schema)
