@@ -266,7 +266,7 @@ class Migration:
             ConfigurationError, TransferError: as for a transfer.
         """
         steps = self._steps
-        single.refuse_transaction(target, "transfer")
+        steps.refuse_transaction("transfer", target)
         name = single.transfer_name(self.name, steps.number, steps.run)
         if known := [each for each in transfer.transfers() if each.name == name]:
             plan = transfer.find(known[0].name, target).plan

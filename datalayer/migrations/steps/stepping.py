@@ -118,11 +118,7 @@ class Stepping:
             target, step.kind, step.count, step.check, step.exists or target.exists
         ):
             return
-        if transactions.current() is not None:
-            raise target.error(
-                f"m.{step.kind}() of {target} can't be a part of a transaction; put it into a "
-                "migration without `transaction`"
-            )
+        self.refuse_transaction(step.kind, str(target))
         checkpoint = self._checkpoint(step.kind, target, step.arguments)
         with _explained(target, step.kind):
             self._look(checkpoint)
@@ -138,6 +134,18 @@ class Stepping:
                     checkpoint.note(done, finished=True)
                 checkpoint.done = done
         self._ended(step.kind, target, checkpoint)
+
+    def refuse_transaction(self, kind: str, target: str) -> None:
+        """Refuse a step that no transaction can hold.
+
+        Raises:
+            MigrationError: inside a transaction.
+        """
+        if transactions.current() is not None:
+            raise MigrationError(
+                f"m.{kind}() of {target} can't be a part of a transaction; put it into a "
+                "migration without `transaction`"
+            )
 
     def _begins(
         self,

@@ -11,7 +11,7 @@ from typing import Any
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
-from datalayer import indexes, schema, transactions, transfer
+from datalayer import indexes, schema, transfer
 from datalayer.context.deadlines import deadline
 from datalayer.errors import MigrationError
 from datalayer.failures.server_codes import ServerCode
@@ -124,19 +124,6 @@ def standing_transfers(migration: str, target: str) -> Iterable[transfer.Report]
         mine = report.name.startswith(_prefix(migration)) and report.target == target
         if mine and report.state != "rolled_back":
             yield report
-
-
-def refuse_transaction(target: str, kind: str) -> None:
-    """Refuse a step that no transaction can hold.
-
-    Raises:
-        MigrationError: inside a transaction.
-    """
-    if transactions.current() is not None:
-        raise MigrationError(
-            f"m.{kind}() of {target} can't be a part of a transaction; put it into a migration "
-            "without `transaction`"
-        )
 
 
 def _prefix(migration: str) -> str:
