@@ -9,6 +9,8 @@ from typing import Any
 from bson import MaxKey, MinKey
 from pymongo.collection import Collection
 
+BY_ID = {"_id": 1}
+"""The index that ranges are of."""
 BEGINNING = object()
 """Before all ids."""
 _ALONE = (MinKey, MaxKey, type(None))

@@ -45,6 +45,30 @@ def test_ids_of_every_type_are_reached(database: Any, migrate: Migrate) -> None:
     assert m.outcomes[0].changed == len(ids)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"clusteredIndex": {"key": {"_id": 1}, "unique": True}},
+        {"collation": {"locale": "en", "strength": 1}},
+    ],
+    ids=["clustered", "collation"],
+)
+def test_collections_in_an_order_of_their_own_are_gone_through(
+    database: Any, migrate: Migrate, options: dict[str, Any]
+) -> None:
+    database.create_collection("users", **options)
+    database.users.create_index("old")
+    ids = ["b", "A", "c", "B!", "é", 1, 2, ObjectId()]
+    database.users.insert_many([{"_id": each, "old": 1} for each in ids])
+    m = migrate(batch=2)
+    m.rename_field("users", "old", "new")
+    m.update("users", {}, {"$inc": {"new": 1}}, batch=2)
+    m.remove_field("users", "new")
+    assert [each.changed for each in m.outcomes] == [len(ids)] * 3
+    m.restore_field("users", "new")
+    assert database.users.count_documents({"new": 2}) == len(ids)
+
+
 def test_documents_with_both_names_are_refused_before_anything_is_written(
     database: Any, migrate: Migrate
 ) -> None:

@@ -21,6 +21,7 @@ from datalayer.migrations.steps.kinds.fields import (
     value_at,
 )
 from datalayer.migrations.steps.kinds.kept import keep, keep_by_server, kept
+from datalayer.migrations.steps.ranges import BY_ID
 from datalayer.migrations.steps.targets import Target
 from datalayer.transfer.codecs import DECODED
 
@@ -81,7 +82,7 @@ def rename_field(target: Target, old: str, new: str) -> Step:
 
     def do(condition: Condition) -> Counts:
         query = target.selecting(condition, only_old)
-        return _counted(target.collection.update_many(query, {"$rename": {old: new}}))
+        return _updated(target, query, {"$rename": {old: new}})
 
     def check() -> None:
         check_no_arrays(target, old, new)
@@ -108,7 +109,7 @@ def set_default(target: Target, name: str, value: Any) -> Step:
 
     def do(condition: Condition) -> Counts:
         query = target.selecting(condition, missing)
-        return _counted(target.collection.update_many(query, {"$set": {name: value}}))
+        return _updated(target, query, {"$set": {name: value}})
 
     return Step(
         "set_default",
@@ -133,7 +134,7 @@ def remove_field(target: Target, name: str, migration: str) -> Step:
         else:  # where the server takes no $merge
             found = target.collection.find(query, {name: True})
             keep(into, ({"_id": each["_id"], "value": value_at(each, name)} for each in found))
-        return _counted(target.collection.update_many(query, {"$unset": {name: ""}}))
+        return _updated(target, query, {"$unset": {name: ""}})
 
     return Step(
         "remove_field",
@@ -143,6 +144,11 @@ def remove_field(target: Target, name: str, migration: str) -> Step:
         lambda: count(target, target.selecting(there)),
         lambda: check_no_arrays(target, name),
     )
+
+
+def _updated(target: Target, query: Condition, update: Mapping[str, Any]) -> Counts:
+    # Without the hint, the server may go through an index on the field for each batch.
+    return _counted(target.collection.update_many(query, update, hint=BY_ID))
 
 
 def _counted(result: Any) -> Counts:

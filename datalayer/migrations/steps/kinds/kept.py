@@ -8,6 +8,7 @@ from typing import Any
 
 from pymongo import ReplaceOne
 
+from datalayer.migrations.steps.ranges import BY_ID
 from datalayer.migrations.steps.targets import Target
 
 KEPT = "datalayer_migration_kept"
@@ -39,7 +40,8 @@ def keep_by_server(target: Target, field: str, query: Mapping[str, Any], into: T
             {"$match": dict(query)},
             {"$project": {"value": f"${field}"}},
             {"$merge": {"into": into.name, "whenMatched": "replace"}},
-        ]
+        ],
+        hint=BY_ID,
     )
 
 
