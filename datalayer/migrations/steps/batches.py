@@ -16,7 +16,12 @@ from typing import Any, TypeAlias
 
 from datalayer import transactions
 from datalayer.context.deadlines import deadline
-from datalayer.errors import DataLayerError, OutcomeUnknownError, UnavailableError
+from datalayer.errors import (
+    DataLayerError,
+    DeadlineExceededError,
+    OutcomeUnknownError,
+    UnavailableError,
+)
 from datalayer.lease import Lease
 from datalayer.migrations.steps import pace
 from datalayer.migrations.steps.checkpoints import Checkpoint
@@ -122,7 +127,13 @@ class Batches:
         while (found := self._next(self.checkpoint.done.after, sizes.size)) is not None:
             started, size = monotonic(), sizes.size
             self.limits.throttle.wait(size)
-            again(self._transaction, found, size, self.checkpoint.done.batches)
+            try:
+                again(self._transaction, found, size, self.checkpoint.done.batches)
+            except DeadlineExceededError:
+                if size == 1:
+                    raise
+                sizes.shrink(size)  # the function takes its time with each document
+                continue
             sizes.took(size, monotonic() - started)
             self.tell(self.checkpoint.done.passed)
 
@@ -170,7 +181,8 @@ class Batches:
             with self.limits.time():
                 return self.work.do(found.condition)
 
-        counts: Counts = _again()(attempt)
+        # What a killed process has left open may hold a document until the time is over.
+        counts: Counts = _again(DeadlineExceededError)(attempt)
         seconds = monotonic() - started
         sizes.took(size, seconds)
         return counts, seconds
@@ -227,9 +239,9 @@ class _Noting:
         self._done = self._done.plus(*counts, size, seconds, found.until)
 
 
-def _again() -> Any:
+def _again(*others: type[DataLayerError]) -> Any:
     return retrying(
         attempts=1_000,
-        retryable=lambda exc: isinstance(exc, (UnavailableError, OutcomeUnknownError)),
+        retryable=lambda exc: isinstance(exc, (UnavailableError, OutcomeUnknownError, *others)),
         max_seconds=_PATIENCE_SECONDS,
     )

@@ -16,6 +16,7 @@ _MOST_DOCUMENTS = 50_000
 _MOST_BYTES = 8 * 2**20
 """What a batch may hold whose documents come to this process."""
 _MOST_UNMEASURED = 100
+_FIRST_UNKNOWN = 100
 
 
 class Pace:
@@ -42,6 +43,11 @@ class Pace:
             grows = factor >= 1
             self._size = min(max(wanted, self._size) if grows else wanted, self._most)
 
+    def shrink(self, documents: int) -> None:
+        """Learn that so many were too many."""
+        with self._lock:
+            self._size = max(documents // round(_GROWTH), 1)
+
 
 def growing(first: int, rate: float | None) -> Pace:
     """For batches that the server does by itself."""
@@ -49,8 +55,8 @@ def growing(first: int, rate: float | None) -> Pace:
 
 
 def limited(most: int, rate: float | None) -> Pace:
-    """For batches of at most so many documents."""
-    return Pace(most, most, rate)
+    """For batches of at most so many documents, which take nobody knows how long."""
+    return Pace(min(most, _FIRST_UNKNOWN), most, rate)
 
 
 def held_at_once(target: Target, most: int) -> int:

@@ -13,7 +13,7 @@ from mongoengine.fields import IntField, StringField
 
 from datalayer import db
 from datalayer.documents import BusinessDocument
-from datalayer.errors import MigrationError
+from datalayer.errors import DeadlineExceededError, MigrationError
 from datalayer.migrations.steps import Migration
 
 
@@ -155,6 +155,24 @@ def test_what_a_function_writes_elsewhere_in_the_database_is_in_the_transaction(
     with pytest.raises(MigrationError, match="RuntimeError in the function"):
         m.each(User, change)
     assert database.names.count_documents({}) == 2
+
+
+def test_a_batch_that_takes_too_long_is_done_in_smaller_ones(
+    database: Any, migrate: Migrate
+) -> None:
+    User.objects.insert([User(name="n", n=n) for n in range(30)])
+    calls: list[int] = []
+
+    def change(user: User) -> None:
+        calls.append(user.n)
+        if len(calls) == 20:
+            raise DeadlineExceededError("it takes too long")
+        user.name += "x"
+
+    m = migrate()
+    m.each(User, change)
+    assert len(calls) == 20 + 30
+    assert User.objects(name="nx").count() == m.outcomes[0].changed == 30
 
 
 class Animal(BusinessDocument):

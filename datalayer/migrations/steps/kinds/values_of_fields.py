@@ -77,7 +77,9 @@ def restore_field(target: Target, name: str, migration: str) -> Step:
         puts: list[Any] = []
         restored: list[Any] = []
         for document in target.collection.find({"_id": {"$in": ids}}, {name: True}):
-            entry = entries[_bytes(document["_id"])]
+            entry = entries.get(_bytes(document["_id"]))
+            if entry is None:
+                continue  # another id, which the collection's collation takes for the same
             now = _value_or_absent(document, name)
             if _same(now, entry.get("became", _ABSENT)):
                 mine = {"_id": entry["_id"], **_as_it_became(name, entry)}
