@@ -106,8 +106,21 @@ class Batches:
             self._in_transactions()
 
     def _inside(self) -> None:
-        """As a part of the transaction around it, which is done as a whole or not at all."""
-        sizes = self._sizes()
+        """As a part of the transaction around it, which is done as a whole or not at all.
+
+        Raises:
+            MigrationError: where it takes longer than a transaction may.
+        """
+        try:
+            self._all_inside(self._sizes())
+        except DeadlineExceededError:
+            raise self.work.target.error(
+                f"a step of {self.work.target} takes longer than the transaction may that is to "
+                "hold all of this migration: nothing was written. Leave its `transaction` out, "
+                "and each batch is one"
+            ) from None
+
+    def _all_inside(self, sizes: Pace) -> None:
         done = self.checkpoint.done
         while (found := self._next(done.after, sizes.size)) is not None:
             started, size = monotonic(), sizes.size

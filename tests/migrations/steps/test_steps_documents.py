@@ -175,6 +175,22 @@ def test_a_batch_that_takes_too_long_is_done_in_smaller_ones(
     assert User.objects(name="nx").count() == m.outcomes[0].changed == 30
 
 
+def test_a_step_that_takes_longer_than_the_transaction_around_it_says_so(
+    database: Any, migrate: Migrate
+) -> None:
+    User(name="n", n=1).save()
+
+    def change(user: User) -> None:
+        raise DeadlineExceededError("it takes too long")
+
+    def all_of_it() -> None:
+        with db.transaction():
+            migrate().each(User, change)
+
+    with pytest.raises(MigrationError, match="Leave its `transaction` out, and each batch is one"):
+        all_of_it()
+
+
 class Animal(BusinessDocument):
     meta = {"collection": "animals", "allow_inheritance": True}
 
