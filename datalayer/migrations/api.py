@@ -201,14 +201,14 @@ def _run(
     with _asking("the migrations", f"; {again}"):
         _refuse_transaction()
         shown, history = _chosen(definitions, direction, to)
-        # Also unasked: a database that isn't there is told before anything is written.
-        planned = foretold(shown, history, direction)
-        if not shown or (confirm is not None and not confirm(planned)):
+        if not shown or (confirm is not None and not confirm(foretold(shown, history, direction))):
             return ()
         try:
             with _held(wait_seconds, pace.stopping) as lease:
                 chosen, history = _chosen(definitions, direction, to)
-                if confirm is not None and not {*chosen} <= {*shown}:
+                if confirm is None:  # what isn't there is told before anything is written
+                    foretold(chosen, history, direction)
+                elif not {*chosen} <= {*shown}:
                     raise MigrationError(
                         "another runner has changed which migrations are next since they were "
                         "shown; nothing was written, look at them again"

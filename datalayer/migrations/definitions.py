@@ -13,10 +13,14 @@ from importlib.util import module_from_spec
 from types import ModuleType
 from typing import Any
 
+from datalayer.context.decorators import runs_later
 from datalayer.errors import MigrationError
 from datalayer.failures.connecting import kind_of
 from datalayer.importing import import_named, working_directory_last
 from datalayer.migrations.files import File, Place
+
+_SIGNALS = 128
+"""What the exit codes of processes are counted from that a signal has ended."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class Definition:
     def number(self) -> int:
         """The file's."""
         return self.file.number
+
+    def function(self, direction: str) -> Callable[[Any], object]:
+        """``apply`` or ``undo``; where there is no way back, one that does nothing."""
+        wanted = self.apply if direction == "apply" else self.undo
+        return wanted or bool
 
 
 def define(files: Sequence[File]) -> tuple[Definition, ...]:
@@ -85,6 +94,12 @@ def _definition(file: File, before: str) -> Definition:
             f"{file.name} has no function apply(m); what it changes has to be one, and undo(m), "
             "where it has a way back, another"
         )
+    for function in filter(None, (apply, undo)):
+        if runs_later(function):
+            raise MigrationError(
+                f"{function.__name__}(m) of {file.name} is a generator or a coroutine function, "
+                "whose body does not run when it is called; make a plain function of it"
+            )
     default = (before,) if before else ()
     return Definition(
         file,
@@ -150,6 +165,11 @@ def _import_package(place: Place) -> None:
 def _why(exc: BaseException, file: File) -> str:
     missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
     return f"there is no module {missing!r}" if missing else what_failed(exc, file)
+
+
+def ends_the_process(exc: BaseException) -> bool:
+    """Whether ``exc`` is how a signal ends this process, rather than a file's ``sys.exit()``."""
+    return isinstance(exc, SystemExit) and isinstance(exc.code, int) and exc.code > _SIGNALS
 
 
 def what_failed(exc: BaseException, file: File) -> str:

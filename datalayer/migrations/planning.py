@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from datalayer.connections.registry import registry
 from datalayer.errors import DataLayerError, MigrationError, NotConnectedError
-from datalayer.migrations.definitions import Definition, what_failed
+from datalayer.migrations.definitions import Definition, ends_the_process, what_failed
 from datalayer.migrations.history import UNDERWAY, Entry
 from datalayer.migrations.report import PlannedMigration
 from datalayer.migrations.steps import Migration
@@ -32,19 +32,19 @@ def _foretold(definition: Definition, entry: Entry | None, direction: str) -> Pl
         lease=None,
         dry=True,
     )
-    function = definition.apply if direction == "apply" else definition.undo
     problem = None
     try:
         with made:
-            if function is not None:
-                function(made)
+            definition.function(direction)(made)
     except NotConnectedError as exc:
         raise MigrationError(
             f"{definition.name} goes to the database {exc.alias!r}, which is not connected; there "
             f"are {', '.join(registry.aliases())}; nothing was written",
             alias=exc.alias,
         ) from exc
-    except Exception as exc:  # noqa: BLE001 - whatever it is, it is told in its line
+    except (Exception, SystemExit) as exc:  # whatever it is, it is told in its line
+        if ends_the_process(exc):
+            raise
         problem = (
             exc.message if isinstance(exc, DataLayerError) else what_failed(exc, definition.file)
         )

@@ -39,6 +39,8 @@ class MigrationStatus:
     """The aliases that it writes to in one transaction."""
     holder: str | None = None
     """The runner that is at work on it."""
+    direction: str | None = None
+    """What was done last: ``apply`` or ``undo``; ``None`` where nothing was."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -107,4 +109,5 @@ def status_of(
         can_undo=None if definition is None else definition.undo is not None,
         transaction=() if definition is None else definition.transaction,
         holder=holder if standing.state in UNDERWAY.values() else None,
+        direction=None if entry is None else entry.direction,
     )

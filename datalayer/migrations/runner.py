@@ -18,10 +18,11 @@ from datalayer.errors import DataLayerError, MigrationError
 from datalayer.failures.server_codes import AUTHORISATION, ServerCode, code_of
 from datalayer.failures.tracebacks import without_locals
 from datalayer.lease import Lease
-from datalayer.migrations.definitions import Definition, what_failed
+from datalayer.migrations.commits import committed, note_commit
+from datalayer.migrations.definitions import Definition, ends_the_process, what_failed
 from datalayer.migrations.history import OVER, UNDERWAY, Entry, History
 from datalayer.migrations.report import FinishedMigration
-from datalayer.migrations.steps import Migration, StepProgress
+from datalayer.migrations.steps import Migration, StepOutcome, StepProgress
 from datalayer.transactions import transactional
 
 OnProgress = Callable[[str, StepProgress], None]
@@ -72,13 +73,8 @@ class Runner:
         self._stop_if_asked()
         begun = self._begin(definition, direction, before)
         resumed = before is not None and before.run == begun.run
-        work: Callable[[], tuple[Migration, Entry]]
-        work = partial(self._do, definition, begun, monotonic())
-        if definition.transaction:
-            # What it noted is rolled back with it: each attempt begins with nothing.
-            work = transactional(*definition.transaction, timeout=_TRANSACTION_SECONDS)(work)
         with self._explained(definition, begun):
-            done, entry = work()
+            entry, steps = self._done(definition, begun, resumed=resumed)
         if DEFAULT_ALIAS not in definition.transaction:
             self._end(entry, begun, in_transaction=False)
         return FinishedMigration(
@@ -87,8 +83,25 @@ class Runner:
             direction,
             took_ms=entry.took_ms or 0,
             resumed=resumed,
-            steps=tuple(done.outcomes),
+            steps=steps,
         )
+
+    def _done(
+        self, definition: Definition, begun: Entry, *, resumed: bool
+    ) -> tuple[Entry, tuple[StepOutcome, ...]]:
+        work: Callable[[], tuple[StepOutcome, ...]]
+        started, aliases = monotonic(), definition.transaction
+        work = partial(self._do, definition, begun, started)
+        if aliases:
+            # What it noted is rolled back with it: each attempt begins with nothing.
+            work = transactional(*aliases, timeout=_TRANSACTION_SECONDS)(work)
+        steps = None
+        if resumed and aliases and DEFAULT_ALIAS not in aliases:
+            with self._lease.time():
+                steps = committed(aliases[0], begun)
+        if steps is None:
+            steps = work()
+        return _ended(begun, started, steps), steps
 
     def _begin(self, definition: Definition, direction: str, before: Entry | None) -> Entry:
         goes_on = (
@@ -116,7 +129,7 @@ class Runner:
             self._history.write(begun.name, before, changes, dated="began_at")
         return begun
 
-    def _do(self, definition: Definition, begun: Entry, started: float) -> tuple[Migration, Entry]:
+    def _do(self, definition: Definition, begun: Entry, started: float) -> tuple[StepOutcome, ...]:
         made = Migration(
             definition.name,
             begun.run,
@@ -126,19 +139,14 @@ class Runner:
             max_lag_seconds=self._pace.max_lag_seconds,
             on_progress=partial(self._tell, definition.name),
         )
-        function = definition.apply if begun.direction == "apply" else definition.undo
         with made:
-            if function is not None:
-                function(made)
-        entry = replace(
-            begun,
-            state=OVER[begun.direction],
-            took_ms=_passed_ms(begun, started),
-            steps=tuple(map(asdict, made.outcomes)),
-        )
+            definition.function(begun.direction)(made)
+        steps = tuple(made.outcomes)
         if DEFAULT_ALIAS in definition.transaction:
-            self._end(entry, begun, in_transaction=True)
-        return made, entry
+            self._end(_ended(begun, started, steps), begun, in_transaction=True)
+        elif definition.transaction:
+            note_commit(definition.transaction[0], begun, steps)
+        return steps
 
     def _end(self, entry: Entry, begun: Entry, *, in_transaction: bool) -> None:
         changes: dict[str, Any] = {"state": entry.state, "took_ms": entry.took_ms}
@@ -158,7 +166,9 @@ class Runner:
         started = monotonic()
         try:
             yield
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:
+            if ends_the_process(exc):
+                raise
             why = _why(exc, definition)
             self._note_failure(begun, why, _passed_ms(begun, started))
             error = MigrationError(
@@ -190,11 +200,20 @@ class Runner:
             raise StopRequested
 
 
+def _ended(begun: Entry, started: float, steps: tuple[StepOutcome, ...]) -> Entry:
+    return replace(
+        begun,
+        state=OVER[begun.direction],
+        took_ms=_passed_ms(begun, started),
+        steps=tuple(map(asdict, steps)),
+    )
+
+
 def _passed_ms(begun: Entry, started: float) -> int:
     return (begun.took_ms or 0) + round((monotonic() - started) * 1000)
 
 
-def _why(exc: Exception, definition: Definition) -> str:
+def _why(exc: BaseException, definition: Definition) -> str:
     if isinstance(exc, DataLayerError):
         return exc.message.rstrip(".")
     if not isinstance(exc, PyMongoError):

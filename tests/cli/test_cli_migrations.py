@@ -120,7 +120,8 @@ def test_a_failure_says_what_to_do(run: Run, lamps: Any, folder: Path) -> None:
     failed = run("migrations", "apply", "--yes", "--json")
     assert (failed.code, failed.document["error"]["type"]) == (1, "MigrationError")
     assert "ZeroDivisionError in line 2" in failed.stderr
-    assert "0002_fail: ZeroDivisionError in line 2" in run("migrations", "status").stderr
+    told = run("migrations", "status").stderr
+    assert "0002_fail has failed in apply: ZeroDivisionError in line 2" in told
 
 
 def test_a_new_file_has_the_next_number_and_can_be_applied(

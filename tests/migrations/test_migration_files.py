@@ -100,6 +100,14 @@ def test_a_file_without_its_functions_is_told(write: Write, text: str) -> None:
     assert refusal().startswith("0001_first has no function apply(m)")
 
 
+@pytest.mark.parametrize(
+    "text", ["async def apply(m): pass\n", "def apply(m): pass\ndef undo(m): yield\n"]
+)
+def test_a_function_whose_body_runs_later_is_told(write: Write, text: str) -> None:
+    write("0001_first", text)
+    assert "of 0001_first is a generator or a coroutine function" in refusal()
+
+
 @pytest.mark.parametrize("what", ["requires", "transaction"])
 @pytest.mark.parametrize("value", ["'default'", "True", "(1,)"])
 def test_names_that_are_no_tuple_are_told(write: Write, what: str, value: str) -> None:

@@ -11,6 +11,7 @@ from migration_files import Write
 from datalayer import db, migrations
 from datalayer.connections.registry import registry
 from datalayer.errors import MigrationError
+from datalayer.migrations.runner import Runner
 from datalayer.settings import Settings
 
 INSERT = """
@@ -245,6 +246,40 @@ def test_one_transaction_of_two_databases_is_all_or_nothing(
     write("0001_light", text)
     migrations.apply()
     assert (lit(), states()) == ([1, 1], ["applied"])
+
+
+def test_a_transaction_without_the_history_is_not_done_again_where_its_runner_died(
+    databases: Settings, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Death(BaseException):
+        """As if the process had ended between the commit and the note in the history."""
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Death
+
+    lamps = registry.connection("database1").database.lamps
+    lamps.insert_one({"_id": 1, "times": 0})
+    write("0001_count", """
+        transaction = ("database1",)
+        def apply(m):
+            m.update(("database1", "lamps"), {}, {"$inc": {"times": 1}})
+    """)  # fmt: skip
+    with monkeypatch.context() as patch:
+        patch.setattr(Runner, "_end", die)
+        with pytest.raises(Death):
+            migrations.apply()
+    assert states() == ["applying"]
+    (done,) = migrations.apply()
+    assert (lamps.find_one(), done.documents, states()) == (
+        {"_id": 1, "times": 1}, 1, ["applied"],
+    )  # fmt: skip
+
+
+def test_a_file_that_exits_has_failed(databases: Settings, write: Write) -> None:
+    write("0001_first", "import sys\ndef apply(m): m.dry or sys.exit(0)\n")
+    with pytest.raises(MigrationError, match="SystemExit in line 2"):
+        migrations.apply()
+    assert states() == ["failed"]
 
 
 def lit() -> list[Any]:

@@ -57,7 +57,7 @@ def _status(output: Output, options: argparse.Namespace) -> ExitCode:
     output.show({"migrations": [each.as_dict() for each in found]}, [status_table(found)])
     for each in found:
         if each.error is not None:
-            output.message(f"{each.name}: {each.error}")
+            output.message(f"{each.name} has failed in {each.direction}: {each.error}")
         if each.holder is not None:
             output.message(f"{each.name}: {each.holder} is at work on it")
     return ExitCode.OK
