@@ -102,6 +102,7 @@ def _working(verb: Callable[..., tuple[FinishedMigration, ...]]) -> Run:
 
     def run(output: Output, options: argparse.Namespace) -> ExitCode:
         asked: list[bool] = []
+        short = output.stderr.isatty()
 
         def confirm(planned: Sequence[PlannedMigration]) -> bool:
             asked.append(_confirmed(output, planned, verb.__name__))
@@ -121,7 +122,7 @@ def _working(verb: Callable[..., tuple[FinishedMigration, ...]]) -> Run:
                     max_lag_seconds=options.max_lag,
                     wait_seconds=options.wait,
                     confirm=None if options.yes else confirm,
-                    on_progress=lambda name, step: tell(_Progress.of(name, step)),
+                    on_progress=lambda name, step: tell(_Progress.of(name, step, short=short)),
                     stopping=stopping.is_set,
                 )
             except MigrationError as exc:
@@ -153,8 +154,11 @@ class _Progress:
     total: int | None
 
     @classmethod
-    def of(cls, name: str, step: StepProgress) -> _Progress:
-        return cls(name, f"{step.number}. {step.kind} {step.target}", step.done, step.total)
+    def of(cls, name: str, step: StepProgress, *, short: bool) -> _Progress:
+        phase = f"{step.number}. {step.kind} {step.target}"
+        if short:  # beside a bar there is little room
+            phase = f"{name.partition('_')[0]}.{step.number} {step.kind}"
+        return cls(name, phase, step.done, step.total)
 
 
 # Asking
