@@ -101,7 +101,7 @@ def test_on_a_terminal_it_shows_the_counts_and_asks(
     monkeypatch.setattr(sys, "stderr", screen)
     assert run("migrations", "apply").code == code
     assert "0001_light_lamps" in screen.getvalue()
-    assert "apply 1 migrations? [y/N]" in screen.getvalue()
+    assert "apply 1 migration? [y/N]" in screen.getvalue()
     assert lamps.count_documents({"lit": True}) == lit
 
 

@@ -169,7 +169,8 @@ def _confirmed(output: Output, planned: Sequence[PlannedMigration], verb: str) -
     width, ellipsis = width_for(output.stderr), ellipsis_for(output.stderr)
     output.message(as_plain_text(table, width, ellipsis=ellipsis))
     _tell_problems(output, planned)
-    return _asked(output, f"{verb} {len(planned)} migrations?", yes=False)
+    what = "migration" if len(planned) == 1 else "migrations"
+    return _asked(output, f"{verb} {len(planned)} {what}?", yes=False)
 
 
 def _tell_problems(output: Output, planned: Sequence[PlannedMigration]) -> None:
