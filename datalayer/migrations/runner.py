@@ -167,7 +167,7 @@ class Runner:
         try:
             yield
         except (Exception, SystemExit) as exc:
-            if ends_the_process(exc):
+            if ends_the_process(exc) or self._is_lost(exc):
                 raise
             why = _why(exc, definition)
             self._note_failure(begun, why, _passed_ms(begun, started))
@@ -181,6 +181,9 @@ class Runner:
             if isinstance(exc, PyMongoError):
                 raise error from None  # the driver's text can hold values of documents
             raise error from exc
+
+    def _is_lost(self, exc: BaseException) -> bool:
+        return isinstance(exc, MigrationError) and exc.args == self._history.lost().args
 
     def _note_failure(self, begun: Entry, why: str, took_ms: int) -> None:
         changes = {"state": "failed", "error": why, "took_ms": took_ms}
