@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from importlib import invalidate_caches
 from importlib.util import decode_source, find_spec
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def place_of(name: str) -> Place:
     if not _PACKAGE.fullmatch(name) or ("." not in name and folder.is_dir()):
         return _folder(name, folder)
     parent, _, last = name.rpartition(".")
+    invalidate_caches()  # the package may have been made a moment ago
     try:
         with working_directory_last():
             found = find_spec(name)

@@ -58,6 +58,11 @@ class Entry:
         """The file's."""
         return int(self.name.partition("_")[0])
 
+    @property
+    def documents(self) -> int:
+        """How many documents the steps have changed."""
+        return sum(step["changed"] for step in self.steps)
+
 
 def collection() -> Collection[dict[str, Any]]:
     """The history: what a majority has confirmed, read from the primary."""
@@ -96,7 +101,8 @@ def _entry(stored: Mapping[str, Any]) -> Entry:
             steps=tuple(stored.get("steps") or ()),
             error=stored.get("error"),
         )
-        if not entry.number or entry.state not in _STATES or entry.direction not in OVER:
+        is_known = entry.state in _STATES and entry.direction in OVER
+        if not (is_known and entry.number and entry.documents >= 0):
             raise ValueError("not as it was made")
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise MigrationError(

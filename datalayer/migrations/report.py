@@ -104,7 +104,7 @@ def status_of(
         applied_at=None if entry is None else entry.applied_at,
         took_ms=None if entry is None else entry.took_ms,
         version=None if entry is None else entry.version,
-        documents=None if entry is None else sum(step["changed"] for step in entry.steps),
+        documents=None if entry is None else entry.documents,
         error=None if entry is None else entry.error,
         can_undo=None if definition is None else definition.undo is not None,
         transaction=() if definition is None else definition.transaction,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from datalayer.migrations.history import OVER, UNDERWAY, Entry, History
 from datalayer.migrations.report import FinishedMigration
 from datalayer.migrations.steps import Migration, StepOutcome, StepProgress
 from datalayer.transactions import transactional
+
+logger = logging.getLogger("datalayer.migrations")
 
 OnProgress = Callable[[str, StepProgress], None]
 _TRANSACTION_SECONDS = 60.0
@@ -77,6 +80,13 @@ class Runner:
             entry, steps = self._done(definition, begun, resumed=resumed)
         if DEFAULT_ALIAS not in definition.transaction:
             self._end(entry, begun, in_transaction=False)
+        logger.info(
+            "%s is %s, in %d ms",
+            entry.name,
+            entry.state,
+            entry.took_ms,
+            extra={"event": f"migration_{entry.state}", "migration": entry.name},
+        )
         return FinishedMigration(
             definition.number,
             definition.name,

@@ -3,6 +3,7 @@ anything is written."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -101,6 +102,16 @@ def test_the_history_says_what_was_done_and_by_which_version(
     assert found.applied_at is not None
     assert found.applied_at.tzinfo is not None
     assert found.took_ms is not None
+
+
+def test_what_was_done_is_logged(three: None, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "datalayer.migrations")
+    migrations.apply(1)
+    migrations.undo()
+    told = [record.getMessage() for record in caplog.records if "0001_first" in record.message]
+    assert [text.partition(",")[0] for text in told] == [
+        "0001_first is applied", "0001_first is undone",
+    ]  # fmt: skip
 
 
 def test_a_plan_counts_and_writes_nothing(databases: Settings, write: Write) -> None:
@@ -326,10 +337,13 @@ def test_it_is_refused_inside_a_transaction(three: None) -> None:
         assert refusal(migrations.apply).startswith("migrations can't run inside a transaction")
 
 
-def test_a_damaged_entry_is_told(three: None) -> None:
+@pytest.mark.parametrize(
+    "damage", [{"state": "lost"}, {"run": None, "direction": 3}, {"steps": [{"changed": "all"}]}]
+)
+def test_a_damaged_entry_is_told(three: None, damage: dict[str, Any]) -> None:
     migrations.apply()
     registry.connection("default").database.datalayer_migrations.update_one(
-        {"_id": "0002_second"}, {"$set": {"state": "lost"}}
+        {"_id": "0002_second"}, {"$set": damage}
     )
     assert refusal(migrations.apply).startswith("the entry '0002_second' of 'datalayer_mig")
 

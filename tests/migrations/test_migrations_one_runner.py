@@ -153,7 +153,7 @@ def test_a_runner_that_has_lost_its_lease_writes_nothing_over_the_later_one(
         (entry,) = entries().values()
         later.write(entry.name, entry, {"state": "applied"})
 
-    with pytest.raises(MigrationError, match="^this runner has lost its lease"):
+    with pytest.raises(MigrationError, match=r"^this runner has lost its lease"):
         migrations.apply(on_progress=take_over)
     assert times(lamps) == [1]
     assert migrations.status()[0].state == "applied"
