@@ -166,7 +166,7 @@ import signal
 
 
 def apply(m):
-    for number in range(100):
+    for number in range(20):
         m.update("lamps", {}, {"$inc": {"times": 1}})
         if "LAMPS_STOP" in os.environ and m.database().lamps.find_one().get("times") == 2:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -182,6 +182,6 @@ def test_sigterm_ends_it_after_a_batch_and_it_is_gone_on_with(
         stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, json.loads(stdout)["stopped"]) == (3, True), stderr
     assert "the migrations have stopped, as asked" in stderr
-    assert lamps.count_documents({"times": {"$lt": 100}}) == 5
+    assert lamps.count_documents({"times": {"$lt": 20}}) == 5
     assert run("migrations", "apply", "--yes").code == 0
-    assert lamps.count_documents({"times": 100}) == 5
+    assert lamps.count_documents({"times": 20}) == 5

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from bson import Binary
-from conftest import Write
 from fresh_databases import model_registry
+from migration_files import Write
 
 from datalayer.connections.registry import database, registry
 from datalayer.errors import MigrationError
