@@ -44,6 +44,13 @@ RENAME = """
 """
 
 
+LOOK = """
+    def look(m):
+        # Of collections that aren't tried, it has what they are.
+        assert m.database("database1")["measured"].options()["timeseries"]["timeField"] == "at"
+"""
+
+
 @pytest.fixture
 def users(databases: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A collection of 30 documents whose field has its old name, and the module of its model."""
@@ -80,16 +87,18 @@ def test_migrations_are_tried_on_a_sample_and_the_real_databases_stay_as_they_ar
 ) -> None:
     monkeypatch.setenv("MONGODB_URI", "mongodb://real.invalid/shop")
     database()["countries"].insert_one({"_id": Binary.from_uuid(uuid.uuid4())})
+    options = {"timeseries": {"timeField": "at"}}
+    database("database1").create_collection("measured", **options)
     write("0001_first")
     apply(package="migrations")
-    write("0002_rename", RENAME)
+    write("0002_rename", RENAME.replace("(m):", "(m):\n        look(m)") + LOOK)
     before, phases = stored(), list[str]()
     also = [("default", "countries")]
     found = rehearse(package="migrations", sample=10, also=also, on_phase=phases.append)
     assert (found.problem, found.ok, found.undone) == (None, True, True)
     assert found.migrations == ("0002_rename",)
     assert [(each.collection, each.documents, each.total) for each in found.samples] == [
-        ("users", 10, 30), ("countries", 1, 1),
+        ("countries", 1, 1), ("users", 10, 30),
     ]  # fmt: skip
     (step,) = found.steps
     assert (step.kind, step.matched, step.changed) == ("rename_field", 10, 10)

@@ -134,7 +134,8 @@ def _taken(
     try:
         with MongoClient[Any](uri) as private:
             take_history(private, databases)
-            return tuple(take(list(dict.fromkeys(places)), size, private, databases))
+            found = take({*places}, size, private, databases)
+            return tuple(sorted(found, key=lambda each: (each.alias, each.collection)))
     except PyMongoError as exc:
         raise MigrationError(
             f"the sample could not be taken ({kind_of(exc)}): a server can't be reached, refused "

@@ -3,13 +3,12 @@ to a private server with the collection's indexes and options."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo import IndexModel, MongoClient
-from pymongo.collection import Collection
 
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.documents.collection import plain_collection
@@ -21,6 +20,7 @@ from datalayer.transfer.codecs import DECODED, RAW
 
 _BATCH = 500
 _SERVERS_OWN = ("v", "ns")
+_OWN_PREFIXES = ("datalayer_", "system.")
 
 
 def touched(planned: Iterable[PlannedMigration]) -> list[tuple[str, str]]:
@@ -39,29 +39,32 @@ def touched(planned: Iterable[PlannedMigration]) -> list[tuple[str, str]]:
 
 
 def take(
-    places: Sequence[tuple[str, str]],
+    places: Collection[tuple[str, str]],
     size: int,
     private: MongoClient[Any],
     databases: Mapping[str, str],
 ) -> Iterator[Sample]:
-    """Bring up to ``size`` documents of each collection to ``private``, into the database that
-    stands for its alias. Raises the driver's errors."""
+    """Bring up to ``size`` documents of each collection in ``places`` to ``private``, into the
+    database that stands for its alias; of all other collections what they are without documents,
+    as models of theirs may be used. Raises the driver's errors."""
     done: set[tuple[str, str]] = set()  # two aliases may have one database
-    for alias, name in places:
-        target = private[databases[alias]]
-        if (target.name, name) in done:
-            continue
-        done.add((target.name, name))
-        with own_session(registry.connection(alias)) as session:
-            found = collections(registry.connection(alias), session, [name]).get(name)
-        if found is None or found.get("type") != "collection":
-            continue  # a step tells of it better
-        source = plain_collection(registry.connection(alias), name).with_options(codec_options=RAW)
-        target.create_collection(name, **found.get("options", {}))
-        total = source.estimated_document_count()
-        taken = _copied(_random(source, size, total), target[name])
-        _build_indexes(source, target[name])
-        yield Sample(alias, name, taken, max(total, taken))
+    for alias, database in databases.items():
+        connection = registry.connection(alias)
+        with own_session(connection) as session:
+            found = collections(connection, session)
+        for name, listed in found.items():
+            if (database, name) in done or name.startswith(_OWN_PREFIXES):
+                continue
+            done.add((database, name))
+            target = private[database].create_collection(name, **listed.get("options", {}))
+            if listed["type"] == "view":
+                continue
+            source = plain_collection(connection, name).with_options(codec_options=RAW)
+            if (alias, name) in places and listed["type"] == "collection":
+                total = source.estimated_document_count()
+                taken = _copied(_random(source, size, total), target)
+                yield Sample(alias, name, taken, max(total, taken))
+            _build_indexes(source, target)
 
 
 def take_history(private: MongoClient[Any], databases: Mapping[str, str]) -> None:
@@ -71,13 +74,13 @@ def take_history(private: MongoClient[Any], databases: Mapping[str, str]) -> Non
     _copied(entries, private[databases[DEFAULT_ALIAS]][HISTORY])
 
 
-def _random(source: Collection[Any], size: int, total: int) -> Iterable[Any]:
+def _random(source: Any, size: int, total: int) -> Any:
     if total <= size:
         return source.find({}).limit(size)
     return source.aggregate([{"$sample": {"size": size}}], allowDiskUse=True)
 
 
-def _copied(documents: Iterable[RawBSONDocument], target: Collection[Any]) -> int:
+def _copied(documents: Iterable[RawBSONDocument], target: Any) -> int:
     seen: set[bytes] = set()  # a sample may hold a document twice
     batch: list[RawBSONDocument] = []
     for document in documents:
@@ -93,7 +96,7 @@ def _copied(documents: Iterable[RawBSONDocument], target: Collection[Any]) -> in
     return len(seen)
 
 
-def _build_indexes(source: Collection[Any], target: Collection[Any]) -> None:
+def _build_indexes(source: Any, target: Any) -> None:
     for found in source.list_indexes():
         if found["name"] != "_id_":
             options = {

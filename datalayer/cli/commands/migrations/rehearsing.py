@@ -45,7 +45,7 @@ def rehearse(output: Output, options: argparse.Namespace) -> ExitCode:
         output.message("there is nothing to rehearse")
         return ExitCode.OK
     if found.problem is not None:
-        output.error(found.problem)
+        output.error(f"on the private server, {found.problem}")
     _tell(output, found)
     if not found.ok:
         return ExitCode.FAILURE
