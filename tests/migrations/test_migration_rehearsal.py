@@ -24,7 +24,7 @@ from datalayer.migrations import (
 )
 from datalayer.migrations.rehearsal import Rehearsal, Sample, rehearse
 from datalayer.migrations.rehearsal.rehearse import modules_of_models, reported
-from datalayer.migrations.rehearsal.stage import play
+from datalayer.migrations.rehearsal.stage import connect, play
 from datalayer.settings import Settings
 
 MODELS = """
@@ -140,6 +140,11 @@ def test_models_of_the_program_itself_can_not_be_had(users: Any) -> None:
     sys.modules["rehearsed_models"].User.__module__ = "__main__"
     with pytest.raises(MigrationError, match="put the models into a module"):
         modules_of_models(["default"])
+
+
+def test_a_module_that_connects_elsewhere_when_it_is_imported_is_refused(users: Any) -> None:
+    with pytest.raises(MigrationError, match="connects 'default' when it is imported"):
+        connect({"default": "mongodb://private.invalid/shop"})
 
 
 # What is tried there

@@ -93,6 +93,7 @@ def rehearse(
             "package": package,
             "databases": uris,
             "modules": [*modules_of_models(aliases), *modules],
+            "django": "django" in sys.modules and "DJANGO_SETTINGS_MODULE" in os.environ,
             "numbers": [each.number for each in planned],
             "undo": can_undo,
         }

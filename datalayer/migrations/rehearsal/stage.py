@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from datalayer import schema
+from datalayer.connections.registry import registry
 from datalayer.errors import DataLayerError, MigrationError
 from datalayer.failures.connecting import kind_of
 from datalayer.importing import import_named
@@ -32,14 +33,23 @@ def main() -> None:
         answers.flush()
 
     try:
+        if order["django"]:
+            _set_up_django()
         for name in order["modules"]:
             _import(name)
-        _connect(order["databases"])
+        connect(order["databases"])
         play(order, tell)
     except DataLayerError as exc:
         tell("problem", {"text": exc.message})
     except Exception as exc:  # noqa: BLE001 - the other process tells of it; its text may hold values
         tell("problem", {"text": f"it stopped with {kind_of(exc)}"})
+
+
+def _set_up_django() -> None:
+    """As ``manage.py`` does: modules of its applications can't be imported before."""
+    import django
+
+    django.setup()
 
 
 def _import(name: str) -> None:
@@ -53,7 +63,12 @@ def _import(name: str) -> None:
         ) from exc
 
 
-def _connect(databases: Mapping[str, str]) -> None:
+def connect(databases: Mapping[str, str]) -> None:
+    """Connect each alias to the private server, as its URI says.
+
+    Raises:
+        MigrationError: where one is connected to another server already.
+    """
     settings = Settings(
         databases={
             alias: {"uri": uri, "auto_create": False, "auto_index": False}
@@ -61,7 +76,15 @@ def _connect(databases: Mapping[str, str]) -> None:
         }
     )
     for alias in settings:
-        service_for(alias).connect(settings[alias])
+        connected = registry.find(alias)
+        if connected is None:
+            service_for(alias).connect(settings[alias])
+        elif connected.settings.hosts != settings[alias].hosts:
+            raise MigrationError(
+                f"a module of the application's connects {alias!r} when it is imported, and to "
+                "another server than the private one; connect in a function, once it has started",
+                alias=alias,
+            )
 
 
 def play(order: Mapping[str, Any], tell: Tell) -> None:
