@@ -213,10 +213,15 @@ def outcome(matched: int) -> StepOutcome:
 
 
 def told(
-    *, planned: int, tried: int, can_undo: bool = True, problem: str | None = None
+    *,
+    planned: int,
+    tried: int,
+    can_undo: bool = True,
+    problem: str | None = None,
+    took_ms: int = 2000,
 ) -> Rehearsal:
     plan = PlannedMigration(1, "0001_x", "apply", False, (outcome(planned),), problem)
-    done = FinishedMigration(1, "0001_x", "apply", 2000, False, (outcome(tried),))
+    done = FinishedMigration(1, "0001_x", "apply", took_ms, False, (outcome(tried),))
     answers: list[dict[str, Any]] = [
         {"kind": "applied", "migration": done.as_dict()},
         {"kind": "checked", "before": 0, "findings": []},
@@ -228,6 +233,13 @@ def told(
 
 def test_the_time_of_the_whole_grows_with_the_collection() -> None:
     assert told(planned=1000, tried=10).whole_seconds == 200.0
+
+
+def test_what_is_done_besides_steps_counts_for_the_whole_too() -> None:
+    own = told(planned=1000, tried=10, took_ms=3100).steps[1]
+    assert (own.number, own.kind) == (0, "own code")
+    assert own.whole_seconds == pytest.approx(100 * own.seconds)
+    assert own.seconds == pytest.approx(1.0)
 
 
 def test_a_step_that_the_sample_says_nothing_of_is_told() -> None:

@@ -33,6 +33,9 @@ SAMPLE = 1000
 TRY_SECONDS = 3600.0
 """How long the other process may take."""
 
+_NOTES_SECONDS = 0.1
+"""What a migration takes besides its steps and its own code: the history, and the lease."""
+
 OnPhase = Callable[[str], object]
 
 
@@ -218,19 +221,10 @@ def reported(
     if problem is None and (undone is None and can_undo):
         problem = "the process that rehearses ended in the middle, or took too long"
     steps = [
-        RehearsedStep(
-            answer["migration"]["name"],
-            step["number"],
-            step["kind"],
-            step["target"],
-            step["matched"],
-            step["changed"],
-            step["seconds"],
-            _whole_seconds(step, samples),
-        )
+        step
         for answer in answers
         if answer["kind"] == "applied"
-        for step in answer["migration"]["steps"]
+        for step in _rehearsed(answer["migration"], samples)
     ]
     return Rehearsal(
         tuple(each.name for each in planned),
@@ -248,12 +242,31 @@ def reported(
     )
 
 
-def _whole_seconds(step: Mapping[str, Any], samples: Sequence[Sample]) -> float | None:
-    """Steps go through a whole collection, so their time grows with it."""
-    for each in samples:
-        if f"{each.alias}.{each.collection}" == step["target"] and each.documents:
-            return float(step["seconds"]) * each.total / each.documents
-    return None
+def _rehearsed(migration: Mapping[str, Any], samples: Sequence[Sample]) -> Iterator[RehearsedStep]:
+    """What the steps did, and the rest. Both go through whole collections, so their time grows
+    with these."""
+    name, besides = migration["name"], migration["took_ms"] / 1000
+    growth = {f"{each.alias}.{each.collection}": each.growth for each in samples}
+    for step in migration["steps"]:
+        besides -= step["seconds"]
+        factor = growth.get(step["target"])
+        yield RehearsedStep(
+            name,
+            step["number"],
+            step["kind"],
+            step["target"],
+            step["matched"],
+            step["changed"],
+            step["seconds"],
+            whole_seconds=None if factor is None else step["seconds"] * factor,
+        )
+    besides -= _NOTES_SECONDS
+    if besides > _NOTES_SECONDS:
+        touched = {step["target"] for step in migration["steps"]} & growth.keys() or growth.keys()
+        most = max((growth[each] or 1.0 for each in touched), default=None)
+        yield RehearsedStep(
+            name, 0, "own code", "", 0, 0, besides, None if most is None else besides * most
+        )
 
 
 def _remarks(

@@ -17,10 +17,16 @@ class Sample:
     total: int
     """How many there are, by the server's estimate."""
 
+    @property
+    def growth(self) -> float | None:
+        """How many times as many there are; ``None`` where there were none to take."""
+        return self.total / self.documents if self.documents else None
+
 
 @dataclass(frozen=True)
 class RehearsedStep:
-    """One step of a migration on the sample."""
+    """One step of a migration on the sample; with the number 0 and the kind ``own code``, what
+    its functions did besides steps, where that took a while."""
 
     migration: str
     number: int
