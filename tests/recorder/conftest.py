@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, emptied, model_registry
-from recorded_events import Animal, Cat, Click, Reading, Visit
+from recorded_events import Animal, Cat, Click, Reading, Seat, Visit
 from waiting import wait_until
 
 from datalayer import db
@@ -34,7 +34,7 @@ def shared(mongod: EmbeddedMongo, line: FaultyProxy) -> Iterator[Settings]:
             "database1": line.uri_for("test_recorder_1") + "&heartbeatFrequencyMS=500",
         }
     )
-    with model_registry(Animal, Cat, Click, Metric, Reading, Visit), connected(settings):
+    with model_registry(Animal, Cat, Click, Metric, Reading, Seat, Visit), connected(settings):
         yield settings
 
 

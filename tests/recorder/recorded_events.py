@@ -31,6 +31,11 @@ class Cat(Animal):
     pass
 
 
+class Seat(AnalyticsDocument):
+    number = IntField()
+    meta = {"collection": "seats", "timestamps": False, "versioned": True}
+
+
 class Broken(AnalyticsDocument):
     meta = {"collection": "broken"}
 

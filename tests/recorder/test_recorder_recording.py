@@ -12,7 +12,7 @@ from bson import ObjectId
 from bson.raw_bson import RawBSONDocument
 from mongoengine import Document, IntField
 from pymongo.collection import Collection
-from recorded_events import Animal, Broken, Cat, Click, Visit
+from recorded_events import Animal, Broken, Cat, Click, Seat, Visit
 
 from datalayer import db
 from datalayer.documents.engine import core
@@ -305,3 +305,19 @@ def test_counting_from_eight_threads_loses_nothing(make: Make) -> None:
     for thread in threads:
         thread.join(60)
     assert signups.taken() == 40_000
+
+
+@pytest.mark.parametrize("prepare", [None, lambda event, model: event])
+def test_what_is_stored_of_a_versioned_model_has_its_first_version(
+    make: Make, prepare: Any
+) -> None:
+    recorder = make()
+    recorder._begin(recorder.settings, prepare)
+    seat = Seat(number=1)
+    recorder.record(seat)
+    recorder.record({"number": 2}, Seat)
+    assert recorder.flush()
+    assert [(each["number"], each["version"]) for each in stored(Seat)] == [(1, 1), (2, 1)]
+    seat.number = 3
+    seat.save()
+    assert [each["number"] for each in stored(Seat)] == [2, 3]

@@ -463,8 +463,12 @@ class LosesReplies:
         self.collection = collection
 
     def __getattr__(self, name: str) -> Any:
+        found = getattr(self.collection, name)
+        if not name.endswith("_one"):
+            return found
+
         def lose(*args: Any, **kwargs: Any) -> Any:
-            getattr(self.collection, name)(*args, **kwargs)
+            found(*args, **kwargs)
             raise OutcomeUnknownError("lost", alias="default")
 
         return lose
