@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pymongo
 from mongoengine import connection as mongoengine_connection
@@ -194,7 +194,11 @@ class OtherDatabase(Connection):
     """Another database of a connection's server. All but the name, and what was built there, is
     the connection's own."""
 
+    is_in_use: ClassVar[bool] = False
+    """Whether there was one in this process."""
+
     def __init__(self, own: Connection, database: str) -> None:
+        OtherDatabase.is_in_use = True
         self._own = own
         self.alias = own.alias
         self.settings = own.settings.on(database)

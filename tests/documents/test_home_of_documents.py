@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -44,13 +45,19 @@ class Order(Document):
     text = StringField()
 
 
+class Versioned(Document):
+    key = IntField(primary_key=True)
+    text = StringField()
+    meta = {"versioned": True}
+
+
 class Export(Document):
     contents = FileField()
 
 
 @pytest.fixture(autouse=True)
 def only_these_models() -> Iterator[None]:
-    with model_registry(Customer, Order, Export):
+    with model_registry(Customer, Order, Export, Versioned):
         yield
         db.router(None)
 
@@ -59,7 +66,8 @@ def only_these_models() -> Iterator[None]:
 def tenants(mongod: EmbeddedMongo, database_name: str) -> Iterator[tuple[str, str]]:
     """Two, each with the same keys in it, as has the application's own database."""
     names = f"{database_name}_a", f"{database_name}_b"
-    with connected(Settings(databases={"default": mongod.uri_for(database_name)})):
+    uris = {"default": database_name, "archive": f"{database_name}_archive"}
+    with connected(Settings(databases={each: mongod.uri_for(uris[each]) for each in uris})):
         fill("own")
         for name in names:
             with db.using(database=name):
@@ -227,6 +235,9 @@ def test_references_lead_to_the_documents_own_database(
     customer = follow(order_in(one))
     with pytest.raises(TenantError):
         customer.delete()
+    order = Order.objects.get(key=1)
+    with db.using(database=other):
+        assert follow(order).name == "own"
 
 
 def test_a_router_knows_which_references_lead_to_what_all_share(
@@ -263,3 +274,68 @@ def test_files_lie_where_their_document_does(tenants: tuple[str, str]) -> None:
     assert "fs.files" not in db.database.client[db.database.name].list_collection_names()
     with db.using(database=other):
         assert read.contents.get().length == 3
+
+
+def test_a_queryset_that_was_begun_outside_cascades_there(tenants: tuple[str, str]) -> None:
+    customers = Customer.objects.filter(key=1)
+    with db.using(database=tenants[0]):
+        assert customers.delete() == 1
+        assert Order.objects.count() == 1
+    assert Order.objects.count() == 0
+
+
+def test_what_was_not_loaded_is_fetched_from_the_documents_own_database(
+    tenants: tuple[str, str],
+) -> None:
+    one, other = tenants
+    for block in (None, other):
+        with db.using(database=one):
+            partial = Order.objects.only("key").get()
+        with nullcontext() if block is None else db.using(database=block):
+            assert partial.text == one
+    own = Order.objects.only("key").get()
+    with db.using(database=one):
+        assert own.text == "own"
+
+
+def test_files_of_the_own_database_are_read_in_a_block(tenants: tuple[str, str]) -> None:
+    export = Export()
+    export.contents.put(b"own")
+    export.save()
+    for each in (export, Export.objects.get()):
+        with db.using(database=tenants[0]):
+            assert each.contents.read() == b"own"
+
+
+def test_files_of_an_alias_stay_with_it(tenants: tuple[str, str]) -> None:
+    with db.using(default="archive"):
+        export = Export()
+        export.contents.put(b"archived")
+        export.save()
+        read = Export.objects.get()
+    assert read.contents.read() == b"archived"
+
+
+def test_a_new_documents_references_are_those_of_the_block(tenants: tuple[str, str]) -> None:
+    with db.using(database=tenants[0]):
+        order = Order(customer=Customer.objects.get(key=1).to_dbref())
+        assert order.customer.name == tenants[0]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_versioned_document_is_refused_too(
+    tenants: tuple[str, str], operation: Callable[[Any], object]
+) -> None:
+    one, other = tenants
+    for name in tenants:
+        with db.using(database=name):
+            Versioned(key=1, text=name).save(force_insert=True)
+    with db.using(database=one):
+        document = Versioned.objects.get()
+    with db.using(database=other):
+        with pytest.raises(TenantError):
+            operation(document)
+        assert Versioned.objects.get().text == other
+    with db.using(database=one):
+        changed(document)
+        assert Versioned.objects.get().text == "changed"

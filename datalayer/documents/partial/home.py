@@ -10,7 +10,9 @@ from typing import Any
 import mongoengine
 
 from datalayer import routing
-from datalayer.context.places import Place
+from datalayer.connections.connection import OtherDatabase
+from datalayer.connections.registry import registry
+from datalayer.context.places import Place, places
 from datalayer.context.tenant_databases import told
 from datalayer.documents.engine import surround_first_reads
 from datalayer.errors import TenantError
@@ -18,12 +20,23 @@ from datalayer.errors import TenantError
 HOME = "_home_place"
 """The attribute of a document that was read from another database than an alias's own."""
 _SWITCHED = "_switched_alias"
+_NOTHING = nullcontext()
 
 
 def home_of(document: Any) -> Place | None:
-    """The place that ``document`` belongs to; ``None`` for an alias's own database, and for a new
-    document."""
-    return None if document is None else document.__dict__.get(HOME)
+    """The place where what belongs to ``document`` is; ``None`` where the present context says
+    so, as of a new document.
+
+    A router knows which models all tenants share, and is asked for documents that are shared.
+    """
+    if document is None:
+        return None
+    home: Place | None = document.__dict__.get(HOME)
+    if home is not None or places.variable.get() is None or registry.router is not None:
+        return home
+    place = routing.place_for(document.__class__)  # it may be a weak reference's proxy
+    is_of_own_database = place.database is not None and _is_stored(document)
+    return Place(place.alias) if is_of_own_database else None
 
 
 def root_of(document: Any) -> Any:
@@ -44,8 +57,6 @@ def settling_in(collection: Any) -> Callable[[Any], None] | None:
 
 
 def _settling(place: Place) -> Callable[[Any], None]:
-    surround_first_reads(followed_from)  # not before some document needs it
-
     def settle(document: Any) -> None:
         document.__dict__[HOME] = place
 
@@ -59,6 +70,10 @@ def note_stored(document: Any, collection: Any) -> None:
         document.__dict__.pop(HOME, None)
     else:
         settle(document)
+
+
+def _is_stored(document: Any) -> bool:
+    return not document._created and hasattr(document, "_changed_fields")
 
 
 def fetched(document: Any) -> Any:
@@ -79,8 +94,11 @@ def refuse_elsewhere(document: Any) -> None:
     mine = document.__dict__.get(HOME)
     if mine is None and routing.is_direct(type(document)):  # as nearly always
         return
-    is_known = not document._created and hasattr(document, "_changed_fields")
-    if not is_known or _SWITCHED in document.__dict__ or "_get_collection" in document.__dict__:
+    if (
+        not _is_stored(document)
+        or _SWITCHED in document.__dict__
+        or "_get_collection" in document.__dict__
+    ):
         return
     place = routing.connection_for(type(document)).place
     if place == mine or (mine is None and place.database is None):
@@ -98,19 +116,29 @@ def refuse_elsewhere(document: Any) -> None:
 def followed_from(document: Any) -> AbstractContextManager[None]:
     """Inside the block, references of ``document``, or of the one that it is a part of, lead to
     documents of its own database."""
+    if not OtherDatabase.is_in_use:  # as in most applications
+        return _NOTHING
     home = home_of(root_of(document))
-    return nullcontext() if home is None else routing.followed(home)
+    return _NOTHING if home is None else routing.followed(home)
 
 
 def followed_in(collection: Any) -> AbstractContextManager[None]:
     """The same for documents that were read from ``collection``, and what refers to them."""
-    place = _other_place(collection)
-    return nullcontext() if place is None else routing.followed(place)
+    home = _connection_of(collection)
+    is_chosen = places.variable.get() is not None and registry.router is None
+    if home is None or not (home.place.database or is_chosen):
+        return _NOTHING
+    return routing.followed(home.place)
+
+
+def _connection_of(collection: Any) -> Any:
+    """Over which connection ``collection`` works; ``None`` where it isn't datalayer's."""
+    return getattr(collection, "__dict__", {}).get("_home")
 
 
 def _other_place(collection: Any) -> Place | None:
     """The place of ``collection``; ``None`` where that is in an alias's own database."""
-    home = getattr(collection, "_home", None)
+    home = _connection_of(collection)
     return None if home is None or home.place.database is None else home.place
 
 
@@ -124,7 +152,7 @@ class AtHome:
 
     def __getstate__(self) -> Any:
         state: dict[str, Any] = super().__getstate__()  # type: ignore[assignment]
-        home = home_of(self)
+        home = vars(self).get(HOME)
         return state if home is None else {**state, HOME: tuple(home)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -132,3 +160,6 @@ class AtHome:
         super().__setstate__(state)  # type: ignore[misc]
         if home is not None:
             vars(self)[HOME] = Place(*home)
+
+
+surround_first_reads(followed_from)

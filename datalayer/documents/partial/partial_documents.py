@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -23,8 +24,9 @@ from datalayer.documents.engine import (
     slots,
 )
 from datalayer.documents.partial import stale
-from datalayer.documents.partial.home import settling_in
+from datalayer.documents.partial.home import home_of, settling_in
 from datalayer.documents.partial.projections import Projection, projection_of
+from datalayer.routing import followed
 
 _PROJECTION = "_projection"
 _NO_CONVERTERS = Converters("", {})
@@ -68,25 +70,29 @@ class Part:
 class Origin:
     """Where a document, or an embedded one in it, was loaded from."""
 
-    __slots__ = ("key", "model", "path", "root")
+    __slots__ = ("home", "key", "model", "path", "root")
 
     def __init__(self, root: Any, path: str = "") -> None:
         self.model = type(root)
         self.root = weakref.ref(root)
         self.key = stale.loaded_key(root)
+        self.home = home_of(root)
         self.path = path
 
     def within(self, key: str) -> Origin:
         """Where the value under ``key`` was loaded from."""
         other: Origin = object.__new__(Origin)
         other.model, other.root, other.key = self.model, self.root, self.key
+        other.home = self.home
         other.path = f"{self.path}{key}."
         return other
 
     def find(self, key: str) -> Any:
         """The raw value under ``key``; ``None`` where there is none."""
         root = self.root()
-        collection: Any = (self.model if root is None else root)._get_collection()
+        home = home_of(root) or self.home
+        with nullcontext() if home is None else followed(home):
+            collection: Any = (self.model if root is None else root)._get_collection()
         path = self.path + key
         primary = collection.with_options(read_preference=ReadPreference.PRIMARY)
         raw = primary.find_one({"_id": self.key}, {path: 1})
