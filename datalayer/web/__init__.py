@@ -5,7 +5,8 @@ The integrations in ``datalayer.contrib`` are thin: they take the request apart,
 
 ``endpoints`` has the paths, ``authorisation`` says who sees details, ``temporary_errors`` what is
 answered with 503. ``health_json`` is readiness; the status is a ``snapshot`` (with
-``transfers_and_outbox``, and ``workers`` for those of other processes) that ``page`` shows.
+``transfers_and_outbox``, and ``workers`` for those of other processes) that ``page`` shows;
+``migrations_known`` is a part of both.
 """
 
 from __future__ import annotations
