@@ -22,6 +22,7 @@ from datalayer.migrations.files import File, find, place_of
 from datalayer.migrations.history import History
 
 ASKED_EVERY_SECONDS = 10.0
+_MOST_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Migrations:
                 f"migrations: {found.unfinished[0]} was stopped or has failed, and nobody is at "
                 "work on it; `datalayer migrations status` tells why"
             )
-        for name in (*found.edited, *found.missing):
+        for name in (*found.edited, *found.missing)[:_MOST_TOLD]:
             yield (
                 f"migrations: the file of {name} is another than the one that was applied, or "
                 "gone; `datalayer migrations status` tells more"
