@@ -3,8 +3,9 @@ says what to do about what is pending, edited or stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pymongo
@@ -31,6 +32,8 @@ class Facts:
     found: Sequence[Standing]
     holder: str | None
     """The runner at work, as host:process."""
+    began: Mapping[str, datetime]
+    """When each was begun, in UTC."""
 
 
 def examine_migrations(settings: Settings, timeout_seconds: float) -> tuple[Remark, ...]:
@@ -78,7 +81,10 @@ def _gathered(
     with diagnostic_client(settings, uri, timeout_seconds, name="doctor") as client:
         history: Collection[Any] = client[settings.database][HISTORY]
         with pymongo.timeout(timeout_seconds):
-            return Facts(standings(files, entries(history)), _Seen(history).held_by()[0])
+            found = standings(files, entries(history))
+            begun = history.find({"began_at": {"$type": "date"}}, {"began_at": True})
+            began = {each["_id"]: each["began_at"] for each in begun}
+            return Facts(found, _Seen(history).held_by()[0], began)
 
 
 def _judged(facts: Facts, *, required: bool) -> Iterator[Remark]:
@@ -90,7 +96,7 @@ def _judged(facts: Facts, *, required: bool) -> Iterator[Remark]:
         why = each.entry.error if each.entry is not None else None
         yield error(f"{each.name} has failed: {why or 'it is not known why'}", _go_on(each))
     for each in _those(facts, *UNDERWAY.values()):
-        yield _underway(each, facts.holder)
+        yield _underway(each, facts)
     for each in _those(facts, "edited"):
         yield error(
             f"{each.name} was edited after it was applied",
@@ -108,11 +114,13 @@ def _judged(facts: Facts, *, required: bool) -> Iterator[Remark]:
         yield note(f"applied by later code than this: {_listed(newer)}")
 
 
-def _underway(each: Standing, holder: str | None) -> Remark:
-    if holder is None:
-        return error(f"{each.name} was stopped while it was {each.state}", _go_on(each))
+def _underway(each: Standing, facts: Facts) -> Remark:
+    began = facts.began.get(each.name)
+    since = f", since {began:%Y-%m-%d %H:%M} UTC" if began is not None else ""
+    if facts.holder is None:
+        return error(f"{each.name} was stopped while it was {each.state}{since}", _go_on(each))
     return note(
-        f"{holder} is {each.state} {each.name}",
+        f"{facts.holder} is {each.state} {each.name}{since}",
         "should it hang, end that process: what it has done is noted, and "
         f"`datalayer migrations {_verb(each)}` goes on there",
     )

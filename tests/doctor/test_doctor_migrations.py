@@ -97,12 +97,15 @@ def test_one_that_was_stopped_or_whose_runner_is_gone(uri: str, files: Path, not
 
 
 def test_a_runner_at_work_is_named(uri: str, files: Path, note: Note, history: History) -> None:
-    note("0001_first", "applying")
+    note("0001_first", "applying", began_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
     note("0002_second")
     until = datetime.now(UTC) + timedelta(hours=1)
     history.insert_one({"_id": "lease", "token": 3, "holder": "host:42", "until": until})
     ((severity, saw, advice),) = told(uri, files)
-    assert (severity, saw) == ("note", "host:42 is applying 0001_first")
+    assert (severity, saw) == (
+        "note",
+        "host:42 is applying 0001_first, since 2026-01-02 03:04 UTC",
+    )
     assert "should it hang, end that process" in advice
 
 
