@@ -198,8 +198,8 @@ def _embedded(field: Any, place: Place) -> Schema:
 
 
 def _generic_embedded(field: Any, place: Place) -> Schema:
-    choices = [each for each in field.choices or () if isinstance(each, type)]
-    if not choices:
+    choices = list(field.choices or ())
+    if not choices or not all(isinstance(each, type) for each in choices):
         place.leave_out("class", "any embedded document: its fields")
         return {
             "bsonType": "object",

@@ -28,7 +28,7 @@ from datalayer.documents.json_schema import json_schema, unexpressed
 from datalayer.settings import Settings
 
 MODELS = (Every, Referenced, Named, Part, Shape, Circle, Square, Node)
-DOCUMENTS = int(os.environ.get("DATALAYER_SCHEMA_DOCUMENTS", "1500"))
+DOCUMENTS = int(os.environ.get("DATALAYER_SCHEMA_DOCUMENTS", "1000"))
 SEED = int(os.environ.get("DATALAYER_SCHEMA_SEED", "21"))
 NEEDED = {key: values[0] for key, values in VALID.items() if key.startswith("needed")}
 # A field, a document with a value of it, and whether that was taken from the valid ones.
@@ -140,10 +140,21 @@ def test_both_refuse_the_same_documents(shared: Settings, targets: None) -> None
     assert differing == []
 
 
+def test_the_server_takes_what_the_model_writes(shared: Settings, targets: None) -> None:
+    valid = [
+        bson.decode(bson.encode({**NEEDED, key: value}, codec_options=OPTIONS), OPTIONS)
+        for key, values in VALID.items()
+        for value in values
+    ]
+    written = [{**Every._from_son(each).to_mongo(), "_id": ObjectId()} for each in valid]
+    assert _refused_by_the_server(shared, written) == set()
+
+
 def _refused_by_the_server(settings: Settings, documents: list[dict[str, Any]]) -> set[Any]:
     uri = settings.databases["default"].uri
     with MongoClient[dict[str, Any]](uri, uuidRepresentation="standard", tz_aware=True) as client:
         collection = client.get_default_database()["raw"]
+        collection.delete_many({})
         collection.insert_many(documents)
         query = {"$nor": [{"$jsonSchema": json_schema(Every)}]}
         return {each["_id"] for each in collection.find(query, {"_id": 1})}
