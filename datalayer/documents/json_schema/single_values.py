@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import bson
@@ -120,18 +121,25 @@ def _limited(schema: Schema, field: Any, place: Place, stored: Callable[[Any], A
     for keyword, limit in (("minimum", field.min_value), ("maximum", field.max_value)):
         if limit is None:
             continue
-        value = stored(limit)
+        try:
+            value = stored(limit)
+        except ArithmeticError:
+            continue  # it is infinite, which rounding to decimal places doesn't take
         if isinstance(value, int) and abs(value) > _LARGEST:
-            place.leave_out(keyword, "the limit is greater than any number of the server's")
-        else:
-            schema[keyword] = value
-            if schema["bsonType"] == NUMBER:
-                place.leave_out("NaN", "validate() lets it pass the limits")
+            place.leave_out(keyword, "a limit greater than any whole number of the server's")
+            continue
+        schema[keyword] = value
+        if schema["bsonType"] == NUMBER:
+            place.leave_out("NaN", "validate() lets it pass the limits")
     return schema
 
 
+def _as_bson(limit: Any) -> Any:
+    return Decimal128(limit) if isinstance(limit, Decimal) else limit
+
+
 def _whole(field: Any, place: Place) -> Schema:
-    return _limited({"bsonType": list(WHOLE)}, field, place, lambda limit: limit)
+    return _limited({"bsonType": list(WHOLE)}, field, place, _as_bson)
 
 
 def _float(field: Any, place: Place) -> Schema:
@@ -147,9 +155,8 @@ def _decimal(field: Any, place: Place) -> Schema:
 
 
 def _decimal128(field: Any, place: Place) -> Schema:
-    return _limited(
-        {"bsonType": "decimal"}, field, place, lambda limit: Decimal128(Decimal(limit))
-    )
+    stored = partial(Decimal128Field.to_mongo, field)  # that of money takes no float
+    return _limited({"bsonType": "decimal"}, field, place, stored)
 
 
 def _money(field: Any, place: Place) -> Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from decimal import Decimal
@@ -10,11 +11,13 @@ from typing import Any
 
 import mongoengine
 import pytest
-from bson import DBRef, ObjectId
+from bson import DBRef, Decimal128, ObjectId
 from mongoengine.fields import (
+    Decimal128Field,
     DecimalField,
     EmbeddedDocumentField,
     EnumField,
+    FloatField,
     GenericEmbeddedDocumentField,
     IntField,
     ListField,
@@ -31,6 +34,7 @@ from datalayer.documents import (
     DynamicEmbeddedDocument,
     EmbeddedDocument,
     Lifecycle,
+    MoneyField,
 )
 from datalayer.documents.json_schema import Unexpressed, json_schema, unexpressed
 from datalayer.embedded import EmbeddedMongo
@@ -307,6 +311,26 @@ def test_a_limit_that_no_number_of_the_servers_reaches_is_listed(
     model = having(size=IntField(max_value=2**64))
     assert taken(collection, model, {"size": 2**62}) == [True]
     assert rules_of(model) == {("size", "maximum")}
+
+
+@pytest.mark.parametrize(
+    ("field", "taken_value", "refused"),
+    [
+        (Decimal128Field(min_value=0.1), Decimal128("0.2"), Decimal128("0.05")),
+        (MoneyField(max_value=0.5), Decimal128("0.5"), Decimal128("0.6")),
+        (IntField(max_value=Decimal("7.5")), 7, 8),
+        (FloatField(max_value=math.inf), 1e300, "x"),
+        (FloatField(max_value=1e20), 1e20, 1e21),
+        (DecimalField(min_value=Decimal("-Infinity")), -1e10, "x"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_limits_are_numbers_of_any_kind(
+    collection: Collection[Any], field: Any, taken_value: Any, refused: Any
+) -> None:
+    model = having(number_of=field)
+    values = ({"number_of": taken_value}, {"number_of": refused})
+    assert taken(collection, model, *values) == [True, False]
 
 
 def test_a_limit_is_rounded_as_what_is_stored(collection: Collection[Any]) -> None:
