@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pymongo.errors import OperationFailure
+
 from datalayer.context.deadlines import deadline
 from datalayer.documents.extended_json import json_ready
-from datalayer.errors import DeadlineExceededError
+from datalayer.errors import ConfigurationError, DeadlineExceededError
+from datalayer.indexes.advice import reason_of
 from datalayer.schema.counting import MOST_IDS, Broken, count_broken
 from datalayer.schema.rules import Rule, rules_of
 from datalayer.schema.targets import Target, targets
@@ -85,7 +88,8 @@ def check(
         on_progress: called before each collection.
 
     Raises:
-        ConfigurationError: for what has no model, or is no collection with a validator.
+        ConfigurationError: for what has no model, is no collection with a validator, or says
+            what the server can't look for.
         NotConnectedError: for an alias that isn't connected.
         AuthenticationError: where the user may not read it.
         DeadlineExceededError: where ``seconds`` are too few for a collection.
@@ -151,6 +155,12 @@ def looking(target: Target, seconds: float) -> Iterator[None]:
             "(--read-from secondaryPreferred), or look at it in a quiet hour",
             alias=target.alias,
         ) from error
+    except OperationFailure as error:
+        raise ConfigurationError(
+            f"the server can't look for what the models of {target.name!r} on {target.alias!r} "
+            f"say ({reason_of(error)}); correct the pattern or the validator that it names",
+            alias=target.alias,
+        ) from None
 
 
 def _finding(target: Target, broken: Broken) -> Finding:

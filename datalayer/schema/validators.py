@@ -9,6 +9,7 @@ from typing import Any
 
 import pymongo
 
+from datalayer.connections.operation import asking
 from datalayer.documents.extended_json import json_ready
 from datalayer.indexes.building import BUILD_SECONDS, create_collection
 from datalayer.indexes.comparing import ChangedOption, changed_options
@@ -132,8 +133,8 @@ def apply(
     validator is as declared are left out of what is returned.
 
     Raises:
-        AuthenticationError: where the user may not read the collection.
-        IndexBuildError: where the server refuses the validator, or the user may not set it.
+        AuthenticationError: where the user may not read the collection, or set its validator.
+        IndexBuildError: where the server refuses the validator.
 
     and what ``diff`` and ``check`` raise.
     """
@@ -143,23 +144,27 @@ def apply(
 
 
 def _applied(target: Target, found: ValidatorDiff, anyway: bool, seconds: float) -> Applied:
-    if target.existing is not None and not anyway and _refuses_writes(target):
-        with looking(target, seconds):
-            findings = findings_against(target, target.plan.options["validator"])
-        if findings:
-            return Applied(target.alias, target.name, "refused", tuple(findings))
-    outcome = "created" if target.existing is None else "set"
+    with explained(target.connection, target.plan):
+        if target.existing is not None and not anyway and _refuses_writes(target):
+            with looking(target, seconds):
+                findings = findings_against(target, target.plan.options["validator"])
+            if findings:
+                return Applied(target.alias, target.name, "refused", tuple(findings))
+        return Applied(target.alias, target.name, _set(target, found))
+
+
+def _set(target: Target, found: ValidatorDiff) -> str:
     connection = target.connection
     with (
-        explained(connection, target.plan),
         pymongo.timeout(BUILD_SECONDS),
+        asking(connection, f"setting the validator of {target.name!r}"),
         own_session(connection) as session,
     ):
         if target.existing is None:
             create_collection(connection, target.plan, session)
-        else:
-            alter_options(connection, target.plan, found.options, session)
-    return Applied(target.alias, target.name, outcome)
+            return "created"
+        alter_options(connection, target.plan, found.options, session)
+        return "set"
 
 
 def _refuses_writes(target: Target) -> bool:

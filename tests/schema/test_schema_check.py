@@ -234,6 +234,18 @@ def test_a_time_series_is_refused_by_name_and_left_out_otherwise() -> None:
 
 
 @pytest.mark.usefixtures("settings")
+def test_a_schema_that_the_server_refuses_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unreadable = {"properties": {"email": {"pattern": "("}}}
+    monkeypatch.setattr("datalayer.indexes.validators._schemas", [lambda model: unreadable])
+    model = order()
+    model(email="a@b").save()
+    with pytest.raises(ConfigurationError, match="can't look for what the models of 'orders'"):
+        schema.check([model])
+
+
+@pytest.mark.usefixtures("settings")
 def test_a_server_that_takes_too_long_ends_at_the_deadline(mongod: EmbeddedMongo) -> None:
     model = order()
     model(email="a@b").save()

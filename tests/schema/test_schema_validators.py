@@ -7,13 +7,17 @@ from typing import Any
 import mongoengine
 import pytest
 from bson import ObjectId
+from fresh_databases import connected, settings_for
 from mongoengine.fields import IntField, StringField
+from pymongo import MongoClient
 from pymongo.errors import WriteError
 
-from datalayer import indexes, schema
+from datalayer import db, indexes, schema
 from datalayer.connections.registry import database
 from datalayer.documents import BusinessDocument
-from datalayer.errors import IndexBuildError
+from datalayer.embedded import EmbeddedMongo
+from datalayer.errors import AuthenticationError, ConfigurationError, IndexBuildError
+from datalayer.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -170,3 +174,25 @@ def test_a_tree_of_classes_has_one_validator() -> None:
 def test_a_meta_that_means_nothing_is_one_clear_error(meta: dict[str, Any], wanted: str) -> None:
     with pytest.raises(IndexBuildError, match=f"in its meta .* it takes {wanted}"):
         schema.diff([thing(**meta)])
+
+
+def test_a_validator_that_the_server_does_not_understand_is_one_clear_error() -> None:
+    database().create_collection("things")
+    with pytest.raises(ConfigurationError, match="unknown top level operator"):
+        schema.apply([thing(validator={"$nonsense": 1})])
+
+
+def test_a_user_who_may_not_set_it_is_told_so(auth_mongod: EmbeddedMongo) -> None:
+    with connected(settings_for(auth_mongod, "default")) as settings:
+        model = thing()
+        name, client = settings["default"].database, database().client
+        client[name].create_collection("things")
+        client[name].command("createUser", "reader", pwd="pwd", roles=["read"])
+        uri = f"mongodb://reader:pwd@{auth_mongod.hosts[0]}/{name}?directConnection=true"
+        reading: Any = {"uri": uri, "auto_index": False, "auto_create": False}
+        db.disconnect_all()
+        refused = pytest.raises(AuthenticationError, match="setting the validator of 'things'")
+        with db.connected(Settings(databases={"default": reading})), refused:
+            schema.apply([model])
+        with MongoClient[Any](auth_mongod.uri) as root:
+            root[name].command("dropAllUsersFromDatabase")
