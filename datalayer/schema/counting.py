@@ -22,7 +22,7 @@ from datalayer.schema.rules import Rule, merged, split_unknown
 from datalayer.schema.together import together
 
 MOST_IDS = 5
-_SAMPLE = 5000
+_SAMPLE = 2500
 """Documents that are looked at together."""
 _MOST_SAMPLES = 4
 """With more documents that break something, rules are counted by themselves."""
