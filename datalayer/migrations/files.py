@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import invalidate_caches
 from importlib.util import decode_source, find_spec
@@ -83,10 +84,20 @@ def place_of(name: str) -> Place:
     # A folder that lies anywhere on Python's path is a package of a kind; it is meant only where
     # the name says in which package it is.
     if found is not None and found.submodule_search_locations and (parent or found.has_location):
-        return Place(name, Path(next(iter(found.submodule_search_locations))), name)
+        return Place(name, _only(name, found.submodule_search_locations), name)
     if around is not None and around.submodule_search_locations:
-        return Place(name, Path(next(iter(around.submodule_search_locations))) / last, name)
+        return Place(name, _only(parent, around.submodule_search_locations) / last, name)
     return _folder(name, folder)
+
+
+def _only(name: str, folders: Iterable[str]) -> Path:
+    first, *others = dict.fromkeys(folders)
+    if others:
+        raise ConfigurationError(
+            f"the package {name!r} lies in several folders ({', '.join([first, *others])}), and "
+            "migrations are in one; give it an __init__.py where they are"
+        )
+    return Path(first)
 
 
 def _folder(name: str, folder: Path) -> Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,20 @@ def test_on_a_terminal_it_shows_the_counts_and_asks(
     assert "0001_light_lamps" in screen.getvalue()
     assert "apply 1 migration? [y/N]" in screen.getvalue()
     assert lamps.count_documents({"lit": True}) == lit
+
+
+def test_ctrl_c_ends_the_question_at_once(
+    run: Run, lamps: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pressing(Terminal):
+        def readline(self, size: int | None = -1) -> str:
+            signal.raise_signal(signal.SIGINT)
+            return "y"
+
+    monkeypatch.setattr(sys, "stdin", Pressing())
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert run("migrations", "apply").code == 130
+    assert lamps.count_documents({"lit": True}) == 0
 
 
 def test_a_check_fails_for_an_edited_file(run: Run, lamps: Any, folder: Path) -> None:

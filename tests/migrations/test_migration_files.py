@@ -172,6 +172,16 @@ def test_an_installed_module_of_the_same_name_is_left_alone(write: Write) -> Non
     assert "migrations" not in sys.modules
 
 
+def test_a_package_in_several_folders_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ("one", "other"):
+        (tmp_path / part / "lampstore" / "changes").mkdir(parents=True)
+        monkeypatch.syspath_prepend(tmp_path / part)
+    with pytest.raises(ConfigurationError, match="lies in several folders"):
+        place_of("lampstore.changes")
+
+
 def test_a_package_whose_parent_is_missing_is_told() -> None:
     with pytest.raises(ConfigurationError, match="there is no module 'nowhere_at_all'"):
         place_of("nowhere_at_all.migrations")

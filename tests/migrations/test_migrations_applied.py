@@ -254,9 +254,16 @@ def test_one_transaction_of_two_databases_is_all_or_nothing(
     with pytest.raises(MigrationError):
         migrations.apply()
     assert lit() == [None, None]
-    write("0001_light", text)
+    back = text.partition("\n")[2].replace("apply", "undo").replace("1}", "0}")
+    write("0001_light", f"{text}{back}    1 / 0\n")
     migrations.apply()
     assert (lit(), states()) == ([1, 1], ["applied"])
+    with pytest.raises(MigrationError):
+        migrations.undo()
+    assert (lit(), states()) == ([1, 1], ["failed"])
+    write("0001_light", f"{text}{back}")
+    migrations.undo()
+    assert (lit(), states()) == ([0, 0], ["pending"])
 
 
 def test_a_transaction_without_the_history_is_not_done_again_where_its_runner_died(

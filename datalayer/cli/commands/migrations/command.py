@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -110,8 +111,8 @@ def _working(verb: Callable[..., tuple[FinishedMigration, ...]]) -> Run:
 
         _refuse_silence(output, yes=options.yes)
         with (
-            _stoppable() as stopping,
             connected(options) as package,
+            _stoppable() as stopping,
             telling(output.stderr, "migration") as tell,
         ):
             try:
@@ -187,7 +188,8 @@ def _asked(output: Output, question: str, *, yes: bool) -> bool:
     _refuse_silence(output, yes=yes)
     output.stderr.write(f"{question} [y/N] ")
     output.stderr.flush()
-    agreed = sys.stdin.readline().strip().lower() in ("y", "yes")
+    with _interruptible():
+        agreed = sys.stdin.readline().strip().lower() in ("y", "yes")
     if not agreed:
         output.message("nothing was written")
     return agreed
@@ -202,6 +204,19 @@ def _refuse_silence(output: Output, *, yes: bool) -> None:
 
 
 # Connecting
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end what waits for an answer, at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
