@@ -123,6 +123,13 @@ def test_a_keyword_argument_changes_settings_that_were_given_in_code() -> None:
     assert (changed["default"].database, changed["default"].slow_ms) == ("shop2", 5)
 
 
+def test_a_keyword_argument_leaves_what_holds_for_all_databases() -> None:
+    about_migrations = {"migrations": "shop.changes", "migrations_at_connect": "warn"}
+    datalayer = DataLayer(Flask("shop"), settings=Settings({"default": URI}, **about_migrations))
+    changed = datalayer.settings(mongodb_uri=f"{URI}2")
+    assert (changed.migrations, changed.migrations_at_connect) == ("shop.changes", "warn")
+
+
 # MONGODB_SETTINGS
 
 CARRIED_OVER: dict[str, tuple[dict[str, Any], str]] = {

@@ -111,7 +111,12 @@ class DataLayer:
         }
         if not chosen:
             return self._given
-        return Settings({**self._given, **chosen}, recorder=self._given.recorder)
+        return Settings(
+            {**self._given, **chosen},
+            recorder=self._given.recorder,
+            migrations=self._given.migrations,
+            migrations_at_connect=self._given.migrations_at_connect,
+        )
 
     def connect_now(self, app: Flask | None = None) -> None:
         """Connect the databases of ``app`` (default: the current one) unless they are connected.
