@@ -71,7 +71,7 @@ def _difference(difference: CollectionDiff) -> Iterator[Remark]:
     if unknown:
         yield note(
             f"{name} has {_named(unknown)}, which no model declares",
-            "declare them, or drop them with `datalayer indexes sync --drop`",
+            "declare them, or hide them with `datalayer indexes sync --hide`, and drop them later",
         )
 
 
@@ -94,7 +94,7 @@ def _unused(answer: Answer[tuple[Document, ...]], now: datetime) -> Iterator[Rem
         yield note(
             f"{collection} has {_named(names)} that no query on this server has used since it "
             "counts; every write pays for them",
-            "look at the other members with $indexStats too, then drop what nobody needs",
+            "hide them first: `datalayer indexes sync --hide` and `drop`, which asks all members",
         )
     if young:
         yield skipped(f"{young} unused indexes have been counted for less than a day")
