@@ -321,6 +321,24 @@ def test_the_progress_of_a_build_is_told(
     assert "size_1" in things.index_information()
 
 
+def test_without_the_privilege_to_see_operations_there_is_no_progress(
+    things: Any, mongod: EmbeddedMongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datalayer.indexes.progress._SECONDS_BETWEEN_LOOKS", 0.01)
+    thing(size=StringField(), meta={"indexes": ["size"]})
+    told: list[BuildProgress] = []
+    with building_hangs(mongod) as go_on:
+
+        def refuse(*_words: Any, **_options: Any) -> None:
+            go_on()
+            raise OperationFailure("not authorized", code=13)
+
+        monkeypatch.setattr("pymongo.database.Database.aggregate", refuse)
+        with db.deadline(30):
+            done = indexes.sync("default", on_progress=told.append)
+    assert (done, told) == ([hidden_action("size_1", "create_index")], [])
+
+
 def test_a_commit_quorum_is_sent(things: Any) -> None:
     thing(size=StringField(), meta={"indexes": ["size"]})
     done = indexes.sync("default", commit_quorum="majority")

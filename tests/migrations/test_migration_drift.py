@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from datalayer.documents import utc_now
-from datalayer.indexes import ChangedIndex, CollectionDiff, Index
+from datalayer.indexes import ChangedIndex, ChangedOption, CollectionDiff, Index
 from datalayer.migrations.drift import Drift, UnknownField, draft
 from datalayer.migrations.drift.guesses import new_name
 from datalayer.schema import Finding
@@ -222,6 +222,24 @@ def test_a_changed_index_is_a_comment() -> None:
     text = with_indexes(changed=(change,))
     assert statements(text) == []
     assert '# m.build_index("users", [("a", 1)], name="a_1", unique=True)' in text
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (CollectionDiff("default", "users", exists=False), "isn't there yet"),
+        (
+            CollectionDiff(
+                "default", "users", True, options=(ChangedOption("validator", {"a": 1}, None),)
+            ),
+            'The collection\'s "validator" differs',
+        ),
+    ],
+)
+def test_what_is_no_step_is_a_comment(difference: CollectionDiff, words: str) -> None:
+    text = drafted(differences=(difference,))
+    assert statements(text) == []
+    assert words in comments(text)
 
 
 # The file

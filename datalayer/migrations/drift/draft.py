@@ -199,6 +199,14 @@ def _index_steps(drift: Drift, alias: str, collection: str) -> Iterator[_Step]:
 
 
 def _indexes_of(difference: CollectionDiff, target: str) -> Iterator[_Step]:
+    if not difference.exists:
+        yield _Step("The collection isn't there yet; its first step, or connecting, makes it.")
+    for option in difference.options:
+        name = _quoted(option.name)
+        yield _Step(
+            f"The collection's {name} differs from the model's: `datalayer schema apply` sets "
+            "validators once documents keep them, and `datalayer indexes sync` what else can be."
+        )
     for index in difference.missing:
         build, name = _build(target, index), _quoted(index.name)
         if build is None:
