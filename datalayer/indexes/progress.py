@@ -27,7 +27,8 @@ class BuildProgress:
     alias: str
     collection: str
     phase: str
-    """In the server's words, such as ``scanning collection``."""
+    """In the server's words, such as ``scanning collection``; with a number where it does the same
+    for another index."""
     done: int
     total: int
 
@@ -74,6 +75,7 @@ def _watch(
     ended: threading.Event,
     on_progress: OnProgress,
 ) -> None:
+    phases = Phases()
     while not ended.wait(_SECONDS_BETWEEN_LOOKS):
         try:
             with pymongo.timeout(_LOOK_SECONDS):
@@ -81,12 +83,25 @@ def _watch(
         except PyMongoError:
             return  # it may not ask, or the server is away, which the build itself tells of
         for each in found:
+            phase = phases.named(each["phase"], each["done"])
+            news = BuildProgress(connection.alias, collection, phase, each["done"], each["total"])
             if not ended.is_set():
-                phase = each["phase"].removeprefix(_PREFIX).partition(_PREFIX)[0].strip()
-                news = BuildProgress(
-                    connection.alias, collection, phase, each["done"], each["total"]
-                )
                 on_progress(news)
+
+
+class Phases:
+    """Tells the phases of a build apart: what falls back does the same for another index."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, int]] = {}  # how often it began, and how far it got
+
+    def named(self, message: str, done: int) -> str:
+        """What to call the phase that the server's ``message`` tells of."""
+        phase = message.removeprefix(_PREFIX).partition(_PREFIX)[0].strip()
+        number, before = self._known.get(phase, (1, 0))
+        number += done < before
+        self._known[phase] = (number, done)
+        return phase if number == 1 else f"{phase} ({number})"
 
 
 def _building(comment: str) -> list[dict[str, Any]]:

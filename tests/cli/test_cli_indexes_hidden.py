@@ -61,6 +61,7 @@ def test_hide_hides_an_unknown_index_and_says_what_goes_on(
         line.split() for line in outcome.stdout.splitlines()
     ]
     assert "colour_1 is hidden, and still refuses duplicates" in outcome.stderr
+    assert "left as they are" not in outcome.stderr
     assert hidden_in(orders) == ["colour_1"]
 
 

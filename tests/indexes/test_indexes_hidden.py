@@ -19,6 +19,7 @@ from datalayer.documents import BusinessDocument
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import IndexBuildError
 from datalayer.indexes import Action, BuildProgress, HiddenIndex, Index
+from datalayer.indexes.progress import Phases
 from datalayer.settings import Settings
 
 DAY_SECONDS = 86_400.0
@@ -319,6 +320,15 @@ def test_the_progress_of_a_build_is_told(
             indexes.sync("default", on_progress=tell)
     assert told[0] == BuildProgress("default", "things", "scanning collection", 20, 20)
     assert "size_1" in things.index_information()
+
+
+def test_a_phase_that_begins_again_for_another_index_has_a_number() -> None:
+    phases = Phases()
+    named = [
+        phases.named(f"Index Build: {phase} Index Build: {phase}: {done}/9 1%", done)
+        for phase, done in [("scanning", 5), ("scanning", 9), ("sorting", 7), ("sorting", 2)]
+    ]
+    assert named == ["scanning", "scanning", "sorting", "sorting (2)"]
 
 
 def test_without_the_privilege_to_see_operations_there_is_no_progress(

@@ -85,7 +85,10 @@ def sync(
     )
     for alias, differences in left.items():
         for each in differences:
-            unknown, other = len(each.unknown), len(each.changed) + len(each.options)
+            seen = [index for index in each.unknown if not index.options.get("hidden")]
+            unknown, other = len(seen), len(each.changed) + len(each.options)
+            if not (unknown or other):
+                continue
             output.message(
                 f"{alias}.{each.collection}: left as they are: {unknown} unknown indexes and "
                 f"{other} other differences"
