@@ -3,7 +3,7 @@ that no member has used since, by the servers' own counters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,13 +120,15 @@ def drop(index: HiddenIndex) -> Action:
 
 
 @dataclass(frozen=True)
-class _Count:
+class Count:
     """What one member counts of one index."""
 
     name: str
     host: str
     uses: int
     seconds: float
+    """For how long it has been counting."""
+    hidden: bool
 
 
 class _Member(Nearest):
@@ -146,13 +148,14 @@ class _Member(Nearest):
 def _with_use(
     connection: Connection, collection: str, indexes: Sequence[Index]
 ) -> Iterator[HiddenIndex]:
-    counts: list[_Count] = []
+    counts: list[Count] = []
+    asked: set[str] = set()
     not_asked: list[str] = []
     for host, preference in _members(connection):
         try:
             # A session for each: a member need not catch up with what another one has told.
             with pymongo.timeout(_MEMBER_SECONDS), own_session(connection) as session:
-                counts += _counts(connection, collection, preference, session)
+                found = _counts(connection, collection, preference, session)
         except OperationFailure as exc:
             if exc.code not in AUTHORISATION:
                 raise
@@ -164,17 +167,30 @@ def _with_use(
             ) from None
         except PyMongoError:
             not_asked.append(host)
+        else:
+            counts += found
+            asked |= {host} if host else {each.host for each in found}
     for index in indexes:
-        own = [each for each in counts if each.name == index.name]
+        seconds, uses = hidden_since([each for each in counts if each.name == index.name])
         yield HiddenIndex(
             connection.alias,
             collection,
             index,
-            hidden_seconds=max((each.seconds for each in own), default=None),
-            uses=sum(each.uses for each in own),
-            members=tuple(sorted({each.host for each in own})),
+            hidden_seconds=seconds,
+            uses=uses,
+            members=tuple(sorted(asked)),
             not_asked=tuple(not_asked),
         )
+
+
+def hidden_since(counts: Iterable[Count]) -> tuple[float | None, int]:
+    """For how many seconds at least an index has been hidden, and how often it was used.
+
+    A secondary that lags may not have hidden it yet, and counts from an earlier time.
+    """
+    own = list(counts)
+    seconds = max((each.seconds for each in own if each.hidden), default=None)
+    return seconds, sum(each.uses for each in own)
 
 
 def _members(connection: Connection) -> list[tuple[str, _ServerMode]]:
@@ -192,7 +208,7 @@ def _members(connection: Connection) -> list[tuple[str, _ServerMode]]:
 
 def _counts(
     connection: Connection, collection: str, preference: _ServerMode, session: Any
-) -> list[_Count]:
+) -> list[Count]:
     source = connection.database.get_collection(
         collection, read_preference=preference, read_concern=ReadConcern("local")
     )
@@ -204,12 +220,13 @@ def _counts(
                 "name": 1,
                 "host": 1,
                 "uses": "$accesses.ops",
+                "hidden": {"$ifNull": ["$spec.hidden", False]},
                 # By the member's own clock.
                 "seconds": {"$divide": [{"$subtract": ["$$NOW", "$accesses.since"]}, 1000]},
             }
         },
     ]
-    return [_Count(**each) for each in source.aggregate(pipeline, session=session)]
+    return [Count(**each) for each in source.aggregate(pipeline, session=session)]
 
 
 def _days(seconds: float) -> str:

@@ -20,6 +20,7 @@ from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import IndexBuildError
 from datalayer.indexes import Action, BuildProgress, HiddenIndex, Index
 from datalayer.indexes.progress import Phases
+from datalayer.indexes.usage import Count, hidden_since
 from datalayer.settings import Settings
 
 DAY_SECONDS = 86_400.0
@@ -285,6 +286,15 @@ def test_why_an_index_stays_is_told(
     found = HiddenIndex("default", "things", index, hidden_seconds, uses, ("a:1",))
     told = found.reason_to_keep(14 * DAY_SECONDS)
     assert told is None if reason is None else str(told).startswith(reason)
+
+
+def test_a_member_that_has_not_hidden_it_yet_does_not_tell_since_when_it_is() -> None:
+    counts = [
+        Count("old_1", "a:1", uses=0, seconds=60.0, hidden=True),
+        Count("old_1", "b:1", uses=0, seconds=100 * DAY_SECONDS, hidden=False),
+    ]
+    assert hidden_since(counts) == (60.0, 0)
+    assert hidden_since([]) == (None, 0)
 
 
 def test_without_the_privilege_to_see_uses_the_error_names_it(
