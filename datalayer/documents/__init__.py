@@ -1,11 +1,12 @@
 """Base classes for documents, which stay ordinary MongoEngine documents. Where is what?
 
-``base``: the classes, and which alias they go to; ``save``: how one is written; ``collection`` and
-``model_collection``: through which collection, with which errors. ``from_input``,
-``extended_json``: data from outside, and shown there. ``timestamps``, ``lifecycle``, ``runtime``
-(models without a class statement), ``exceptions``: what their names say. Folders: ``fields`` (what
-a value means), ``queries`` (keywords as MongoDB's filters and updates), ``querysets``, ``related``
-(files, numbers, references), ``partial`` (``only()`` and stale documents), ``rollback``, and the
+``base``: the classes, and which alias they go to; ``save``: how one is written; ``operations``:
+what else it does to itself in the database; ``collection`` and ``model_collection``: through which
+collection, with which errors. ``from_input``, ``extended_json``: data from outside, and shown
+there. ``timestamps``, ``lifecycle``, ``runtime`` (models without a class statement),
+``exceptions``: what their names say. Folders: ``fields`` (what a value means), ``queries``
+(keywords as MongoDB's filters and updates), ``querysets``, ``related`` (files, numbers,
+references), ``partial`` (``only()`` and stale documents), ``versions``, ``rollback``, and the
 ``engine``, which reads, validates and compares.
 """
 

@@ -630,6 +630,26 @@ def test_after_a_commit_without_a_reply_a_document_is_not_written_over(
     assert found.save().version == 3
 
 
+def test_after_a_commit_that_was_interrupted_a_document_is_loaded_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = page()
+    send = ClientSession.commit_transaction
+
+    def interrupt(session: ClientSession) -> None:
+        send(session)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClientSession, "commit_transaction", interrupt)
+        found.title = "b"
+        with pytest.raises(KeyboardInterrupt), db.transaction():
+            found.save()
+    found.title = "c"
+    with pytest.raises(StaleDocumentError):
+        found.save()
+
+
 # What is not asked for a version
 
 
