@@ -35,6 +35,7 @@ logger = logging.getLogger("datalayer.recorder")
 
 FLUSH_SECONDS = 5.0
 _JOIN_SECONDS = 1.0
+_chosen = places.variable.get
 
 
 class Recorder:
@@ -97,14 +98,20 @@ class Recorder:
                 return
         else:
             stored = dict(event)
-        if places.variable.get() is None and registry.router is None:  # as nearly always
+        if _chosen() is None and registry.router is None:  # as nearly always
             queue = self._queues.get(model) or self._open_queue(model)
         else:
             queue, stored = self._placed(model, stored)
-        self._append(queue, stored)
+        events = queue.events
+        events.append(stored)
+        if len(events) >= queue.wake_at:
+            self._attend(queue)
 
     def _record_at_home(self, event: Any, model: Any) -> None:
-        self._append(self._queues.get(model) or self._open_queue(model), event)
+        queue = self._queues.get(model) or self._open_queue(model)
+        queue.events.append(event)
+        if len(queue.events) >= queue.wake_at:
+            self._attend(queue)
 
     def _placed(self, model: Any, stored: Any) -> tuple[Queue, Any]:
         place = place_of(model)
@@ -115,12 +122,6 @@ class Recorder:
             return queue, stored
         queue.has_placed = True
         return queue, Placed(place.database, stored)
-
-    def _append(self, queue: Queue, stored: Any) -> None:
-        events = queue.events
-        events.append(stored)
-        if len(events) >= queue.wake_at:
-            self._attend(queue)
 
     def counter(self, name: str, model: Any, **labels: str) -> Counter:
         """A counter whose sums are recorded as ``model``, which has the fields of ``Metric``.

@@ -52,6 +52,8 @@ def root_of(document: Any) -> Any:
 def settling_in(collection: Any) -> Callable[[Any], None] | None:
     """What lets a document know that it was read from ``collection``; ``None`` where that is in an
     alias's own database."""
+    if not OtherDatabase.is_in_use:  # as in most applications
+        return None
     place = _other_place(collection)
     return None if place is None else _settling(place)
 
@@ -66,9 +68,9 @@ def _settling(place: Place) -> Callable[[Any], None]:
 def note_stored(document: Any, collection: Any) -> None:
     """Have a document, which was new, belong to the database of ``collection``."""
     settle = settling_in(collection)
-    if settle is None:
+    if settle is None and OtherDatabase.is_in_use:
         document.__dict__.pop(HOME, None)
-    else:
+    elif settle is not None:
         settle(document)
 
 
@@ -124,6 +126,8 @@ def followed_from(document: Any) -> AbstractContextManager[None]:
 
 def followed_in(collection: Any) -> AbstractContextManager[None]:
     """The same for documents that were read from ``collection``, and what refers to them."""
+    if not OtherDatabase.is_in_use:
+        return _NOTHING
     home = _connection_of(collection)
     is_chosen = places.variable.get() is not None and registry.router is None
     if home is None or not (home.place.database or is_chosen):
