@@ -30,7 +30,9 @@ def collection_of(model: Any, connection: Connection, name: str | None = None) -
     name = name or model._get_collection_name()
     if connection.settings.kind == "mongomock":
         indexes.ensure(model, connection, name)  # in memory
-        return connection.database[name]
+        found = connection.database[name]
+        vars(found)["_home"] = connection
+        return found
     generation = connection.built_indexes.generation
     is_prepared = (model, name) in connection.built_indexes
     carrier = _carrier_of(connection)

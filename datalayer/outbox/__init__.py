@@ -10,10 +10,10 @@ what the log says, ``dead_letters`` what a person does about it.
 
 from __future__ import annotations
 
-from datalayer.outbox.delivery import Delivered, deliver
+from datalayer.outbox.delivery import Delivered
 from datalayer.outbox.enqueue import add
 from datalayer.outbox.lag import Waiting, waiting
-from datalayer.outbox.relay import running, start, stop
+from datalayer.outbox.relay import deliver, running, start, stop
 
 __all__ = [
     "Delivered",

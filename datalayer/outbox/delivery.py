@@ -17,7 +17,7 @@ from bson import ObjectId
 from pymongo.errors import ConfigurationError as DriverConfigurationError
 from pymongo.errors import ConnectionFailure, InvalidOperation
 
-from datalayer.connections.registry import DEFAULT_ALIAS, registry
+from datalayer.connections.registry import registry
 from datalayer.errors import (
     AuthenticationError,
     DataLayerError,
@@ -31,7 +31,7 @@ from datalayer.failures.server_codes import ServerCode, code_of
 from datalayer.failures.tracebacks import chain_of
 from datalayer.outbox.backoff import backoff_of, note_failure, reason_of
 from datalayer.outbox.batches import batches
-from datalayer.outbox.databases import inside, listed
+from datalayer.outbox.databases import inside
 from datalayer.outbox.entries import ASIDE, OUTBOX, Entry, Stream, Unreadable, collection
 from datalayer.outbox.inbox import TakenIn, prepare, take_in
 from datalayer.outbox.log_messages import (
@@ -47,7 +47,7 @@ from datalayer.outbox.stream_order import (
     old_ones_come_before,
     was_set_aside_before,
 )
-from datalayer.transactions import current, transactional
+from datalayer.transactions import transactional
 
 _SKIPPED_BY_SERVER = 200_000
 """So many streams that rest are left out of what is read; a query has room for thrice that."""
@@ -68,40 +68,6 @@ class Delivered:
 
     def __add__(self, other: Delivered) -> Delivered:
         return Delivered(self.delivered + other.delivered, self.failed + other.failed)
-
-
-def deliver(source: str = DEFAULT_ALIAS) -> Delivered:
-    """Deliver what waits in the outbox now, once through, whatever failed before: in the alias's
-    own database and in all others of its server that have an outbox of this source; inside a
-    ``db.using`` block for one of them, in that one.
-
-    An entry that can't be delivered (its target refuses it, or this process doesn't know the
-    alias) is logged and waits; others with its key for that target wait behind it, and all else
-    is delivered. Inside a transaction nothing is.
-
-    A process that is killed in the middle leaves a transaction, which keeps its keys from being
-    delivered until the server drops it (``transactionLifetimeLimitSeconds``, a minute).
-
-    Raises:
-        UnavailableError: when a server is away, after all that is for others was delivered.
-        NotConnectedError: before ``connect``.
-    """
-    if current() is not None:
-        return Delivered(0, 0)
-    if registry.connection(source).place.database is not None:
-        return DeliveryPass(source).run()
-    done, error = Delivered(0, 0), None
-    for database in (None, *listed(source)):
-        try:
-            with inside(source, database):
-                done += DeliveryPass(source).run()
-        except DataLayerError as exc:
-            if registry.find(source) is None:
-                raise
-            error = error or exc
-    if error is not None:
-        raise error
-    return done
 
 
 class DeliveryPass:

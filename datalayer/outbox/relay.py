@@ -1,5 +1,5 @@
-"""Who delivers: a thread that makes passes through the outbox while the databases are connected.
-``passes`` is what the command ``datalayer outbox run`` does as well."""
+"""Who delivers: a thread that makes passes through the outbox while the databases are connected,
+or who calls ``deliver``. ``passes`` is what the command ``datalayer outbox run`` does as well."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.errors import DataLayerError
-from datalayer.outbox.databases import Watch, inside
+from datalayer.outbox.databases import Watch, inside, listed
 from datalayer.outbox.delivery import Delivered, DeliveryPass
 from datalayer.outbox.log_messages import log_pass_failed
 from datalayer.retry import next_pause
+from datalayer.transactions import current
 
 _LONGEST_PAUSE_SECONDS = 30.0
 _STOP_SECONDS = 5.0
@@ -81,6 +82,40 @@ def _elsewhere(source: str, watch: Watch) -> Delivered:
         else:
             watch.looked(name, something_waits=bool(passed.delivered or passed.failed))
             done += passed
+    return done
+
+
+def deliver(source: str = DEFAULT_ALIAS) -> Delivered:
+    """Deliver what waits in the outbox now, once through, whatever failed before: in the alias's
+    own database and in all others of its server that have an outbox of this source; inside a
+    ``db.using`` block for one of them, in that one.
+
+    An entry that can't be delivered (its target refuses it, or this process doesn't know the
+    alias) is logged and waits; others with its key for that target wait behind it, and all else
+    is delivered. Inside a transaction nothing is.
+
+    A process that is killed in the middle leaves a transaction, which keeps its keys from being
+    delivered until the server drops it (``transactionLifetimeLimitSeconds``, a minute).
+
+    Raises:
+        UnavailableError: when a server is away, after all that is for others was delivered.
+        NotConnectedError: before ``connect``.
+    """
+    if current() is not None:
+        return Delivered(0, 0)
+    if registry.connection(source).place.database is not None:
+        return DeliveryPass(source).run()
+    done, error = Delivered(0, 0), None
+    for database in (None, *listed(source)):
+        try:
+            with inside(source, database):
+                done += DeliveryPass(source).run()
+        except DataLayerError as exc:
+            if registry.find(source) is None:
+                raise
+            error = error or exc
+    if error is not None:
+        raise error
     return done
 
 

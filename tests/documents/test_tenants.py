@@ -479,3 +479,14 @@ def test_metrics_have_no_label_for_a_database(tenant: str) -> None:
             Order(number=number).save()
     assert readings() == before
     assert tenant not in repr([*metrics.gauges(), *metrics.counted()])
+
+
+def test_on_mongomock_as_well() -> None:
+    pytest.importorskip("mongomock")
+    with model_registry(Order), db.connected(Settings(databases={"default": "mongomock://own"})):
+        with db.using(database="tenant_1"):
+            order = Order(number=1).save()
+            assert Order.objects.count() == 1
+        assert Order.objects.count() == 0
+        with pytest.raises(TenantError):
+            order.delete()
