@@ -23,7 +23,7 @@ from datalayer.context.decorators import with_block
 from datalayer.database import database
 from datalayer.database1 import database1
 from datalayer.documents.queries.safe_filter import safe_filter
-from datalayer.errors import ConfigurationError
+from datalayer.errors import ConfigurationError, MigrationError
 from datalayer.failures.redaction import without_contents
 from datalayer.failures.tracebacks import TrimmedTraceback
 from datalayer.retry import retry
@@ -189,9 +189,11 @@ def _connect_all(settings: Settings | None) -> dict[str, Any]:
         _raise_first([each for each in outcomes.values() if isinstance(each, BaseException)])
         if registry.settings is None and settings.migrations_at_connect != "ignore":
             _see_to_migrations(settings)
-    except BaseException:
+    except BaseException as exc:
         for alias in reversed([alias for alias, opened in outcomes.items() if opened is True]):
             _disconnect(services[alias])
+        if isinstance(exc, MigrationError) and exc.alias in services:
+            services[exc.alias].note_refusal(exc)  # for whoever asks why nothing is connected
         raise
     registry.settings = settings
     recorder.configure(settings.recorder)

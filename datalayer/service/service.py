@@ -102,6 +102,10 @@ class DatabaseService:
 
     close = disconnect
 
+    def note_refusal(self, error: DataLayerError) -> None:
+        """Have ``status()`` tell why it was disconnected again, until the next connect."""
+        self._last_error = error.message
+
     # Questions
 
     @property

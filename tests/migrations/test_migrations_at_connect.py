@@ -116,3 +116,12 @@ def test_an_optional_default_database_that_is_away_does_not_keep_it_from_startin
 def test_databases_without_a_default_one_have_no_history(databases: Databases) -> None:
     with pytest.raises(ConfigurationError, match="there is no database 'default'"):
         connect({"database1": databases["default"]}, "require")
+
+
+def test_the_status_says_why_nothing_is_connected(databases: Databases) -> None:
+    with pytest.raises(MigrationError):
+        connect(databases, "require")
+    told = db.get("default").status()["last_error"]
+    assert told.startswith("the database is not as this code needs it: not applied: 0001_first")
+    connect(databases, "warn")
+    assert db.status()["default"]["last_error"] is None
