@@ -215,6 +215,26 @@ def test_the_command_applies_the_application_s_migrations(uri: str, tmp_path: Pa
     assert command(app, "migrations", "check").exit_code == 0
 
 
+def test_a_worker_that_needs_a_migration_joins_once_it_is_applied(
+    uri: str, tmp_path: Path
+) -> None:
+    (tmp_path / "0001_nothing.py").write_text("def apply(m): pass\n")
+    needs = {"DATALAYER_MIGRATIONS": str(tmp_path), "DATALAYER_STATUS_TOKEN": TOKEN}
+    app = application(
+        uri, "flask_applications", DATALAYER_MIGRATIONS_AT_CONNECT="require", **needs
+    )
+    DataLayer(app)
+    app.register_blueprint(health_blueprint())
+    token = {"Authorization": f"Bearer {TOKEN}"}
+    answer = app.test_client().get("/readyz", headers=token)
+    assert answer.status_code == 503
+    assert "not applied: 0001_nothing" in json.loads(answer.data)["notes"][0]
+    other = application(uri, "flask_applications", **needs)
+    DataLayer(other)
+    assert command(other, "migrations", "apply", "--yes").exit_code == 0
+    assert app.test_client().get("/readyz", headers=token).status_code == 200
+
+
 def test_the_command_s_help_names_it_as_it_is_called() -> None:
     app = application(None, "flask_applications")
     DataLayer(app)
