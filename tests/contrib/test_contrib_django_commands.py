@@ -89,10 +89,6 @@ def test_migrations_are_those_that_the_project_names(uris: dict[str, str], tmp_p
         told("datalayer_migrations", "check")
 
 
-def test_schema_checks_the_models_of_the_projects_applications(site: str) -> None:
-    assert told("datalayer_schema", "show", "--json")
-
-
 def test_outbox_tells_what_waits(site: str) -> None:
     assert answer("datalayer_outbox", "show")["waiting"] == 0
 
