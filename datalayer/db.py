@@ -23,7 +23,7 @@ from datalayer.context.decorators import with_block
 from datalayer.database import database
 from datalayer.database1 import database1
 from datalayer.documents.queries.safe_filter import safe_filter
-from datalayer.errors import ConfigurationError, MigrationError
+from datalayer.errors import ConfigurationError
 from datalayer.failures.redaction import without_contents
 from datalayer.failures.tracebacks import TrimmedTraceback
 from datalayer.retry import retry
@@ -177,23 +177,23 @@ def _connect_all(settings: Settings | None) -> dict[str, Any]:
             logger.warning("%s", warning, extra={"event": "settings"})
         _warn_of_unconfigured(settings)
     services = {alias: service_for(alias) for alias in settings}
+    calls = {alias: partial(service.open, settings[alias]) for alias, service in services.items()}
+    look = _LookAtMigrations(settings)
+    if look.is_wanted and "default" in calls:
+        calls["default"] = partial(calls["default"], before_building=look)
     try:
-        outcomes = side_by_side(
-            {alias: partial(service.open, settings[alias]) for alias, service in services.items()}
-        )
+        outcomes = side_by_side(calls)
     except BaseException:  # Ctrl-C, say: the other databases are still connecting
         for service in services.values():
             _disconnect(service)
         raise
     try:
         _raise_first([each for each in outcomes.values() if isinstance(each, BaseException)])
-        if registry.settings is None and settings.migrations_at_connect != "ignore":
-            _see_to_migrations(settings)
-    except BaseException as exc:
+        if look.is_wanted and not look.is_done:
+            look(default_is_connected="default" in settings and get("default").is_connected)
+    except BaseException:
         for alias in reversed([alias for alias, opened in outcomes.items() if opened is True]):
             _disconnect(services[alias])
-        if isinstance(exc, MigrationError) and exc.alias in services:
-            services[exc.alias].note_refusal(exc)  # for whoever asks why nothing is connected
         raise
     registry.settings = settings
     recorder.configure(settings.recorder)
@@ -210,11 +210,20 @@ def _raise_first(errors: Sequence[BaseException]) -> None:
         raise errors[0]
 
 
-def _see_to_migrations(settings: Settings) -> None:
-    from datalayer.migrations.at_connect import see_to_migrations  # few applications ask for it
+class _LookAtMigrations:
+    """Once in a process, as soon as the default database has answered, and before anything is
+    built there that only migrated documents allow: a unique index, say."""
 
-    is_connected = "default" in settings and get("default").is_connected
-    see_to_migrations(settings, default_is_connected=is_connected)
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.is_wanted = registry.settings is None and settings.migrations_at_connect != "ignore"
+        self.is_done = False
+
+    def __call__(self, *, default_is_connected: bool = True) -> None:
+        from datalayer.migrations.at_connect import see_to_migrations  # few applications ask
+
+        self.is_done = True
+        see_to_migrations(self._settings, default_is_connected=default_is_connected)
 
 
 def _warn_of_unconfigured(settings: Settings) -> None:

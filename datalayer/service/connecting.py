@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
@@ -31,7 +32,11 @@ _LAST_ATTEMPT_SECONDS = 0.1
 second longer than its time-out, and connecting ends within half a second of its deadline."""
 
 
-def connect(connection: Connection, cancelled: threading.Event) -> str | None:
+def connect(
+    connection: Connection,
+    cancelled: threading.Event,
+    before_building: Callable[[], None] | None = None,
+) -> str | None:
     """Verify ``connection``, again and again while waiting can help, and make it the one that the
     documents of its alias use. Returns what ``prepare`` does.
 
@@ -52,7 +57,7 @@ def connect(connection: Connection, cancelled: threading.Event) -> str | None:
         else:
             registry.discard(connection)
         raise
-    return prepare(connection)
+    return prepare(connection, before_building)
 
 
 def can_wait(connection: Connection, error: BaseException) -> bool:
@@ -137,14 +142,23 @@ def _wait_for(connection: Connection) -> None:
     connection.monitors.topology.watch(usable=False)
 
 
-def prepare(connection: Connection) -> str | None:
-    """Publish a verified connection and build its models' collections and indexes.
+def prepare(
+    connection: Connection, before_building: Callable[[], None] | None = None
+) -> str | None:
+    """Publish a verified connection and build its models' collections and indexes, after
+    ``before_building``, which may refuse that.
 
     Returns what went wrong with the indexes of an optional database; a required one is closed
     again and the error raised. A model whose indexes are missing refuses to write either way.
     """
     registry.publish(connection)
     problem: str | None = None
+    if before_building is not None:
+        try:
+            before_building()
+        except BaseException:  # also Ctrl-C
+            registry.remove(connection.alias)
+            raise
     try:
         indexes.build(connection.alias)
     except IndexBuildError as exc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from datalayer.concurrency.threads import SingleFlight
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
-from datalayer.errors import ConfigurationError, ConnectError, DataLayerError
+from datalayer.errors import ConfigurationError, ConnectError, DataLayerError, MigrationError
 from datalayer.failures.tracebacks import TrimmedTraceback, takes_secrets
 from datalayer.service.connecting import can_wait, check_again, connect, prepare
 from datalayer.service.events import Callback, Event, EventBus
@@ -67,8 +67,14 @@ class DatabaseService:
         return self
 
     @takes_secrets
-    def open(self, settings: DatabaseSettings) -> bool:
-        """``connect`` for given settings; says whether this call was the one that opened it."""
+    def open(
+        self, settings: DatabaseSettings, before_building: Callable[[], None] | None = None
+    ) -> bool:
+        """``connect`` for given settings; says whether this call was the one that opened it.
+
+        ``before_building`` is called once the server has answered, before collections and indexes
+        are built. What it raises ends the connection.
+        """
         present = registry.find(self.alias)
         if present is not None and not registry.is_published(present):
             registry.remove(self.alias)  # by mongoengine.disconnect(), without our knowing
@@ -81,7 +87,7 @@ class DatabaseService:
                 "disconnect it before connecting it anew",
                 alias=self.alias,
             )
-        return self._connecting.run(partial(self._open, settings))
+        return self._connecting.run(partial(self._open, settings, before_building))
 
     def disconnect(self) -> None:
         """Close the database's client and detach its documents. Idempotent.
@@ -101,10 +107,6 @@ class DatabaseService:
         self._events.finish()
 
     close = disconnect
-
-    def note_refusal(self, error: DataLayerError) -> None:
-        """Have ``status()`` tell why it was disconnected again, until the next connect."""
-        self._last_error = error.message
 
     # Questions
 
@@ -207,14 +209,16 @@ class DatabaseService:
             )
         return settings[self.alias]
 
-    def _open(self, settings: DatabaseSettings) -> bool:
+    def _open(
+        self, settings: DatabaseSettings, before_building: Callable[[], None] | None
+    ) -> bool:
         self._cancelled.clear()
         started = monotonic()
         self._events.publish(Event("connecting", self.alias))
         connection = registry.new_connection(settings, self._on_driver_event)
         try:
-            self._last_error = connect(connection, self._cancelled)
-        except (ConnectError, ConfigurationError) as exc:
+            self._last_error = connect(connection, self._cancelled, before_building)
+        except (ConnectError, ConfigurationError, MigrationError) as exc:
             self._last_error = exc.message
             if not can_wait(connection, exc):
                 raise

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from fresh_databases import model_registry
 from migration_files import Write
+from mongoengine import StringField
+from pymongo import MongoClient
 
-from datalayer import db
+from datalayer import BusinessDocument, db
 from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError, MigrationError
@@ -125,3 +127,25 @@ def test_the_status_says_why_nothing_is_connected(databases: Databases) -> None:
     assert told.startswith("the database is not as this code needs it: not applied: 0001_first")
     connect(databases, "warn")
     assert db.status()["default"]["last_error"] is None
+
+
+def test_nothing_is_built_before_migrations_that_it_may_need(databases: Databases) -> None:
+    class Lamp(BusinessDocument):
+        name = StringField(unique=True)
+        meta = {"collection": "lamps"}
+
+    with MongoClient[Any](databases["default"]) as client:
+        lamps = client.get_default_database().lamps
+        lamps.insert_many([{"name": "the same"}, {"name": "the same"}])
+        with pytest.raises(MigrationError, match="not applied: 0001_first"):
+            connect(databases, "require")
+        assert list(lamps.index_information()) == ["_id_"]
+
+
+def test_a_default_database_that_was_connected_before_is_looked_at_too(
+    databases: Databases,
+) -> None:
+    settings = Settings(databases, migrations_at_connect="require")
+    db.get("default").connect(settings)
+    with pytest.raises(MigrationError, match="not applied: 0001_first"):
+        db.connect_all(settings)
