@@ -9,15 +9,14 @@ from typing import Any, Self
 
 from pymongo.database import Database
 
-from datalayer import transfer
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.documents.collection import database_of
 from datalayer.lease import Lease
 from datalayer.migrations.steps.dry_run import nothing_is_written
-from datalayer.migrations.steps.kinds import changes, single, values_of_fields
-from datalayer.migrations.steps.kinds.kept import kept
-from datalayer.migrations.steps.stepping import Direction, Single, Stepping, Tell
-from datalayer.migrations.steps.targets import Target, TargetName, target_of
+from datalayer.migrations.steps.kinds import changes, commands, transfers, values_of_fields
+from datalayer.migrations.steps.kinds.kept import drop_kept
+from datalayer.migrations.steps.stepping import Direction, Stepping
+from datalayer.migrations.steps.targets import TargetName, target_of
 from datalayer.migrations.steps.values import StepOutcome, StepProgress
 
 
@@ -179,84 +178,34 @@ class Migration:
     def drop_kept(self, target: TargetName, name: str, migration: str | None = None) -> None:
         """Drop the values that ``remove_field`` or ``convert`` of a ``migration`` (default: this
         one) has kept. It can't be undone any more."""
-        own = target_of(target)
-        where = kept(own, migration or self.name, name)
-
-        def drop(resumed: bool, tell: Tell) -> tuple[int, int]:
-            counted = int(where.collection.estimated_document_count())
-            where.collection.drop()
-            return counted, counted
-
-        counting = lambda: int(where.collection.estimated_document_count())  # noqa: E731
-        self._steps.once(
-            Single("drop_kept", own, (name, where.name), drop, counting, exists=_always)
-        )
+        self._steps.once(drop_kept(target_of(target), migration or self.name, name))
 
     def build_index(self, target: TargetName, keys: Any, **options: Any) -> None:
         """Build an index: ``keys`` and ``options`` as for PyMongo's ``create_index``. Nothing
         happens where it stands."""
-        own = target_of(target)
-
-        def build(resumed: bool, tell: Tell) -> tuple[int, int]:
-            single.build_index(own, keys, options, lambda one: tell(one.done, one.total))
-            return int(own.collection.estimated_document_count()), 0
-
-        single.check_index(own, keys, options)
-        counting = lambda: int(own.collection.estimated_document_count())  # noqa: E731
-        step = Single(
-            "build_index",
-            own,
-            (keys, options),
-            build,
-            counting,
-            exists=lambda: own.exists() or True,  # else the server makes the collection
-        )
-        self._steps.once(step)
+        self._steps.once(commands.build_index(target_of(target), keys, options))
 
     def hide_index(self, target: TargetName, index: Any) -> None:
         """Hide an index, by its name or keys, from queries; it is kept up to date, and
         ``unhide_index`` has it back at once."""
-        self._hide(target, index, hidden=True)
+        self._steps.once(commands.hide_index(target_of(target), index, hidden=True))
 
     def unhide_index(self, target: TargetName, index: Any) -> None:
         """Let queries use a hidden index again."""
-        self._hide(target, index, hidden=False)
+        self._steps.once(commands.hide_index(target_of(target), index, hidden=False))
 
     def drop_index(self, target: TargetName, index: Any) -> None:
         """Drop an index, by its name or keys. ``build_index`` undoes it."""
-        own = target_of(target)
-
-        def drop(resumed: bool, tell: Tell) -> tuple[int, int]:
-            single.drop_index(own, index, again=resumed)
-            return 0, 0
-
-        def check() -> None:
-            single.check_existing(own, index)
-
-        self._steps.once(Single("drop_index", own, (index,), drop, check=check))
+        self._steps.once(commands.drop_index(target_of(target), index))
 
     def validator(self, model: type[Any]) -> None:
         """Set the validator that ``model`` declares in its ``meta``, so that the server refuses
         what the model does. Refused where documents that are stored break it."""
-        own = target_of(model)
-
-        def change(resumed: bool, tell: Tell) -> tuple[int, int]:
-            single.set_validator(own)
-            return 0, 0
-
-        if own.model is None:
-            raise own.error("m.validator() takes a model, which says what is valid")
-        self._steps.once(Single("validator", own, (), change))
+        self._steps.once(commands.validator(target_of(model)))
 
     def remove_validator(self, target: TargetName) -> None:
         """Let the server take any document again. ``validator`` undoes it."""
-        own = target_of(target)
-
-        def change(resumed: bool, tell: Tell) -> tuple[int, int]:
-            single.remove_validator(own)
-            return 0, 0
-
-        self._steps.once(Single("remove_validator", own, (), change))
+        self._steps.once(commands.remove_validator(target_of(target)))
 
     def transfer(self, *, target: str, **options: Any) -> None:
         """Move or copy documents into the database of the alias ``target``: takes what
@@ -267,20 +216,8 @@ class Migration:
         """
         steps = self._steps
         steps.refuse_transaction("transfer", target)
-        name = single.transfer_name(self.name, steps.number, steps.run)
-        if known := [each for each in transfer.transfers() if each.name == name]:
-            plan = transfer.find(known[0].name, target).plan
-        else:
-            plan = transfer.plan(name, target=target, **options)
-        own = Target(target, ", ".join(part.target for part in plan.parts))
-
-        def run(resumed: bool, tell: Tell) -> tuple[int, int]:
-            report = single.run_transfer(plan, lambda one: tell(one.done, one.total))
-            return plan.count, report.copied
-
-        self._steps.once(
-            Single("transfer", own, (target,), run, lambda: plan.count, exists=_always)
-        )
+        name = transfers.name_of(self.name, steps.number, steps.run)
+        steps.once(transfers.transfer_into(target, name, options))
 
     def undo_transfers(self, target: str) -> None:
         """Take back the transfers that this migration has made into ``target``, the latest first.
@@ -288,39 +225,4 @@ class Migration:
         Raises:
             TransferError: where the documents there have changed since.
         """
-        own = Target(target, "transfers")
-        steps = self._steps
-
-        def undo(resumed: bool, tell: Tell) -> tuple[int, int]:
-            taken = 0
-            for report in list(single.standing_transfers(self.name, target)):
-                transfer.rollback(
-                    report.name,
-                    target=target,
-                    wait_seconds=60.0,
-                    on_progress=lambda one: tell(one.done, one.total),
-                )
-                taken += report.copied
-            return taken, taken
-
-        def counting() -> int:
-            return sum(each.copied for each in single.standing_transfers(self.name, target))
-
-        steps.once(Single("undo_transfers", own, (target,), undo, counting, exists=_always))
-
-    def _hide(self, target: TargetName, index: Any, *, hidden: bool) -> None:
-        own = target_of(target)
-
-        def hide(resumed: bool, tell: Tell) -> tuple[int, int]:
-            single.hide_index(own, index, hidden=hidden)
-            return 0, 0
-
-        def check() -> None:
-            single.check_existing(own, index)
-
-        kind = "hide_index" if hidden else "unhide_index"
-        self._steps.once(Single(kind, own, (index,), hide, check=check))
-
-
-def _always() -> bool:
-    return True
+        self._steps.once(transfers.undo_transfers(target, self.name))

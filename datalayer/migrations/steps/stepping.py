@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from time import monotonic
@@ -22,33 +21,13 @@ from datalayer.failures.server_codes import AUTHORISATION, ServerCode
 from datalayer.lease import Lease
 from datalayer.migrations.steps.batches import Batches, Limits
 from datalayer.migrations.steps.checkpoints import Checkpoint, Done, lost_without_lease
-from datalayer.migrations.steps.kinds.changes import Step, nothing
 from datalayer.migrations.steps.kinds.fields import count
+from datalayer.migrations.steps.kinds.step import Single, Step
 from datalayer.migrations.steps.targets import Target
 from datalayer.migrations.steps.values import StepOutcome, StepProgress
 from datalayer.throttle import Throttle
 
 Direction: TypeAlias = Literal["apply", "undo"]
-Tell: TypeAlias = Callable[[int, "int | None"], None]
-"""Told how much is done, and of how much."""
-
-
-@dataclass(frozen=True)
-class Single:
-    """A step that is one thing, which may be done again."""
-
-    kind: str
-    target: Target
-    arguments: Sequence[Any]
-    do: Callable[[bool, Tell], tuple[int, int]]
-    """Told whether an earlier run has begun it; gives how many documents it concerned, and how
-    many it has changed."""
-    count: Callable[[], int] = int
-    """How many documents it would touch."""
-    check: Callable[[], None] = nothing
-    """Raises ``MigrationError`` where it can't be done."""
-    exists: Callable[[], bool] | None = None
-    """Whether there is something to do; default: whether the collection is there."""
 
 
 class Stepping:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import bson
@@ -21,31 +20,13 @@ from datalayer.migrations.steps.kinds.fields import (
     value_at,
 )
 from datalayer.migrations.steps.kinds.kept import keep, keep_by_server, kept
+from datalayer.migrations.steps.kinds.step import Step
 from datalayer.migrations.steps.ranges import BY_ID
 from datalayer.migrations.steps.targets import Target
 from datalayer.transfer.codecs import DECODED
 
 _REPEATABLE = frozenset({"$set", "$unset", "$max", "$min", "$addToSet", "$pull", "$pullAll"})
 """What may be done twice, where nobody else writes the same in between."""
-
-
-def nothing() -> None:
-    """There is nothing to look at."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step, before it is done."""
-
-    kind: str
-    target: Target
-    arguments: Sequence[Any]
-    """What makes it another step, should it differ when it is gone on with."""
-    work: Work
-    count: Callable[[], int]
-    """How many documents it would touch."""
-    check: Callable[[], None] = field(default=nothing)
-    """Looks at the documents before anything is written, and raises ``MigrationError``."""
 
 
 def update(target: Target, filter: Mapping[str, Any], update: Any) -> Step:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pymongo import ReplaceOne
 
+from datalayer.migrations.steps.kinds.step import Single, Tell, anywhere
 from datalayer.migrations.steps.ranges import BY_ID
 from datalayer.migrations.steps.targets import Target
 
@@ -30,6 +31,21 @@ def kept(target: Target, migration: str, field: str) -> Target:
             "give the migration a shorter name"
         )
     return Target(target.alias, name)
+
+
+def drop_kept(target: Target, migration: str, field: str) -> Single:
+    """``m.drop_kept``."""
+    where = kept(target, migration, field)
+
+    def count() -> int:
+        return int(where.collection.estimated_document_count())
+
+    def drop(resumed: bool, tell: Tell) -> tuple[int, int]:
+        counted = count()
+        where.collection.drop()
+        return counted, counted
+
+    return Single("drop_kept", target, (field, where.name), drop, count, exists=anywhere)
 
 
 def keep_by_server(target: Target, field: str, query: Mapping[str, Any], into: Target) -> None:

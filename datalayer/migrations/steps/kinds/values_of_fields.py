@@ -14,7 +14,6 @@ from pymongo import DeleteOne, UpdateOne
 
 from datalayer.errors import DataLayerError
 from datalayer.migrations.steps.batches import Condition, Counts, Work
-from datalayer.migrations.steps.kinds.changes import Step
 from datalayer.migrations.steps.kinds.fields import (
     check_names,
     check_no_arrays,
@@ -23,6 +22,7 @@ from datalayer.migrations.steps.kinds.fields import (
     value_at,
 )
 from datalayer.migrations.steps.kinds.kept import keep, kept
+from datalayer.migrations.steps.kinds.step import Step
 from datalayer.migrations.steps.targets import Target
 from datalayer.transfer.codecs import DECODED, RAW
 
