@@ -70,15 +70,10 @@ class Stepping:
             DataLayerError: for what stops it; doing it again goes on.
         """
         target = step.target
-        if not self._begins(target, step.kind, step.count, step.check, target.exists):
+        check = partial(_check, step)
+        if not self._begins(target, step.kind, step.count, check, target.exists):
             return
         inside = transactions.current() is not None
-        if not (step.work.limits_itself or inside or target.has_transactions):
-            raise target.error(
-                f"m.{step.kind}() of {target} needs transactions, so that each document is "
-                "changed once even if the process is killed, and this server, a standalone, has "
-                "none; make it a replica set of one member"
-            )
         checkpoint = self._checkpoint(step.kind, target, step.arguments)
         with _explained(target, step.kind):
             if not inside:
@@ -150,7 +145,7 @@ class Stepping:
 
     def _work(self, step: Step, checkpoint: Checkpoint, batch: int, *, inside: bool) -> None:
         if not checkpoint.resumed:
-            step.check()
+            _check(step)
         if not inside:
             self._begin(checkpoint)
         limits = self._limits(step.target, batch)
@@ -208,6 +203,17 @@ class Stepping:
                 self.number, kind, str(target), done.matched, done.changed, done.seconds, resumed
             )
         )
+
+
+def _check(step: Step) -> None:
+    """Raise ``MigrationError`` where a step can't be done, before it writes anything."""
+    if not (step.work.limits_itself or step.target.has_transactions):
+        raise step.target.error(
+            f"m.{step.kind}() of {step.target} needs transactions, so that each document is "
+            "changed once even if the process is killed, and this server, a standalone, has "
+            "none; make it a replica set of one member"
+        )
+    step.check()
 
 
 def _shape(value: Any) -> Any:

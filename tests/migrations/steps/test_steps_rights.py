@@ -102,4 +102,6 @@ def test_without_transactions_only_steps_that_limit_themselves_are_done(
     ):
         with pytest.raises(MigrationError, match="needs transactions, so that each document"):
             step()
+    with pytest.raises(MigrationError, match="needs transactions"):
+        migrate(dry=True).convert("users", "m", str)
     assert database.users.distinct("m") == [0, 1, 2, 3, 4]
