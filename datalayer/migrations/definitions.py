@@ -10,8 +10,9 @@ from functools import lru_cache
 from importlib.abc import ExecutionLoader
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
+from inspect import signature
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from datalayer.context.decorators import runs_later
 from datalayer.errors import MigrationError
@@ -89,7 +90,7 @@ def in_order(definitions: Sequence[Definition]) -> tuple[Definition, ...]:
 def _definition(file: File, before: str) -> Definition:
     module = _imported(file)
     apply, undo = (getattr(module, name, None) for name in ("apply", "undo"))
-    if not callable(apply) or not (undo is None or callable(undo)):
+    if not _takes_one(apply) or not (undo is None or _takes_one(undo)):
         raise MigrationError(
             f"{file.name} has no function apply(m); what it changes has to be one, and undo(m), "
             "where it has a way back, another"
@@ -103,11 +104,22 @@ def _definition(file: File, before: str) -> Definition:
     default = (before,) if before else ()
     return Definition(
         file,
-        apply,
+        cast("Callable[[Any], object]", apply),
         undo,
         requires=_names(file, module, "requires", default),
         transaction=_names(file, module, "transaction", ()),
     )
+
+
+def _takes_one(function: Any) -> bool:
+    """Whether it can be called with ``m`` alone."""
+    try:
+        signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # written in C, and says nothing of what it takes
+        return callable(function)
+    return True
 
 
 def _names(file: File, module: ModuleType, what: str, default: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,12 +18,18 @@ def foretold(
     """What each of ``chosen`` would do on the documents as they are.
 
     Raises:
-        MigrationError: where one needs a database that isn't connected.
+        MigrationError: where one needs a database that isn't connected, and where the first one
+            can't even do its first step. What comes later may need what comes before it.
     """
-    return tuple(_foretold(each, history.get(each.name), direction) for each in chosen)
+    planned: list[PlannedMigration] = []
+    for each in chosen:
+        planned.append(_foretold(each, history.get(each.name), direction, first=not planned))
+    return tuple(planned)
 
 
-def _foretold(definition: Definition, entry: Entry | None, direction: str) -> PlannedMigration:
+def _foretold(
+    definition: Definition, entry: Entry | None, direction: str, *, first: bool
+) -> PlannedMigration:
     begun = entry is not None and entry.state in (UNDERWAY[direction], "failed")
     made = Migration(
         definition.name,
@@ -45,6 +51,12 @@ def _foretold(definition: Definition, entry: Entry | None, direction: str) -> Pl
     except (Exception, SystemExit) as exc:  # whatever it is, it is told in its line
         if ends_the_process(exc):
             raise
+        has_begun = begun or made.outcomes or made.unknown
+        if first and not has_begun and isinstance(exc, MigrationError):
+            raise MigrationError(
+                f"{definition.name} can't begin: {exc.message}; nothing was written",
+                alias=exc.alias,
+            ) from exc
         problem = (
             exc.message if isinstance(exc, DataLayerError) else what_failed(exc, definition.file)
         )

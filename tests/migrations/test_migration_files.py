@@ -94,7 +94,9 @@ def test_a_file_that_is_no_text_is_told(write: Write) -> None:
     assert refusal().startswith("the migration 0001_first can't be read")
 
 
-@pytest.mark.parametrize("text", ["", "apply = 1\n", "def apply(m): pass\nundo = 1\n"])
+@pytest.mark.parametrize(
+    "text", ["", "apply = 1\n", "def apply(m): pass\nundo = 1\n", "def apply(): pass\n"]
+)
 def test_a_file_without_its_functions_is_told(write: Write, text: str) -> None:
     write("0001_first", text)
     assert refusal().startswith("0001_first has no function apply(m)")

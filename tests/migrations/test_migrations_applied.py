@@ -239,6 +239,29 @@ def test_a_step_of_an_alias_that_is_not_connected_is_told_before_anything_is_wri
     assert states() == ["pending"] * 3
 
 
+@pytest.mark.parametrize(
+    "step", ["update('nowhere', {}, {'$set': {'a': 1}})", "update('lamps', {}, {'a': 1})"]
+)
+def test_a_step_that_can_not_be_done_is_told_before_anything_is_written(
+    databases: Settings, write: Write, step: str
+) -> None:
+    registry.connection("default").database.lamps.insert_one({"_id": 1})
+    write("0001_first", f"def apply(m): m.{step}\n")
+    assert refusal(migrations.apply).startswith("0001_first can't begin: ")
+    assert states() == ["pending"]
+
+
+def test_one_that_needs_what_the_one_before_it_makes_is_applied_after_it(
+    databases: Settings, write: Write
+) -> None:
+    registry.connection("default").database.lamps.insert_one({"_id": 1})
+    write("0001_first", "def apply(m): m.database().switches.insert_one({'_id': 1})\n")
+    write("0002_second", "def apply(m): m.set_default('switches', 'on', True)\n")
+    assert [each.problem is None for each in migrations.plan()] == [False, False]
+    migrations.apply()
+    assert states() == ["applied", "applied"]
+
+
 def test_one_transaction_of_two_databases_is_all_or_nothing(
     databases: Settings, write: Write
 ) -> None:
