@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import uuid
 from collections.abc import Iterator
@@ -23,17 +24,21 @@ from datalayer.migrations import (
     status,
 )
 from datalayer.migrations.rehearsal import Rehearsal, Sample, rehearse
-from datalayer.migrations.rehearsal.rehearse import modules_of_models, reported
+from datalayer.migrations.rehearsal.rehearse import modules_of_models, played_elsewhere, reported
 from datalayer.migrations.rehearsal.stage import connect, play
 from datalayer.settings import Settings
 
 MODELS = """
+import os
 from mongoengine.fields import StringField
 from datalayer import BusinessDocument
 
 class User(BusinessDocument):
     user_name = StringField(required=True)
     meta = {"collection": "users"}
+
+print("noise")
+os.write(1, b"noise\\n")
 """
 RENAME = """
     def apply(m):
@@ -117,6 +122,15 @@ def test_a_migration_that_fails_tells_why_and_nothing_of_documents(
     assert found.problem is not None
     assert "0001_convert has stopped in apply(m)" in found.problem
     assert (found.ok, "secret" in repr(found)) == (False, False)
+
+
+def test_a_process_that_does_not_start_is_told(
+    users: Any, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    order = {"databases": {}, "filler": "x" * 1_000_000}
+    with pytest.raises(MigrationError, match="ended without an answer"):
+        played_elsewhere(order, 30.0, lambda _phase: None)
 
 
 # What is not begun

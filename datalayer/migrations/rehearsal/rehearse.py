@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from mongoengine.base.common import _document_registry
@@ -100,7 +100,7 @@ def rehearse(
             "numbers": [each.number for each in planned],
             "undo": can_undo,
         }
-        answers = _played(order, seconds, tell)
+        answers = played_elsewhere(order, seconds, tell)
     return reported(planned, samples, answers, can_undo=can_undo)
 
 
@@ -166,7 +166,9 @@ def modules_of_models(aliases: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def _played(order: Mapping[str, Any], seconds: float, tell: OnPhase) -> list[dict[str, Any]]:
+def played_elsewhere(
+    order: Mapping[str, Any], seconds: float, tell: OnPhase
+) -> list[dict[str, Any]]:
     """What the other process answers, line by line."""
     program = [sys.executable, "-m", "datalayer.migrations.rehearsal.stage"]
     environment = {
@@ -180,7 +182,7 @@ def _played(order: Mapping[str, Any], seconds: float, tell: OnPhase) -> list[dic
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
         env=environment,
     ) as process:
         ending = threading.Timer(seconds, process.kill)
@@ -188,8 +190,11 @@ def _played(order: Mapping[str, Any], seconds: float, tell: OnPhase) -> list[dic
         ending.start()
         try:
             assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
-            json.dump(order, process.stdin)
-            process.stdin.close()
+            # Where it ended before it had read, there is no answer.
+            with suppress(BrokenPipeError):
+                json.dump(order, process.stdin)
+            with suppress(BrokenPipeError):
+                process.stdin.close()
             answers = []
             for line in process.stdout:
                 answer = json.loads(line)

@@ -4,6 +4,7 @@ on the private server that it is told on standard input. Answers in lines of JSO
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,7 +27,8 @@ def main() -> None:
     """Read what to do, do it, and write what came of it."""
     order = json.load(sys.stdin)
     sys.path[:] = order["path"]
-    answers, sys.stdout = sys.stdout, sys.stderr  # what the application's modules print
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what the application's modules print is no answer
 
     def tell(kind: str, facts: Mapping[str, Any]) -> None:
         answers.write(json.dumps({"kind": kind, **facts}, default=str) + "\n")
