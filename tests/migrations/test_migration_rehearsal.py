@@ -35,7 +35,7 @@ from datalayer import BusinessDocument
 
 class User(BusinessDocument):
     user_name = StringField(required=True)
-    meta = {"collection": "users"}
+    meta = {"collection": "users", "versioned": True}
 
 print("noise")
 os.write(1, b"noise\\n")
@@ -184,6 +184,19 @@ def test_the_order_of_fields_is_no_difference(users: Any, write: Write) -> None:
     users.update_many({}, {"$set": {"size": {"b": [1, {"y": 1, "x": 2}], "a": 1}}})
     write("0001_rename", RENAME)
     assert played(1)["undone"]["not_restored"] == []
+
+
+def test_what_documents_count_by_themselves_needs_no_restoring(users: Any, write: Write) -> None:
+    each = """
+        from rehearsed_models import User
+        def change(user): user.user_name = user.user_name[::-1]
+        def apply(m): m.each(User, change)
+        def undo(m): m.each(User, change)
+    """
+    users.update_many({}, {"$rename": {"login": "user_name"}})
+    write("0001_each", each)
+    assert played(1)["undone"]["not_restored"] == []
+    assert {(each["version"], "updated_at" in each) for each in users.find()} == {(2, True)}
 
 
 def test_an_index_that_undoing_leaves_is_told(users: Any, write: Write) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ import bson
 
 from datalayer.connections.registry import registry
 from datalayer.documents.collection import plain_collection
+from datalayer.documents.timestamps import keeps_timestamp
+from datalayer.indexes.declared import registered_on
 from datalayer.migrations.rehearsal.report import NotRestored
 from datalayer.transfer.codecs import DECODED
 
@@ -32,7 +34,8 @@ Place = tuple[str, str]
 
 
 def states(aliases: Iterable[str]) -> dict[Place, State]:
-    """All collections of the application's, by alias and name."""
+    """All collections of the application's, by alias and name. What documents count by themselves
+    with each write, ``updated_at`` and the version, is left out: no undo puts it back."""
     found: dict[Place, State] = {}
     for alias in aliases:
         for each in registry.connection(alias).database.list_collections():
@@ -71,12 +74,20 @@ def _differences(place: Place, before: State, after: State) -> Iterator[NotResto
             yield NotRestored(*place, "options", 0, ())
 
 
+def _counted(alias: str, collection: str) -> set[str]:
+    models = [m for m in registered_on(alias) if m._get_collection_name() == collection]
+    stamps = {m._fields["updated_at"].db_field for m in models if keeps_timestamp(m, "updated_at")}
+    versions = {getattr(model, "_version_key", None) for model in models}
+    return stamps | {key for key in versions if key is not None}
+
+
 def _state(alias: str, listed: Mapping[str, Any]) -> State:
+    counted = _counted(alias, listed["name"])
     collection = plain_collection(registry.connection(alias), listed["name"])
     stored = collection.with_options(codec_options=DECODED).find({})
     return State(
         documents={
-            _bytes({"": each["_id"]}): hashlib.sha256(_bytes(_in_order(each))).digest()
+            _bytes({"": each["_id"]}): hashlib.sha256(_bytes(_in_order(each, counted))).digest()
             for each in stored
         },
         indexes=frozenset(_bytes(each) for each in collection.list_indexes()),
@@ -88,10 +99,10 @@ def _bytes(document: Mapping[str, Any]) -> bytes:
     return bson.encode(dict(document), codec_options=DECODED)
 
 
-def _in_order(value: Any) -> Any:
+def _in_order(value: Any, without: Collection[str] = ()) -> Any:
     """With fields by their names: renaming one, and back, puts it behind the others."""
     if isinstance(value, Mapping):
-        return {name: _in_order(value[name]) for name in sorted(value)}
+        return {name: _in_order(value[name]) for name in sorted(value) if name not in without}
     return [_in_order(each) for each in value] if isinstance(value, list) else value
 
 
