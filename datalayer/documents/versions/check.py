@@ -76,6 +76,8 @@ class Check:
     def without_version(self, update: Mapping[str, Any]) -> dict[str, Any]:
         """``update`` without a version that the application assigned: that is the condition."""
         key = self.document._version_key
+        if not any(key in changes for changes in update.values()):
+            return dict(update)
         left = {
             operator: {path: value for path, value in changes.items() if path != key}
             for operator, changes in update.items()

@@ -12,7 +12,7 @@ from fresh_databases import model_registry
 from mongoengine.errors import FieldDoesNotExist
 
 from datalayer import BusinessDocument, DynamicBusinessDocument
-from datalayer.documents import Document, EmbeddedDocument, define_model
+from datalayer.documents import Document, EmbeddedDocument, accelerate, define_model
 from datalayer.errors import ConfigurationError
 
 
@@ -88,6 +88,20 @@ def test_embedded_documents_are_left_alone() -> None:
         version = me.StringField()
 
     assert Part.from_input({"version": "1.2"}, allow=["version"]).version == "1.2"
+
+
+def test_plain_documents_know_nothing_of_it() -> None:
+    accelerate()
+    try:
+
+        class Page(me.Document):
+            version = me.StringField()
+            meta = {"versioned": True}
+
+        assert Page(version="1.2").to_mongo() == {"version": "1.2"}
+        assert not hasattr(Page, "change")
+    finally:
+        accelerate(False)
 
 
 def own_text() -> None:
