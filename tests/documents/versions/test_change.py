@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from time import monotonic
 from typing import Any
 
 import mongoengine as me
@@ -14,7 +13,12 @@ from pymongo.read_preferences import ReadPreference
 from datalayer import BusinessDocument, db
 from datalayer.connections.registry import registry
 from datalayer.documents.collection import apart_from_transaction
-from datalayer.errors import ConfigurationError, StaleDocumentError, UnavailableError
+from datalayer.errors import (
+    ConfigurationError,
+    DeadlineExceededError,
+    StaleDocumentError,
+    UnavailableError,
+)
 from datalayer.settings import Settings
 
 
@@ -75,10 +79,8 @@ def test_it_gives_up_after_so_many_attempts() -> None:
 
 def test_it_gives_up_after_so_many_seconds() -> None:
     account, meddling = Account().save(), Meddling(1000)
-    began = monotonic()
-    with pytest.raises(StaleDocumentError):
+    with pytest.raises((StaleDocumentError, DeadlineExceededError)):
         Account.change(account.pk, meddling, attempts=1000, max_seconds=0.1)
-    assert monotonic() - began < 5
     assert meddling.calls < 1000
 
 
