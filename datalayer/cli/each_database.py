@@ -4,10 +4,10 @@ the other, to the end whichever fail, with progress."""
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from datalayer import db
 from datalayer.cli.connecting import opened
@@ -17,10 +17,10 @@ from datalayer.cli.model_options import chosen, load_models
 from datalayer.cli.options import Parser, Run, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Name, Prose, Table
-from datalayer.errors import ConfigurationError
 from datalayer.progress import progress
 
 _DEFAULT = "default"
+Aliases: TypeAlias = Callable[[argparse.Namespace], Sequence[str]]
 
 
 def databases_options() -> Parser:
@@ -41,18 +41,23 @@ def databases_options() -> Parser:
     return options
 
 
-def in_each_database(run: Run) -> Run:
-    """``run``, or where the command line says ``--databases``, ``run`` in each of them."""
+def in_each_database(run: Run, aliases: Aliases | None = None) -> Run:
+    """``run``, or where the command line says ``--databases``, ``run`` in each of them.
+
+    ``aliases`` are those that the command looks at, whose operations all go to the database of
+    that name; the server of the first tells which there are. By default it is one.
+    """
 
     def run_all(output: Output, options: argparse.Namespace) -> ExitCode:
         if options.databases is None:
             if options.after is not None:
                 raise UsageError("--after goes with --databases")
             return run(output, options)
-        load_models(options.models or ())  # they may say which databases there are
-        settings, alias = settings_of(options), _alias_of(options)
+        load_models(getattr(options, "models", None) or ())  # they may say which there are
+        settings, led = settings_of(options), (aliases or _alias_of)(options)
+        alias = led[0]
         with (
-            opened(chosen(settings, (alias,)), timeout=options.timeout, required=True),
+            opened(chosen(settings, led), timeout=options.timeout, required=True),
             opened(settings, timeout=options.timeout),
         ):
             names = [
@@ -63,19 +68,19 @@ def in_each_database(run: Run) -> Run:
             if not names:
                 output.error(f"no database of {alias!r} matches {options.databases!r}")
                 return ExitCode.FAILURE
-            return _Run(run, output, options, alias).over(names)
+            return _Run(run, output, options, led).over(names)
 
     return run_all
 
 
-def _alias_of(options: argparse.Namespace) -> str:
+def _alias_of(options: argparse.Namespace) -> Sequence[str]:
     """The alias whose databases are gone through; the command is then told of no other."""
     named: Sequence[str] = getattr(options, "alias", None) or (_DEFAULT,)
     if len(named) > 1:
         raise UsageError("--databases goes through the databases of one --alias")
     if hasattr(options, "alias"):
         options.alias = list(named)
-    return named[0]
+    return named
 
 
 class _Collected(Output):
@@ -104,7 +109,7 @@ class _Run:
     run: Run
     output: Output
     options: argparse.Namespace
-    alias: str
+    aliases: Sequence[str]
     results: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     pending: list[str] = field(default_factory=list)
@@ -126,9 +131,9 @@ class _Run:
 
     def _in(self, name: str, output: _Collected) -> None:
         try:
-            with db.using({self.alias: (self.alias, name)}):
+            with db.using({alias: (alias, name) for alias in self.aliases}):
                 code = self.run(output, self.options)
-        except (UsageError, ConfigurationError):
+        except UsageError:
             raise  # it would be the same in all of them
         except Exception as exc:  # noqa: BLE001 - the others are gone through all the same
             self.failed[name] = message_of(exc)

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 from running import Run
+from shared_servers import shared_server
 
 from datalayer import db
+from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
 
 MODELS = """
@@ -45,6 +47,25 @@ def shop(tmp_path: Path) -> Iterator[str]:
 def client(configured: Settings) -> Iterator[MongoClient[Any]]:
     with MongoClient[dict[str, Any]](configured["default"].uri) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def second_mongod() -> Iterator[EmbeddedMongo]:
+    with shared_server() as server:
+        yield server
+
+
+@pytest.fixture
+def other_server(
+    second_mongod: EmbeddedMongo, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MongoClient[Any]]:
+    """The server of `database1`, another than that of `default`."""
+    monkeypatch.setenv("DATABASE1_URI", second_mongod.uri_for(f"{database_name}_1"))
+    with MongoClient[dict[str, Any]](second_mongod.uri) as client:
+        yield client
+        for name in client.list_database_names():
+            if name.startswith(database_name):
+                client.drop_database(name)
 
 
 @pytest.fixture
@@ -156,6 +177,49 @@ def test_migrations_are_applied_and_undone_in_each(
     assert run("migrations", "check", *of_all).code == 0
     assert run("migrations", "undo", "--yes", *of_all).code == 0
     assert [client[name].orders.count_documents({"lit": True}) for name in tenants] == [0, 0, 0]
+
+
+def test_tenants_are_moved_to_another_server_and_back(
+    run: Run,
+    shop: str,
+    tenants: list[str],
+    client: MongoClient[Any],
+    other_server: MongoClient[Any],
+) -> None:
+    of_all = ("--databases", f"{tenants[0][:-1]}*", "--to", "database1")
+    moving = ("--name", "move", "--collection", "orders", "--from", "default", "--move", *of_all)
+    assert run("transfer", "plan", *moving).code == 0
+    assert run("transfer", "run", *moving, "--yes", "--after", tenants[1]).code == 0
+    assert [client[name].orders.count_documents({}) for name in tenants] == [1, 1, 0]
+    assert run("transfer", "run", *moving, "--yes").code == 0
+    assert [client[name].orders.count_documents({}) for name in tenants] == [0, 0, 0]
+    assert [other_server[name].orders.count_documents({}) for name in tenants] == [1, 1, 1]
+    assert run("transfer", "verify", "move", *of_all).code == 0
+    assert run("transfer", "rollback", "move", *of_all).code == 0
+    assert [client[name].orders.count_documents({}) for name in tenants] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("run", "--name", "a", "--to", "database1"), ("verify", "a"), ("run", "history-messages")],
+)
+def test_a_transfer_of_tenants_names_its_sides(
+    run: Run, configured: Settings, words: tuple[str, ...]
+) -> None:
+    outcome = run("transfer", *words, "--databases", "*")
+    assert (outcome.code, "--databases needs" in outcome.stderr) == (2, True)
+
+
+def test_the_doctor_looks_at_each(
+    run: Run, shop: str, tenants: list[str], database_name: str
+) -> None:
+    words = ("--databases", f"{database_name}_t[01]", "--models", shop, "--json")
+    outcome = run("doctor", *words)
+    assert sorted(outcome.document["databases"]) == tenants[:2]
+    for name in tenants[:2]:
+        found = outcome.document["databases"][name]["findings"]
+        assert {each["alias"] for each in found} <= {"default", None}
+        assert any("orders" in f"{each['saw']}" for each in found)
 
 
 @pytest.mark.parametrize(

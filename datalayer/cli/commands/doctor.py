@@ -7,11 +7,14 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+from datalayer import db
+from datalayer.cli.each_database import databases_options, in_each_database
 from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.model_options import load_models, models_option
 from datalayer.cli.options import Commands, connection_options, count, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.tables import Cell, Name, Prose, Styled, Table
+from datalayer.connections.registry import DEFAULT_ALIAS
 from datalayer.doctor import CHECKS, Finding, Source, examine
 from datalayer.doctor.roles import as_commands, as_script, grants
 from datalayer.documents.engine import Explanation, explain_all, is_compiled
@@ -29,7 +32,7 @@ def add_to(commands: Commands) -> None:
         "database and at migrations, and says what it saw and what to do. Works when nothing can "
         "be reached or the settings are wrong, and changes nothing. Exit code 3 when something is "
         "broken.",
-        parents=[connection_options(timeout=10.0), models_option()],
+        parents=[connection_options(timeout=10.0), databases_options(), models_option()],
     )
     parser.add_argument(
         "--processes",
@@ -55,7 +58,7 @@ def add_to(commands: Commands) -> None:
         help="connect to nothing, and tell of each model what the fast engine leaves to "
         "MongoEngine, and why",
     )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=in_each_database(_run))
 
 
 def _run(output: Output, options: argparse.Namespace) -> ExitCode:
@@ -65,10 +68,23 @@ def _run(output: Output, options: argparse.Namespace) -> ExitCode:
         return print_roles(output, settings_of(options), monitoring=options.with_monitoring)
     return doctor(
         output,
-        lambda: settings_of(options),
+        lambda: _settings(options),
         models=options.models or (),
         timeout=options.timeout,
         processes=options.processes,
+    )
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """All databases; where the command line names others on the server of one, that one's."""
+    settings = settings_of(options)
+    if options.databases is None:
+        return settings
+    own, name = settings[DEFAULT_ALIAS], db.database.name
+    return Settings(
+        databases={DEFAULT_ALIAS: own.on(name)},
+        migrations=settings.migrations,
+        migrations_at_connect=settings.migrations_at_connect,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from datalayer.cli.each_database import databases_options
 from datalayer.cli.model_options import models_option
 from datalayer.cli.options import Commands, Parser, Run, connection_options, count, seconds
 
@@ -19,8 +20,8 @@ def add_commands(commands: Commands, runs: Mapping[str, Run]) -> None:
         "transfer", help="move or copy documents between databases", epilog=_EPILOG
     ).add_subparsers(metavar="COMMAND", required=True)
     connecting = connection_options(timeout=10.0)
-    planning = [connecting, models_option(), _what(), _how(), _limits()]
-    named = [connecting, _named()]
+    planning = [connecting, databases_options(), models_option(), _what(), _how(), _limits()]
+    named = [connecting, databases_options(), _named()]
     parsers = {
         "plan": group.add_parser(
             "plan", help="check what a run would do; writes nothing", parents=planning
@@ -37,7 +38,7 @@ def add_commands(commands: Commands, runs: Mapping[str, Run]) -> None:
         "cut-over": group.add_parser(
             "cut-over",
             help="end one that follows changes, when the source is no longer written to",
-            parents=[connecting, _named(wait_seconds=60.0)],
+            parents=[connecting, databases_options(), _named(wait_seconds=60.0)],
         ),
         "rollback": group.add_parser(
             "rollback", help="take back what a transfer wrote", parents=named

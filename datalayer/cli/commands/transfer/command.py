@@ -13,6 +13,7 @@ from bson import json_util
 from datalayer import transfer
 from datalayer.cli.commands.transfer.arguments import add_commands
 from datalayer.cli.connecting import opened
+from datalayer.cli.each_database import in_each_database
 from datalayer.cli.exit_codes import ExitCode, UsageError
 from datalayer.cli.model_options import OWN_MODELS, chosen, load_models
 from datalayer.cli.options import Commands, Run, settings_of
@@ -39,14 +40,14 @@ def add_to(commands: Commands) -> None:
     add_commands(
         commands,
         {
-            "plan": _plan,
-            "run": _run,
-            "resume": _on(transfer.resume),
-            "verify": _on(transfer.verify),
-            "cut-over": _on(transfer.cut_over),
-            "rollback": _on(transfer.rollback),
+            "plan": in_each_database(_plan, _both_sides),
+            "run": in_each_database(_run, _both_sides),
+            "resume": in_each_database(_on(transfer.resume), _all_sides),
+            "verify": in_each_database(_on(transfer.verify), _all_sides),
+            "cut-over": in_each_database(_on(transfer.cut_over), _all_sides),
+            "rollback": in_each_database(_on(transfer.rollback), _all_sides),
             "list": _list,
-            "show": _show,
+            "show": in_each_database(_show, _all_sides),
         },
     )
 
@@ -73,6 +74,9 @@ def _run(output: Output, options: argparse.Namespace) -> ExitCode:
                 output.show({"transfer": None}, [])
                 return ExitCode.OK
             return _tell(output, report)
+        if options.databases is not None and _is_begun(options):
+            found = transfer.resume(options.name, target=options.to, on_progress=tell)
+            return _tell(output, found)  # nothing happens to one that is done
         made = _planned(options)
         if not _confirmed(output, made, yes=options.yes):
             output.message("nothing was written")
@@ -177,6 +181,29 @@ def _found(options: argparse.Namespace) -> Iterator[None]:
         both = chosen(settings, (plan.source, plan.target))
         with opened(both, timeout=options.timeout, required=True):
             yield
+
+
+def _is_begun(options: argparse.Namespace) -> bool:
+    """Whether an earlier run over many databases has begun in this one."""
+    try:
+        transfer.find(options.name, options.to)
+    except ConfigurationError:  # there is none
+        return False
+    return True
+
+
+def _both_sides(options: argparse.Namespace) -> tuple[str, ...]:
+    """The aliases of a command that plans: in each the database of the same name is meant."""
+    if options.recipe or not options.source or not options.to:
+        raise UsageError("--databases needs the two sides, --from and --to, and takes no recipe")
+    return options.source, options.to
+
+
+def _all_sides(options: argparse.Namespace) -> tuple[str, ...]:
+    """The same for a command that takes up a transfer by its name."""
+    if not options.to:
+        raise UsageError("--databases needs the side that holds the transfers, --to")
+    return options.to, *(alias for alias in settings_of(options) if alias != options.to)
 
 
 def _planned(options: argparse.Namespace) -> Plan:
