@@ -263,6 +263,50 @@ def test_what_was_dropped_is_built_again(tenant: str, client: MongoClient[Any]) 
     assert "number_1" in client[tenant]["order"].index_information()
 
 
+def test_what_another_client_dropped_is_built_again_after_a_look(
+    tenant: str, client: MongoClient[Any]
+) -> None:
+    with db.using(database=tenant):
+        Order(number=1).save()
+        client.drop_database(tenant)
+        registry.connection("default").built_indexes.look_again_at = 0.0
+        Order(number=1).save()
+    assert "number_1" in client[tenant]["order"].index_information()
+
+
+def test_as_a_decorator(tenant: str) -> None:
+    @db.using(database=tenant)
+    def name() -> str:
+        return str(Order._get_collection().database.name)
+
+    assert [name(), name()] == [tenant, tenant]
+    assert Order._get_collection().database.name != tenant
+
+
+def test_threads_that_begin_at_the_same_time_share_one_build(
+    tenant: str, client: MongoClient[Any]
+) -> None:
+    at_once = threading.Barrier(8)
+    failed: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            with db.using(database=tenant):
+                at_once.wait(10)
+                Order(number=number).save()
+        except BaseException as exc:
+            failed.append(exc)
+            raise
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert client[tenant]["order"].count_documents({}) == 8
+
+
 def test_dropping_the_collection_of_a_tenant_leaves_the_others(
     tenant: str, client: MongoClient[Any]
 ) -> None:
