@@ -16,7 +16,7 @@ from datalayer.schema.paths import Stages, values_at
 from datalayer.schema.reference_fields import Home, References, home_of_class, references_of
 from datalayer.schema.targets import Target, reading, targets
 
-_BATCH = 1000
+_BATCH = 2000  # left to itself, the server sends 16 MB of them at once
 _MOST_REMEMBERED = 50_000  # ids of documents that are there, which others refer to as well
 
 
@@ -106,7 +106,7 @@ def _without_document(
     ids: list[Any] = []
     present: set[Hashable] = set()
     with target.reading() as collection:
-        for batch in _batches(collection.aggregate(stages)):
+        for batch in _batches(collection.aggregate(stages, batchSize=_BATCH)):
             if len(present) > _MOST_REMEMBERED:
                 present.clear()
             wanted = {_key(value): value for _, value in batch}

@@ -21,11 +21,13 @@ from mongoengine.fields import (
     ReferenceField,
     StringField,
 )
+from observing import commands_sent
 
-from datalayer import schema
+from datalayer import db, schema
 from datalayer.connections.registry import database
 from datalayer.documents import AnalyticsDocument, BusinessDocument, EmbeddedDocument
 from datalayer.errors import ConfigurationError
+from datalayer.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -133,6 +135,23 @@ def test_more_than_a_batch_is_looked_up_in_another_database() -> None:
     (found,) = schema.references([book])
     assert (found.documents, len(found.ids)) == (100, 5)
     assert found.detail == "documents of authors on database1"
+
+
+def test_the_server_sends_no_more_ids_at_once_than_a_batch(settings: Settings) -> None:
+    class Letter(BusinessDocument):
+        answered = ReferenceField("self")
+        meta = {"collection": "letters"}
+
+    database().letters.insert_many([{"answered": ObjectId()} for _ in range(2500)])
+    with commands_sent() as sent:
+        db.disconnect_all()
+        db.connect_all(settings)
+        schema.references([Letter])
+    (first,) = [each for each in sent.commands if "aggregate" in each]
+    later = [each for each in sent.commands if "getMore" in each]
+    assert first["cursor"]["batchSize"] <= 2000
+    assert later
+    assert all(each["batchSize"] <= 2000 for each in later)
 
 
 def test_keys_that_are_the_same_number_lead_to_the_document() -> None:
