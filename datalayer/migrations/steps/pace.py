@@ -13,7 +13,7 @@ from datalayer.migrations.steps.targets import Target
 _SECONDS = 0.5
 _GROWTH = 4.0
 _MOST_DOCUMENTS = 50_000
-_MOST_BYTES = 8 * 2**20
+_MOST_BYTES = 4 * 2**20
 """What a batch may hold whose documents come to this process."""
 _MOST_UNMEASURED = 100
 _FIRST_UNKNOWN = 100

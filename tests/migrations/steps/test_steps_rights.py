@@ -61,6 +61,22 @@ def test_a_runner_that_was_overtaken_writes_nothing_more(database: Any, migrate:
     assert (step["token"], step["changed"]) == (2, 20)
 
 
+def test_no_batch_begins_after_the_lease_has_run_out(database: Any, migrate: Migrate) -> None:
+    database.users.insert_many([{"_id": n, "old": n} for n in range(2000)])
+    history = History()
+    history.ensure()
+    with holding(Lease(history, 30), 30) as lease:
+
+        def tell(_: Any) -> None:
+            lease.stop()
+            lease._until = 0.0  # as if this process had been stopped for long
+
+        m = leased("a", lease, batch=5, on_progress=tell)
+        with pytest.raises(MigrationError, match="this runner has lost its lease"):
+            m.rename_field("users", "old", "new")
+    assert 0 < database.users.count_documents({"new": {"$exists": True}}) < 2000
+
+
 def test_the_present_database_of_an_alias_is_migrated(database: Any, migrate: Migrate) -> None:
     client = registry.connection("default").client
     name = f"{database.name}_tenant"
