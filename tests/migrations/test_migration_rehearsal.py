@@ -124,6 +124,21 @@ def test_a_migration_that_fails_tells_why_and_nothing_of_documents(
     assert (found.ok, "secret" in repr(found)) == (False, False)
 
 
+def test_django_is_set_up_before_its_modules_are_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("django")
+    monkeypatch.syspath_prepend(tmp_path)
+    applications = ["django.contrib.contenttypes", "django.contrib.sessions"]
+    text = f"INSTALLED_APPS = {applications}\nSECRET_KEY = 'x'\n"
+    (tmp_path / "rehearsal_settings.py").write_text(text)
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "rehearsal_settings")
+    modules = ["django.contrib.sessions.models"]
+    order = {"path": sys.path, "django": True, "modules": modules, "databases": {}}
+    (answer,) = played_elsewhere(order, 30.0, lambda _phase: None)
+    assert "databases is empty" in answer["text"]  # it has got as far as connecting
+
+
 def test_a_process_that_does_not_start_is_told(
     users: Any, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
