@@ -112,8 +112,11 @@ def using(
         wanted[DEFAULT_ALIAS] = _on_database(database, wanted.get(DEFAULT_ALIAS))
     for place in wanted.values():
         registry.check_place(place)
-    with places.entered(wanted):
+    block = places.enter(wanted)
+    try:
         yield
+    finally:
+        places.leave(block)
 
 
 def _on_database(database: str, told: Place | None) -> Place:
