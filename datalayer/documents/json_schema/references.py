@@ -72,7 +72,10 @@ def _lazy_reference(field: Any, place: Place) -> Schema:
     if model is None:
         return {}
     key = _key_schema(model)
-    return _dbref(key, model._get_collection_name()) if field.dbref else key
+    if not field.dbref:
+        return key
+    place.leave_out("collection", "validate() takes that of another class, too")
+    return _dbref(key, model._get_collection_name())
 
 
 def _cached_reference(field: Any, place: Place) -> Schema:

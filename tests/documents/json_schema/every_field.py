@@ -313,7 +313,7 @@ JUNK: tuple[Any, ...] = (
     ObjectId(), MOMENT, b"", b"0123456789a", b"1234567890123456", uuid.UUID(int=9),
     Binary(b"1234567890123456", 3), Decimal128("1"), Decimal128("-1"), Decimal128("100"),
     Decimal128("NaN"), Decimal128("Infinity"), Regex("a"), DBRef("target", TARGET),
-    DBRef("elsewhere", 1), [], [None], [1], ["a"], ["x", "z"], [1, 2], [1, 2, 3], [11],
+    DBRef("elsewhere", TARGET), [], [None], [1], ["a"], ["x", "z"], [1, 2], [1, 2, 3], [11],
     [1, 2, 3, 4],
     [1.5, "a"], [[]], [[1, 2]], [[1, 2, 3]], [["a", 1]], [[[1, 2]]], [[[0, 0], [1, 1]]], [{}],
     [ObjectId()], [True], {}, {"a": 1}, {"a": None}, {"a": "abcd"}, {"$a": "x"}, {"a": {"$b": 1}},

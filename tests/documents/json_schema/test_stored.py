@@ -20,6 +20,7 @@ from mongoengine.fields import (
     FloatField,
     GenericEmbeddedDocumentField,
     IntField,
+    LazyReferenceField,
     ListField,
     MapField,
     ReferenceField,
@@ -274,6 +275,14 @@ def test_a_reference_holds_the_key_of_its_documents(collection: Collection[Any])
     model = having(owner=ReferenceField(Owner), page=ReferenceField(OwnersPage))
     documents = ({"owner": "Ann"}, {"page": "Ann"}, {"owner": ObjectId()}, {"page": 1})
     assert taken(collection, model, *documents) == [True, True, False, False]
+
+
+def test_a_lazy_reference_names_the_collection_of_its_class(
+    collection: Collection[Any],
+) -> None:
+    model = having(owner=LazyReferenceField(Owner, dbref=True))
+    documents = ({"owner": DBRef("owner", "Ann")}, {"owner": DBRef("elsewhere", "Ann")})
+    assert taken(collection, model, *documents) == [True, False]
 
 
 def test_a_reference_to_an_abstract_class_names_its_collection(

@@ -18,7 +18,7 @@ from typing import Any
 
 import bson
 import pytest
-from bson import ObjectId
+from bson import DBRef, ObjectId
 from every_field import JUNK, OTHER, TARGET, VALID, Circle, Every, Named, Node, Part, Shape, Square
 from every_field import Target as Referenced
 from judged import OPTIONS, is_as_written
@@ -49,13 +49,14 @@ EXCEPTIONS: dict[str, Callable[[Any], bool]] = {
     "NaN": lambda value: "nan" in str(value),
     "UUID": _holds(bytes),
     "class": lambda value: "_cls" in str(value),
+    "collection": lambda value: isinstance(value, DBRef),
     "coordinates": _holds(bool),
     "date": lambda value: bool(re.match("2026,(1,31|02,31)", value)),
     "domain": lambda value: not value.isascii() or value.endswith("]"),
     "items": lambda value: _holds(bytes)(value) or "$" in str(value),
     "max_bytes": lambda value: len(bson.encode({"": value}, codec_options=OPTIONS)) > 20,
     "nesting": lambda value: "children" in str(value),
-    "reference": lambda value: not isinstance(value, str),
+    "reference": lambda value: not isinstance(value, (str, DBRef)),
     "precision": lambda value: str(value) in ("nan", "inf"),
     "rings": lambda value: "coordinates" in value,
     "spelling": lambda value: unicodedata.normalize("NFKC", value).strip() != value,
@@ -73,8 +74,9 @@ def _documents(choices: random.Random) -> Iterator[Case]:
     for key, values in VALID.items():
         for value in values:
             yield key, {**NEEDED, key: value}, True
-    broken = [(key, junk) for key in VALID for junk in JUNK]
-    for key, junk in choices.sample(broken, min(len(broken), DOCUMENTS // 2)):
+    broken = [(key, junk) for key in VALID for junk in JUNK if not _is_of_a_kind(key, junk)]
+    alike = [(key, junk) for key in VALID for junk in JUNK if _is_of_a_kind(key, junk)]
+    for key, junk in alike + choices.sample(broken, min(len(broken), DOCUMENTS // 2)):
         yield key, {**NEEDED, key: junk}, False
     deep = [key for key, values in VALID.items() if any(map(_places_in, values))]
     for _ in range(DOCUMENTS // 2):
@@ -84,6 +86,12 @@ def _documents(choices: random.Random) -> Iterator[Case]:
     for key in NEEDED:
         yield key, {other: value for other, value in NEEDED.items() if other != key}, False
         yield key, {**NEEDED, key: None}, False
+
+
+def _is_of_a_kind(key: str, junk: Any) -> bool:
+    """Whether ``junk`` is close to what is valid: of the same type, but for texts, of which there
+    are many."""
+    return type(junk) is not str and any(type(junk) is type(value) for value in VALID[key])
 
 
 def _places_in(value: Any) -> list[tuple[Any, Any]]:
