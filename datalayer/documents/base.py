@@ -19,7 +19,7 @@ from datalayer.documents.fields.patching import patch_fields
 from datalayer.documents.fields.primary_keys import with_stored_key
 from datalayer.documents.from_input import FromInput
 from datalayer.documents.operations import Operations
-from datalayer.documents.partial.home import AtHome, followed_from
+from datalayer.documents.partial.home import AtHome, followed_from, refuse_elsewhere
 from datalayer.documents.partial.partial_documents import Partial
 from datalayer.documents.querysets.custom_classes import keep_own_querysets
 from datalayer.documents.querysets.deletes import own_delete
@@ -199,6 +199,7 @@ class Document(
     def switch_collection(self, collection_name: str, keep_created: bool = False) -> Self:
         """Let the next ``save()`` write the whole document to another collection of its database;
         returns it. ``keep_created`` is that of ``switch_db``."""
+        refuse_elsewhere(self)
         connection = routing.connection_for(type(self))
         return self._live_in(collection_of(type(self), connection, collection_name), keep_created)
 

@@ -113,6 +113,7 @@ OPERATIONS: list[Callable[[Any], object]] = [
     lambda order: order.update(text="changed"),
     lambda order: order.delete(),
     lambda order: order.reload(),
+    lambda order: order.switch_collection("others").save(),
 ]
 
 
