@@ -92,6 +92,11 @@ class _Collected(Output):
         self.tables: list[Table] = []
         self._told = told
 
+    @property
+    def was_stopped(self) -> bool:
+        """Whether a signal has stopped the command in the middle."""
+        return isinstance(self.document, dict) and self.document.get("stopped") is True
+
     def show(self, document: Any, tables: Sequence[Table]) -> None:
         self.document = document
         self.tables += [table for table in tables if table.rows]
@@ -100,6 +105,14 @@ class _Collected(Output):
         if text not in self._told:
             self._told.add(text)
             super().message(text)
+
+
+class _StoppedError(Exception):
+    """A signal has stopped the command in the middle of a database."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"stopped in the database {name!r}, with something left to do")
+        self.name = name
 
 
 @dataclass
@@ -122,7 +135,10 @@ class _Run:
             progress("databases", len(names), stream=self.output.stderr) as advance,
         ):
             for name in names:
-                self._in(name, _Collected(self.output, told))
+                collected = _Collected(self.output, told)
+                self._in(name, collected)
+                if collected.was_stopped:
+                    raise _StoppedError(name)
                 advance(1)
         self._tell(len(names))
         if self.failed:
@@ -151,8 +167,10 @@ class _Run:
     def _telling_where_it_stops(self, names: Sequence[str]) -> Iterator[None]:
         try:
             yield
-        except BaseException:
-            done = [name for name in names if name in self.results or name in self.failed]
+        except BaseException as exc:
+            at = exc.name if isinstance(exc, _StoppedError) else None
+            done = [each for each in names if each in self.results.keys() | self.failed.keys()]
+            done = [each for each in done if each != at]
             if done:
                 self.output.message(f"stopped; --after {done[-1]} goes on from there")
                 self._tell_failed(len(names))

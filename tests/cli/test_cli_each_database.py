@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from pymongo import MongoClient
 from running import Run
 from shared_servers import shared_server
+from waiting import wait_until
 
-from datalayer import db
+from datalayer import db, migrations
 from datalayer.embedded import EmbeddedMongo
 from datalayer.settings import Settings
 
@@ -144,6 +146,34 @@ def test_it_says_where_it_was_stopped(
     outcome = run("indexes", "sync", "--databases", f"{database_name}_t*", "--models", shop)
     assert outcome.code == 130
     assert f"stopped; --after {tenants[0]} goes on from there" in outcome.stderr
+
+
+def test_a_command_that_a_signal_has_stopped_goes_into_no_other(
+    run: Run,
+    shop: str,
+    tenants: list[str],
+    client: MongoClient[Any],
+    database_name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "0001_light_orders.py").write_text(MIGRATION)
+    apply = migrations.apply
+
+    def told_to_stop(*args: Any, stopping: Any, **options: Any) -> Any:
+        if db.database.name == tenants[1]:
+            signal.raise_signal(signal.SIGTERM)
+            wait_until(stopping, 5, "it was heard")
+        return apply(*args, stopping=stopping, **options)
+
+    monkeypatch.setattr("datalayer.migrations.apply", told_to_stop)
+    monkeypatch.setattr("datalayer.cli.commands.migrations.command.migrations.apply", told_to_stop)
+    words = ("--databases", f"{database_name}_t*", "--models", shop)
+    outcome = run("migrations", "apply", "--yes", *words)
+    assert outcome.code == 1
+    assert f"--after {tenants[0]} goes on" in outcome.stderr
+    assert [client[name].orders.count_documents({"lit": True}) for name in tenants] == [1, 0, 0]
 
 
 def test_documents_are_checked_in_each(
