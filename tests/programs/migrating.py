@@ -34,7 +34,7 @@ class User(Document):
     number = IntField()
     visits = IntField()
     note = StringField()
-    meta = {"collection": "users", "strict": False, "auto_create_index": False}
+    meta = {"collection": "members", "strict": False, "auto_create_index": False}
 
 
 def visit(user: User) -> None:
@@ -50,24 +50,24 @@ def leave(user: User) -> None:
 def apply(m: Migration) -> None:
     """All kinds of steps."""
     m.rename_field(User, "name", "title")
-    m.set_default("users", "active", True)
+    m.set_default("members", "active", True)
     m.update(User, {"number": {"$gte": 10}}, {"$inc": {"number": 1000}})
-    m.convert("users", "code", lambda value: value + "x")
-    m.remove_field("users", "legacy")
+    m.convert("members", "code", lambda value: value + "x")
+    m.remove_field("members", "legacy")
     m.each(User, visit)
-    m.build_index("users", "title")
+    m.build_index("members", "title")
     m.update(("database1", "logs"), {}, {"$push": {"seen": 1}})
 
 
 def undo(m: Migration) -> None:
     """The same, backwards."""
     m.update(("database1", "logs"), {}, {"$pop": {"seen": 1}})
-    m.drop_index("users", "title")
+    m.drop_index("members", "title")
     m.each(User, leave)
-    m.restore_field("users", "legacy")
-    m.restore_field("users", "code")
+    m.restore_field("members", "legacy")
+    m.restore_field("members", "code")
     m.update(User, {"number": {"$gte": 1010}}, {"$inc": {"number": -1000}})
-    m.remove_field("users", "active")
+    m.remove_field("members", "active")
     m.rename_field(User, "title", "name")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import mongoengine as me
@@ -92,7 +92,6 @@ class Scan(Document):
     meta = {"versioned": True}
 
 
-signals.post_init.connect(lambda sender, document: None, sender=Listened, weak=False)
 KINDS: dict[str, Callable[[], Any]] = {
     "of the business": lambda: Page(title="a"),
     "without time stamps": lambda: Plain(title="a"),
@@ -130,6 +129,14 @@ def empty(shared: Settings) -> None:
         database = registry.connection(alias).database
         for name in database.list_collection_names():
             database[name].delete_many({})
+
+
+@pytest.fixture(autouse=True)
+def listening() -> Iterator[None]:
+    def listener(sender: Any, document: Any) -> None: ...
+
+    with signals.post_init.connected_to(listener, sender=Listened):
+        yield
 
 
 @pytest.fixture(params=KINDS)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fresh_databases import connected, model_registry
+from making_migrations import Migrate
 
 from datalayer import db
 from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.migrations.steps import Migration
 from datalayer.settings import Settings
-
-Migrate: TypeAlias = Callable[..., Migration]
 
 
 @pytest.fixture(scope="module")

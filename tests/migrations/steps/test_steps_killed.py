@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Settings
 from paths import PROGRAMS
 
 from datalayer.connections.registry import registry
 from datalayer.embedded import EmbeddedMongo
+from datalayer.settings import Settings
 
 KILLS = int(os.environ.get("DATALAYER_MIGRATION_KILLS", "3"))
 SEED = int(os.environ.get("DATALAYER_MIGRATION_SEED", "0")) or random.randrange(1, 10**6)
@@ -70,7 +70,7 @@ def mortal(database: Any, shared: Settings, mongod: EmbeddedMongo) -> Iterator[M
 
 def fill() -> None:
     database, logs = (registry.connection(one).database for one in ("default", "database1"))
-    database.users.insert_many(
+    database.members.insert_many(
         {"_id": n, "name": f"n{n}", "number": n, "code": f"c{n}", "legacy": n, "visits": 0}
         for n in range(DOCUMENTS)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Migrate
+from making_migrations import Migrate
 from mongoengine.fields import StringField
 
 from datalayer.documents import BusinessDocument, EmbeddedDocument
@@ -32,18 +32,18 @@ def test_what_is_no_target_is_refused(database: Any, migrate: Migrate, target: A
 
 def test_an_alias_that_is_not_connected_is_refused(database: Any, migrate: Migrate) -> None:
     with pytest.raises(NotConnectedError, match="no database has the alias 'nowhere'"):
-        migrate().remove_field(("nowhere", "users"), "name")
+        migrate().remove_field(("nowhere", "members"), "name")
 
 
 def test_a_name_that_is_not_there_is_refused_where_others_are(
     database: Any, migrate: Migrate
 ) -> None:
-    database.create_collection("users")
+    database.create_collection("members")
     m = migrate()
     m.remove_field("usres", "name")  # a new database: nothing is anywhere
     assert m.outcomes[0].matched == 0
-    database.users.insert_one({"name": "n"})
-    with pytest.raises(MigrationError, match=r"no collection 'usres' on 'default', which has use"):
+    database.members.insert_one({"name": "n"})
+    with pytest.raises(MigrationError, match=r"no collection 'usres' on 'default', which has members"):
         m.remove_field("usres", "name")
     m.remove_field(Later, "name")
     assert [each.matched for each in m.outcomes] == [0, 0]
@@ -52,7 +52,7 @@ def test_a_name_that_is_not_there_is_refused_where_others_are(
 def test_views_time_series_and_capped_collections_are_refused(
     database: Any, migrate: Migrate
 ) -> None:
-    database.create_collection("views", viewOn="users", pipeline=[])
+    database.create_collection("views", viewOn="members", pipeline=[])
     database.create_collection("measures", timeseries={"timeField": "at"})
     database.create_collection("capped", capped=True, size=4096)
     for name, why in (
@@ -67,19 +67,19 @@ def test_views_time_series_and_capped_collections_are_refused(
 def test_what_the_server_refuses_is_told_without_what_documents_hold(
     database: Any, migrate: Migrate
 ) -> None:
-    database.users.insert_many([{"name": "secret"} for _ in range(2)])
-    database.users.create_index("title", unique=True, sparse=True)
+    database.members.insert_many([{"name": "secret"} for _ in range(2)])
+    database.members.create_index("title", unique=True, sparse=True)
     with pytest.raises(MigrationError, match="same value under a unique index") as raised:
-        migrate().rename_field("users", "name", "title")
+        migrate().rename_field("members", "name", "title")
     assert "secret" not in str(raised.value)
-    database.command({"collMod": "users", "validator": {"active": {"$exists": False}}})
+    database.command({"collMod": "members", "validator": {"active": {"$exists": False}}})
     with pytest.raises(MigrationError, match="would not pass the collection's validator"):
-        migrate().set_default("users", "active", True)
+        migrate().set_default("members", "active", True)
 
 
 def test_names_that_are_too_long_to_keep_values_under_are_refused(
     database: Any, migrate: Migrate
 ) -> None:
-    database.users.insert_one({"name": "n"})
+    database.members.insert_one({"name": "n"})
     with pytest.raises(MigrationError, match="give the migration a shorter name"):
-        migrate(name="0001_" + 200 * "x").remove_field("users", "name")
+        migrate(name="0001_" + 200 * "x").remove_field("members", "name")
