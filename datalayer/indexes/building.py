@@ -219,32 +219,55 @@ def _prepare_late(connection: Connection, model: Model, collection: str) -> None
     if (model, collection) not in connection.built_indexes:
         plan = plan_for(model, connection.alias, collection)
         with explained(connection, plan, writing=True), own_session(connection) as session:
-            is_made = _made_by_its_indexes(connection, plan, session)
+            reply = _made_by_its_indexes(connection, plan, session)
+            if reply and reply.get("createdCollectionAutomatically") is True:
+                # It is a plain one, and the next look asks which. A tenant's first write waits
+                # for each question.
+                connection.built_indexes.add(plan.models, plan.name, generation)
+                return
             existing = collections(connection, session, [collection])
-        if is_made:
+        if reply is None:
+            _prepare(connection, plan, existing, generation, writing=True)
+        else:
             _check_kind(connection, plan, existing.get(collection))
             connection.built_indexes.add(plan.models, plan.name, generation)
-        else:
-            _prepare(connection, plan, existing, generation, writing=True)
         identify(connection, existing, [collection])
 
 
 def _made_by_its_indexes(
     connection: Connection, plan: CollectionPlan, session: ClientSession | None
-) -> bool:
-    """Whether the collection and its indexes stand now. Most need no question first: a tenant's
-    first write waits for each."""
+) -> Mapping[str, Any] | None:
+    """What the server has answered, where the collection and its indexes stand now; ``None`` where
+    more has to be done. Most need no question first."""
     settings = connection.settings
     if settings.kind == "mongomock" or plan.needs_creating or not settings.auto_index:
-        return False
+        return None
     try:
         with pymongo.timeout(BUILD_SECONDS):
+            if connection.place.database is not None:
+                return _sent(connection, plan, session)
             create_indexes(connection, plan, plan.indexes, session)
     except OperationFailure as exc:
-        if exc.code != ServerCode.CommandNotSupportedOnView:
+        if exc.timeout:
             raise
-        return False
-    return True
+        if connection.place.database is None and exc.code != ServerCode.CommandNotSupportedOnView:
+            raise
+        return None
+    return {}
+
+
+def _sent(
+    connection: Connection, plan: CollectionPlan, session: ClientSession | None
+) -> Mapping[str, Any]:
+    """Create the indexes in one command, whose answer the driver's own method doesn't give."""
+    database = connection.database
+    command: dict[str, Any] = {"indexes": [index.document for index in plan.indexes]}
+    if not database.write_concern.is_server_default:
+        command["writeConcern"] = database.write_concern.document
+    reply: Mapping[str, Any] = database.command(
+        "createIndexes", plan.name, session=session, **command
+    )
+    return reply
 
 
 def _prepare(

@@ -45,8 +45,8 @@ def notice_drops(connection: Connection) -> None:
         return
     for name, identity in known.items():
         present = _identity(found, name)
-        if present == identity:
-            continue
+        if identity is not None and present == identity:
+            continue  # of one that nobody has asked about, nothing is known
         built.forget(name)
         if identity is not None:
             logger.warning(
