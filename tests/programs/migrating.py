@@ -8,15 +8,14 @@ took, or null after a kill.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import threading
 from time import perf_counter, sleep
 from typing import Any
 
 from mongoengine.fields import IntField, StringField
+from orders import answer_orders
 
 from datalayer import Settings, db
 from datalayer.documents import Document
@@ -100,23 +99,5 @@ def work(order: dict[str, Any]) -> float:
             return perf_counter() - started
 
 
-def main() -> None:
-    """Answer each order."""
-    for line in sys.stdin:
-        answers, to_parent = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.write(to_parent, str(work(json.loads(line))).encode())
-            os._exit(0)
-        os.close(to_parent)
-        with os.fdopen(answers) as pipe:
-            said = pipe.read()
-        _, status = os.waitpid(child, 0)
-        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        answer = None if killed else float(said) if said else "failed"
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    answer_orders(work, float)

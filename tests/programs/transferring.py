@@ -10,7 +10,6 @@ the number of the command. Answers with a line: the number of commands, or null 
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import signal
 import sys
@@ -28,6 +27,7 @@ from datalayer.transfer.journal.journal import Journal
 sys.path.insert(0, str(Path(__file__).parents[1] / "transfer"))
 
 from moving import change
+from orders import answer_orders
 
 WRITES = {
     "aggregate", "bulkWrite", "commitTransaction", "create", "createIndexes", "delete", "drop",
@@ -93,22 +93,5 @@ def work(order: dict[str, Any]) -> int:
         return fate.count
 
 
-def main() -> None:
-    for line in sys.stdin:
-        answers, to_parent = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.write(to_parent, str(work(json.loads(line))).encode())
-            os._exit(0)
-        os.close(to_parent)
-        with os.fdopen(answers) as pipe:
-            said = pipe.read()
-        _, status = os.waitpid(child, 0)
-        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        answer = None if killed else int(said) if said else "failed"
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    answer_orders(work, int)
