@@ -31,6 +31,7 @@ from datalayer.context.tenant_databases import TenantDatabases
 from datalayer.errors import ConfigurationError, TenantError
 
 __all__ = [
+    "alias_for",
     "connection_for",
     "connection_of",
     "databases",
@@ -232,6 +233,11 @@ def router(function: Router | None) -> Router | None:
     """
     registry.router = function
     return function
+
+
+def alias_for(model: Any) -> str:
+    """The alias that operations of ``model`` go to now."""
+    return place_for(model).alias
 
 
 def connection_for(model: Any) -> Connection:

@@ -23,7 +23,7 @@ from datalayer.connections.registry import registry
 from datalayer.documents import Document
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import DataLayerError, TransactionError
-from datalayer.routing import place_for, read_preference_for
+from datalayer.routing import alias_for, read_preference_for
 from datalayer.settings import Settings
 
 
@@ -52,7 +52,7 @@ def state() -> tuple[object, ...]:
     """Everything that a block may leave in a context."""
     connection = registry.connection("default")
     return (
-        place_for(Parcel),
+        alias_for(Parcel),
         read_preference_for(Parcel, connection),
         (_csot.TIMEOUT.get(), _csot.DEADLINE.get()),
         _SESSION.get(),
@@ -177,18 +177,18 @@ def test_of_two_that_cross_the_second_holds_until_its_end() -> None:
     second: Any = suspended(lambda: db.using(archive="tenant", default="tenant"))
     next(first), next(second)
     first.close()
-    assert place_for(Parcel).alias == "tenant"
+    assert alias_for(Parcel) == "tenant"
     second.close()
-    assert place_for(Parcel).alias == "default"
+    assert alias_for(Parcel) == "default"
 
 
 def test_what_one_inside_did_not_say_ends_with_the_one_around_it() -> None:
     first: Any = suspended(lambda: db.using(default="archive"))
     second: Any = suspended(lambda: db.using(archive="tenant"))
     next(first), next(second)
-    assert place_for(Parcel).alias == "archive"
+    assert alias_for(Parcel) == "archive"
     first.close()
-    assert place_for(Parcel).alias == "default"
+    assert alias_for(Parcel) == "default"
     second.close()
 
 
@@ -239,27 +239,27 @@ def archive() -> Iterator[None]:
 
 def test_a_context_manager_of_ones_own_holds_for_its_block() -> None:
     with archived():
-        assert place_for(Parcel).alias == "archive"
+        assert alias_for(Parcel) == "archive"
     with ExitStack() as stack:
         stack.enter_context(archived())
-        assert place_for(Parcel).alias == "archive"
-    assert place_for(Parcel).alias == "default"
+        assert alias_for(Parcel) == "archive"
+    assert alias_for(Parcel) == "default"
 
 
 def test_a_fixture_holds_for_its_test(archive: None) -> None:
-    assert place_for(Parcel).alias == "archive"
+    assert alias_for(Parcel) == "archive"
 
 
 def test_as_a_decorator_it_holds_for_the_function() -> None:
     @archived()
     def function() -> str:
-        return place_for(Parcel).alias
+        return alias_for(Parcel)
 
     @db.using(default="archive")
     def directly() -> str:
-        return place_for(Parcel).alias
+        return alias_for(Parcel)
 
-    assert (function(), directly(), place_for(Parcel).alias) == ("archive", "archive", "default")
+    assert (function(), directly(), alias_for(Parcel)) == ("archive", "archive", "default")
 
 
 def test_an_asynchronous_generator_that_the_loop_closes_leaves_nothing() -> None:
@@ -275,7 +275,7 @@ def test_an_asynchronous_generator_that_the_loop_closes_leaves_nothing() -> None
         gc.collect()
         await asyncio.sleep(0)  # the loop closes it in a task of its own
         await asyncio.sleep(0)
-        return place_for(Parcel).alias
+        return alias_for(Parcel)
 
     assert asyncio.run(main()) == "default"
 
