@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from moving import Databases
@@ -31,13 +31,15 @@ def test_the_commands_of_the_page_run_in_order(
     exec(compile(blocks("python")[0], str(PAGE), "exec"), {})  # two users and their messages
     commands = [line for block in blocks("sh") for line in block.splitlines()]
     deeds = []
-    for command in commands:
-        words = shlex.split(command)[1:]
-        if "--follow" in words:
-            follow(words)
-        elif "shop.moves:old_events" not in words:
-            assert main(words) == 0, capsys.readouterr().err
-            deeds.append((words[1], ChatMessage.objects.count(), HistoryRecord.objects.count()))
+    with ThreadPoolExecutor() as other_terminal:
+        for command in commands:
+            words = shlex.split(command)[1:]
+            if "--follow" in words:
+                following = follow(words, other_terminal)
+            elif "shop.moves:old_events" not in words:
+                assert main(words) == 0, capsys.readouterr().err
+                deeds.append((words[1], ChatMessage.objects.count(), HistoryRecord.objects.count()))
+        assert following.result(timeout=60) == 0, "following ends with the cut-over"
     assert deeds == [
         ("plan", 3, 0),
         ("run", 0, 3),
@@ -54,13 +56,14 @@ def test_the_commands_of_the_page_run_in_order(
     assert transfer.show("chat-live").state == "done"
 
 
-def follow(words: list[str]) -> None:
+def follow(words: list[str], other_terminal: ThreadPoolExecutor) -> Future[int]:
     """Run a command that ends only after the cut-over, as in another terminal."""
     db.connect_all()
-    threading.Thread(target=main, args=(words,)).start()
+    following = other_terminal.submit(main, words)
     name = words[words.index("--name") + 1]
     wait_until(
         lambda: any(
             each.name == name and each.state == "following" for each in transfer.transfers()
         )
     )
+    return following
