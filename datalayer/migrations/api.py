@@ -207,7 +207,7 @@ def _run(
             with _held(wait_seconds, pace.stopping) as lease:
                 chosen, history = _chosen(definitions, direction, to)
                 if confirm is None:  # what isn't there is told before anything is written
-                    foretold(chosen, history, direction)
+                    foretold(chosen, history, direction, counting=False)
                 elif not {*chosen} <= {*shown}:
                     raise MigrationError(
                         "another runner has changed which migrations are next since they were "

@@ -13,9 +13,15 @@ from datalayer.migrations.steps import Migration
 
 
 def foretold(
-    chosen: Sequence[Definition], history: Mapping[str, Entry], direction: str
+    chosen: Sequence[Definition],
+    history: Mapping[str, Entry],
+    direction: str,
+    *,
+    counting: bool = True,
 ) -> tuple[PlannedMigration, ...]:
     """What each of ``chosen`` would do on the documents as they are.
+
+    Without ``counting``, it only tells whether they can be done: a count reads all documents.
 
     Raises:
         MigrationError: where one needs a database that isn't connected, and where the first one
@@ -23,12 +29,13 @@ def foretold(
     """
     planned: list[PlannedMigration] = []
     for each in chosen:
-        planned.append(_foretold(each, history.get(each.name), direction, first=not planned))
+        entry = history.get(each.name)
+        planned.append(_foretold(each, entry, direction, first=not planned, counting=counting))
     return tuple(planned)
 
 
 def _foretold(
-    definition: Definition, entry: Entry | None, direction: str, *, first: bool
+    definition: Definition, entry: Entry | None, direction: str, *, first: bool, counting: bool
 ) -> PlannedMigration:
     begun = entry is not None and entry.state in (UNDERWAY[direction], "failed")
     made = Migration(
@@ -37,6 +44,7 @@ def _foretold(
         "apply" if direction == "apply" else "undo",
         lease=None,
         dry=True,
+        counting=counting,
     )
     problem = None
     try:

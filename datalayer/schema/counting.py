@@ -30,6 +30,8 @@ _COMMON = 10
 """Those that at least one of so many documents breaks."""
 _DOTTED = re.compile(r"\.")  # a schema takes such a name for a path, and an empty one for none
 _RULES_AT_ONCE = 40  # the server takes a limited number of stages
+_NUMBER_AND_IDS = {"$group": {"_id": None, "documents": {"$sum": 1}, "ids": {"$push": "$_id"}}}
+_FIRST_IDS = {"$project": {"documents": 1, "ids": {"$slice": ["$ids", MOST_IDS]}}}
 
 
 @dataclass(frozen=True)
@@ -129,16 +131,14 @@ def _counted(
     found = []
     for start in range(0, len(rules), _RULES_AT_ONCE):
         some = rules[start : start + _RULES_AT_ONCE]
-        branches: dict[str, Any] = {}
-        for number, rule in enumerate(some):
-            chosen = {"$match": rule.broken}
-            branches[f"count{number}"] = [chosen, {"$count": "documents"}]
-            branches[f"ids{number}"] = [chosen, {"$limit": MOST_IDS}, {"$project": {"_id": 1}}]
+        branches = {
+            f"rule{number}": [{"$match": rule.broken}, _NUMBER_AND_IDS, _FIRST_IDS]
+            for number, rule in enumerate(some)
+        }
         answer = _of_sample(collection, sample, [{"$facet": branches}])[0]
         for number, rule in enumerate(some):
-            for count in answer[f"count{number}"]:
-                ids = tuple(each["_id"] for each in answer[f"ids{number}"])
-                found.append(Broken(rule, count["documents"], ids))
+            for broken in answer[f"rule{number}"]:
+                found.append(Broken(rule, broken["documents"], tuple(broken["ids"])))
     return found
 
 

@@ -41,6 +41,7 @@ class Stepping:
         *,
         lease: Lease[Any] | None,
         dry: bool,
+        counting: bool,
         rate: float | None,
         max_lag_seconds: float | None,
         batch: int,
@@ -51,6 +52,7 @@ class Stepping:
         self.direction = direction
         self.lease = lease
         self.dry = dry
+        self.counting = counting
         self.rate = rate
         self.max_lag_seconds = max_lag_seconds
         self.batch = batch
@@ -129,14 +131,14 @@ class Stepping:
         check: Callable[[], None],
         exists: Callable[[], bool],
     ) -> bool:
-        """Whether there is something to be done; a dry run counts it, and is done with that."""
+        """Whether there is something to be done; a dry run looks at it, and is done with that."""
         target.check_transaction()
         matched = 0
         with _explained(target, kind):
             there = exists()
             if there and self.dry:
                 check()
-                matched = counted()
+                matched = counted() if self.counting else 0
         if not there or self.dry:
             self.outcomes.append(
                 StepOutcome(self.number, kind, str(target), matched, 0, 0.0, resumed=False)
