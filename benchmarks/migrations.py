@@ -1,9 +1,10 @@
-"""How fast are a migration's steps beside one `update_many` by hand, on the same server?
+"""How fast are migrations beside one `update_many` by hand, on the same server?
 
     python benchmarks/migrations.py --documents 1000000 --rounds 3
 
-Each round renames a field and fills one in, by hand and by steps, in turn; what is told is the
-middle of the rounds. Private server, write concern majority for both.
+Each round renames a field and fills one in, by hand and by `migrations.apply()`, with its plan,
+checks, lease and history, in turn; what is told is the middle of the rounds. Private server, write
+concern majority for both.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from __future__ import annotations
 import argparse
 import resource
 import statistics
-import uuid
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
 from pymongo import WriteConcern
 
-from datalayer import Settings, db
+from datalayer import Settings, db, migrations
 from datalayer.connections.registry import registry
 from datalayer.context.deadlines import deadline
 from datalayer.embedded import EmbeddedMongo
-from datalayer.migrations.steps import Migration
 
 _AT_ONCE = 10_000
 _HOUR = 3600.0
@@ -52,9 +53,11 @@ def timed(work: Callable[[], object]) -> float:
     return perf_counter() - started
 
 
-def migration() -> Migration:
-    """An ``m`` of its own."""
-    return Migration("0001_benchmark", uuid.uuid4().hex, "apply", lease=None)
+def apply(folder: Path, step: str) -> None:
+    """Write the next migration, which does ``step``, and apply it."""
+    number = len(list(folder.iterdir())) + 1
+    (folder / f"{number:04}_benchmark.py").write_text(f"def apply(m):\n    m.{step}\n")
+    migrations.apply(package=str(folder))
 
 
 def by_hand(collection: Any, query: Any, update: Any) -> None:
@@ -64,7 +67,7 @@ def by_hand(collection: Any, query: Any, update: Any) -> None:
 
 
 def work(
-    collection: Any, who: str, names: list[str], field: str
+    collection: Any, folder: Path, who: str, names: list[str], field: str
 ) -> tuple[Callable[[], None], Callable[[], None]]:
     """A rename, and a backfill."""
     old, new = names
@@ -75,24 +78,24 @@ def work(
             partial(by_hand, collection, missing, {"$set": {field: True}}),
         )
     return (
-        partial(migration().rename_field, collection.name, old, new),
-        partial(migration().set_default, collection.name, field, True),
+        partial(apply, folder, f"rename_field({collection.name!r}, {old!r}, {new!r})"),
+        partial(apply, folder, f"set_default({collection.name!r}, {field!r}, True)"),
     )
 
 
-def measure(collection: Any, rounds: int) -> dict[str, dict[str, list[float]]]:
+def measure(collection: Any, folder: Path, rounds: int) -> dict[str, dict[str, list[float]]]:
     """Seconds, by step and by who did it."""
     names = ["name", "title"]
     took: dict[str, dict[str, list[float]]] = {
-        step: {"by hand": [], "by steps": []} for step in ("rename_field", "set_default")
+        step: {"by hand": [], "by apply": []} for step in ("rename_field", "set_default")
     }
     filled = 0
     for number in range(rounds):
         # Each goes first every other round.
-        for who in ("by hand", "by steps") if number % 2 else ("by steps", "by hand"):
+        for who in ("by hand", "by apply") if number % 2 else ("by apply", "by hand"):
             filled += 1
             field = f"filled{filled}"
-            rename, backfill = work(collection, who, names, field)
+            rename, backfill = work(collection, folder, who, names, field)
             took["rename_field"][who].append(timed(rename))
             took["set_default"][who].append(timed(backfill))
             names.reverse()
@@ -107,6 +110,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     with (
+        TemporaryDirectory() as folder,
         EmbeddedMongo() as server,
         db.connected(Settings(databases={"default": server.uri_for("benchmark")})),
     ):
@@ -114,16 +118,16 @@ def main() -> None:
         collection = collection.with_options(write_concern=WriteConcern("majority"))
         fill(collection, arguments.documents)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for step, took in measure(collection, arguments.rounds).items():
-            hand, steps = (statistics.median(took[who]) for who in ("by hand", "by steps"))
+        for step, took in measure(collection, Path(folder), arguments.rounds).items():
+            hand, applied = (statistics.median(took[who]) for who in ("by hand", "by apply"))
             print(
-                f"{step:14} by hand {hand:6.2f} s, by steps {steps:6.2f} s: "
-                f"{hand / steps:.2f} of its speed",
+                f"{step:14} by hand {hand:6.2f} s, by apply {applied:6.2f} s: "
+                f"{hand / applied:.2f} of its speed",
                 flush=True,
             )
             print(f"{'':14} {took}")
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(f"memory at most {after / 1024:.0f} MB, {before / 1024:.0f} MB before the steps")
+        print(f"memory at most {after / 1024:.0f} MB, {before / 1024:.0f} MB before")
 
 
 if __name__ == "__main__":

@@ -215,7 +215,13 @@ def _run(
                     )
                 runner = Runner(lease, pace)
                 return tuple(
-                    runner.run(each, direction, history.get(each.name)) for each in chosen
+                    runner.run(
+                        each,
+                        direction,
+                        history.get(each.name),
+                        checked=confirm is None and number == 0,
+                    )
+                    for number, each in enumerate(chosen)
                 )
         except StopRequested:
             raise MigrationError(f"the migrations have stopped, as asked; {again}") from None

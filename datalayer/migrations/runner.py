@@ -65,9 +65,10 @@ class Runner:
         self._pace = pace
 
     def run(
-        self, definition: Definition, direction: str, before: Entry | None
+        self, definition: Definition, direction: str, before: Entry | None, *, checked: bool
     ) -> FinishedMigration:
-        """Apply or undo one migration, whose entry is ``before`` now.
+        """Apply or undo one migration, whose entry is ``before`` now; ``checked`` says that the
+        plan was made just now, and nothing was migrated since.
 
         Raises:
             MigrationError: for whatever stops it; what it has done so far is noted.
@@ -77,7 +78,7 @@ class Runner:
         begun = self._begin(definition, direction, before)
         resumed = before is not None and before.run == begun.run
         with self._explained(definition, begun):
-            entry, steps = self._done(definition, begun, resumed=resumed)
+            entry, steps = self._done(definition, begun, resumed=resumed, checked=checked)
         if DEFAULT_ALIAS not in definition.transaction:
             self._end(entry, begun, in_transaction=False)
         logger.info(
@@ -97,11 +98,11 @@ class Runner:
         )
 
     def _done(
-        self, definition: Definition, begun: Entry, *, resumed: bool
+        self, definition: Definition, begun: Entry, *, resumed: bool, checked: bool
     ) -> tuple[Entry, tuple[StepOutcome, ...]]:
         work: Callable[[], tuple[StepOutcome, ...]]
         started, aliases = monotonic(), definition.transaction
-        work = partial(self._do, definition, begun, started)
+        work = partial(self._do, definition, begun, started, checked)
         if aliases:
             # What it noted is rolled back with it: each attempt begins with nothing.
             work = transactional(*aliases, timeout=_TRANSACTION_SECONDS)(work)
@@ -139,12 +140,15 @@ class Runner:
             self._history.write(begun.name, before, changes, dated="began_at")
         return begun
 
-    def _do(self, definition: Definition, begun: Entry, started: float) -> tuple[StepOutcome, ...]:
+    def _do(
+        self, definition: Definition, begun: Entry, started: float, checked: bool
+    ) -> tuple[StepOutcome, ...]:
         made = Migration(
             definition.name,
             begun.run,
             "apply" if begun.direction == "apply" else "undo",
             lease=self._lease,
+            checked=checked,
             rate=self._pace.rate,
             max_lag_seconds=self._pace.max_lag_seconds,
             on_progress=partial(self._tell, definition.name),

@@ -137,8 +137,10 @@ def _counted(
         }
         answer = _of_sample(collection, sample, [{"$facet": branches}])[0]
         for number, rule in enumerate(some):
-            for broken in answer[f"rule{number}"]:
-                found.append(Broken(rule, broken["documents"], tuple(broken["ids"])))
+            found += [
+                Broken(rule, each["documents"], tuple(each["ids"]))
+                for each in answer[f"rule{number}"]
+            ]
     return found
 
 

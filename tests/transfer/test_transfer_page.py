@@ -38,7 +38,9 @@ def test_the_commands_of_the_page_run_in_order(
                 following = follow(words, other_terminal)
             elif "shop.moves:old_events" not in words:
                 assert main(words) == 0, capsys.readouterr().err
-                deeds.append((words[1], ChatMessage.objects.count(), HistoryRecord.objects.count()))
+                deeds.append(
+                    (words[1], ChatMessage.objects.count(), HistoryRecord.objects.count())
+                )
         assert following.result(timeout=60) == 0, "following ends with the cut-over"
     assert deeds == [
         ("plan", 3, 0),
