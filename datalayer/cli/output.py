@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -75,11 +77,16 @@ class Output:
         """
         if yes:
             return True
-        if not (sys.stdin.isatty() and self.stderr.isatty()):
-            raise UsageError(f"{reason}; confirm it with --yes")
+        self.need_person(reason)
         self.stderr.write(f"{printable_lines(question)} [y/N] ")
         self.stderr.flush()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        with _interruptible():
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def need_person(self, reason: str) -> None:
+        """Raise ``UsageError`` where nobody can be asked, with the ``reason`` for asking."""
+        if not (sys.stdin.isatty() and self.stderr.isatty()):
+            raise UsageError(f"{reason}; confirm it with --yes")
 
     @contextmanager
     def frames(self, *, in_place: bool = True) -> Iterator[Show]:
@@ -125,3 +132,16 @@ class Output:
     def _write(self, text: str) -> None:
         self.stdout.write(f"{text}\n")
         self.stdout.flush()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end what waits for an answer, at once, also where it asks a command to stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

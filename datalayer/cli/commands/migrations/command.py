@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +14,7 @@ from datalayer.cli.commands.migrations.connecting import connected
 from datalayer.cli.commands.migrations.drafting import new_from_drift
 from datalayer.cli.commands.migrations.rehearsing import rehearse
 from datalayer.cli.commands.migrations.tables import done_table, plan_table, status_table
-from datalayer.cli.exit_codes import ExitCode, UsageError
+from datalayer.cli.exit_codes import ExitCode
 from datalayer.cli.options import Commands, Run, settings_of
 from datalayer.cli.output import Output
 from datalayer.cli.progress_output import telling
@@ -24,6 +22,8 @@ from datalayer.cli.tables import as_plain_text
 from datalayer.errors import MigrationError
 from datalayer.migrations import FinishedMigration, PlannedMigration, StepProgress
 from datalayer.terminal import ellipsis_for, width_for
+
+_REASON = "this writes to the databases"
 
 
 def add_to(commands: Commands) -> None:
@@ -91,7 +91,8 @@ def _resolve(output: Output, options: argparse.Namespace) -> ExitCode:
     number = int(options.number) if options.number.isdecimal() else options.number
     with connected(options) as package:
         question = f"note that migration {number} is {options.as_}, without doing anything else?"
-        if not _asked(output, question, yes=options.yes):
+        if not output.confirmed(question, yes=options.yes, reason=_REASON):
+            output.message("nothing was written")
             return ExitCode.FAILURE
         found = migrations.resolve(number, options.as_, package=package, wait_seconds=options.wait)
     output.show({"migrations": [found.as_dict()]}, [status_table([found])])
@@ -109,7 +110,8 @@ def _working(verb: Callable[..., tuple[FinishedMigration, ...]]) -> Run:
             asked.append(_confirmed(output, planned, verb.__name__))
             return asked[0]
 
-        _refuse_silence(output, yes=options.yes)
+        if not options.yes:
+            output.need_person(_REASON)
         with (
             connected(options) as package,
             _stoppable() as stopping,
@@ -137,6 +139,7 @@ def _working(verb: Callable[..., tuple[FinishedMigration, ...]]) -> Run:
             [done_table(done)] if done else [],
         )
         if asked == [False]:
+            output.message("nothing was written")
             return ExitCode.FAILURE
         if not done:
             output.message(f"there is nothing to {verb.__name__}")
@@ -171,7 +174,7 @@ def _confirmed(output: Output, planned: Sequence[PlannedMigration], verb: str) -
     output.message(as_plain_text(table, width, ellipsis=ellipsis))
     _tell_problems(output, planned)
     what = "migration" if len(planned) == 1 else "migrations"
-    return _asked(output, f"{verb} {len(planned)} {what}?", yes=False)
+    return output.confirmed(f"{verb} {len(planned)} {what}?", yes=False, reason=_REASON)
 
 
 def _tell_problems(output: Output, planned: Sequence[PlannedMigration]) -> None:
@@ -182,41 +185,7 @@ def _tell_problems(output: Output, planned: Sequence[PlannedMigration]) -> None:
             output.message(f"{each.name}: what follows can't be foretold: {each.problem}")
 
 
-def _asked(output: Output, question: str, *, yes: bool) -> bool:
-    if yes:
-        return True
-    _refuse_silence(output, yes=yes)
-    output.stderr.write(f"{question} [y/N] ")
-    output.stderr.flush()
-    with _interruptible():
-        agreed = sys.stdin.readline().strip().lower() in ("y", "yes")
-    if not agreed:
-        output.message("nothing was written")
-    return agreed
-
-
-def _refuse_silence(output: Output, *, yes: bool) -> None:
-    """Raise where nobody is there to be asked."""
-    if not yes and not (sys.stdin.isatty() and output.stderr.isatty()):
-        raise UsageError(
-            "this writes to the databases; confirm it with --yes where nobody can be asked"
-        )
-
-
 # Connecting
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end what waits for an answer, at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
