@@ -23,6 +23,7 @@ from datalayer.errors import ConfigurationError
 from datalayer.failures.tracebacks import takes_secrets
 from datalayer.monitoring import Monitors
 from datalayer.monitoring.hooks import tell_directly, without_commands
+from datalayer.monitoring.observer import CommandTracer
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.uri.secret_uri import SecretUri
 
@@ -67,6 +68,7 @@ def open_client(
     tell_directly(client, monitors)
     client._count_commands(counting)
     monitors.topology.follow(_description_of(client))
+    trace_operations(client, monitors.commands.tracer)
     return client
 
 
@@ -89,6 +91,33 @@ class _Client(JoiningClient):
 
     def __repr__(self) -> str:
         return _PASSPHRASE.sub(r"\1'***'", super().__repr__())
+
+
+class _TracedClient(_Client):
+    """A client whose operations are told to a tracer, each with its attempts. A class of its own,
+    so that others' operations pass through no call more."""
+
+    _tracer: CommandTracer
+
+    def _retry_internal(self, *args: Any, **kwargs: Any) -> Any:
+        name = kwargs["operation"] if "operation" in kwargs else args[_OPERATION_AT]
+        with self._tracer.operation(getattr(name, "value", name)):
+            return super()._retry_internal(*args, **kwargs)
+
+
+_OPERATION_AT = 3
+"""Where the driver gives ``_retry_internal`` the operation's name."""
+
+
+def trace_operations(client: MongoClient[Any], tracer: CommandTracer | None) -> None:
+    """Have ``tracer`` hear of each operation of ``client`` from now on; ``None`` for nobody."""
+    if not isinstance(client, _Client):  # mongomock's
+        return
+    client.__class__ = _Client
+    if tracer is not None:
+        tracer.opened(client.options.event_listeners)
+        client.__class__ = _TracedClient
+        client._tracer = tracer  # type: ignore[attr-defined]
 
 
 def _description_of(client: MongoClient[Any]) -> Callable[[], TopologyDescription | None]:

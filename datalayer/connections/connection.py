@@ -16,10 +16,11 @@ from pymongo import MongoClient
 from datalayer.concurrency.threads import SingleFlight
 from datalayer.connections.breaker import CircuitBreaker
 from datalayer.connections.built_indexes import BuiltIndexes
-from datalayer.connections.client import abandon_client, open_client
+from datalayer.connections.client import abandon_client, open_client, trace_operations
 from datalayer.context.places import Place
 from datalayer.errors import NotConnectedError
 from datalayer.monitoring import Monitors
+from datalayer.monitoring.observer import CommandTracer
 from datalayer.monitoring.topology import Reach, reach_of
 from datalayer.settings import DatabaseSettings
 from datalayer.settings.uri.secret_uri import SecretUri
@@ -162,6 +163,13 @@ class Connection:
         if self.settings.kind == "mongomock":
             return "connected"
         return reach_of(self.monitors.topology.description)
+
+    def trace(self, tracer: CommandTracer | None) -> None:
+        """Have ``tracer`` make a span of each command from now on; ``None`` for nobody."""
+        with self._lock:
+            self.monitors.trace(tracer)
+            if self._client is not None:
+                trace_operations(self._client, tracer)
 
     def close(self) -> None:
         """Close the client of this process. Nothing happens when there is none."""

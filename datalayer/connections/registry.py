@@ -25,7 +25,7 @@ from datalayer.context.places import Place, place_from, places
 from datalayer.context.tenant_databases import TenantDatabases, check_database
 from datalayer.errors import ConfigurationError, NotConnectedError
 from datalayer.monitoring import Emit, Monitors
-from datalayer.monitoring.observer import Observer
+from datalayer.monitoring.observer import CommandTracer, Observer
 from datalayer.settings import DatabaseSettings, Settings
 from datalayer.settings.variables import prefix_of
 from datalayer.shutdown import flush
@@ -52,6 +52,8 @@ class Registry:
         that holds the application's settings puts its own function here."""
         self.observers: Callable[[DatabaseSettings], Observer] | None = None
         """Makes who is told of each command of a database, for each that is connected."""
+        self.tracers: Callable[[DatabaseSettings], CommandTracer] | None = None
+        """Makes what makes a span of each command of a database, for each that is connected."""
         self.inherited: list[MongoClient[Any]] = []
         """Clients of this process's parents, kept until it ends: sockets that the parent also
         holds would be closed with them, and the driver would warn of each."""
@@ -167,6 +169,14 @@ class Registry:
                 made = None if observers is None else observers(connection.settings)
                 connection.monitors.observe(made)
 
+    def trace(self, tracers: Callable[[DatabaseSettings], CommandTracer] | None) -> None:
+        """Have spans made of the databases' commands from now on, of those connected later too;
+        or no longer."""
+        with self._lock:
+            self.tracers = tracers
+            for connection in self._connections.values():
+                connection.trace(None if tracers is None else tracers(connection.settings))
+
     def publish(self, connection: Connection) -> None:
         """Make ``connection`` the one that documents of its alias use; close it if it can't be.
 
@@ -269,6 +279,8 @@ class Registry:
         monitors.commands.own_database = settings.database
         if self.observers is not None:
             monitors.observe(self.observers(settings))
+        if self.tracers is not None:
+            monitors.trace(self.tracers(settings))
         return Connection(settings, monitors, self.uri_for(settings), self.opened)
 
     def discard(self, connection: Connection) -> None:

@@ -2,8 +2,9 @@
 
 ``monitors`` holds those of one alias: ``commands``, ``pool``, ``topology`` and ``leaks`` listen;
 ``histogram`` and ``durations`` count; ``failures`` remembers what failed; ``observer`` says who is
-told; ``hooks`` has the driver call them without an object for each event. Commands and check-outs
-are counted by ``connections.counting``, where nobody else listens to them.
+told; ``hooks`` has the driver call them without an object for each event; ``tracing`` is where
+spans of datalayer's own work are made. Commands and check-outs are counted by
+``connections.counting``, where nobody else listens to them.
 
 The listeners only count: no I/O, no document contents. They run in the thread that made the
 event happen, so what they do is short, and an error in them would reach nobody.

@@ -6,13 +6,19 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
 _NAMES_SOMEBODY = re.compile("user|role", re.IGNORECASE)  # such as createUser
-_SENT_DOCUMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
+_SENT_DOCUMENTS = {
+    "insert": "documents",
+    "update": "updates",
+    "delete": "deletes",
+    "bulkWrite": "ops",
+}
 
 
 _WITHOUT_A_COLLECTION = frozenset(
@@ -41,6 +47,50 @@ def command_in(message: bytes) -> dict[str, Any]:
 
 
 _BODY_AT = 21  # behind the header, the flags and the kind of the section
+
+
+def place_in(name: str, command: Mapping[str, Any] | bytes | None) -> tuple[Any, str | None]:
+    """The database and the collection that a command names; of a message, without reading all of
+    it, where that can be."""
+    if not isinstance(command, bytes) or name == "getMore":
+        read = command_in(command) if isinstance(command, bytes) else command
+        return (read or {}).get("$db"), collection_of(name, read)
+    try:
+        end = _BODY_AT + _length_at(command, _BODY_AT)
+        # The driver adds it behind what the application gave.
+        at = command.rfind(b"\x02$db\0", _BODY_AT, end)
+        database = None if at < 0 else _text_at(command, at + 5)
+        value = _BODY_AT + 6 + len(name.encode())
+        is_text = command[_BODY_AT + 4] == _TEXT and not _names_somebody(name)
+        return database, _text_at(command, value) if is_text else None
+    except (UnicodeDecodeError, struct.error):
+        return None, None
+
+
+_TEXT = 2  # the BSON type
+
+
+def _text_at(message: bytes, place: int) -> str:
+    return message[place + 4 : place + 3 + _length_at(message, place)].decode()
+
+
+@lru_cache(maxsize=256)
+def _names_somebody(name: str) -> bool:
+    return _NAMES_SOMEBODY.search(name) is not None
+
+
+def operations_in(
+    name: str, command: Mapping[str, Any] | bytes | None, reply: Mapping[str, Any]
+) -> int | None:
+    """How many operations a command holds that may hold several; ``None`` for any other."""
+    key = _SENT_DOCUMENTS.get(name)
+    if key is None or not command:
+        return None
+    if name == "insert" and "writeErrors" not in reply and isinstance(reply.get("n"), int):
+        return int(reply["n"])
+    read = command_in(command) if isinstance(command, bytes) else command
+    sent = read.get(key)
+    return len(sent) if isinstance(sent, (list, tuple)) else None
 
 
 def _length_at(message: bytes, place: int) -> int:
@@ -82,7 +132,7 @@ def waits_for_data(name: str, command: Mapping[str, Any] | None) -> bool:
 
 def collection_of(name: str, command: Mapping[str, Any] | None) -> str | None:
     """The collection a command names: its first value, or a cursor command's own field."""
-    if not command or _NAMES_SOMEBODY.search(name):
+    if not command or _names_somebody(name):
         return None
     value = command.get("collection") if name == "getMore" else command.get(name)
     return value if isinstance(value, str) else None

@@ -28,7 +28,7 @@ from datalayer.monitoring.command_facts import (
 from datalayer.monitoring.durations import Distribution, Durations
 from datalayer.monitoring.failures import FailureLog, address_of, kind_of
 from datalayer.monitoring.histogram import Bucket, Histogram
-from datalayer.monitoring.observer import Emit, Observer
+from datalayer.monitoring.observer import CommandTracer, Emit, Observer
 
 logger = logging.getLogger("datalayer.commands")
 # Unlike datalayer's other warnings these tell of no trouble, and may be many: they are for those
@@ -127,6 +127,8 @@ class CommandMonitor(CommandListener):
         self._slow_microseconds = slow_ms * 1000
         self._emit = emit
         self._observer: Observer | None = None
+        self.tracer: CommandTracer | None = None
+        """Makes a span of each command."""
         self.own_database: str | None = None
         """The alias's; slow commands tell of another."""
         self.on_drop: OnDrop | None = None
@@ -217,6 +219,8 @@ class CommandMonitor(CommandListener):
         thread, uncounted = self._threads.present, self._uncounted
         microseconds = int((self._clock() - thread.began) * 1_000_000)  # see _since
         uncounted.append(microseconds)
+        if self.tracer is not None and name not in _LOGGING_IN:
+            self.tracer.succeeded(name, thread.command, reply, microseconds)
         if microseconds >= self._slow_microseconds:
             command = self._command_of(request)
             if not waits_for_data(name, command):
@@ -246,6 +250,8 @@ class CommandMonitor(CommandListener):
         collection = collection_of(name, self._command_of(request))
         operation = f"{name} {collection}" if collection else name
         self._failures.note(kind_of(failure), operation, address_of(address))
+        if self.tracer is not None and name not in _LOGGING_IN:
+            self.tracer.failed(name, thread.command, failure, microseconds, address)
         if microseconds >= self._slow_microseconds:
             self._report_slow(name, self._command_of(request), microseconds, None)
         if name in _DROPPING:  # it may have been done all the same
@@ -285,11 +291,16 @@ class CommandMonitor(CommandListener):
         with self._lock:
             self._slow += 1
             self._slow_commands.append(SlowCommand(at=at, **facts))
+        trace = {} if self.tracer is None else self.tracer.log_fields()
         logger.warning(
             "slow command on %(where)s: %(command)s %(collection)s took %(ms)s ms, "
-            "%(documents)s documents",
-            {**facts, "where": " ".join((self._alias, *filter(None, [facts.get("database")])))},
-            extra={"event": "slow_command", **facts},
+            "%(documents)s documents%(trace)s",
+            {
+                **facts,
+                "where": " ".join((self._alias, *filter(None, [facts.get("database")]))),
+                "trace": f", trace {trace['trace_id']}" if trace else "",
+            },
+            extra={"event": "slow_command", **facts, **trace},
         )
         self._emit("slow_command", facts)
 

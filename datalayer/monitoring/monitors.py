@@ -7,7 +7,7 @@ from typing import Any
 from datalayer.monitoring.commands import CommandMonitor
 from datalayer.monitoring.failures import FailureLog
 from datalayer.monitoring.leaks import LeakMonitor
-from datalayer.monitoring.observer import Emit, Observer
+from datalayer.monitoring.observer import CommandTracer, Emit, Observer
 from datalayer.monitoring.pool import PoolMonitor
 from datalayer.monitoring.topology import TopologyMonitor
 
@@ -32,6 +32,13 @@ class Monitors:
         """Tell ``observer`` of each command and connection from now on; ``None`` for nobody."""
         self.pool.observe(observer)
         self.commands.observe(observer)
+
+    def trace(self, tracer: CommandTracer | None) -> None:
+        """Have ``tracer`` make a span of each command from now on; ``None`` for nobody.
+
+        The client itself is told by ``connections.client.trace_operations``.
+        """
+        self.pool.tracer = self.commands.tracer = tracer
 
     def reset(self) -> None:
         """Start from zero in a forked child."""

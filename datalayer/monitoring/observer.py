@@ -1,13 +1,16 @@
 """Whom the monitors tell: their service of each event, and an observer of each single command and
-connection, rather than of sums."""
+connection, rather than of sums; and a tracer, which makes a span of each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
 Emit: TypeAlias = Callable[[str, Mapping[str, Any]], None]
 """Called with an event's name and its facts; must return at once."""
+Command: TypeAlias = "Mapping[str, Any] | bytes"
+"""As the driver tells it, or the message that carries it."""
 
 
 class Observer(Protocol):
@@ -24,3 +27,38 @@ class Observer(Protocol):
 
     def created(self, seconds: float) -> None:
         """A connection was set up."""
+
+
+class CommandTracer(Protocol):
+    """Told of the commands of one database's client, in the threads that send them. Must not
+    raise."""
+
+    def opened(self, listeners: Sequence[object]) -> None:
+        """A client was opened, of whose commands ``listeners`` hear."""
+
+    def operation(self, name: str) -> AbstractContextManager[object]:
+        """Surrounds an operation of the driver: what it sends, until it has succeeded."""
+
+    def connected(self, seconds: float, address: object) -> None:
+        """The operation got a connection to ``address``, after ``seconds``."""
+
+    def not_connected(self, reason: str, address: object) -> None:
+        """The operation got no connection; it may look for another one."""
+
+    def succeeded(
+        self, name: str, command: Command | None, reply: Mapping[str, Any], microseconds: int
+    ) -> None:
+        """A command was answered."""
+
+    def failed(
+        self,
+        name: str,
+        command: Command | None,
+        failure: Mapping[str, Any],
+        microseconds: int,
+        address: object,
+    ) -> None:
+        """A command got an error for an answer, or none."""
+
+    def log_fields(self) -> Mapping[str, str]:
+        """``trace_id`` and ``span_id`` of the present thread's last command."""

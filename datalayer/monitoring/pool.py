@@ -22,7 +22,7 @@ from pymongo.monitoring import (
 from datalayer.monitoring.durations import Distribution, Durations
 from datalayer.monitoring.failures import FailureLog, address_of
 from datalayer.monitoring.histogram import Bucket, Histogram
-from datalayer.monitoring.observer import Emit, Observer
+from datalayer.monitoring.observer import CommandTracer, Emit, Observer
 
 _BATCH = 256  # waits are counted this many at a time, or when somebody asks
 
@@ -51,6 +51,7 @@ class PoolMonitor(SilentPoolListener):
         self._emit = emit
         self._failures = failures or FailureLog("")
         self._observer: Observer | None = None
+        self.tracer: CommandTracer | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -128,6 +129,8 @@ class PoolMonitor(SilentPoolListener):
             self._uncounted.append(int(waited_seconds * 1_000_000))
             if len(self._uncounted) >= _BATCH:
                 self._count()
+        if self.tracer is not None:
+            self.tracer.connected(waited_seconds, address)
         if self._observer is not None:
             self._taken[address, connection] = monotonic()
             self._observer.waited(waited_seconds)
@@ -152,6 +155,8 @@ class PoolMonitor(SilentPoolListener):
         with self._lock:
             self._failed += 1
             self._timeouts += exhausted
+        if self.tracer is not None:
+            self.tracer.not_connected(event.reason or "_OTHER", event.address)
         if exhausted:
             self._failures.note("no connection was free", "check-out", address_of(event.address))
             self._emit("pool_exhausted", {"waited_ms": round((event.duration or 0.0) * 1000, 1)})

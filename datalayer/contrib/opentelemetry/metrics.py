@@ -1,8 +1,4 @@
-"""OpenTelemetry: the metrics of its semantic conventions for database clients, through its API.
-
-    from datalayer.contrib import opentelemetry
-
-    opentelemetry.instrument()
+"""The metrics of OpenTelemetry's semantic conventions for database clients.
 
 https://opentelemetry.io/docs/specs/semconv/database/database-metrics/
 """
@@ -12,28 +8,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
-try:
-    from opentelemetry import metrics
-    from opentelemetry.metrics import CallbackOptions, Histogram, MeterProvider, Observation
-except ImportError as exc:
-    raise ImportError(
-        "datalayer.contrib.opentelemetry needs opentelemetry-api: "
-        'pip install "mongoengine-datalayer[opentelemetry]"'
-    ) from exc
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Histogram, MeterProvider, Observation
 
 import datalayer
 from datalayer.connections.connection import Connection
 from datalayer.connections.registry import registry
+from datalayer.contrib.opentelemetry.attributes import SCHEMA, Attributes, database, failed, pool
 from datalayer.settings import DatabaseSettings
 
-__all__ = ["instrument", "uninstrument"]
-
-_SCHEMA = "https://opentelemetry.io/schemas/1.33.0"
 _BOUNDS_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
 """The conventions' advice for ``db.client.operation.duration``."""
-_MONGODB_PORT = 27017
-
-Attributes = dict[str, str | int]
 
 
 def instrument(
@@ -70,7 +55,7 @@ class _Instruments:
         self, meter_provider: MeterProvider | None, operation_times: bool, connection_times: bool
     ) -> None:
         self._meter = metrics.get_meter(
-            "datalayer", datalayer.__version__, meter_provider, schema_url=_SCHEMA
+            "datalayer", datalayer.__version__, meter_provider, schema_url=SCHEMA
         )
         self._timeouts_before: dict[str, int] = {}  # by alias, of connections that were closed
         self._make_gauges()
@@ -145,7 +130,7 @@ class _Instruments:
         self, name: str, read: Callable[[Connection], int], unit: str, description: str
     ) -> None:
         def observe(options: CallbackOptions) -> Iterable[Observation]:
-            return (Observation(read(each), pool) for each, pool in self._connections())
+            return (Observation(read(each), named) for each, named in self._connections())
 
         self._meter.create_observable_up_down_counter(name, [observe], unit, description)
 
@@ -153,18 +138,18 @@ class _Instruments:
         if registry.observers != self.observer:
             return  # no longer: an instrument can't be taken back
         for connection in registry.connections():
-            yield connection, _pool(connection.settings)
+            yield connection, pool(connection.settings)
 
     def _count(self, options: CallbackOptions) -> Iterable[Observation]:
-        for connection, pool in self._connections():
+        for connection, named in self._connections():
             figures = connection.monitors.pool.snapshot()
             for state, number in (("idle", figures["idle"]), ("used", figures["in_use"])):
-                yield Observation(number, {**pool, "db.client.connection.state": state})
+                yield Observation(number, {**named, "db.client.connection.state": state})
 
     def _timeouts(self, options: CallbackOptions) -> Iterable[Observation]:
-        for connection, pool in self._connections():
+        for connection, named in self._connections():
             before = self._timeouts_before.get(connection.alias, 0)
-            yield Observation(before + connection.monitors.pool.snapshot()["timeouts"], pool)
+            yield Observation(before + connection.monitors.pool.snapshot()["timeouts"], named)
 
 
 class _Observer:
@@ -172,13 +157,8 @@ class _Observer:
 
     def __init__(self, instruments: _Instruments, settings: DatabaseSettings) -> None:
         self._instruments = instruments
-        self._pool = _pool(settings)
-        self._common = {
-            **self._pool,
-            "db.system.name": "mongodb",
-            "db.namespace": settings.database,
-            **_server(settings),
-        }
+        self._pool = pool(settings)
+        self._common = database(settings)
         self._known: dict[tuple[str, str | None], Attributes] = {}
         self._recording = _Recording()
 
@@ -207,11 +187,7 @@ class _Observer:
 
     def _attributes(self, name: str, error: str | None) -> Attributes:
         attributes = {**self._common, "db.operation.name": name}
-        if error is not None:
-            attributes["error.type"] = error
-            if error.isdecimal():
-                attributes["db.response.status_code"] = error
-        return attributes
+        return attributes if error is None else attributes | failed(error)
 
     def _record(self, histogram: Histogram, seconds: float, attributes: Attributes) -> None:
         # A signal's handler may use the database while the thread it interrupted is in here,
@@ -226,21 +202,3 @@ class _Observer:
 
 class _Recording(threading.local):
     under_way = False
-
-
-def _pool(settings: DatabaseSettings) -> Attributes:
-    """The alias names the pool, or those of all its servers together."""
-    return {"db.client.connection.pool.name": settings.alias}
-
-
-def _server(settings: DatabaseSettings) -> Attributes:
-    """The server's address where there is only one: which of several answered isn't known."""
-    if len(settings.hosts) != 1:
-        return {}
-    host, _, port = settings.hosts[0].rpartition(":")
-    if not port.isdecimal():
-        return {"server.address": settings.hosts[0]}
-    server: Attributes = {"server.address": host.strip("[]")}
-    if int(port) != _MONGODB_PORT:
-        server["server.port"] = int(port)
-    return server
