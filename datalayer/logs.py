@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 from datalayer.failures.redaction import traceback_without_contents
+from datalayer.monitoring import tracing
 from datalayer.settings import redact
 from datalayer.terminal import printable, printable_json, printable_lines
 
@@ -25,7 +26,8 @@ def configure_logging(
     For scripts and the command line; an application configures logging itself. ``json=True``
     gives one JSON object a line. Calling it again replaces what it set up before. Credentials
     of MongoDB URIs are taken out of messages and tracebacks, and so is what the driver and
-    MongoEngine say about an error, since it may hold values of documents.
+    MongoEngine say about an error, since it may hold values of documents. Where the process is
+    traced (``opentelemetry.instrument_traces()``), JSON lines have ``trace_id`` and ``span_id``.
 
     PyMongo's own loggers are left alone: at DEBUG they write whole commands, with the documents.
     """
@@ -82,6 +84,7 @@ class _JsonLines(_Discreet):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
+            **tracing.log_fields(),
         }
         facts.update(
             (name, value) for name, value in vars(record).items() if name not in _STANDARD_FIELDS

@@ -27,6 +27,7 @@ from datalayer.concurrency.flow import process_mark
 from datalayer.context.deadlines import deadline
 from datalayer.context.decorators import comes_later, name_of, runs_later
 from datalayer.errors import ConfigurationError, OutcomeUnknownError, UnavailableError
+from datalayer.monitoring import tracing
 
 logger = logging.getLogger("datalayer.retry")
 
@@ -186,8 +187,17 @@ def _refusal(name: str) -> str:
     )
 
 
-def _tell(name: str, state: RetryCallState) -> None:
+def note_retry(state: RetryCallState) -> BaseException | None:
+    """Have the current span tell that an attempt has failed and another one follows; the error
+    that the attempt has ended with."""
     error = state.outcome.exception() if state.outcome else None
+    facts = {"datalayer.attempt": state.attempt_number, "error.type": type(error).__name__}
+    tracing.event("datalayer.retry", facts)
+    return error
+
+
+def _tell(name: str, state: RetryCallState) -> None:
+    error = note_retry(state)
     logger.warning(
         "%s is tried again after %s",
         name,

@@ -24,6 +24,7 @@ from datalayer.migrations.definitions import Definition, ends_the_process, what_
 from datalayer.migrations.history import OVER, UNDERWAY, Entry, History
 from datalayer.migrations.report import FinishedMigration
 from datalayer.migrations.steps import Migration, StepOutcome, StepProgress
+from datalayer.monitoring import tracing
 from datalayer.transactions import transactional
 
 logger = logging.getLogger("datalayer.migrations")
@@ -77,7 +78,8 @@ class Runner:
         self._stop_if_asked()
         begun = self._begin(definition, direction, before)
         resumed = before is not None and before.run == begun.run
-        with self._explained(definition, begun):
+        facts = {"datalayer.migration": definition.name}
+        with tracing.span(f"migration {direction}", facts), self._explained(definition, begun):
             entry, steps = self._done(definition, begun, resumed=resumed, checked=checked)
         if DEFAULT_ALIAS not in definition.transaction:
             self._end(entry, begun, in_transaction=False)

@@ -12,8 +12,7 @@ from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-Value: TypeAlias = "str | int | float | list[str]"
-Attributes: TypeAlias = Mapping[str, Value]
+Attributes: TypeAlias = Mapping[str, Any]
 """Names and figures; nothing of documents' contents."""
 
 

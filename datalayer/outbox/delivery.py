@@ -29,6 +29,7 @@ from datalayer.errors import (
 )
 from datalayer.failures.server_codes import ServerCode, code_of
 from datalayer.failures.tracebacks import chain_of
+from datalayer.monitoring import tracing
 from datalayer.outbox.backoff import backoff_of, note_failure, reason_of
 from datalayer.outbox.batches import batches
 from datalayer.outbox.databases import inside
@@ -123,8 +124,11 @@ class DeliveryPass:
                 self._leave(broken, "it is no entry of an outbox")
         entries = sorted((each for each in batch if isinstance(each, Entry)), key=_target)
         for (alias, database), group in groupby(entries, _target):
-            with inside(alias, database or None):
-                self._deliver_to(alias, list(group))
+            found = list(group)
+            facts = {"datalayer.alias": alias, "datalayer.documents": len(found)}
+            spans = (each.span for each in found if each.span is not None)
+            with tracing.span("outbox deliver", facts, spans), inside(alias, database or None):
+                self._deliver_to(alias, found)
 
     def _query(self) -> dict[str, Any]:
         stuck = [stream for _, stream in self._stuck if isinstance(stream, ObjectId)]

@@ -16,6 +16,7 @@ from datalayer import indexes, routing
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.context.places import Place
 from datalayer.errors import TransactionError
+from datalayer.monitoring import tracing
 from datalayer.outbox import databases
 from datalayer.outbox.entries import KEYS, OUTBOX, collection
 from datalayer.transactions import current, transaction
@@ -120,6 +121,9 @@ def write_entry(source: str, to: Place, name: str, document: Any, key: Any) -> N
         entry["key"] = key
     if behind is not None:
         entry["behind"] = behind
+    span = tracing.current()
+    if span is not None:
+        entry["span"] = span
     collection(connection, OUTBOX).insert_one(entry)
 
 

@@ -78,6 +78,8 @@ class Entry:
     """Whether the first version wrote it."""
     held: bool = False
     """Whether somebody said that it and those behind it are to wait."""
+    span: str | None = None
+    """The span in which it was added, where that process was traced."""
 
     @property
     def stream(self) -> Stream:
@@ -104,7 +106,7 @@ def read(stored: Mapping[str, Any]) -> Entry | Unreadable:
         return Unreadable(identity)
     number: Any = identity.get("number")
     alias, name = stored.get("alias"), stored.get("collection")
-    document, behind = stored.get("document"), stored.get("behind")
+    document, behind, span = stored.get("document"), stored.get("behind"), stored.get("span")
     is_old, database = "key" in identity, stored.get("database")
     if (
         (is_old or isinstance(identity.get("stream"), ObjectId))
@@ -126,6 +128,7 @@ def read(stored: Mapping[str, Any]) -> Entry | Unreadable:
             behind=behind if isinstance(behind, int) else None,
             is_old=is_old,
             held=stored.get("held_at") is not None,
+            span=span if isinstance(span, str) else None,
         )
     return Unreadable(identity)
 

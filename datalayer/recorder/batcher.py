@@ -143,15 +143,17 @@ class Batcher:
         groups = _by_database(queue, self._popped(queue))
         made = 0
         try:
-            for database, events in groups:
+            for group in groups:
                 made += 1
-                self._make_batch(queue, database, events)
+                self._make_batch(queue, *group)
         finally:  # after an error, the others are lost as what caused it is
-            for database, events in groups[made:]:
+            for database, events, _ in groups[made:]:
                 self._hand_over(queue, Batch(queue.passed, 0, 0.0, database=database), len(events))
 
-    def _make_batch(self, queue: Queue, database: str | None, events: list[Any]) -> None:
-        batch = Batch(queue.passed, 0, monotonic(), database=database)
+    def _make_batch(
+        self, queue: Queue, database: str | None, events: list[Any], spans: tuple[str, ...]
+    ) -> None:
+        batch = Batch(queue.passed, 0, monotonic(), database=database, spans=spans)
         batch.events, batch.count = events, len(events)
         try:
             if self._spool.is_wanted:
@@ -216,11 +218,18 @@ class Batcher:
             self._warn_at = now + _WARN_SECONDS
 
 
-def _by_database(queue: Queue, events: list[Any]) -> list[tuple[str | None, list[Any]]]:
-    if not queue.has_placed:
-        return [(None, events)]
-    groups: dict[str | None, list[Any]] = {}
+_Group = tuple[str | None, list[Any], tuple[str, ...]]
+
+
+def _by_database(queue: Queue, events: list[Any]) -> list[_Group]:
+    """The events for each database, with the spans in which they were recorded."""
+    if not (queue.has_placed or queue.has_spans):
+        return [(None, events, ())]
+    groups: dict[str | None, tuple[list[Any], dict[str, None]]] = {}
     for each in events:
-        database, event = each if type(each) is Placed else (None, each)
-        groups.setdefault(database, []).append(event)
-    return list(groups.items())
+        database, event, span = each if type(each) is Placed else (None, each, None)
+        found, spans = groups.setdefault(database, ([], {}))
+        found.append(event)
+        if span is not None:
+            spans[span] = None
+    return [(database, found, tuple(spans)) for database, (found, spans) in groups.items()]

@@ -54,10 +54,12 @@ class Target:
 
 
 class Placed(NamedTuple):
-    """An event that was recorded for another database than its alias's own."""
+    """An event that was recorded for another database than its alias's own, or in a span."""
 
-    database: str
+    database: str | None
     event: Any
+    span: str | None = None
+    """The span in which it was recorded, where the process is traced."""
 
 
 @dataclass(eq=False)
@@ -77,6 +79,8 @@ class Batch:
     """Where the spool has them."""
     database: str | None = None
     """Where it goes, if not to the alias's own database. A batch goes to one."""
+    spans: tuple[str, ...] = ()
+    """In which its events were recorded."""
     sent_before: bool = False
     """Whether an earlier attempt, of this process or another, may have stored some of them."""
 
@@ -102,6 +106,8 @@ class Queue:
     has_placed: bool = False
     """Whether some events are ``Placed``, in a queue that is shared by all databases: as many as
     there are would need as many queues, each with its room."""
+    has_spans: bool = False
+    """Whether some events are ``Placed`` for the span in which they were recorded."""
     wake_at: int = 1
     """A queue of this length needs more than appending: waking the batcher, or the policy."""
     ready: deque[Batch] = field(default_factory=deque)

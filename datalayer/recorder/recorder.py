@@ -15,6 +15,7 @@ from datalayer.concurrency.forks import Mark, fork_mark
 from datalayer.concurrency.threads import signals_held
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.context.places import places
+from datalayer.monitoring import tracing
 from datalayer.recorder.backpressure import make_room
 from datalayer.recorder.batcher import Batcher
 from datalayer.recorder.counters import Counter, Counters
@@ -98,7 +99,7 @@ class Recorder:
                 return
         else:
             stored = dict(event)
-        if _chosen() is None and registry.router is None:  # as nearly always
+        if _chosen() is None and registry.router is None and registry.tracers is None:
             queue = self._queues.get(model) or self._open_queue(model)
         else:
             queue, stored = self._placed(model, stored)
@@ -118,10 +119,13 @@ class Recorder:
         is_home = place.alias == model._meta.get("db_alias", DEFAULT_ALIAS)
         key = model if is_home else (model, place.alias)
         queue = self._queues.get(key) or self._open_queue(key)
-        if place.database is None:
+        span = tracing.current()
+        if place.database is not None:
+            queue.has_placed = True
+        elif span is None:
             return queue, stored
-        queue.has_placed = True
-        return queue, Placed(place.database, stored)
+        queue.has_spans = queue.has_spans or span is not None
+        return queue, Placed(place.database, stored, span)
 
     def counter(self, name: str, model: Any, **labels: str) -> Counter:
         """A counter whose sums are recorded as ``model``, which has the fields of ``Metric``.

@@ -7,6 +7,7 @@ import random
 from time import monotonic
 from typing import Any
 
+from datalayer.monitoring import tracing
 from datalayer.recorder.bulk_insert import Outcome, insert
 from datalayer.recorder.encoding import Encoder
 from datalayer.recorder.queues import Batch, Queue
@@ -30,7 +31,11 @@ class Sender:
 
     def send(self, queue: Queue, batch: Batch) -> None:
         """Send one batch, and note what became of it."""
-        outcome = self._attempt(queue, batch)
+        facts = {"datalayer.alias": queue.target.alias, "datalayer.documents": batch.count}
+        with tracing.span(f"recorder send {queue.target.collection}", facts, batch.spans):
+            outcome = self._attempt(queue, batch)
+            if outcome.again is not None:
+                tracing.event("datalayer.retry", {"error.type": outcome.again})
         if outcome.again is None and batch.place is not None and self._state.spool is not None:
             self._state.spool.settle(batch.place)
         with self._state.lock:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -21,7 +21,8 @@ from datalayer.context.deadlines import deadline
 from datalayer.context.decorators import comes_later, name_of, runs_later, with_block
 from datalayer.context.session import apart_from_all, take_options_off
 from datalayer.errors import DataLayerError, TransactionError, UnavailableError
-from datalayer.retry import run_again
+from datalayer.monitoring import tracing
+from datalayer.retry import note_retry, run_again
 from datalayer.transactions.cluster import begin_after_builds, leader
 from datalayer.transactions.commit import (
     commit,
@@ -78,6 +79,17 @@ def transaction(*aliases: str, timeout: float = DEFAULT_SECONDS) -> Iterator[Tra
         with _joined(outer, named):
             yield outer
         return
+    with _traced("transaction", named), _begun(named, timeout) as begun:
+        yield begun
+
+
+def _traced(name: str, aliases: Sequence[str]) -> AbstractContextManager[object]:
+    return tracing.span(name, {"datalayer.aliases": list(aliases)})
+
+
+@contextmanager
+def _begun(named: tuple[str, ...], timeout: float) -> Iterator[Transaction]:
+    """A transaction that is around the block and joins no other."""
     with apart_from_all():
         connection = leader(named)
     watch_starts()
@@ -156,7 +168,7 @@ def transactional(
 def _transactional(
     function: Callable[Arguments, Result], names: Sequence[str], attempts: int, timeout: float
 ) -> Callable[Arguments, Result]:
-    name = name_of(function)
+    name, aliases = name_of(function), tuple(names) or (DEFAULT_ALIAS,)
     is_later = runs_later(function)
 
     @functools.wraps(function)
@@ -168,7 +180,7 @@ def _transactional(
                 return _done(function(*args, **kwargs), name)
 
         def attempt(seconds_left: float) -> Result:
-            with transaction(*names, timeout=seconds_left) as begun:
+            with _begun(aliases, seconds_left) as begun:
                 for argument in (*args, *kwargs.values()):
                     # Asked for an attribute, a lazy reference may fetch its document.
                     is_reference = isinstance(argument, DBRef)
@@ -176,13 +188,14 @@ def _transactional(
                         begun.remember(argument)
                 return _done(function(*args, **kwargs), name)
 
-        return run_again(
-            attempt,
-            attempts=attempts,
-            max_seconds=timeout,
-            retryable=lambda exc: isinstance(exc, UnavailableError),
-            before_sleep=functools.partial(_tell, name),
-        )
+        with _traced(f"transaction {name}", aliases):
+            return run_again(
+                attempt,
+                attempts=attempts,
+                max_seconds=timeout,
+                retryable=lambda exc: isinstance(exc, UnavailableError),
+                before_sleep=functools.partial(_tell, name),
+            )
 
     return run
 
@@ -235,6 +248,7 @@ def _refusal(name: str) -> TransactionError:
 
 
 def _tell(name: str, state: RetryCallState) -> None:
+    note_retry(state)
     logger.info(
         "%s is run again: its transaction was rolled back",
         name,

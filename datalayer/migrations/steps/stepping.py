@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import date
 from functools import partial
 from time import monotonic
@@ -25,6 +25,7 @@ from datalayer.migrations.steps.kinds.fields import count
 from datalayer.migrations.steps.kinds.step import Single, Step
 from datalayer.migrations.steps.targets import Target
 from datalayer.migrations.steps.values import StepOutcome, StepProgress
+from datalayer.monitoring import tracing
 from datalayer.throttle import Throttle
 
 Direction: TypeAlias = Literal["apply", "undo"]
@@ -79,7 +80,7 @@ class Stepping:
             return
         inside = transactions.current() is not None
         checkpoint = self._checkpoint(step.kind, target, step.arguments)
-        with _explained(target, step.kind):
+        with _traced(target, step.kind), _explained(target, step.kind):
             if not inside:
                 self._look(checkpoint)
             if not checkpoint.finished:
@@ -98,7 +99,7 @@ class Stepping:
             return
         self.refuse_transaction(step.kind, str(target))
         checkpoint = self._checkpoint(step.kind, target, step.arguments)
-        with _explained(target, step.kind):
+        with _traced(target, step.kind), _explained(target, step.kind):
             self._look(checkpoint)
             if not checkpoint.finished:
                 if not checkpoint.resumed:
@@ -243,6 +244,10 @@ def _forgotten(checkpoint: Checkpoint) -> Iterator[None]:
     except Exception:
         checkpoint.forget()
         raise
+
+
+def _traced(target: Target, kind: str) -> AbstractContextManager[object]:
+    return tracing.span(f"migration step {kind}", {"datalayer.target": str(target)})
 
 
 @contextmanager

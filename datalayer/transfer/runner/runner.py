@@ -14,7 +14,7 @@ from tenacity import RetryCallState
 
 from datalayer.errors import TransferError
 from datalayer.failures.server_codes import ServerCode
-from datalayer.retry import retrying
+from datalayer.retry import note_retry, retrying
 from datalayer.throttle import Throttle
 from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.errors import PAST_IS_GONE, fail_over
@@ -69,7 +69,7 @@ class Runner:
         again(self._run)
 
     def _log_fail_over(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
+        error = note_retry(state)
         logger.warning(
             "the transfer %s met a fail-over (%s) and goes on",
             self.plan.name,

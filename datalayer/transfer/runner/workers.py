@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from datalayer.monitoring import tracing
 from datalayer.transfer.errors import foreign_documents
 from datalayer.transfer.journal.lease import Lease
 from datalayer.transfer.journal.range import Range
@@ -75,9 +76,11 @@ class Workers:
         landed: list[Range] = []
 
         def do(each: Range, batch: Batch | None) -> Range:
-            with self.lease.time():
+            facts = {"datalayer.transfer": self.plan.name, "datalayer.documents": len(each.ids)}
+            with tracing.span(f"transfer {phase}", facts), self.lease.time():
                 return work(each, batch)
 
+        do = tracing.carried(do)
         with ThreadPoolExecutor(threads, "datalayer-transfer") as pool:
             try:
                 for each, batch in items:
