@@ -14,10 +14,13 @@ wants of them.
 ``extension`` connects around requests, ``settings`` reads ``app.config`` (``mongodb_settings``
 what Flask-MongoEngine had there), ``error_handlers`` answers 503, ``health`` has the endpoints,
 ``authorisation_cache`` remembers who may see them, ``command`` is ``flask datalayer``, and
-``sessions`` is for session interfaces of other extensions.
+``sessions`` keeps sessions in a database.
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 try:
     import flask as _flask  # noqa: F401 - asked for here, to tell what is missing
@@ -33,11 +36,31 @@ from datalayer.contrib.flask.health import health_blueprint
 from datalayer.contrib.flask.sessions import LazySessionInterface
 from datalayer.contrib.flask.settings import settings_from
 
+if TYPE_CHECKING:
+    from datalayer.contrib.flask.sessions.interface import (
+        ServerSessionInterface,
+        regenerate_session,
+    )
+
 __all__ = [
     "DataLayer",
     "LazySessionInterface",
+    "ServerSessionInterface",
     "health_blueprint",
     "needs_no_database",
+    "regenerate_session",
     "remembered",
     "settings_from",
 ]
+
+# Imported at the first use: not every application has them.
+_HOMES = {
+    "ServerSessionInterface": "sessions.interface",
+    "regenerate_session": "sessions.interface",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

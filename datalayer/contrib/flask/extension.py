@@ -198,6 +198,20 @@ class DataLayer:
         return app
 
 
+def extension_of(app: Flask) -> DataLayer:
+    """The ``DataLayer`` of an application.
+
+    Raises:
+        ConfigurationError: where it has none.
+    """
+    extension = app.extensions.get(NAME)
+    if not isinstance(extension, DataLayer):
+        raise ConfigurationError(
+            f"the Flask application {app.name!r} has no DataLayer; call init_app(app) on one"
+        )
+    return extension
+
+
 def _asks_a_database(app: Flask) -> bool:
     endpoint = request.endpoint
     if endpoint is None:

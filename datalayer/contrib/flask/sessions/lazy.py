@@ -12,8 +12,7 @@ from flask import Flask, Request, Response, current_app
 from flask.sessions import SessionInterface, SessionMixin
 
 from datalayer.connections.registry import registry
-from datalayer.contrib.flask.extension import NAME, DataLayer
-from datalayer.errors import ConfigurationError
+from datalayer.contrib.flask.extension import extension_of
 
 
 class LazySessionInterface(SessionInterface):
@@ -69,12 +68,7 @@ class LazySessionInterface(SessionInterface):
     def _interface(self, app: Flask | None = None) -> SessionInterface:
         if app is None:
             app = current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy's
-        extension = app.extensions.get(NAME)
-        if not isinstance(extension, DataLayer):
-            raise ConfigurationError(
-                f"the Flask application {app.name!r} has no DataLayer; call init_app(app) on one"
-            )
-        extension.connect_on_request(app)
+        extension_of(app).connect_on_request(app)
         with self._making:
             clients = [connection.client for connection in registry.connections()]
             made = self._made.get(app)
