@@ -14,7 +14,8 @@ wants of them.
 ``extension`` connects around requests, ``settings`` reads ``app.config`` (``mongodb_settings``
 what Flask-MongoEngine had there), ``error_handlers`` answers 503, ``health`` has the endpoints,
 ``authorisation_cache`` remembers who may see them, ``command`` is ``flask datalayer``, and
-``sessions`` keeps sessions in a database.
+``sessions`` keeps sessions in a database, and ``mongoengine_names`` is what
+``db.Document`` and its like stand for.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 import click
@@ -18,10 +18,14 @@ from datalayer.connections.registry import registry
 from datalayer.contrib.connecting import Connector, connect_within, does_without_database
 from datalayer.contrib.flask.command import datalayer_command
 from datalayer.contrib.flask.error_handlers import answer_temporary_failures
+from datalayer.contrib.flask.mongoengine_names import mongoengine_name
 from datalayer.contrib.flask.settings import settings_from
 from datalayer.errors import ConfigurationError, DataLayerError
 from datalayer.settings import Settings
 from datalayer.terminal import printable_lines
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
 
 NAME = "datalayer"
 """The extension's key in ``app.extensions``."""
@@ -158,6 +162,25 @@ class DataLayer:
         app = self._application(app)
         if self._connect != "never" and not self._is_connected(app):
             connect_within(partial(self.connect_now, app), seconds)
+
+    @property
+    def connection(self) -> dict[str, MongoClient[Any]]:
+        """The client of each alias of the current application, which is connected for it.
+
+        Raises:
+            ConfigurationError: where there is no current application, and as ``connect_now``.
+            ConnectError: as ``connect_now``.
+        """
+        self.connect_on_request(self._application(None))
+        return {each.settings.alias: each.client for each in registry.connections()}
+
+    if not TYPE_CHECKING:  # a type checker would take any name, and each misspelt one
+
+        def __getattr__(self, name: str) -> Any:
+            """``db.Document``, ``db.StringField`` and what else an application that comes from
+            flask-mongoengine asks its object for. Types are known where it is imported from
+            ``datalayer.documents`` and ``datalayer.fields``."""
+            return mongoengine_name(name)
 
     def _is_connected(self, app: Flask) -> bool:
         present = registry.settings
