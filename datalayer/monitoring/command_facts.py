@@ -30,9 +30,9 @@ _WRITES = frozenset({"insert", "update", "delete", "bulkWrite"})
 """Whose write concerns' errors come with the result."""
 
 
-def command_in(message: bytes) -> dict[str, Any]:
+def command_in(message: bytes, *, with_documents: bool = False) -> dict[str, Any]:
     """The command that a message to the server (OP_MSG, not compressed) carries; of documents
-    that follow it only how many they are."""
+    that follow it only how many they are, unless they are wanted too."""
     try:
         end = _BODY_AT + _length_at(message, _BODY_AT)
         command: dict[str, Any] = dict(RawBSONDocument(message[_BODY_AT:end]))
@@ -40,7 +40,10 @@ def command_in(message: bytes) -> dict[str, Any]:
             part = end + 1
             end = part + _length_at(message, part)
             key, _, _ = message[part + 4 : end].partition(b"\0")
-            command[key.decode()] = [None] * _count(message, part + 5 + len(key), end)
+            places = list(_places(message, part + 5 + len(key), end))
+            command[key.decode()] = [
+                RawBSONDocument(message[each]) if with_documents else None for each in places
+            ]
     except (BSONError, ValueError, struct.error):
         return {}
     return command
@@ -98,13 +101,12 @@ def _length_at(message: bytes, place: int) -> int:
     return int(length)
 
 
-def _count(message: bytes, place: int, end: int) -> int:
-    """How many documents stand between ``place`` and ``end``."""
-    count = 0
+def _places(message: bytes, place: int, end: int) -> Iterator[slice]:
+    """Where each of the documents stands that are between ``place`` and ``end``."""
     while place < end:
-        place += _length_at(message, place)
-        count += 1
-    return count
+        behind = place + _length_at(message, place)
+        yield slice(place, behind)
+        place = behind
 
 
 def failure_in(name: str, reply: Mapping[str, Any]) -> Mapping[str, Any] | None:

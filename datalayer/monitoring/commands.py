@@ -28,7 +28,7 @@ from datalayer.monitoring.command_facts import (
 from datalayer.monitoring.durations import Distribution, Durations
 from datalayer.monitoring.failures import FailureLog, address_of, kind_of
 from datalayer.monitoring.histogram import Bucket, Histogram
-from datalayer.monitoring.observer import CommandTracer, Emit, Observer
+from datalayer.monitoring.observer import CommandTracer, Emit, EndedCommand, Observer, Watcher
 
 logger = logging.getLogger("datalayer.commands")
 # Unlike datalayer's other warnings these tell of no trouble, and may be many: they are for those
@@ -129,6 +129,8 @@ class CommandMonitor(CommandListener):
         self._observer: Observer | None = None
         self.tracer: CommandTracer | None = None
         """Makes a span of each command."""
+        self._watcher: Watcher | None = None
+        self._is_heard = False  # whether there is either: each command asks
         self.own_database: str | None = None
         """The alias's; slow commands tell of another."""
         self.on_drop: OnDrop | None = None
@@ -184,6 +186,12 @@ class CommandMonitor(CommandListener):
     def observe(self, observer: Observer | None) -> None:
         """Tell ``observer`` of each command from now on; ``None`` for nobody."""
         self._observer = observer
+        self._is_heard = observer is not None or self._watcher is not None
+
+    def watch(self, watcher: Watcher | None) -> None:
+        """Show ``watcher`` each command from now on; ``None`` for nobody."""
+        self._watcher = watcher
+        self._is_heard = watcher is not None or self._observer is not None
 
     def traffic(self) -> Traffic:
         """What the present thread has sent so far over this client."""
@@ -227,9 +235,9 @@ class CommandMonitor(CommandListener):
                 self._report_slow(name, command, microseconds, reply)
         if name in _DROPPING:
             self._tell_dropped(name, self._command_of(request))
+        if self._is_heard:
+            self._tell(name, request, reply, microseconds, None)
         thread.command = None  # a large insert's documents needn't stay in memory
-        if self._observer is not None:
-            self._observer.command(name, microseconds, None)
         if len(uncounted) >= _BATCH:
             with self._lock:
                 self._count()
@@ -256,10 +264,20 @@ class CommandMonitor(CommandListener):
             self._report_slow(name, self._command_of(request), microseconds, None)
         if name in _DROPPING:  # it may have been done all the same
             self._tell_dropped(name, self._command_of(request))
+        if self._is_heard:
+            error = str(failure.get("code", failure.get("errtype", "_OTHER")))
+            self._tell(name, request, None, microseconds, error)
         thread.command = None
-        if self._observer is not None:
-            error = failure.get("code", failure.get("errtype", "_OTHER"))
-            self._observer.command(name, microseconds, str(error))
+
+    def _tell(
+        self, name: str, request: int, reply: Any, microseconds: int, error: str | None
+    ) -> None:
+        observer, watcher, thread = self._observer, self._watcher, self._threads.present
+        if observer is not None:
+            observer.command(name, microseconds, error)
+        if watcher is not None and name not in _LOGGING_IN:
+            sent = thread.command if thread.request == request else None
+            watcher(EndedCommand(name, sent, reply, microseconds, error))
 
     def _since(self, began: float) -> int:
         """The microseconds since a command began.

@@ -29,7 +29,7 @@ logger = logging.getLogger("datalayer.leaks")
 _Key = tuple[Any, int]  # the server's address and the connection's number there
 _FRAMES_SHOWN = 6
 # Whole directories: an application's own may be called datalayer, or hold one of that name.
-_OUTSIDE = (
+LIBRARIES = (
     str(Path(__file__).parents[1]) + os.sep,
     *(
         folder + os.sep
@@ -37,6 +37,7 @@ _OUTSIDE = (
         for folder in package.__path__
     ),
 )
+"""Where code of this package, of the driver and the like is: each ends in a separator."""
 
 
 @dataclass
@@ -132,5 +133,5 @@ class LeakMonitor(SilentPoolListener):
 
 def _own_part(stack: traceback.StackSummary) -> traceback.StackSummary:
     """The last calls of the application's own code, the latest at the end."""
-    own = [frame for frame in stack if not frame.filename.startswith(_OUTSIDE)] or list(stack)
+    own = [frame for frame in stack if not frame.filename.startswith(LIBRARIES)] or list(stack)
     return traceback.StackSummary.from_list(reversed(own[:_FRAMES_SHOWN]))

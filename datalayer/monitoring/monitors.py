@@ -7,7 +7,7 @@ from typing import Any
 from datalayer.monitoring.commands import CommandMonitor
 from datalayer.monitoring.failures import FailureLog
 from datalayer.monitoring.leaks import LeakMonitor
-from datalayer.monitoring.observer import CommandTracer, Emit, Observer
+from datalayer.monitoring.observer import CommandTracer, Emit, Observer, Watcher
 from datalayer.monitoring.pool import PoolMonitor
 from datalayer.monitoring.topology import TopologyMonitor
 
@@ -39,6 +39,10 @@ class Monitors:
         The client itself is told by ``connections.client.trace_operations``.
         """
         self.pool.tracer = self.commands.tracer = tracer
+
+    def watch(self, watcher: Watcher | None) -> None:
+        """Show ``watcher`` each command from now on; ``None`` for nobody."""
+        self.commands.watch(watcher)
 
     def reset(self) -> None:
         """Start from zero in a forked child."""

@@ -1,16 +1,36 @@
-"""Whom the monitors tell: their service of each event, and an observer of each single command and
-connection, rather than of sums; and a tracer, which makes a span of each."""
+"""Whom the monitors tell: their service of each event, an observer of each single command and
+connection, rather than of sums, a tracer, which makes a span of each, and a watcher of what
+commands said and were answered."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 Emit: TypeAlias = Callable[[str, Mapping[str, Any]], None]
 """Called with an event's name and its facts; must return at once."""
 Command: TypeAlias = "Mapping[str, Any] | bytes"
 """As the driver tells it, or the message that carries it."""
+
+
+class EndedCommand(NamedTuple):
+    """A command that got its reply, or none."""
+
+    name: str
+    sent: Mapping[str, Any] | bytes | None
+    """The command, or the message that carries it: see ``command_facts.command_in``. ``None``
+    where it isn't known any more."""
+    reply: Any
+    """``None`` where it failed."""
+    microseconds: int
+    error: str | None
+    """The server's code or the error's type."""
+
+
+Watcher: TypeAlias = Callable[[EndedCommand], None]
+"""Called in the thread that sent the command, below the code that wanted it: it has to return
+at once, and must not raise."""
 
 
 class Observer(Protocol):
