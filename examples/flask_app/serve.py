@@ -24,7 +24,8 @@ from datalayer.embedded import EmbeddedMongo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=5000)
-    port = parser.parse_args().port
+    parser.add_argument("--toolbar", action="store_true", help="shows queries of pages")
+    given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends like Ctrl-C
     with ExitStack() as at_the_end:
         if "MONGODB_URI" not in os.environ:
@@ -32,14 +33,15 @@ def main() -> None:
             server = at_the_end.enter_context(EmbeddedMongo(journal=False))
             os.environ["MONGODB_URI"] = server.uri_for("flea_market")
         admin = PEOPLE[0].email
-        app = create_app({"SECRET_KEY": secrets.token_hex(), "ADMINS": [admin]})
+        config = {"SECRET_KEY": secrets.token_hex(), "ADMINS": [admin]}
+        app = create_app({**config, "DEBUG_TB_ENABLED": given.toolbar})
         datalayer.connect_now(app)
         at_the_end.callback(db.disconnect_all)
         migrations.apply()  # in production: `flask datalayer migrations apply`, before the workers
         fill()
-        print(f"sign in at http://127.0.0.1:{port}/sign-in as {admin} with: {PASSWORD}")
-        print(f"how the databases are: http://127.0.0.1:{port}/status", flush=True)
-        run_simple("127.0.0.1", port, app, threaded=True)
+        print(f"sign in at http://127.0.0.1:{given.port}/sign-in as {admin} with: {PASSWORD}")
+        print(f"how the databases are: http://127.0.0.1:{given.port}/status", flush=True)
+        run_simple("127.0.0.1", given.port, app, threaded=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,17 @@ from typing import Any
 from flask import Flask
 
 from datalayer.contrib.flask import DataLayer, health_blueprint
-from flea_market import accounts, chats, metrics, offers, payments, people, visits, web
+from flea_market import (
+    accounts,
+    chats,
+    development,
+    metrics,
+    offers,
+    payments,
+    people,
+    visits,
+    web,
+)
 
 __all__ = ["create_app", "datalayer"]
 
@@ -25,6 +35,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config.from_mapping(
         ADMINS=[],  # the addresses of those who see the status page
         DATALAYER_MIGRATIONS="flea_market.migrations",
+        DEBUG_TB_ENABLED=False,  # the developer's toolbar: never where strangers come
         METRICS_TOKEN=None,  # what Prometheus has to bring to see /metrics
         MAX_CONTENT_LENGTH=64 * 1024,
         SESSION_COOKIE_SAMESITE="Lax",
@@ -38,6 +49,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     datalayer.init_app(app)
     web.prepare(app)
     visits.prepare(app)
+    development.prepare(app)
     for module in (accounts, people, offers, chats, payments, visits, metrics):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(health_blueprint(authorise=accounts.is_admin))

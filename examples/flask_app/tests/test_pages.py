@@ -283,3 +283,15 @@ def test_metrics_need_no_database_and_may_want_a_token() -> None:
     given = {"Authorization": "Bearer for Prometheus"}
     codes = [client.get("/metrics", headers=each).status_code for each in ({}, given)]
     assert codes == [401, 200]
+
+
+def test_a_developer_sees_what_a_page_asks_of_the_databases(visitor: Visitor) -> None:
+    visitor("ada")
+    app = create_app({"TESTING": True, "SECRET_KEY": "test", "DEBUG_TB_ENABLED": True})
+    page = app.test_client().get("/").text
+    assert "Commands to MongoDB" in page
+    assert "flea_market/web.py" in page
+
+
+def test_nobody_else_does(app: Flask) -> None:
+    assert "MongoDB" not in app.test_client().get("/").text
