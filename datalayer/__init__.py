@@ -18,6 +18,7 @@ Which folder answers which question::
     indexes/       do the collections have the indexes that the models declare?
     transactions/  what is written together, or not at all?
     documents/     how are documents read, changed and written?
+    fields/        which fields are there, and what do they hold?
     schema/        do stored documents fit what the models say?
     models/        what do a user, a payment, an event look like?
     recorder/      how do events get to analytics without a request waiting?

@@ -58,9 +58,14 @@ def test_no_module_needs_an_optional_package_to_be_imported(path: Path) -> None:
     assert roots & OPTIONAL == set()
 
 
-def test_models_import_only_documents_and_errors() -> None:
+def test_models_import_only_documents_fields_and_errors() -> None:
     # And the log handler, which stands beside the model that it stores, the recorder.
-    assert within("datalayer", imports())["models"] == {"documents", "errors", "recorder"}
+    assert within("datalayer", imports())["models"] == {
+        "documents",
+        "errors",
+        "fields",
+        "recorder",
+    }
 
 
 def test_only_the_registry_connects_and_disconnects_mongoengine() -> None:

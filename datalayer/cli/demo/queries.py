@@ -45,7 +45,7 @@ def ask(world: World, now: datetime) -> list[Answer]:
     ]
 
 
-def _queries(world: World, now: datetime) -> Iterator[tuple[str, QuerySet]]:
+def _queries(world: World, now: datetime) -> Iterator[tuple[str, QuerySet[Any]]]:
     someone, conversation = world.users[0], world.conversations[0]
     reader = conversation.participant_ids()[0]
     week = now - timedelta(days=7)
@@ -95,7 +95,7 @@ def _aggregations(now: datetime) -> Iterator[tuple[str, type[Document], Stages]]
     )
 
 
-def _find(question: str, query: QuerySet) -> Answer:
+def _find(question: str, query: QuerySet[Any]) -> Answer:
     results, ms = _timed(lambda: list(query))
     return _answer(question, query._document, results, ms, query.explain())
 

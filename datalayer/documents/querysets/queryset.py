@@ -134,7 +134,14 @@ class _DocumentQueries(PartialReads, Updates, Deletes, Aggregates):
 
 
 class QuerySet(_DocumentQueries, CachingCursor, FastCachingQueries, _QuerySet):
-    """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``."""
+    """The queryset of ``Document``; derive your own from it for ``meta["queryset_class"]``.
+
+    ``QuerySet[User]`` says to type checkers of which model, and is the same class.
+    """
+
+    @classmethod
+    def __class_getitem__(cls, model: Any) -> type[Self]:
+        return cls
 
     if TYPE_CHECKING:  # MongoEngine has no types
         __call__: Callable[..., Self]

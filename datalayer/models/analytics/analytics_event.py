@@ -9,9 +9,9 @@ from typing import Any
 from bson import BSON
 from bson.errors import BSONError
 from mongoengine.errors import ValidationError
-from mongoengine.fields import DictField, ObjectIdField, StringField
 
 from datalayer.documents import AnalyticsDocument, QuerySet, UTCDateTimeField, utc_now
+from datalayer.fields import DictField, ObjectIdField, StringField
 from datalayer.models.analytics.periods import in_period
 
 MOST_PROPERTIES = 100
@@ -48,13 +48,13 @@ class AnalyticsEvent(AnalyticsDocument):
     @classmethod
     def named(
         cls, name: str, *, since: datetime | None = None, until: datetime | None = None
-    ) -> QuerySet:
+    ) -> QuerySet[AnalyticsEvent]:
         """The events called ``name``, from ``since`` on and before ``until``, newest first."""
         return in_period(cls, "occurred_at", since, until, name=name)
 
     @classmethod
     def of_user(
         cls, user_id: Any, *, since: datetime | None = None, until: datetime | None = None
-    ) -> QuerySet:
+    ) -> QuerySet[AnalyticsEvent]:
         """What the user with this id did, newest first."""
         return in_period(cls, "occurred_at", since, until, user_id=user_id)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mongoengine.fields import DynamicField, StringField
-
 from datalayer.documents import (
     AnalyticsDocument,
     Document,
@@ -15,6 +13,7 @@ from datalayer.documents import (
     utc_now,
     without_secrets,
 )
+from datalayer.fields import DynamicField, StringField
 
 
 class HistoryRecord(AnalyticsDocument):
@@ -48,13 +47,13 @@ class HistoryRecord(AnalyticsDocument):
         )
 
     @classmethod
-    def about(cls, document: Document) -> QuerySet:
+    def about(cls, document: Document) -> QuerySet[HistoryRecord]:
         """The records of ``document``, newest first."""
         model = type(document)
         return cls.about_id(_alias_of(model), model._get_collection_name(), document.pk)
 
     @classmethod
-    def about_id(cls, alias: str, collection: str, source_id: Any) -> QuerySet:
+    def about_id(cls, alias: str, collection: str, source_id: Any) -> QuerySet[HistoryRecord]:
         """The records of a document that may be gone, newest first."""
         found = cls.objects(source_alias=alias, source_collection=collection, source_id=source_id)
         return found.order_by("-recorded_at")

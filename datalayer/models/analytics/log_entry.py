@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mongoengine.fields import DictField, StringField
-
 from datalayer.documents import AnalyticsDocument, QuerySet, UTCDateTimeField, utc_now
+from datalayer.fields import DictField, StringField
 from datalayer.models.analytics.periods import in_period
 
 KEPT_SECONDS = 30 * 24 * 3600
@@ -34,20 +33,22 @@ class LogEntry(AnalyticsDocument):
     }
 
     @classmethod
-    def recent(cls, *, since: datetime | None = None, until: datetime | None = None) -> QuerySet:
+    def recent(
+        cls, *, since: datetime | None = None, until: datetime | None = None
+    ) -> QuerySet[LogEntry]:
         """All entries from ``since`` on and before ``until``, newest first."""
         return in_period(cls, "logged_at", since, until)
 
     @classmethod
     def with_level(
         cls, level: str, *, since: datetime | None = None, until: datetime | None = None
-    ) -> QuerySet:
+    ) -> QuerySet[LogEntry]:
         """The entries of one level (``"ERROR"``), newest first."""
         return in_period(cls, "logged_at", since, until, level=level)
 
     @classmethod
     def from_logger(
         cls, logger: str, *, since: datetime | None = None, until: datetime | None = None
-    ) -> QuerySet:
+    ) -> QuerySet[LogEntry]:
         """The entries of one logger, newest first."""
         return in_period(cls, "logged_at", since, until, logger=logger)

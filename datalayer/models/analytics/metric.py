@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mongoengine.fields import EmbeddedDocumentField, FloatField, MapField, StringField
-
 from datalayer.documents import (
     AnalyticsDocument,
     EmbeddedDocument,
@@ -13,6 +11,7 @@ from datalayer.documents import (
     UTCDateTimeField,
     utc_now,
 )
+from datalayer.fields import EmbeddedDocumentField, FloatField, MapField, StringField
 from datalayer.models.analytics.periods import in_period
 
 KEPT_SECONDS = 90 * 24 * 3600
@@ -58,6 +57,6 @@ class Metric(AnalyticsDocument):
     @classmethod
     def named(
         cls, name: str, *, since: datetime | None = None, until: datetime | None = None
-    ) -> QuerySet:
+    ) -> QuerySet[Metric]:
         """The measurements of ``name``, from ``since`` on and before ``until``, newest first."""
         return in_period(cls, "measured_at", since, until, series__name=name)

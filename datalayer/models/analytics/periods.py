@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from datalayer.documents import Document, QuerySet
 
+Model = TypeVar("Model", bound=Document)
+
 
 def in_period(
-    model: type[Document],
+    model: type[Model],
     time_field: str,
     since: datetime | None,
     until: datetime | None,
     **conditions: Any,
-) -> QuerySet:
+) -> QuerySet[Model]:
     """Those that fulfil ``conditions``, from ``since`` on and before ``until``, newest first."""
     limits = {f"{time_field}__gte": since, f"{time_field}__lt": until}
     conditions.update((name, moment) for name, moment in limits.items() if moment is not None)

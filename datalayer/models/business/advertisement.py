@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from mongoengine import CASCADE
 from mongoengine.errors import ValidationError
-from mongoengine.fields import ReferenceField, StringField
 
 from datalayer.documents import (
     BusinessDocument,
@@ -19,6 +18,7 @@ from datalayer.documents import (
     exact_amount,
     utc_now,
 )
+from datalayer.fields import ReferenceField, StringField
 from datalayer.models.business.user import User
 
 
@@ -54,17 +54,17 @@ class Advertisement(Lifecycle, BusinessDocument):
     }
 
     @classmethod
-    def in_category(cls, category: str, status: str = "active") -> QuerySet:
+    def in_category(cls, category: str, status: str = "active") -> QuerySet[Advertisement]:
         """The advertisements of a category, newest first."""
         return cls.objects(category=category, status=status).order_by("-created_at")
 
     @classmethod
-    def of(cls, owner: User) -> QuerySet:
+    def of(cls, owner: User) -> QuerySet[Advertisement]:
         """All advertisements of ``owner``, newest first."""
         return cls.objects(owner=owner).order_by("-created_at")
 
     @classmethod
-    def search(cls, words: str, status: str = "active") -> QuerySet:
+    def search(cls, words: str, status: str = "active") -> QuerySet[Advertisement]:
         """The advertisements with any of ``words`` in title or body, the best match first.
 
         Takes MongoDB's text search syntax: ``"exact phrase"`` and ``-without``.
@@ -72,7 +72,7 @@ class Advertisement(Lifecycle, BusinessDocument):
         return cls.objects(status=status).search_text(words).order_by("$text_score")
 
     @classmethod
-    def due(cls, moment: datetime | None = None) -> QuerySet:
+    def due(cls, moment: datetime | None = None) -> QuerySet[Advertisement]:
         """The active advertisements whose time ran out, the longest overdue first."""
         overdue = cls.objects(status="active", expires_at__lte=moment or utc_now())
         return overdue.order_by("expires_at")
@@ -104,5 +104,7 @@ class Advertisement(Lifecycle, BusinessDocument):
         super().clean()
         if (self.price is None) != (self.currency is None):
             raise ValidationError("a price and its currency go together", field_name="currency")
-        if isinstance(self.price, Decimal) and self.price.is_finite():
+        if self.currency is None or not isinstance(self.price, Decimal):
+            return
+        if self.price.is_finite():
             self.price = exact_amount(self.price, self.currency)

@@ -9,13 +9,6 @@ from bson import ObjectId
 from bson.errors import InvalidId
 from mongoengine import Q
 from mongoengine.errors import ValidationError
-from mongoengine.fields import (
-    EmbeddedDocumentListField,
-    ListField,
-    ObjectIdField,
-    ReferenceField,
-    StringField,
-)
 
 from datalayer.documents import (
     BusinessDocument,
@@ -23,6 +16,13 @@ from datalayer.documents import (
     QuerySet,
     UTCDateTimeField,
     utc_now,
+)
+from datalayer.fields import (
+    EmbeddedDocumentListField,
+    ListField,
+    ObjectIdField,
+    ReferenceField,
+    StringField,
 )
 from datalayer.models.business.conversation import Conversation, id_of
 from datalayer.models.business.user import User
@@ -89,7 +89,7 @@ class ChatMessage(BusinessDocument):
     @classmethod
     def page(
         cls, conversation: Conversation, before: str | None = None, limit: int = 50
-    ) -> QuerySet:
+    ) -> QuerySet[ChatMessage]:
         """At most ``limit`` messages, newest first; the next page with the last one's ``cursor``.
 
         Unlike skipping, this stays right and fast while messages are added.
@@ -105,12 +105,12 @@ class ChatMessage(BusinessDocument):
         return found.order_by("-sent_at", "-id").limit(limit)
 
     @classmethod
-    def from_sender(cls, sender: User) -> QuerySet:
+    def from_sender(cls, sender: User) -> QuerySet[ChatMessage]:
         """What ``sender`` wrote, newest first."""
         return cls.objects(sender=sender).order_by("-sent_at")
 
     @classmethod
-    def unread(cls, user: User, conversation: Conversation | None = None) -> QuerySet:
+    def unread(cls, user: User, conversation: Conversation | None = None) -> QuerySet[ChatMessage]:
         """What ``user`` has yet to read, in one conversation or in all; ``.count()`` counts it."""
         found = cls.objects(unread_by=user.pk)
         return found if conversation is None else found.filter(conversation=conversation)

@@ -7,9 +7,9 @@ from typing import Any
 
 from bson import ObjectId
 from mongoengine.errors import ValidationError
-from mongoengine.fields import ListField, ReferenceField, StringField
 
 from datalayer.documents import BusinessDocument, QuerySet, UTCDateTimeField, utc_now
+from datalayer.fields import ListField, ReferenceField, StringField
 from datalayer.models.business.user import User
 
 
@@ -36,16 +36,13 @@ class Conversation(BusinessDocument):
         ids = sorted({id_of(one), id_of(other)})
         if len(ids) != 2:
             raise ValidationError("a conversation has two different participants")
-        found: Conversation = cls.objects(pair_key=":".join(map(str, ids))).modify(
-            upsert=True,
-            new=True,
+        return cls.objects(pair_key=":".join(map(str, ids))).upsert_one(
             set_on_insert__participants=ids,
             set_on_insert__last_message_at=utc_now(),
         )
-        return found
 
     @classmethod
-    def of(cls, user: User | ObjectId) -> QuerySet:
+    def of(cls, user: User | ObjectId) -> QuerySet[Conversation]:
         """The conversations of ``user``, the one with the latest message first."""
         return cls.objects(participants=id_of(user)).order_by("-last_message_at")
 

@@ -6,7 +6,9 @@ from datetime import date
 
 from mongoengine import CASCADE
 from mongoengine.errors import ValidationError
-from mongoengine.fields import (
+
+from datalayer.documents import BusinessDocument, EmbeddedDocument, QuerySet
+from datalayer.fields import (
     BooleanField,
     DateField,
     EmbeddedDocumentField,
@@ -14,8 +16,6 @@ from mongoengine.fields import (
     ReferenceField,
     StringField,
 )
-
-from datalayer.documents import BusinessDocument, EmbeddedDocument, QuerySet
 from datalayer.models.business.user import User
 
 
@@ -47,7 +47,7 @@ class Profile(BusinessDocument):
         return found
 
     @classmethod
-    def near(cls, longitude: float, latitude: float, kilometres: float) -> QuerySet:
+    def near(cls, longitude: float, latitude: float, kilometres: float) -> QuerySet[Profile]:
         """The profiles within ``kilometres`` of a point in degrees, the nearest first."""
         return cls.objects(
             location__near=[longitude, latitude], location__max_distance=kilometres * 1000

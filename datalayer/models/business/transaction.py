@@ -7,7 +7,6 @@ from decimal import Decimal
 
 from mongoengine import DENY
 from mongoengine.errors import ValidationError
-from mongoengine.fields import ReferenceField, StringField
 
 from datalayer.documents import (
     BusinessDocument,
@@ -19,6 +18,7 @@ from datalayer.documents import (
     exact_amount,
     utc_now,
 )
+from datalayer.fields import ReferenceField, StringField
 from datalayer.models.business.user import User
 from datalayer.models.insert_once import insert_once
 
@@ -91,12 +91,12 @@ class Transaction(Lifecycle, BusinessDocument):
         return made
 
     @classmethod
-    def of(cls, user: User) -> QuerySet:
+    def of(cls, user: User) -> QuerySet[Transaction]:
         """The transactions of ``user``, newest first."""
         return cls.objects(user=user).order_by("-created_at")
 
     @classmethod
-    def waiting(cls, status: str, before: datetime | None = None) -> QuerySet:
+    def waiting(cls, status: str, before: datetime | None = None) -> QuerySet[Transaction]:
         """Those that came to ``status`` by ``before`` (default: now), the longest waiting first.
 
         For workers that look after payments which got stuck.

@@ -7,10 +7,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mongoengine.errors import ValidationError
-from mongoengine.fields import StringField
 
 from datalayer.documents import BusinessDocument, NormalizedEmailField, QuerySet, SecretField
 from datalayer.errors import ConfigurationError
+from datalayer.fields import StringField
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -39,16 +39,15 @@ class User(BusinessDocument):
     @property
     def is_active(self) -> bool:
         """Whether the account may be used."""
-        return bool(self.status == "active")
+        return self.status == "active"
 
     @classmethod
     def by_email(cls, email: str) -> User | None:
         """The user with this address, in whatever spelling of case and Unicode."""
-        found: User | None = cls.objects(email=email).first()
-        return found
+        return cls.objects(email=email).first()
 
     @classmethod
-    def with_status(cls, status: str) -> QuerySet:
+    def with_status(cls, status: str) -> QuerySet[User]:
         """The users with this status, newest first."""
         return cls.objects(status=status).order_by("-created_at")
 
