@@ -28,6 +28,7 @@ PUBLIC_MODULES = (
     "datalayer.documents.json_schema",
     "datalayer.embedded",
     "datalayer.errors",
+    "datalayer.fields",
     "datalayer.indexes",
     "datalayer.migrations",
     "datalayer.models",

@@ -12,6 +12,19 @@ references), ``partial`` (``only()`` and stale documents), ``versions``, ``rollb
 
 from __future__ import annotations
 
+from mongoengine.errors import (
+    BulkWriteError,
+    DoesNotExist,
+    FieldDoesNotExist,
+    InvalidQueryError,
+    MultipleObjectsReturned,
+    NotUniqueError,
+    OperationError,
+    SaveConditionError,
+    ValidationError,
+)
+from mongoengine.queryset import Q, queryset_manager
+
 from datalayer.documents.base import (
     AnalyticsDocument,
     BusinessDocument,
@@ -42,27 +55,38 @@ from datalayer.settings import redact
 
 __all__ = [
     "AnalyticsDocument",
+    "BulkWriteError",
     "BusinessDocument",
     "CurrencyField",
     "Document",
+    "DoesNotExist",
     "DynamicAnalyticsDocument",
     "DynamicBusinessDocument",
     "DynamicDocument",
     "DynamicEmbeddedDocument",
     "EmbeddedDocument",
+    "FieldDoesNotExist",
+    "InvalidQueryError",
     "Lifecycle",
     "MoneyField",
+    "MultipleObjectsReturned",
     "NormalizedEmailField",
+    "NotUniqueError",
+    "OperationError",
+    "Q",
     "QuerySet",
     "RawDictField",
+    "SaveConditionError",
     "SecretField",
     "TransitionError",
     "UTCDateTimeField",
+    "ValidationError",
     "accelerate",
     "define_model",
     "exact_amount",
     "invalidate",
     "minor_units",
+    "queryset_manager",
     "redact",
     "traceback_without_contents",
     "utc_now",

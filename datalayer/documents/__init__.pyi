@@ -24,7 +24,45 @@ from datalayer.documents._document import (
 from datalayer.documents._document import (
     EmbeddedDocument as EmbeddedDocument,
 )
-from datalayer.documents._queryset import QuerySet as QuerySet
+from datalayer.documents._document import (
+    define_model as define_model,
+)
+from datalayer.documents._errors import (
+    BulkWriteError as BulkWriteError,
+)
+from datalayer.documents._errors import (
+    DoesNotExist as DoesNotExist,
+)
+from datalayer.documents._errors import (
+    FieldDoesNotExist as FieldDoesNotExist,
+)
+from datalayer.documents._errors import (
+    InvalidQueryError as InvalidQueryError,
+)
+from datalayer.documents._errors import (
+    MultipleObjectsReturned as MultipleObjectsReturned,
+)
+from datalayer.documents._errors import (
+    NotUniqueError as NotUniqueError,
+)
+from datalayer.documents._errors import (
+    OperationError as OperationError,
+)
+from datalayer.documents._errors import (
+    SaveConditionError as SaveConditionError,
+)
+from datalayer.documents._errors import (
+    ValidationError as ValidationError,
+)
+from datalayer.documents._queryset import (
+    Q as Q,
+)
+from datalayer.documents._queryset import (
+    QuerySet as QuerySet,
+)
+from datalayer.documents._queryset import (
+    queryset_manager as queryset_manager,
+)
 from datalayer.documents.engine import accelerate as accelerate
 from datalayer.documents.engine import invalidate as invalidate
 from datalayer.documents.extended_json import without_secrets as without_secrets
@@ -40,7 +78,6 @@ from datalayer.documents.lifecycle import (
 from datalayer.documents.lifecycle import (
     TransitionError as TransitionError,
 )
-from datalayer.documents.runtime import define_model as define_model
 from datalayer.documents.times import utc_now as utc_now
 from datalayer.failures.redaction import (
     traceback_without_contents as traceback_without_contents,

@@ -1,9 +1,10 @@
 """Documents, as type checkers see them: without MongoEngine's bases, which have no types."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from bson import SON, DBRef
+from mongoengine.queryset.visitor import QNode
 from pymongo.collection import Collection
 from pymongo.database import Database
 
@@ -18,7 +19,7 @@ class BaseDocument:
 
     meta: ClassVar[dict[str, Any]]
     STRICT: ClassVar[bool]
-    _meta: ClassVar[dict[str, Any]]
+    _meta: ClassVar[Any]
     _fields: ClassVar[dict[str, Field[Any, Any]]]
     _class_name: ClassVar[str]
     _cls: ClassVar[str]
@@ -69,7 +70,9 @@ class Document(BaseDocument):
         **kwargs: Any,
     ) -> Self: ...
     def cascade_save(self, **kwargs: Any) -> None: ...
-    def modify(self, query: Mapping[str, Any] | Q | None = None, **kwargs: Any) -> bool: ...
+    def modify(
+        self, query: Mapping[str, Any] | Q | QNode | None = None, **kwargs: Any
+    ) -> bool: ...
     def update(self, **kwargs: Any) -> int: ...
     @classmethod
     def change(
@@ -132,3 +135,15 @@ class DynamicAnalyticsDocument(_Dynamic, AnalyticsDocument):
 
 class DynamicEmbeddedDocument(_Dynamic, EmbeddedDocument):
     """``EmbeddedDocument`` that takes any further field."""
+
+Base = TypeVar("Base", bound=Document)
+
+def define_model(
+    base: type[Base],
+    name: str,
+    fields: Mapping[str, Field[Any, Any]],
+    *,
+    indexes: Sequence[Any] = (),
+    collection: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> type[Base]: ...

@@ -59,6 +59,7 @@ from mongoengine.fields import (
     URLField,
     UUIDField,
 )
+from mongoengine.queryset import CASCADE, DENY, DO_NOTHING, NULLIFY, PULL
 
 from datalayer.documents.fields import (
     CurrencyField,
@@ -71,14 +72,17 @@ from datalayer.documents.fields import (
 
 Field = BaseField
 
-__all__ = [
+__all__ = [  # noqa: RUF022 # by the alphabet, as in the other modules
     "BaseField",
     "BinaryField",
     "BooleanField",
+    "CASCADE",
     "CachedReferenceField",
     "ComplexBaseField",
     "ComplexDateTimeField",
     "CurrencyField",
+    "DENY",
+    "DO_NOTHING",
     "DateField",
     "DateTimeField",
     "Decimal128Field",
@@ -112,8 +116,10 @@ __all__ = [
     "MultiLineStringField",
     "MultiPointField",
     "MultiPolygonField",
+    "NULLIFY",
     "NormalizedEmailField",
     "ObjectIdField",
+    "PULL",
     "PointField",
     "PolygonField",
     "RawDictField",

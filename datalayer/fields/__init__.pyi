@@ -94,6 +94,21 @@ from datalayer.fields._numbers import (
     MoneyField as MoneyField,
 )
 from datalayer.fields._references import (
+    CASCADE as CASCADE,
+)
+from datalayer.fields._references import (
+    DENY as DENY,
+)
+from datalayer.fields._references import (
+    DO_NOTHING as DO_NOTHING,
+)
+from datalayer.fields._references import (
+    NULLIFY as NULLIFY,
+)
+from datalayer.fields._references import (
+    PULL as PULL,
+)
+from datalayer.fields._references import (
     CachedReferenceField as CachedReferenceField,
 )
 from datalayer.fields._references import (

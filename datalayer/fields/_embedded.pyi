@@ -98,7 +98,14 @@ class GenericEmbeddedDocumentField(Field[Get, Set]):
         *,
         required: bool = False,
         choices: Sequence[type[EmbeddedDocument] | str] | None = None,
-        **options: Any,
+        default: Default[EmbeddedDocument] | None = None,
+        unique: bool = False,
+        unique_with: UniqueWith = None,
+        primary_key: bool = False,
+        validation: Validation = None,
+        null: bool = False,
+        sparse: bool = False,
+        **metadata: Any,
     ) -> None: ...
 
 class EmbeddedDocumentListField(Field[Get, Set]):

@@ -63,3 +63,4 @@ class ComplexBaseField(Field[Get, Set]):
     """A field of several values."""
 
     field: Field[Any, Any] | None
+    def __init__(self, field: Field[Any, Any] | None = None, **kwargs: Any) -> None: ...

@@ -23,6 +23,8 @@ ManyRings: TypeAlias = dict[str, Any] | Sequence[Sequence[Sequence[Sequence[floa
 class GeoJsonBaseField(Field[Get, Set]):
     """A place as GeoJSON has it."""
 
+    def __init__(self, auto_index: bool = True, *args: Any, **kwargs: Any) -> None: ...
+
 PointGet = TypeVar("PointGet", covariant=True, default=Sequence[float] | None)
 PointSet = TypeVar("PointSet", contravariant=True, default=Sequence[float] | None)
 PositionGet = TypeVar("PositionGet", covariant=True, default=Position | None)

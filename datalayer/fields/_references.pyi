@@ -19,7 +19,11 @@ from datalayer.fields._field import (
 )
 
 Model = TypeVar("Model", bound=Document)
+CASCADE: int
+DENY: int
 DO_NOTHING: int
+NULLIFY: int
+PULL: int
 
 class LazyReference(DBRef, Generic[Model]):
     """A reference that is fetched when it is asked to."""

@@ -203,6 +203,8 @@ class NormalizedEmailField(EmailField[TextGet, TextSet]):
         self: NormalizedEmailField[str | None, str | None],
         *,
         domain_whitelist: Sequence[str] | None = None,
+        allow_utf8_user: bool = True,
+        allow_ip_domain: bool = False,
         max_length: int | None = None,
         min_length: int | None = None,
         db_field: str | None = None,
