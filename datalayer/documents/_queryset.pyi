@@ -109,7 +109,15 @@ class BaseQuerySet(Generic[Model, Item]):
         *suppl_pipeline: Mapping[str, Any],
         **kwargs: Any,
     ) -> CommandCursor[Raw]: ...
-    def map_reduce(self, *args: Any, **kwargs: Any) -> Iterator[Any]: ...
+    def map_reduce(
+        self,
+        map_f: str,
+        reduce_f: str,
+        output: str | Raw,
+        finalize_f: str | None = None,
+        limit: int | None = None,
+        scope: Raw | None = None,
+    ) -> Iterator[Any]: ...
     def item_frequencies(
         self, field: str, normalize: bool = False, map_reduce: bool = True
     ) -> dict[Any, float]: ...

@@ -39,15 +39,15 @@ class Stub:
         functions = [each for each in self._functions(name) if each.name == method]
         owner = functions[0]
         return {
-            argument.arg.removeprefix("__")
+            argument.arg
             for each in functions
             if self._class_of(each) is self._class_of(owner)
             for argument in [
-                *each.args.posonlyargs,
                 *each.args.args,
                 *each.args.kwonlyargs,
                 *filter(None, [each.args.vararg, each.args.kwarg]),
             ]
+            if not _is_private(argument.arg)
         } - {"self", "cls"}
 
     def _class_of(self, function: ast.FunctionDef) -> ast.ClassDef:
@@ -72,9 +72,13 @@ def parameters_of(kind: Any, method: str) -> set[str]:
             continue
         wrapped = getattr(function, "__func__", function)
         if not callable(wrapped):
-            break
-        signature = inspect.signature(wrapped)
-        found = set(signature.parameters) - {"self", "cls"}
+            wrapped = getattr(kind, method)
+        names = {name for name in inspect.signature(wrapped).parameters if not _is_private(name)}
+        found = names - {"self", "cls"}
         if found - {"args", "kwargs"}:
             break
     return found
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")
