@@ -25,6 +25,19 @@ OPTIONAL = (
     "argon2", "celery", "django", "faker", "flask", "gunicorn", "mongomock", "opentelemetry",
     "prometheus_client", "pytest", "rich",
 )  # fmt: skip
+MODELS = """
+from datalayer import BusinessDocument
+from datalayer.fields import IntField, StringField
+
+class User(BusinessDocument):
+    email = StringField(required=True)
+    age = IntField()
+
+user = User.objects.get()
+reveal_type(user.email)
+reveal_type(user.age)
+"""
+REVEALED = ['"str"', '"int | None"']
 FOR_PROMETHEUS = ("alerts.yml", "grafana-dashboard.json")
 LOOK = f"""
 import json, sys
@@ -98,6 +111,37 @@ def test_it_can_be_imported_and_brings_no_optional_package(python: Path, tmp_pat
     assert told["version"] == datalayer.__version__
     assert Path(told["where"]).is_relative_to(python.parents[1])
     assert told["optional"] == []
+
+
+def revealed(python: Path, folder: Path) -> list[str]:
+    """The types that mypy finds with the package as it is installed for ``python``."""
+    (folder / "models.py").write_text(MODELS)
+    options = ("--strict", "--config-file=", "--cache-dir", folder, "--python-executable", python)
+    said = run(sys.executable, "-m", "mypy", *options, "models.py", cwd=folder)
+    return [line.rpartition(" is ")[2] for line in said.splitlines() if "Revealed" in line]
+
+
+def test_type_checkers_find_the_types_that_are_installed(python: Path, tmp_path: Path) -> None:
+    assert revealed(python, tmp_path) == REVEALED
+
+
+def test_type_checkers_find_the_types_of_an_editable_install(
+    built: dict[str, Path], tmp_path: Path
+) -> None:
+    run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
+    python = tmp_path / "venv" / "bin" / "python"
+    source = built["sdist"].parents[1] / "source"
+    run(python, "-m", "pip", "install", "--quiet", "--editable", source, cwd=tmp_path)
+    assert revealed(python, tmp_path) == REVEALED
+
+
+def test_the_stubs_are_in_both_distributions(built: dict[str, Path]) -> None:
+    stubs = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.pyi")}
+    assert len(stubs) > 10
+    with zipfile.ZipFile(built["wheel"]) as wheel:
+        assert stubs - set(wheel.namelist()) == set()
+    with tarfile.open(built["sdist"]) as sdist:
+        assert stubs - {name.partition("/")[2] for name in sdist.getnames()} == set()
 
 
 def test_the_command_is_there(python: Path, tmp_path: Path) -> None:
