@@ -23,6 +23,7 @@ from datalayer.documents.partial.home import AtHome, followed_from, refuse_elsew
 from datalayer.documents.partial.partial_documents import Partial
 from datalayer.documents.querysets.custom_classes import keep_own_querysets
 from datalayer.documents.querysets.deletes import own_delete
+from datalayer.documents.querysets.pages.numbered import PER_PAGE, ListFieldPagination
 from datalayer.documents.querysets.queryset import QuerySet
 from datalayer.documents.related.field_replacement import replace_fields
 from datalayer.documents.related.owner_place import SWITCHED
@@ -216,6 +217,17 @@ class Document(
         with followed_from(self):
             Dereference()([self], max_depth + 1)
         return self
+
+    def paginate_field(
+        self,
+        field_name: str,
+        page: int | str,
+        per_page: int | str = PER_PAGE,
+        total: int | None = None,
+    ) -> ListFieldPagination:
+        """One page of a list field as the database has it now; see ``QuerySet.paginate_field``."""
+        stored: Any = QuerySet(type(self), self._get_collection())
+        return ListFieldPagination(stored, self.pk, field_name, page, per_page, total)
 
 
 own_delete.add(Document.delete)

@@ -32,13 +32,14 @@ from datalayer.documents.queries.filter_translation import query_of
 from datalayer.documents.querysets.aggregates import Aggregates
 from datalayer.documents.querysets.cursors import CachingCursor, PassingCursor
 from datalayer.documents.querysets.deletes import Deletes
+from datalayer.documents.querysets.pages.queries import PageQueries
 from datalayer.documents.querysets.updates import Updates
 from datalayer.documents.related.before_save import complete, is_incomplete
 from datalayer.documents.related.references import Dereference
 from datalayer.documents.save import new_ids
 
 
-class _DocumentQueries(PartialReads, Updates, Deletes, Aggregates):
+class _DocumentQueries(PartialReads, Updates, Deletes, Aggregates, PageQueries):
     """What both querysets add to MongoEngine's."""
 
     _document: Any

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
-from bson.errors import InvalidId
-from mongoengine import Q
 from mongoengine.errors import ValidationError
 
 from datalayer.documents import (
@@ -17,6 +15,7 @@ from datalayer.documents import (
     UTCDateTimeField,
     utc_now,
 )
+from datalayer.documents.querysets.pages.keyset import after, cursor_after
 from datalayer.fields import (
     EmbeddedDocumentListField,
     ListField,
@@ -27,9 +26,6 @@ from datalayer.fields import (
 from datalayer.models.business.conversation import Conversation, id_of
 from datalayer.models.business.user import User
 from datalayer.models.insert_once import insert_once
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class ReadReceipt(EmbeddedDocument):
@@ -97,12 +93,8 @@ class ChatMessage(BusinessDocument):
         Raises:
             ValidationError: for a ``before`` that is no cursor.
         """
-        found = cls.objects(conversation=conversation)
-        if before is not None:
-            moment, last = _read(before)
-            # The first condition bounds the index scan, the second breaks the tie.
-            found = found.filter(Q(sent_at__lte=moment) & (Q(sent_at__lt=moment) | Q(id__lt=last)))
-        return found.order_by("-sent_at", "-id").limit(limit)
+        newest_first = cls.objects(conversation=conversation).order_by("-sent_at", "-id")
+        return after(newest_first, before).limit(limit)  # type: ignore[no-any-return]
 
     @classmethod
     def from_sender(cls, sender: User) -> QuerySet[ChatMessage]:
@@ -126,7 +118,8 @@ class ChatMessage(BusinessDocument):
     @property
     def cursor(self) -> str:
         """Where this message stands in its conversation, for ``page``; opaque."""
-        return f"{(self.sent_at - _EPOCH) // _MILLISECOND}-{self.pk}"
+        newest_first = type(self).objects.order_by("-sent_at", "-id")
+        return cursor_after(newest_first, (self.sent_at, self.pk))
 
     def read_at(self, user: User) -> datetime | None:
         """When ``user`` read it."""
@@ -136,11 +129,3 @@ class ChatMessage(BusinessDocument):
     def _said(self) -> tuple[Any, ...]:
         """Where who said what, without loading either."""
         return (id_of(self._data["conversation"]), id_of(self._data["sender"]), self.text)
-
-
-def _read(cursor: str) -> tuple[datetime, ObjectId]:
-    milliseconds, _, last = cursor.rpartition("-")
-    try:
-        return _EPOCH + int(milliseconds) * _MILLISECOND, ObjectId(last)
-    except (InvalidId, OverflowError, ValueError) as exc:
-        raise ValidationError("this is no cursor of a message") from exc
