@@ -15,7 +15,8 @@ wants of them.
 what Flask-MongoEngine had there), ``error_handlers`` answers 503, ``health`` has the endpoints,
 ``authorisation_cache`` remembers who may see them, ``command`` is ``flask datalayer``, and
 ``sessions`` keeps sessions in a database, and ``mongoengine_names`` is what
-``db.Document`` and its like stand for.
+``db.Document`` and its like stand for. ``json_provider`` lets JSON hold documents, and
+``template_helpers`` links pages.
 """
 
 from __future__ import annotations
@@ -42,12 +43,19 @@ if TYPE_CHECKING:
         ServerSessionInterface,
         regenerate_session,
     )
+    from datalayer.contrib.json_values import json_default
+    from datalayer.documents.querysets.pages.keyset import CursorPagination
+    from datalayer.documents.querysets.pages.numbered import ListFieldPagination, Pagination
 
 __all__ = [
+    "CursorPagination",
     "DataLayer",
     "LazySessionInterface",
+    "ListFieldPagination",
+    "Pagination",
     "ServerSessionInterface",
     "health_blueprint",
+    "json_default",
     "needs_no_database",
     "regenerate_session",
     "remembered",
@@ -56,12 +64,16 @@ __all__ = [
 
 # Imported at the first use: not every application has them.
 _HOMES = {
-    "ServerSessionInterface": "sessions.interface",
-    "regenerate_session": "sessions.interface",
+    "CursorPagination": "datalayer.documents.querysets.pages.keyset",
+    "ListFieldPagination": "datalayer.documents.querysets.pages.numbered",
+    "Pagination": "datalayer.documents.querysets.pages.numbered",
+    "ServerSessionInterface": "datalayer.contrib.flask.sessions.interface",
+    "json_default": "datalayer.contrib.json_values",
+    "regenerate_session": "datalayer.contrib.flask.sessions.interface",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,8 +18,10 @@ from datalayer.connections.registry import registry
 from datalayer.contrib.connecting import Connector, connect_within, does_without_database
 from datalayer.contrib.flask.command import datalayer_command
 from datalayer.contrib.flask.error_handlers import answer_temporary_failures
+from datalayer.contrib.flask.json_provider import add_documents
 from datalayer.contrib.flask.mongoengine_names import mongoengine_name
 from datalayer.contrib.flask.settings import settings_from
+from datalayer.contrib.flask.template_helpers import add_page_links
 from datalayer.errors import ConfigurationError, DataLayerError
 from datalayer.settings import Settings
 from datalayer.terminal import printable_lines
@@ -52,6 +54,9 @@ class DataLayer:
     With ``handle_errors``, an error of an operation that had no effect and may succeed a little
     later becomes ``503 Service Unavailable`` with ``Retry-After``.
 
+    With ``json``, the application's JSON (``jsonify``, and what views return) holds documents,
+    querysets and pages too, and shows times as ISO 8601. Templates can call ``page_links``.
+
     One process has one set of databases: applications with the same settings share them.
     """
 
@@ -63,6 +68,7 @@ class DataLayer:
         connect: Connect = "first_request",
         session: bool = False,
         handle_errors: bool = False,
+        json: bool = True,
     ) -> None:
         if connect not in ("first_request", "now", "never"):
             raise ConfigurationError('connect must be "first_request", "now" or "never"')
@@ -70,6 +76,7 @@ class DataLayer:
         self._connect = connect
         self._session = session
         self._handle_errors = handle_errors
+        self._json = json
         # What each application uses; set and read as a whole, by any thread.
         self._accepted: WeakKeyDictionary[Flask, Settings] = WeakKeyDictionary()
         self._connectors: WeakKeyDictionary[Flask, Connector] = WeakKeyDictionary()
@@ -97,6 +104,9 @@ class DataLayer:
             app.teardown_request(_end_session)
         if self._handle_errors:
             answer_temporary_failures(app)
+        if self._json:
+            add_documents(app)
+        add_page_links(app)
         if self._connect == "now" and os.environ.get("FLASK_RUN_FROM_CLI") != "true":
             self.connect_now(app)
 
