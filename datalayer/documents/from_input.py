@@ -30,7 +30,7 @@ from datalayer.documents.fields.conversion import raw
 from datalayer.documents.fields.refusals import UNFIT, expectation
 from datalayer.documents.fields.scalar_conversion import is_as_stored
 
-_HOLD_MAPPINGS = (DynamicField, GeoJsonBaseField, RawDictField)
+_HOLD_SEVERAL = (DynamicField, GeoJsonBaseField, GeoPointField, RawDictField)
 _LARGEST_EXPONENT = 6144  # of Decimal128
 _Names = dict[str, list[str] | None]
 
@@ -117,6 +117,15 @@ def _assign(document: Any, data: Mapping[str, Any], allow: Iterable[str]) -> Non
             setattr(document, name, value)
 
 
+def accepted_value(field: BaseField, value: Any) -> Any:
+    """``value`` from outside for ``field``, as ``from_input`` takes it.
+
+    Raises:
+        ValidationError: for what the database can't store, an operator, or what names a class.
+    """
+    return _value(field, value, None)
+
+
 def values_of(data: Mapping[str, Any], name: str) -> list[Any]:
     """All values under ``name``: the multi-dicts of web frameworks hold several of them, and
     give one or the other without a word."""
@@ -159,7 +168,7 @@ def _value(field: BaseField, value: Any, inner: list[str] | None) -> Any:
         return embedded(**_accepted(embedded, value, names))
     if isinstance(field, ComplexBaseField):
         return _members(field, value, inner)
-    if isinstance(field, _HOLD_MAPPINGS):
+    if isinstance(field, _HOLD_SEVERAL):
         return _bearable(field, _contents(field, value))
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
         field.error("takes a single value")

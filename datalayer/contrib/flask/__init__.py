@@ -39,6 +39,7 @@ from datalayer.contrib.flask.sessions import LazySessionInterface
 from datalayer.contrib.flask.settings import settings_from
 
 if TYPE_CHECKING:
+    from datalayer.contrib.flask.forms import ModelForm, model_form
     from datalayer.contrib.flask.sessions.interface import (
         ServerSessionInterface,
         regenerate_session,
@@ -52,10 +53,12 @@ __all__ = [
     "DataLayer",
     "LazySessionInterface",
     "ListFieldPagination",
+    "ModelForm",
     "Pagination",
     "ServerSessionInterface",
     "health_blueprint",
     "json_default",
+    "model_form",
     "needs_no_database",
     "regenerate_session",
     "remembered",
@@ -64,6 +67,8 @@ __all__ = [
 
 # Imported at the first use: not every application has them.
 _HOMES = {
+    "ModelForm": "datalayer.contrib.flask.forms",
+    "model_form": "datalayer.contrib.flask.forms",
     "CursorPagination": "datalayer.documents.querysets.pages.keyset",
     "ListFieldPagination": "datalayer.documents.querysets.pages.numbered",
     "Pagination": "datalayer.documents.querysets.pages.numbered",

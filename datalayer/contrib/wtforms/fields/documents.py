@@ -1,0 +1,163 @@
+"""References: a list of documents to choose from, asked of the database when it is needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from bson import DBRef
+from mongoengine.errors import DoesNotExist, ValidationError
+from wtforms import widgets
+from wtforms.fields.choices import Choice, SelectFieldBase
+from wtforms.validators import ValidationError as Refused
+
+from datalayer.documents.fields.conversion import key_of
+
+logger = logging.getLogger("datalayer.contrib.wtforms")
+
+BLANK = "__None"
+MOST_SHOWN = 1000
+
+
+class DocumentSelectField(SelectFieldBase):
+    """One of the documents of ``queryset``: a queryset, or a function without arguments that
+    gives one, which is called in each request (where tenants or the visitor matter).
+
+    ``label_attr`` names the attribute to show, or ``label_modifier(document)`` gives it; without
+    both it is ``str(document)``. ``allow_blank`` adds a choice called ``blank_text``, which is
+    ``None``. No more than ``limit`` documents are shown (1000 unless said otherwise), and the
+    one that is chosen; ``is_cut`` says that there are more, and so does the log. A document that
+    is neither in the queryset nor the one that is referred to already can't be chosen.
+    """
+
+    widget: ClassVar[Any] = widgets.Select()
+
+    def __init__(
+        self,
+        label: Any = None,
+        validators: Any = None,
+        *,
+        queryset: Any,
+        label_attr: str | None = None,
+        label_modifier: Callable[[Any], object] | None = None,
+        allow_blank: bool = False,
+        blank_text: str = "---",
+        limit: int = MOST_SHOWN,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(label, validators, **kwargs)
+        self.queryset = queryset
+        self.label_attr, self.label_modifier = label_attr, label_modifier
+        self.allow_blank, self.blank_text, self.limit = allow_blank, blank_text, limit
+        self.is_cut = False
+
+    def iter_choices(self) -> Iterator[Choice]:
+        """The documents to choose from, each by its key."""
+        held = self._held(self.data)
+        if self._shows_blank():
+            yield Choice(BLANK, self.blank_text, not held, {})
+        waiting = {_key_of(each): each for each in held}
+        for document in self._shown():
+            is_chosen = waiting.pop(document.pk, None) is not None
+            yield Choice(str(document.pk), self._label_of(document), is_chosen, {})
+        for key, document in waiting.items():
+            yield Choice(str(key), self._label_of(document), True, {})
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        """Take the document whose key was sent."""
+        if valuelist:
+            keys = [each for each in valuelist if each not in (BLANK, "", None)]
+            self.data = self._found(keys[0]) if keys else None
+
+    def pre_validate(self, form: Any) -> None:
+        """Refuse no document where there has to be one."""
+        if self.data is None and not self.allow_blank and not self.process_errors:
+            raise Refused(self.gettext("Not a valid choice."))
+
+    def _held(self, value: Any) -> list[Any]:
+        return [] if value is None else [value]
+
+    def _shows_blank(self) -> bool:
+        return self.allow_blank or self.data is None
+
+    def _asked(self) -> Any:
+        return self.queryset() if callable(self._is_function()) else self.queryset.clone()
+
+    def _is_function(self) -> Any:
+        return None if hasattr(self.queryset, "clone") else self.queryset
+
+    def _shown(self) -> Iterator[Any]:
+        documents = self._asked()
+        # clone() forgets what was sliced: a queryset with a limit of its own keeps to it.
+        for count, document in enumerate(documents.limit(self.limit + 1), start=1):
+            if count > self.limit:
+                self.is_cut = True
+                logger.warning(
+                    "the field %r has more than %d documents to choose from, and shows no more: "
+                    "narrow its queryset, or raise its limit",
+                    self.name,
+                    self.limit,
+                    extra={"event": "choices_cut"},
+                )
+                return
+            yield document
+
+    def _label_of(self, document: Any) -> str:
+        if self.label_modifier is not None:
+            return str(self.label_modifier(document))
+        if self.label_attr:
+            return str(getattr(document, self.label_attr, document))
+        return str(document)
+
+    def _found(self, sent: Any) -> Any:
+        present = {str(_key_of(each)): each for each in self._held(self.object_data)}
+        if isinstance(sent, str) and sent in present:
+            return present[sent]
+        try:
+            documents = self._asked()
+            return documents.get(pk=_key(documents._document, sent))
+        except (DoesNotExist, ValidationError, ValueError) as exc:
+            raise ValueError(self.gettext("Not a valid choice.")) from exc
+
+
+class DocumentSelectMultipleField(DocumentSelectField):
+    """Any number of the documents of ``queryset``; see ``DocumentSelectField``."""
+
+    widget: ClassVar[Any] = widgets.Select(multiple=True)
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        """Take the documents whose keys were sent, all or none of them."""
+        present = {str(_key_of(each)): each for each in self._held(self.object_data)}
+        keys = [each for each in valuelist if each not in (BLANK, "", None)]
+        new = [each for each in keys if not isinstance(each, str) or each not in present]
+        self.data = None
+        try:
+            documents = self._asked()
+            wanted = [_key(documents._document, each) for each in new]
+            found = {each.pk: each for each in documents.filter(pk__in=wanted)} if wanted else {}
+            present |= {str(key): found[key] for key in wanted}
+            self.data = [present[str(each)] for each in dict.fromkeys(keys)]
+        except (KeyError, ValidationError, ValueError) as exc:
+            raise ValueError(self.gettext("Not a valid choice.")) from exc
+
+    def pre_validate(self, form: Any) -> None:
+        """None is a choice, unless the model's field is required."""
+
+    def _held(self, value: Any) -> list[Any]:
+        return list(value or ())
+
+    def _shows_blank(self) -> bool:
+        return self.allow_blank
+
+
+def _key(model: Any, sent: Any) -> Any:
+    """The primary key that was sent: a text or a number, never an operator."""
+    if not isinstance(sent, (str, int)):
+        raise ValueError("a key is a text")
+    return key_of(model, sent)
+
+
+def _key_of(document: Any) -> Any:
+    """The key of a document, or of a reference to one that was not loaded or isn't there."""
+    return document.id if isinstance(document, DBRef) else document.pk

@@ -1,0 +1,195 @@
+"""The base of forms made of models: fills a document, checks it, and saves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from mongoengine.errors import MongoEngineException, NotUniqueError, ValidationError
+from wtforms import Form
+
+from datalayer.contrib.wtforms.errors import put_error, put_refusal
+from datalayer.contrib.wtforms.fields.files import uploads_of
+from datalayer.contrib.wtforms.unique import TAKEN, field_at, refused, taken
+from datalayer.documents.versions.field import NAME as VERSION
+from datalayer.errors import DataLayerError, OutcomeUnknownError, StaleDocumentError
+
+STALE = (
+    "This was changed or removed by somebody else in the meantime, and nothing was saved. "
+    "Load the page again, and make your change there."
+)
+UNVERSIONED = (
+    "This form doesn't say which version it was made from, and nothing was saved. "
+    "Load the page again, and make your change there."
+)
+
+
+class _Writes:
+    """Writes the values of a form's fields, and nothing else, into a document."""
+
+    model_class: ClassVar[Any]
+    left_out: ClassVar[Mapping[str, str]] = {}
+    """The model's fields that the form has no field for, with the reason."""
+    _fields: dict[str, Any]
+
+    def populate_obj(self, obj: Any) -> None:
+        """Set the attributes of ``obj`` that the form has fields for.
+
+        Those of the model, and properties that can be set: a button is none, nor is anything
+        that was sent besides. Files are put into GridFS, and those that they replace are deleted.
+        """
+        with _files_of(self):
+            self._populate(obj)
+
+    def _populate(self, obj: Any) -> None:
+        for name, field in self._fields.items():
+            if self._writes(obj, name):
+                field.populate_obj(obj, name)
+
+    def _writes(self, obj: Any, name: str) -> bool:
+        if name in getattr(obj, "_fields", ()):
+            return True
+        found = getattr(type(obj), name, None)
+        return isinstance(found, property) and found.fset is not None
+
+
+class EmbeddedForm(_Writes, Form):
+    """The base of the forms of embedded documents, inside of others."""
+
+    def populate_obj(self, obj: Any) -> None:
+        """Set the fields; the form around this one sees to the files."""
+        self._populate(obj)
+
+
+class ModelFormMixin(_Writes):
+    """What ``model_form`` adds to a form's class.
+
+    ``instance`` is the document that is edited, ``obj=`` or ``instance=`` of the constructor;
+    ``None`` for a new one.
+    """
+
+    form_errors: list[str]
+
+    def __init__(self, *args: Any, instance: Any = None, **kwargs: Any) -> None:
+        if len(args) > 1:  # WTForms takes the document as its second argument, too
+            kwargs["obj"], args = args[1], (args[0], *args[2:])
+            if len(args) > 1:
+                raise TypeError("name the arguments after obj")
+        document = kwargs.get("obj") if instance is None else instance
+        if document is not None:
+            kwargs["obj"] = document
+        self.instance = document if isinstance(document, self.model_class) else None
+        super().__init__(*args, **kwargs)
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Whether the values fit the form and the model, and nobody else has those that have to
+        be unique. The fields' ``errors`` say what is wrong, ``form_errors`` what no field is to
+        blame for. The model's ``clean()`` is asked when saving.
+        """
+        self.form_errors.clear()
+        is_valid = bool(super().validate(extra_validators))  # type: ignore[misc]
+        for path in taken(self) if hasattr(self.model_class, "objects") else ():
+            field = field_at(self, path)
+            put_error(field, field.gettext(TAKEN))
+            is_valid = False
+        if self._lacks_version():
+            self.form_errors.append(UNVERSIONED)
+            is_valid = False
+        return is_valid
+
+    def save(self, document: Any = None, *, commit: bool = True, **kwargs: Any) -> Any:
+        """Write the values into ``document`` (by default the one that is edited, or a new one),
+        save it unless ``commit`` is false, and return it. ``kwargs`` go to the document's
+        ``save()``.
+
+        What the model or the database refuses then stands beside the fields of the form, too.
+
+        Raises:
+            ValidationError: where the document isn't valid, by its ``clean()`` say.
+            NotUniqueError: where another one with a unique value was saved meanwhile.
+            StaleDocumentError: where the document was removed, or, of a versioned model, changed
+                since the form was made.
+        """
+        if document is None:
+            document = self.model_class() if self.instance is None else self.instance
+        if document._created and document._meta["id_field"] in self._fields:
+            kwargs.setdefault("force_insert", True)  # a key that was typed replaces nothing
+        with self._errors_shown(), _files_of(self):
+            self._populate(document)
+            if commit:
+                document.save(**kwargs)
+        self.instance = document
+        return document
+
+    def save_if_valid(self, document: Any = None, **kwargs: Any) -> Any:
+        """``save()``, if the form was sent and is valid: the document, or ``None`` where something
+        is wrong, which the form's ``errors`` say. Arguments are those of ``save``."""
+        is_submitted = getattr(self, "is_submitted", None)
+        if (is_submitted is not None and not is_submitted()) or not self.validate():
+            return None
+        try:
+            return self.save(document, **kwargs)
+        except (ValidationError, NotUniqueError, StaleDocumentError):
+            return None
+
+    def _writes(self, obj: Any, name: str) -> bool:
+        is_stored = not getattr(obj, "_created", True)
+        meta = getattr(obj, "_meta", {})
+        if name == meta.get("id_field") and is_stored:
+            return False  # the key of a stored document doesn't change
+        if name == VERSION and getattr(obj, "_version_key", None) is not None:
+            return is_stored
+        return super()._writes(obj, name)
+
+    def _lacks_version(self) -> bool:
+        """Whether a versioned document would be written over whatever is there."""
+        field = self._fields.get(VERSION)
+        if field is None or getattr(self.model_class, "_version_key", None) is None:
+            return False
+        return self.instance is not None and not self.instance._created and not field.raw_data
+
+    @contextmanager
+    def _errors_shown(self) -> Iterator[None]:
+        try:
+            yield
+        except ValidationError as exc:
+            put_refusal(self, exc)
+            raise
+        except NotUniqueError as exc:
+            path = refused(self, exc)
+            if path is None:
+                self.form_errors.append(TAKEN)
+            else:
+                put_error(field_at(self, path), TAKEN)
+            raise
+        except StaleDocumentError:
+            self.form_errors.append(STALE)
+            raise
+
+
+class ModelForm(ModelFormMixin, Form):
+    """The base of forms made of models, on WTForms alone; see ``ModelFormMixin``."""
+
+
+def takes_name(base_class: type, name: str) -> bool:
+    """Whether a form has something of its own under this name, such as ``data``."""
+    found = getattr(base_class, name, None) or getattr(ModelForm, name, None)
+    reserved = name in ("form_errors", "instance", "meta")
+    return reserved or (found is not None and not hasattr(found, "_formfield"))
+
+
+@contextmanager
+def _files_of(form: Any) -> Iterator[None]:
+    """Delete the files that were replaced once all went well, and the new ones where nothing was
+    written; where nobody knows, both are kept."""
+    try:
+        yield
+    except OutcomeUnknownError:
+        raise
+    except (DataLayerError, MongoEngineException):
+        for upload in uploads_of(form):
+            upload.undo()
+        raise
+    for upload in uploads_of(form):
+        upload.settle()
