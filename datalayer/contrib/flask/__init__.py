@@ -13,9 +13,9 @@ wants of them.
 
 ``extension`` connects around requests, ``settings`` reads ``app.config`` (``mongodb_settings``
 what Flask-MongoEngine had there), ``error_handlers`` answers 503, ``health`` has the endpoints,
-``authorisation_cache`` remembers who may see them, ``command`` is ``flask datalayer``, and
-``sessions`` keeps sessions in a database, and ``mongoengine_names`` is what
-``db.Document`` and its like stand for. ``json_provider`` lets JSON hold documents, and
+``authorisation_cache`` remembers who may see them, ``command`` is ``flask datalayer``, ``forms``
+makes forms of models, ``sessions`` keeps sessions in a database, ``mongoengine_names`` is what
+``db.Document`` and its like stand for, ``json_provider`` lets JSON hold documents, and
 ``template_helpers`` links pages.
 """
 

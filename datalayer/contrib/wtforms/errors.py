@@ -14,8 +14,8 @@ _OF_ALL = "__all__"
 def put_refusal(form: Any, error: ValidationError) -> None:
     """Put what is wrong with a document beside the fields of ``form``; what it has no field for
     is an error of the form itself."""
-    problems = error.to_dict() or {error.field_name or _OF_ALL: str(error.message)}
-    _put(form, problems, form)
+    told = _told(error)
+    _put(form, told if isinstance(told, Mapping) else {_OF_ALL: told}, form)
 
 
 def put_error(field: Any, text: str) -> None:
@@ -26,11 +26,30 @@ def put_error(field: Any, text: str) -> None:
         field.errors = [*field.errors, text]
 
 
+def _told(problem: Any) -> Any:
+    """A text, or a mapping of names to as much."""
+    if isinstance(problem, ValidationError):
+        if not problem.errors and problem.field_name:
+            return {problem.field_name: str(problem.message)}
+        problem = problem.errors or str(problem.message)
+    if not isinstance(problem, Mapping):
+        return str(problem)
+    # That of a field has the field's name, too.
+    return {
+        name: str(each.message)
+        if isinstance(each, ValidationError) and not each.errors and name != _OF_ALL
+        else _told(each)
+        for name, each in problem.items()
+    }
+
+
 def _put(form: Any, problems: Mapping[Any, Any], root: Any) -> None:
     for name, problem in problems.items():
         field = form._fields.get(name)
         if field is not None:
             _put_into(field, problem, root)
+        elif name == _OF_ALL and isinstance(problem, Mapping):
+            _put(form, problem, root)
         else:
             label = "" if name == _OF_ALL else f"{name}: "
             root.form_errors.extend(f"{label}{text}" for text in _texts(problem))

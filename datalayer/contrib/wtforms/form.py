@@ -187,7 +187,7 @@ def _files_of(form: Any) -> Iterator[None]:
         yield
     except OutcomeUnknownError:
         raise
-    except (DataLayerError, MongoEngineException):
+    except (DataLayerError, MongoEngineException, ValidationError):
         for upload in uploads_of(form):
             upload.undo()
         raise

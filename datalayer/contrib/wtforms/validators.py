@@ -23,7 +23,7 @@ class Required(InputRequired):
         is_blank = bool(sent) and all(isinstance(each, str) and not each.strip() for each in sent)
         if field.errors and not is_blank:
             raise StopValidation  # it says more than that something is missing
-        if field.data is None or field.data in ("", []):
+        if is_blank or field.data is None or field.data in ("", []):
             field.errors = []
             raise StopValidation(self.message or field.gettext("This field is required."))
 
@@ -36,8 +36,8 @@ class Fits:
 
     def __call__(self, form: Any, field: Any) -> None:
         """Raise WTForms' ``ValidationError`` with the model's reason."""
-        if field.errors or field.data is None:
-            return
+        if field.errors or field.data is None or field.data is field.object_data:
+            return  # what the document has already is asked when it is saved
         try:
             stored(self.model_field, accepted_value(self.model_field, field.data))
         except ValidationError as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from flask import Flask
@@ -29,5 +30,6 @@ def app(models: None) -> Iterator[Flask]:
     """Without tokens against forged requests, inside of whose context forms can be made."""
     app = Flask("forms")
     app.config.update(SECRET_KEY="test", WTF_CSRF_ENABLED=False, TESTING=True)
-    with app.app_context():
+    with app.app_context(), ExitStack() as requests:
+        app.extensions["requests"] = requests  # uploads can be read until theirs ends
         yield app

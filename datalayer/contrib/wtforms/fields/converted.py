@@ -10,9 +10,10 @@ from bson import json_util
 from wtforms import fields, widgets
 
 from datalayer.documents.extended_json import JSON_OPTIONS
+from datalayer.documents.fields.refusals import UNFIT
 
 _EXTENDED = {"$binary", "$date", "$numberDecimal", "$numberLong", "$oid", "$uuid"}
-_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_UNREADABLE = (*UNFIT, LookupError, RecursionError)
 
 
 class ConvertedField(fields.StringField):

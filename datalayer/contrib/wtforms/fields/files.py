@@ -86,8 +86,7 @@ class UploadField(fields.FileField):
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         """Take what was sent as a file, and was chosen."""
-        sent = valuelist[0] if valuelist else None
-        self.data = sent if getattr(sent, "filename", None) and hasattr(sent, "stream") else None
+        self.data = _chosen(valuelist)
 
     def validate(self, form: Any, extra_validators: Any = ()) -> bool:
         """Nothing is asked of what stays as it is."""
@@ -106,14 +105,7 @@ class UploadField(fields.FileField):
         old = getattr(obj, name)
         if self.data is None and not (self.deletes and old.grid_id is not None):
             return
-        sent: Any = self.data
-        new = type(obj)._fields[name].get_proxy_obj(key=name, instance=obj)
-        if sent is not None:
-            sent.stream.seek(0)
-            try:
-                new.put(sent.stream, filename=sent.filename, content_type=sent.content_type)
-            except ValidationError as exc:  # no image
-                raise ValidationError(str(exc.message), field_name=name) from exc
+        new = _put(obj, name, self.data)
         setattr(obj, name, new)
         self._old, self._new, self._owner = old, new, (obj, name)
 
@@ -152,14 +144,32 @@ class BytesField(fields.FileField):
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         """Read what was sent, a file or a text."""
-        sent = valuelist[0] if valuelist else None
-        if isinstance(sent, str) and sent:
-            self.data = sent.encode()
-        elif getattr(sent, "filename", None) and hasattr(sent, "stream"):
-            self.data = sent.stream.read(self.max_bytes + 1)
+        chosen = _chosen(valuelist)
+        if chosen is not None:
+            self.data = chosen.stream.read(self.max_bytes + 1)
+        elif valuelist and isinstance(valuelist[0], str) and valuelist[0]:
+            self.data = valuelist[0].encode()
         if self.data is not None and len(self.data) > self.max_bytes:
             self.data = None
             raise ValueError(self.gettext("This file is too large."))
+
+
+def _chosen(valuelist: list[Any]) -> Any:
+    """What was sent as a file, if one was chosen."""
+    files = (each for each in valuelist if hasattr(each, "stream") and each.filename)
+    return next(files, None)
+
+
+def _put(owner: Any, name: str, sent: Any) -> Any:
+    """A file of ``owner`` with what was sent, or with nothing."""
+    new = type(owner)._fields[name].get_proxy_obj(key=name, instance=owner)
+    if sent is not None:
+        sent.stream.seek(0)
+        try:
+            new.put(sent.stream, filename=sent.filename, content_type=sent.content_type)
+        except ValidationError as exc:  # no image
+            raise ValidationError(str(exc.message), field_name=name) from exc
+    return new
 
 
 def uploads_of(form: Any) -> Iterator[UploadField]:
