@@ -89,7 +89,7 @@ class ServerSessionInterface(SessionInterface):
         if not isinstance(session, ServerSession) or not session.was_read:
             return
         response.vary.add("Cookie")
-        if not session.is_available:
+        if session.is_given_up or not session.is_available:
             return
         try:
             if session:
@@ -97,7 +97,7 @@ class ServerSessionInterface(SessionInterface):
             elif session.identifier is not None or session.modified:
                 self._end(app, session, response)
         except Exception:
-            session.give_up()  # the page that tells the error is saved again, and would wait too
+            session.is_given_up = True  # the page that tells the error would be one more attempt
             raise
 
     def get_expiration_time(self, app: Flask, session: SessionMixin) -> datetime | None:

@@ -38,6 +38,8 @@ class ServerSession(SessionMixin):
         """The one that the browser sent, as long as it may be a session's. It is a secret."""
         self.expires_at: datetime | None = None
         self.renew = False
+        self.is_given_up = False
+        """Whether it could not be written, and nobody shall try again."""
         self._store = store
         self._before_reading = before_reading
         self._values: dict[str, Any] | None = None  # None: nobody has looked yet
@@ -73,10 +75,6 @@ class ServerSession(SessionMixin):
     def tagged_values(self) -> dict[str, Any]:
         """All values as they are stored."""
         return {key: tagged(value) for key, value in self._read().items()}
-
-    def give_up(self) -> None:
-        """Nothing of it is written any more."""
-        self._away = self._away or UnavailableError("it could not be written")
 
     def changes(self) -> tuple[dict[str, Any], list[str], int]:
         """The values, tagged, that differ from the stored ones, also inside lists and mappings;
