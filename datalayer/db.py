@@ -14,9 +14,9 @@ from functools import partial
 from typing import Any
 
 from datalayer import indexes, outbox, recorder
-from datalayer.concurrency.forks import warn_of_unsafe_forks
 from datalayer.concurrency.greenlets import refuse_unsafe_patching
 from datalayer.concurrency.threads import side_by_side
+from datalayer.concurrency.uwsgi import warn_of_standing_still, warn_of_unsafe_forks
 from datalayer.connections.registry import how_to_configure, registry
 from datalayer.context import deadlines
 from datalayer.context.decorators import with_block
@@ -172,6 +172,7 @@ def _connect_all(settings: Settings | None) -> dict[str, Any]:
     refuse_unsafe_patching()  # also where the parent of this process had connected
     settings = settings or registry.settings or registry.read_settings()
     if registry.settings is None:
+        warn_of_standing_still()
         warn_of_unsafe_forks()
         for warning in settings.warnings:
             logger.warning("%s", warning, extra={"event": "settings"})

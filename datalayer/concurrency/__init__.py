@@ -2,5 +2,5 @@
 
 ``threads`` runs functions at the same time and lets callers share one run; ``flow`` tells which
 thread, greenlet or task is running; ``forks`` tells a child from its parent; ``greenlets`` knows
-gevent.
+gevent; ``uwsgi`` its options that matter to all of these.
 """

@@ -37,9 +37,10 @@ def refuse_unsafe_patching() -> None:
 
     Raises:
         ConfigurationError: where the driver or this package were imported before the patch,
-            where only a part is patched, and with eventlet.
+            where only a part is patched, where uWSGI is going to patch, and with eventlet.
     """
     _refuse_eventlet()
+    _refuse_uwsgis_late_patching()
     monkey = sys.modules.get("gevent.monkey")
     if monkey is None:
         return
@@ -57,6 +58,17 @@ def refuse_unsafe_patching() -> None:
         raise ConfigurationError(
             "gevent has patched the standard library after pymongo or datalayer was imported: "
             f"their locks would hold back no greenlet, or all of them; {_FIRST}"
+        )
+
+
+def _refuse_uwsgis_late_patching() -> None:
+    uwsgi: Any = sys.modules.get("uwsgi")  # only inside uWSGI
+    if uwsgi is None or gevent_of_threads() is not None:
+        return
+    if getattr(uwsgi, "loop", None) == b"gevent" and "gevent-monkey-patch" in uwsgi.opt:
+        raise ConfigurationError(
+            "uWSGI's gevent-monkey-patch patches the standard library after the application was "
+            "loaded, with pymongo and datalayer; set gevent-early-monkey-patch = true instead"
         )
 
 

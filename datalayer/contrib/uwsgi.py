@@ -13,7 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from datalayer.concurrency.greenlets import refuse_unsafe_patching
 from datalayer.concurrency.threads import signals_held
+from datalayer.concurrency.uwsgi import warn_of_standing_still
 from datalayer.contrib import workers
 from datalayer.errors import DataLayerError
 
@@ -39,8 +41,13 @@ def install() -> None:
 
     A worker that can't connect a required database logs why and ends as one does that can't load
     its application: uWSGI starts it anew, with pauses.
+
+    Raises:
+        ConfigurationError: where gevent would patch after the application is loaded.
     """
-    _advise()
+    refuse_unsafe_patching()
+    warn_of_standing_still()
+    _advise_on_ending()
     if uwsgi.worker_id():
         if _connect():
             _end_in_order()
@@ -95,7 +102,7 @@ def _in_turn(*calls: Callable[[], Any] | None) -> Callable[[], None]:
     return call_all
 
 
-def _advise() -> None:
+def _advise_on_ending() -> None:
     if "master" in uwsgi.opt:
         at_once, hook, ending = "die-on-term" in uwsgi.opt, "hook-master-start", "_them_all"
     else:
@@ -105,9 +112,4 @@ def _advise() -> None:
             "datalayer: a worker that is answering a request when uWSGI is stopped by SIGTERM "
             "ends without storing what the recorder holds; set "
             f"{hook} = unix_signal:15 gracefully_kill{ending} instead"
-        )
-    if not {"enable-threads", "threads"} & set(uwsgi.opt):
-        uwsgi.log(
-            "datalayer: without enable-threads, what the recorder holds and the driver's watch "
-            "over the servers stand still between requests; set enable-threads = true"
         )

@@ -40,7 +40,12 @@ from datalayer.errors import (
 pytestmark = pytest.mark.applications
 
 PREFORK = ("prefork", "--concurrency", "2")
-POOLS = {"prefork": PREFORK, "threads": ("threads", "--concurrency", "2"), "solo": ("solo",)}
+POOLS = {
+    "prefork": PREFORK,
+    "threads": ("threads", "--concurrency", "2"),
+    "solo": ("solo",),
+    "gevent": ("gevent", "--concurrency", "20"),
+}
 
 
 def celery(*pool: str, program: str = "celery_hooks") -> Callable[[int], list[str]]:
