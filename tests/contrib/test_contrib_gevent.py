@@ -167,6 +167,19 @@ def test_transactions_deadlines_and_aliases_of_a_greenlet_are_its_own(
     }
 
 
+def test_a_crowd_of_greenlets_shares_a_small_pool_and_a_deadline_ends_a_wait_for_it(
+    environment: dict[str, str],
+) -> None:
+    assert report_of("gevent_greenlets.py", environment, "crowded") == {
+        "written": 199,
+        "stored": 200,
+        "waited": True,
+        "ended by": "its deadline, while it waited for a connection",
+        "held meanwhile": 2,
+        "waiting at the end": 0,
+    }
+
+
 def test_work_that_outlasts_its_grace_is_interrupted_in_its_greenlet(
     environment: dict[str, str],
 ) -> None:

@@ -34,6 +34,7 @@ KINDS = {
     "processes": ("--enable-threads",),
     "threads": ("--threads", "2"),
     "lazy-apps": ("--enable-threads", "--lazy-apps"),
+    "gevent": ("--gevent", "50", "--gevent-early-monkey-patch"),
 }
 pytestmark = [
     pytest.mark.applications,
@@ -344,3 +345,33 @@ def test_a_server_without_threads_is_told_to_enable_them(
         report = server.ask("/work")
         server.stop()
         assert_nothing_lost([report], environment)
+
+
+def test_a_server_that_would_patch_after_loading_does_not_start_and_says_what_to_set(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with running(uwsgi("--gevent", "50", "--gevent-monkey-patch"), environment, tmp_path) as server:
+        wait_until(lambda: server.process.poll() is not None, SECONDS, "it goes on")
+        assert "set gevent-early-monkey-patch = true instead" in server.said
+
+
+def test_a_server_whose_greenlets_would_hold_up_each_other_is_told(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    line = uwsgi("--gevent", "50", "--enable-threads", application="served_application.py")
+    environment["CONNECT_AT_IMPORT"] = "1"
+    with running(line, environment, tmp_path) as server:
+        wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
+        assert server.said.count("datalayer: uWSGI serves with gevent") == 1
+        server.stop()
+
+
+def test_an_application_that_connects_by_itself_is_told_of_missing_threads_too(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    line = uwsgi("--py-call-uwsgi-fork-hooks", application="served_application.py")
+    environment["CONNECT_AT_IMPORT"] = "1"
+    with running(line, environment, tmp_path) as server:
+        wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
+        assert "enable-threads = true" in server.said
+        server.stop()

@@ -1,5 +1,7 @@
 """What greenlets see of each other, what a signal interrupts, and what is left of them in a
-forked child: `gevent_greenlets.py apart|interrupted|forked`; prints JSON."""
+forked child; and a crowd of them at a small pool.
+
+`gevent_greenlets.py apart|interrupted|forked|crowded`; prints JSON."""
 
 from gevent import monkey
 
@@ -16,8 +18,8 @@ from typing import Any  # noqa: E402
 import gevent  # noqa: E402
 from deeds import Deed, Trace  # noqa: E402
 
-from datalayer import db  # noqa: E402
-from datalayer.errors import DeadlineExceededError  # noqa: E402
+from datalayer import Settings, db  # noqa: E402
+from datalayer.errors import DeadlineExceededError, PoolExhaustedError  # noqa: E402
 from datalayer.outbox import relay  # noqa: E402
 
 logging.getLogger("datalayer").addHandler(logging.NullHandler())  # a signal is told otherwise
@@ -85,4 +87,37 @@ def forked() -> dict[str, Any]:
         return {"child delivers": bool(code), "documents": workers_of(Deed)}
 
 
-print(json.dumps({"apart": apart, "interrupted": interrupted, "forked": forked}[sys.argv[1]]()))
+def crowded() -> dict[str, Any]:
+    """Two hundred greenlets at a pool of two connections, and one that won't wait."""
+    with db.connected(Settings.from_env(mongodb_max_pool_size=2)):
+        Deed(worker=0).save()
+        written = [gevent.spawn(Deed(worker=number).save) for number in range(1, 200)]
+        at_most_waiting = 0
+        while not all(each.dead for each in written):
+            gevent.sleep(0)
+            waiting = db.database.status_unasked(None)["pool"]["waiting"]
+            at_most_waiting = max(at_most_waiting, waiting)
+        slow = Deed.objects.where("sleep(600) || true").limit(1)
+        held = [gevent.spawn(list, slow.clone()) for _ in range(2)]
+        while db.database.status_unasked(None)["pool"]["in_use"] < 2:
+            gevent.sleep(0)
+        try:
+            with db.deadline(0.05):
+                Deed.objects.count()
+            ended_by = "nothing"
+        except PoolExhaustedError:
+            ended_by = "its deadline, while it waited for a connection"
+        still_held = sum(not each.dead for each in held)
+        gevent.joinall(held)
+        return {
+            "written": len({each.get().pk for each in written}),
+            "stored": Deed.objects.count(),
+            "waited": at_most_waiting > 100,
+            "ended by": ended_by,
+            "held meanwhile": still_held,
+            "waiting at the end": db.database.status_unasked(None)["pool"]["waiting"],
+        }
+
+
+CASES = {"apart": apart, "interrupted": interrupted, "forked": forked, "crowded": crowded}
+print(json.dumps(CASES[sys.argv[1]]()))
