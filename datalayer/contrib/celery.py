@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from datalayer.concurrency.greenlets import gevent_of_threads
 from datalayer.contrib import workers
 from datalayer.errors import AuthenticationError, DataLayerError
 from datalayer.web import TEMPORARY_ERRORS
@@ -72,8 +73,21 @@ def _connect_at(signal: Any, receiver: Any) -> None:
     signal.connect(receiver, weak=False, dispatch_uid=f"datalayer.{receiver.__name__}")
 
 
-def _connect_or_end(**_: Any) -> None:
+def _warn_of_greenlets(worker: object) -> None:
+    """Celery patches for these pools where its command is what the process runs."""
+    pool = str(getattr(worker, "pool_cls", ""))  # a name, or a class whose module says it
+    if gevent_of_threads() is None and ("gevent" in pool or "eventlet" in pool):
+        advice = (
+            "Celery's pool is one of greenlets and nothing is patched: a task that waits for a "
+            "database stops all others; begin the program with `from gevent import monkey; "
+            "monkey.patch_all()`, or start it with `celery worker --pool gevent`"
+        )
+        logger.warning("%s", advice, extra={"event": "unpatched_pool"})
+
+
+def _connect_or_end(sender: object = None, **_: Any) -> None:
     """Celery would log an error of its signal's receiver and go on."""
+    _warn_of_greenlets(sender)
     try:
         workers.connect()
     except DataLayerError as exc:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -204,6 +205,20 @@ def test_a_child_that_starts_while_its_database_hangs_works_when_that_is_back(
 
 
 # The hooks themselves
+
+
+@pytest.mark.parametrize("pool", ["gevent", "threads"])
+def test_a_pool_of_greenlets_in_a_program_that_patched_nothing_is_told(
+    environment: dict[str, str], tmp_path: Path, pool: str
+) -> None:
+    options = ["worker", "--pool", pool, "--without-gossip", "--without-mingle"]
+    options += ["--concurrency", "2", "--loglevel", "INFO"]
+    program = f"from celery_hooks import app; app.worker_main({options})"
+    words = [sys.executable, "-W", "ignore", "-c", program]
+    with running(lambda _port: words, environment, tmp_path) as worker:
+        wait_until(lambda: started(worker) or ended(worker), SECONDS, "Celery does not start")
+        assert ("nothing is patched" in worker.said) == (pool == "gevent")
+        worker.stop()
 
 
 @pytest.mark.parametrize("pool", [PREFORK, ("solo",)], ids=lambda pool: pool[0])

@@ -350,7 +350,9 @@ def test_a_server_without_threads_is_told_to_enable_them(
 def test_a_server_that_would_patch_after_loading_does_not_start_and_says_what_to_set(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    with running(uwsgi("--gevent", "50", "--gevent-monkey-patch"), environment, tmp_path) as server:
+    with running(
+        uwsgi("--gevent", "50", "--gevent-monkey-patch"), environment, tmp_path
+    ) as server:
         wait_until(lambda: server.process.poll() is not None, SECONDS, "it goes on")
         assert "set gevent-early-monkey-patch = true instead" in server.said
 
