@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage, Tags, run_checks
+from django.test import override_settings
+from django.urls import include, path
+from django.views import generic
 from django_in_process import django_site
 from ports import SilentServer
 from pymongo import MongoClient
@@ -127,3 +131,39 @@ def test_an_index_that_the_server_lacks_is_a_warning_of_the_check(
     (lacking,) = [each for each in found if "notes lacks the index text_1" in each.msg]
     assert lacking.id == "datalayer.W003"
     assert lacking.hint == "run `datalayer indexes sync`"
+
+
+def test_sessions_in_a_database_that_is_none_are_an_error() -> None:
+    sessions = {"SESSION_ENGINE": "datalayer.contrib.django.sessions"}
+    with django_site(DATALAYER={"MONGODB_URI": LOCAL}, **sessions):
+        assert ids() == []
+    with django_site(
+        DATALAYER={"MONGODB_URI": LOCAL}, DATALAYER_SESSION_ALIAS="visits", **sessions
+    ):
+        (found,) = ours()
+    assert (found.id, "'visits'" in found.msg) == ("datalayer.E007", True)
+    assert "'default', 'database1'" in str(found.hint)
+
+
+class _Nowhere(generic.UpdateView):
+    fields = ["text"]
+
+
+def test_a_view_of_the_orm_s_with_a_document_is_an_error_that_names_ours() -> None:
+    with django_site(DATALAYER={"MONGODB_URI": LOCAL}):
+        from django_site.models import Note
+
+        from datalayer.contrib.django.generic import DetailView
+
+        views = ModuleType("urls_of_the_orm")
+        views.urlpatterns = [  # type: ignore[attr-defined]
+            path("list", generic.ListView.as_view(model=Note)),
+            path("below/", include(([path("new", _Nowhere.as_view(model=Note))], "below"))),
+            path("ours", DetailView.as_view(model=Note)),
+            path("about", lambda request: None),
+        ]
+        with override_settings(ROOT_URLCONF=views):
+            found = {str(each.hint): each for each in ours()}
+    assert {each.id for each in found.values()} == {"datalayer.E006"}
+    assert [hint.rsplit(".", 2)[-2] for hint in sorted(found)] == ["ListView", "UpdateView"]
+    assert "Note is a document" in next(iter(found.values())).msg

@@ -25,6 +25,8 @@ def register() -> None:
     """Tell Django of the checks; a check that is known already is not added again."""
     register_check(check_settings, "datalayer")
     register_check(check_middleware, "datalayer")
+    register_check(check_sessions, "datalayer")
+    register_check(check_views, "datalayer")
     register_check(check_for_production, "datalayer", Tags.security, deploy=True)
     # Among the deployment checks too, because migrate and test run the others of this tag.
     register_check(check_servers, Tags.database, deploy=True)
@@ -75,6 +77,30 @@ def check_middleware(**_options: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+def check_sessions(**_options: Any) -> list[CheckMessage]:
+    """E007 for sessions in a database that is none of the settings'."""
+    settings, _ = _read()
+    alias = getattr(django_settings, "DATALAYER_SESSION_ALIAS", "database1")
+    is_ours = django_settings.SESSION_ENGINE.startswith("datalayer.contrib.django.")
+    if settings is None or not is_ours or alias in settings:
+        return []
+    return [
+        Error(
+            f"DATALAYER_SESSION_ALIAS is {alias!r}, which is no alias of DATALAYER.",
+            hint=f"The aliases are {', '.join(map(repr, settings))}; name another in "
+            "DATALAYER_ALIASES.",
+            id="datalayer.E007",
+        )
+    ]
+
+
+def check_views(**options: Any) -> list[CheckMessage]:
+    """E006 for Django's own generic views with a document."""
+    from datalayer.contrib.django.generic.checks import check_views  # the project's views, now
+
+    return check_views(**options)
 
 
 def check_for_production(**_options: Any) -> list[CheckMessage]:
