@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,7 @@ from datalayer.concurrency.threads import side_by_side
 from datalayer.concurrency.uwsgi import warn_of_standing_still, warn_of_unsafe_forks
 from datalayer.connections.registry import how_to_configure, registry
 from datalayer.context import deadlines
-from datalayer.context.decorators import with_block
+from datalayer.context.decorators import Block, with_block
 from datalayer.database import database
 from datalayer.database1 import database1
 from datalayer.documents.queries.safe_filter import safe_filter
@@ -152,7 +151,7 @@ def connected(settings: Settings | None = None) -> Iterator[dict[str, Any]]:
         disconnect_all()
 
 
-def deadline(seconds: float) -> AbstractContextManager[None]:
+def deadline(seconds: float) -> Block[None]:
     """Give the operations of a ``with`` block ``seconds`` in all, instead of the default.
 
     A block inside another can only have less time than is left of the outer one.

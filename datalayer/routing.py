@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from pymongo.read_preferences import (
     Nearest,
@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 Router = Callable[[Any], str | tuple[str, str] | None]
+Routing = TypeVar("Routing", bound=Router | None)
 Preference = Primary | PrimaryPreferred | Secondary | SecondaryPreferred | Nearest
 
 _MODES: Mapping[str, Any] = MappingProxyType(
@@ -217,7 +218,7 @@ def _may_go(alias: str, name: str) -> bool:
     return True
 
 
-def router(function: Router | None) -> Router | None:
+def router(function: Routing) -> Routing:
     """Have ``function(model)`` say where each operation goes: an alias, or an alias and a
     database of its server; ``None`` means the model's own.
 

@@ -17,6 +17,7 @@ from datalayer.errors import ConfigurationError
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
+Answer = TypeVar("Answer")
 _KINDS = (
     inspect.isgeneratorfunction,
     inspect.iscoroutinefunction,
@@ -52,15 +53,20 @@ def name_of(function: Any) -> str:
     return str(getattr(function, "__qualname__", None) or type(function).__qualname__)
 
 
-class _Block(_GeneratorContextManager[Any]):
-    def __call__(self, function: Any) -> Any:
+class Block(_GeneratorContextManager[Value]):
+    """A ``with`` block, which decorates functions too."""
+
+    def __call__(  # type: ignore[override] # for typeshed a function of any arguments
+        self, function: Callable[Arguments, Answer]
+    ) -> Callable[Arguments, Answer]:
+        """``function`` inside the block; refuses generator and coroutine functions."""
         name = name_of(function)
         if runs_later(function):
             raise ConfigurationError(_refusal(name))
         around = super().__call__(function)
 
         @functools.wraps(function)
-        def run(*args: Any, **kwargs: Any) -> Any:
+        def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
             result = around(*args, **kwargs)
             if comes_later(result):
                 raise ConfigurationError(_refusal(name))
@@ -78,12 +84,12 @@ def _refusal(name: str) -> str:
 
 def with_block(
     function: Callable[Arguments, Iterator[Value]],
-) -> Callable[Arguments, AbstractContextManager[Value]]:
+) -> Callable[Arguments, Block[Value]]:
     """Like ``contextlib.contextmanager``; as a decorator, it refuses generator and coroutine
     functions with ``ConfigurationError``."""
 
     @functools.wraps(function)
     def block(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Any:
-        return _Block(function, args, kwargs)  # type: ignore[arg-type]
+        return Block(function, args, kwargs)  # type: ignore[arg-type]
 
     return block

@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import Any, TypeVar
 
-import mongoengine
 from mongoengine.base import BaseField
 from mongoengine.base.common import _document_registry
 
 from datalayer.errors import ConfigurationError
 
-Base = TypeVar("Base", bound=mongoengine.Document)
+Base = TypeVar("Base")
 
 _defining = threading.Lock()  # guards the look-up and registration of a name
 

@@ -16,7 +16,7 @@ from datalayer.errors import IndexBuildError
 from datalayer.indexes.comparing import Index
 from datalayer.indexes.validators import validator_options
 
-Model = type[mongoengine.Document]
+Model = type[Any]  # of datalayer or of MongoEngine
 
 _DEFAULT_CAPPED_BYTES = 10 * 2**20  # MongoEngine's
 _CAPPED_BYTES_STEP = 256  # the server rounds a capped collection's size up to a multiple of it

@@ -6,11 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import mongoengine
-
 from datalayer.errors import IndexBuildError
 
-Model = type[mongoengine.Document]
+Model = type[Any]  # of datalayer or of MongoEngine
 SchemaOf = Callable[[Model], Mapping[str, Any]]
 
 OWN_SCHEMA = "model"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from bson import Decimal128, ObjectId
@@ -21,13 +21,16 @@ from datalayer.outbox import databases
 from datalayer.outbox.entries import KEYS, OUTBOX, collection
 from datalayer.transactions import current, transaction
 
+if TYPE_CHECKING:
+    from datalayer.documents import Document
+
 _LONGEST_KEY_BYTES = 1024
 """Far more than any id takes. The key is a part of an index."""
 
 _KINDS = (str, bytes, int, float, Decimal128, ObjectId, UUID, datetime)
 
 
-def add(document: Any, *, key: Any = None, source: str = DEFAULT_ALIAS) -> None:
+def add(document: Document, *, key: Any = None, source: str = DEFAULT_ALIAS) -> None:
     """Have ``document``, of a model on another alias, delivered there after the commit.
 
         with db.transaction():

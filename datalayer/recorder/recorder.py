@@ -7,9 +7,9 @@ import atexit
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from datalayer.concurrency.forks import Mark, fork_mark
 from datalayer.concurrency.threads import signals_held
@@ -31,6 +31,9 @@ from datalayer.recorder.sender import Sender
 from datalayer.recorder.state import Prepare, State
 from datalayer.retry import next_pause
 from datalayer.settings.recorder_settings import RecorderSettings
+
+if TYPE_CHECKING:
+    from datalayer.documents import Document
 
 logger = logging.getLogger("datalayer.recorder")
 
@@ -72,6 +75,10 @@ class Recorder:
                 self._start_threads()
             state.work.notify()
 
+    @overload
+    def record(self, event: Document) -> None: ...
+    @overload
+    def record(self, event: Mapping[str, Any], model: type[Document]) -> None: ...
     def record(self, event: Any, model: Any = None) -> None:
         """Have ``event`` stored: a document, or a dict as it shall be in the database, with its
         model.
@@ -127,7 +134,7 @@ class Recorder:
         queue.has_spans = queue.has_spans or span is not None
         return queue, Placed(place.database, stored, span)
 
-    def counter(self, name: str, model: Any, **labels: str) -> Counter:
+    def counter(self, name: str, model: type[Document], **labels: str) -> Counter:
         """A counter whose sums are recorded as ``model``, which has the fields of ``Metric``.
 
         The same name and labels give the same counter.

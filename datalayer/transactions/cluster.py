@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
-import mongoengine
 from pymongo.client_session import ClientSession
 
 from datalayer import indexes
@@ -14,7 +14,7 @@ from datalayer.connections.registry import registry
 from datalayer.errors import TransactionError
 
 _BEGINNING = "beginning a transaction"
-before: list[Callable[[Connection, list[type[mongoengine.Document]]], None]] = []
+before: list[Callable[[Connection, list[type[Any]]], None]] = []
 """What else has to be built before a transaction: called with a connection and its models."""
 
 

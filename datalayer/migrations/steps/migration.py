@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pymongo.database import Database
 
@@ -18,6 +18,8 @@ from datalayer.migrations.steps.kinds.kept import drop_kept
 from datalayer.migrations.steps.stepping import Direction, Stepping
 from datalayer.migrations.steps.targets import TargetName, target_of
 from datalayer.migrations.steps.values import StepOutcome, StepProgress
+
+Model = TypeVar("Model")
 
 
 class Migration:
@@ -121,8 +123,8 @@ class Migration:
 
     def each(
         self,
-        model: type[Any],
-        function: Callable[[Any], object],
+        model: type[Model],
+        function: Callable[[Model], object],
         filter: Mapping[str, Any] | None = None,
         batch: int | None = None,
     ) -> None:

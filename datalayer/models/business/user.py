@@ -63,7 +63,8 @@ class User(BusinessDocument):
                 f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters",
                 field_name="password",
             )
-        self.password_hash = password_hasher().hash(_normal(password))
+        # str() tells type checkers what it is where argon2-cffi isn't installed
+        self.password_hash = str(password_hasher().hash(_normal(password)))
 
     def verify_password(self, password: str) -> bool:
         """Whether ``password`` is the user's. Says nothing about the account's status.

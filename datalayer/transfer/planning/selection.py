@@ -13,7 +13,7 @@ from mongoengine.errors import MongoEngineException
 from datalayer.errors import ConfigurationError
 from datalayer.transfer.codecs import EXTENDED_JSON
 
-Model = type[mongoengine.Document]
+Model = type[Any]  # of datalayer or of MongoEngine
 
 _OWN = "datalayer_transfer"
 
