@@ -11,7 +11,7 @@ from jinja2.ext import Extension
 from markupsafe import Markup
 
 _ITEM = Markup("<li>{}</li>")
-_LINK = Markup('<a href="{}"{}>{}</a>')
+_LINK = Markup('<a{} href="{}">{}</a>')
 _PLAIN = Markup()
 _PREVIOUS, _NEXT = Markup(' rel="prev"'), Markup(' rel="next"')
 _PRESENT = Markup(' aria-current="page"')
@@ -64,7 +64,7 @@ def page_links(
 
     def link(page: int | str, text: Any, attributes: Markup = _PLAIN) -> Markup:
         url = page_url(page, endpoint, parameter=parameter, **values)
-        return _ITEM.format(_LINK.format(url, attributes, text))
+        return _ITEM.format(_LINK.format(attributes, url, text))
 
     if is_numbered:
         before = pagination.prev_num if pagination.has_prev else None

@@ -23,7 +23,7 @@ _MESSAGES = 50
 @signed_in
 def overview(user: User) -> ResponseReturnValue:
     page = page_of(Conversation.of(user).no_dereference())
-    others = {chat.pk: _other(chat, user) for chat in page["items"]}
+    others = {chat.pk: _other(chat, user) for chat in page.items}
     names = names_of(others.values())
     chats = [
         {
@@ -32,7 +32,7 @@ def overview(user: User) -> ResponseReturnValue:
             "unread": ChatMessage.unread(user, chat).count(),
             "last_message_at": chat.last_message_at,
         }
-        for chat in page["items"]
+        for chat in page.items
     ]
     return render_template("chats.html", chats=chats, page=page)
 

@@ -33,7 +33,7 @@ def home() -> str:
         else Advertisement.objects(status="active").order_by("-created_at")
     )
     page = page_of(found.no_dereference())
-    names = names_of(each.owner.id for each in page["items"])
+    names = names_of(each.owner.id for each in page.items)
     return render_template("home.html", page=page, names=names, words=words)
 
 

@@ -15,7 +15,7 @@ from flea_market.accounts import signed_in
 from flea_market.forms import text
 from flea_market.offers import offer_or_404
 from flea_market.people import names_of
-from flea_market.web import done, money, page_of
+from flea_market.web import done, money, page_by_key
 
 blueprint = Blueprint("payments", __name__)
 
@@ -23,9 +23,9 @@ blueprint = Blueprint("payments", __name__)
 @blueprint.get("/payments")
 @signed_in
 def overview(user: User) -> ResponseReturnValue:
-    page = page_of(Transaction.of(user).no_dereference())
+    page = page_by_key(Transaction.of(user).no_dereference())
     if request.accept_mimetypes.best == "application/json":
-        shown = [{"id": str(each.pk), "status": each.status} for each in page["items"]]
+        shown = [{"id": str(each.pk), "status": each.status} for each in page.items]
         return {"payments": shown}
     return render_template("payments.html", page=page)
 

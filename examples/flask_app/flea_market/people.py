@@ -30,7 +30,7 @@ def nearby(user: User) -> ResponseReturnValue:
     if asked["longitude"] is not None:
         page = page_of(Profile.near(**asked).filter(user__ne=user.pk).no_dereference())
     if request.accept_mimetypes.best == "application/json":
-        people = page["items"] if page else []
+        people = page.items if page else []
         return {
             "people": [
                 {"display_name": each.display_name, "about": each.about or ""} for each in people

@@ -12,6 +12,7 @@ from flask import (
     Flask,
     Response,
     abort,
+    current_app,
     flash,
     jsonify,
     redirect,
@@ -24,11 +25,11 @@ from mongoengine.errors import ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
+from datalayer.contrib.flask import CursorPagination, Pagination
 from datalayer.documents import QuerySet
 from flea_market.forms import errors_of
 
 _PAGE = 24
-_LAST_PAGE = 50
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -67,22 +68,20 @@ def done(page: str, said: str | None = None, **document: Any) -> ResponseReturnV
     return redirect(page, 303)
 
 
-def page_of(found: QuerySet) -> dict[str, Any]:
-    """The page of ``found`` that ``?page=`` asks for, and the numbers of those beside it.
+def page_of(found: QuerySet) -> Pagination[Any]:
+    """The page of ``found`` that ``?page=`` asks for; 404 for one that isn't there.
 
-    Skipping costs the server what it skips, so it ends after some pages. What grows for ever
-    goes by cursor: see the messages of a chat.
+    Skipping costs the server what it skips. What grows for ever goes by cursor: see one's
+    payments, and the messages of a chat.
     """
-    page = request.args.get("page", 1, type=int)
-    if not 1 <= page <= _LAST_PAGE:
-        abort(404)
-    shown = list(found.skip((page - 1) * _PAGE).limit(_PAGE + 1))
-    return {
-        "items": shown[:_PAGE],
-        "number": page,
-        "previous": page - 1 or None,
-        "next": page + 1 if len(shown) > _PAGE and page < _LAST_PAGE else None,
-    }
+    return found.paginate(request.args.get("page", 1), _PAGE)
+
+
+def page_by_key(found: QuerySet) -> CursorPagination[Any]:
+    """The page of ``found`` that ``?cursor=`` asks for; 404 for one that the application didn't
+    make."""
+    key = current_app.secret_key
+    return found.paginate_after(request.args.get("cursor"), _PAGE, secret_key=key)
 
 
 def money(amount: Decimal) -> str:
