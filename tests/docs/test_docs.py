@@ -42,6 +42,7 @@ NOT_RUN = {
     "routing.md": 1,
     "servers.md": 2,
     "testing.md": 8,
+    "traces.md": 2,
 }
 """How many blocks of a page nobody can run here; each has its reason before it."""
 ERRORS_PAGE = DOCS / "errors.md"
