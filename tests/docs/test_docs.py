@@ -129,6 +129,8 @@ def test_the_readme_begins_with_the_demo_and_the_tests() -> None:
 def test_the_variables_named_in_the_pages_exist() -> None:
     names = {variable.name for variable in GLOBAL_VARIABLES} | set(FOREIGN_VARIABLES)
     names |= {OLDER_KEY, *FLAT_KEYS, "MONGODB_DATABASES"}  # of flask- and django-mongoengine
+    names |= {"DATALAYER_SESSION_ALIAS", "DATALAYER_SESSION_COLLECTION"}  # Django's settings
+    names |= {"DATALAYER_USER_DOCUMENT"}
     endings = "|".join(variable.name for variable in DATABASE_VARIABLES)
     for page in PAGES:
         for name in re.findall(
