@@ -640,6 +640,12 @@ def test_lists_and_mappings_are_not_taken_for_each_other(field: str, value: Any)
     assert list(caught.value.errors) == [field]
 
 
+def test_a_place_is_a_list_of_two_numbers() -> None:
+    assert Reading.from_input({"geo": [13.4, 52.5]}, allow=["geo"]).geo == [13.4, 52.5]
+    with pytest.raises(ValidationError):
+        Reading.from_input({"geo": {"$ne": 1}}, allow=["geo"])
+
+
 def test_embedded_documents_are_made_at_every_depth() -> None:
     lamp = Lamp.from_input({"rows": [[{"city": "a", "x": 1}]]}, allow=["rows"])
     assert lamp.rows[0][0].city == "a"

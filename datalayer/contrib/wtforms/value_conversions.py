@@ -30,7 +30,7 @@ class ValueConversions:
             return text.PasswordField(**kwargs)
         if field.max_length is None if is_long is None else is_long:
             return text.TextAreaField(**kwargs)
-        return text.TextField(**kwargs)
+        return text.StringField(**kwargs)
 
     @converts("EmailField")
     def conv_Email(self, model: Any, field: Any, kwargs: Options) -> Any:
@@ -45,7 +45,7 @@ class ValueConversions:
     @converts("CurrencyField")
     def conv_Currency(self, model: Any, field: Any, kwargs: Options) -> Any:
         """Three letters."""
-        return text.TextField(**kwargs)
+        return text.StringField(**kwargs)
 
     @converts("ObjectIdField")
     def conv_ObjectId(self, model: Any, field: Any, kwargs: Options) -> Any:

@@ -35,6 +35,7 @@ class ConvertedField(fields.StringField):
         **kwargs: Any,
     ) -> None:
         super().__init__(label, validators, **kwargs)
+        self.type = "TextAreaField" if isinstance(self.widget, widgets.TextArea) else "StringField"
         self.convert, self.show, self.invalid_message = convert, show, invalid_message
 
     def _value(self) -> str:

@@ -47,6 +47,7 @@ class DocumentSelectField(SelectFieldBase):
         **kwargs: Any,
     ) -> None:
         super().__init__(label, validators, **kwargs)
+        self.type = "SelectMultipleField" if self.widget.multiple else "SelectField"
         self.queryset = queryset
         self.label_attr, self.label_modifier = label_attr, label_modifier
         self.allow_blank, self.blank_text, self.limit = allow_blank, blank_text, limit
@@ -60,9 +61,9 @@ class DocumentSelectField(SelectFieldBase):
         waiting = {_key_of(each): each for each in held}
         for document in self._shown():
             is_chosen = waiting.pop(document.pk, None) is not None
-            yield Choice(str(document.pk), self._label_of(document), is_chosen, {})
+            yield Choice(document.pk, self._label_of(document), is_chosen, {})
         for key, document in waiting.items():
-            yield Choice(str(key), self._label_of(document), True, {})
+            yield Choice(key, self._label_of(document), True, {})
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         """Take the document whose key was sent."""
@@ -82,10 +83,8 @@ class DocumentSelectField(SelectFieldBase):
         return self.allow_blank or self.data is None
 
     def _asked(self) -> Any:
-        return self.queryset() if callable(self._is_function()) else self.queryset.clone()
-
-    def _is_function(self) -> Any:
-        return None if hasattr(self.queryset, "clone") else self.queryset
+        # A queryset can be called, too: to narrow it.
+        return self.queryset.clone() if hasattr(self.queryset, "clone") else self.queryset()
 
     def _shown(self) -> Iterator[Any]:
         documents = self._asked()

@@ -52,6 +52,7 @@ class UploadField(fields.FileField):
         **kwargs: Any,
     ) -> None:
         super().__init__(label, validators, **kwargs)
+        self.type = "FileField"
         self.max_bytes, self.may_delete = max_bytes, may_delete
         self.deletes = False
         self._old: Any = None
@@ -140,6 +141,7 @@ class BytesField(fields.FileField):
         self, label: Any = None, validators: Any = None, *, max_bytes: int | None = None, **kw: Any
     ) -> None:
         super().__init__(label, validators, **kw)
+        self.type = "FileField"
         self.max_bytes = MOST_BYTES if max_bytes is None else max_bytes
 
     def process_formdata(self, valuelist: list[Any]) -> None:

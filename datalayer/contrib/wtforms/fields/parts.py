@@ -24,6 +24,7 @@ class EmbeddedField(fields.FormField):
         **kwargs: Any,
     ) -> None:
         super().__init__(form_class, label, None, **kwargs)
+        self.type = "FormField"
         self.make, self.is_required = make, is_required
         self.was_sent = False
 
@@ -59,6 +60,10 @@ class ListOfField(fields.FieldList):
     """A list. A row that was emptied is taken out of it."""
 
     entries: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.type = "FieldList"
 
     def process(self, formdata: Any, data: Any = unset_value, extra_filters: Any = None) -> None:
         """Make the rows, each of which may be emptied."""

@@ -24,7 +24,7 @@ class _EmptyIsNone:
         self.data = text if text or self.object_data == "" else None
 
 
-class TextField(_EmptyIsNone, fields.StringField):
+class StringField(_EmptyIsNone, fields.StringField):
     """A line of text."""
 
 
@@ -56,6 +56,10 @@ class SecretField(fields.PasswordField):
     data: str | None
     errors: Any
     is_stored = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.type = "PasswordField"
 
     def process(self, formdata: Any, data: Any = unset_value, extra_filters: Any = None) -> None:
         """Note only whether there is a value, and take the text that was sent."""

@@ -33,6 +33,7 @@ class PointInTimeField(fields.DateTimeLocalField):
         **kwargs: Any,
     ) -> None:
         super().__init__(label, validators, format=format, **{"render_kw": {"step": 1}, **kwargs})
+        self.type = "DateTimeLocalField"
         self.timezone = ZoneInfo(timezone) if isinstance(timezone, str) else timezone
         self.is_aware = is_aware
 
