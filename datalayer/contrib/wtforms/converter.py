@@ -55,6 +55,8 @@ class ModelConverter(ValueConversions, PartConversions):
         left_out: dict[str, str] = {}
         for name in names:
             try:
+                if name.startswith("_"):
+                    raise LeftOut("forms take no name that begins with an underscore")
                 if takes_name(self.base_class, name):
                     raise LeftOut("forms have something else of that name")
                 made = self.convert(model, model._fields[name], (field_args or {}).get(name))

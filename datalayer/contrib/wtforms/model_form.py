@@ -7,7 +7,7 @@ from typing import Any
 
 from mongoengine.base import BaseDocument
 from mongoengine.fields import ObjectIdField
-from wtforms import fields, widgets
+from wtforms import fields, validators, widgets
 
 from datalayer.contrib.wtforms.conversions import FieldArgs
 from datalayer.contrib.wtforms.converter import Fields, ModelConverter
@@ -99,7 +99,9 @@ def _fields(
     found, unfit = converter.fields_of(model, kept, field_args)
     if getattr(model, "_version_key", None) is not None and VERSION not in unwanted:
         left_out.pop(VERSION, None)
-        found[VERSION] = fields.IntegerField(widget=widgets.HiddenInput())
+        found[VERSION] = fields.IntegerField(
+            validators=[validators.Optional()], widget=widgets.HiddenInput()
+        )
     return found, {**left_out, **unfit}
 
 

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from mongoengine.base import BaseField
-from mongoengine.fields import EmbeddedDocumentField, LazyReferenceField, ReferenceField
+from mongoengine.fields import (
+    CachedReferenceField,
+    EmbeddedDocumentField,
+    FileField,
+    LazyReferenceField,
+    ListField,
+    ReferenceField,
+)
 
 from datalayer.contrib.wtforms.conversions import (
     FieldArgs,
@@ -25,6 +32,8 @@ from datalayer.contrib.wtforms.fields.documents import (
 )
 from datalayer.contrib.wtforms.fields.files import BytesField, UploadField
 from datalayer.contrib.wtforms.fields.parts import EmbeddedField, ListOfField
+
+_REFERENCES = (CachedReferenceField, LazyReferenceField, ReferenceField)
 
 
 class PartConversions:
@@ -69,7 +78,7 @@ class PartConversions:
         if inner is None:
             return json_field(field.to_mongo, **kwargs)
         kwargs["default"] = kwargs["default"] or list
-        if isinstance(inner, (ReferenceField, LazyReferenceField)):
+        if isinstance(inner, _REFERENCES):
             return DocumentSelectMultipleField(
                 **{
                     "queryset": lambda: inner.document_type.objects,
@@ -80,6 +89,10 @@ class PartConversions:
         if inner.choices:
             return choices.some_of(inner.choices, **without(kwargs, "multiple"))
         inner_args = kwargs.pop("field_args", None)
+        if isinstance(inner, FileField) or getattr(inner, "secret", False):
+            raise LeftOut("its members are files or secrets, which have no place in rows")
+        if isinstance(inner, ListField) and isinstance(inner.field, EmbeddedDocumentField):
+            raise LeftOut("its rows would have rows with parts")
         if isinstance(inner, EmbeddedDocumentField):
             inner_args = {"field_args": inner_args}
             kwargs = without_fit(kwargs)  # the rows are forms, not documents yet

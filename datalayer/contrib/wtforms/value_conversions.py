@@ -8,13 +8,30 @@ from typing import Any
 from uuid import UUID
 
 from bson import Decimal128, ObjectId
+from mongoengine.fields import (
+    EmbeddedDocumentField,
+    FileField,
+    GenericEmbeddedDocumentField,
+    GenericReferenceField,
+    LazyReferenceField,
+    ReferenceField,
+)
 from wtforms import fields, validators
 
-from datalayer.contrib.wtforms.conversions import Options, converts, without
+from datalayer.contrib.wtforms.conversions import LeftOut, Options, converts, without
 from datalayer.contrib.wtforms.fields import choices, text
 from datalayer.contrib.wtforms.fields.converted import ConvertedField, NumberField, json_field
 from datalayer.contrib.wtforms.fields.places import PlaceField
 from datalayer.contrib.wtforms.fields.times import PointInTimeField
+
+_OF_PARTS = (
+    EmbeddedDocumentField,
+    FileField,
+    GenericEmbeddedDocumentField,
+    GenericReferenceField,
+    LazyReferenceField,
+    ReferenceField,
+)
 
 
 class ValueConversions:
@@ -102,16 +119,13 @@ class ValueConversions:
         """A date."""
         return fields.DateField(**kwargs)
 
-    @converts("EnumField")
-    def conv_Enum(self, model: Any, field: Any, kwargs: Options) -> Any:
-        """One of the members."""
-        return choices.one_of(field._enum_cls, is_required=field.required, **kwargs)
-
     # What is written as JSON, and places
 
     @converts("DictField", "DynamicField", "RawDictField")
     def conv_Dict(self, model: Any, field: Any, kwargs: Options) -> Any:
         """JSON."""
+        if isinstance(getattr(field, "field", None), _OF_PARTS):
+            raise LeftOut("its members are no plain values")
         return json_field(field.to_mongo, **kwargs)
 
     @converts("GeoJsonBaseField")

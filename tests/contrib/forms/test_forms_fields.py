@@ -295,6 +295,12 @@ def test_a_list_of_choices_is_one_field(app: Flask) -> None:
     assert kept(app, field, {"it": ["r", "b"]}) == [Colour.RED, Colour.DARK_BLUE]
 
 
+def test_a_list_of_lists_has_rows_in_rows(app: Flask) -> None:
+    rows = {"it-0-0": "1", "it-0-1": "", "it-0-2": "2", "it-1-0": "3"}
+    field = fields.ListField(fields.ListField(fields.IntField()))
+    assert kept(app, field, rows) == [[1, 2], [3]]
+
+
 def test_a_lists_own_limit_holds(app: Flask) -> None:
     field = fields.ListField(fields.IntField(), max_length=1)
     assert "too long" in problems(app, field, {"it-0": "1", "it-1": "2"})[0].lower()
@@ -389,6 +395,25 @@ def test_what_the_database_or_saving_keeps_is_left_out() -> None:
 
 def test_what_no_form_can_hold_is_left_out_and_told() -> None:
     assert "any class" in model_form(model(fields.GenericReferenceField())).left_out["it"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        lambda: fields.MapField(fields.EmbeddedDocumentField(Line)),
+        lambda: fields.ListField(fields.ListField(fields.EmbeddedDocumentField(Line))),
+        lambda: fields.ListField(SecretField()),
+        lambda: fields.ListField(fields.GenericReferenceField()),
+        lambda: fields.IntField(secret=True),
+    ],
+)
+def test_what_would_lose_something_is_left_out(field: Any) -> None:
+    assert "it" in model_form(model(field())).left_out
+
+
+def test_a_name_with_an_underscore_is_left_out_and_told() -> None:
+    Thing = type("Thing", (BusinessDocument,), {"_it": fields.StringField()})
+    assert "underscore" in model_form(Thing).left_out["_it"]
 
 
 def test_a_name_that_forms_have_is_left_out_and_told() -> None:

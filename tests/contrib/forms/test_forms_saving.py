@@ -289,6 +289,13 @@ def test_a_querysets_choices_are_those_of_the_tenant(app: Flask) -> None:
         assert [each.label for each in shown(app, Form).owner.iter_choices()] == ["---"]
 
 
+def test_a_unique_secret_that_stays_is_not_taken_for_a_missing_one(app: Flask) -> None:
+    Thing = titled(token=fields.StringField(unique=True, secret=True))
+    Thing(title="a").save()
+    thing = Thing(title="b", token="t").save()
+    assert sent(app, model_form(Thing), {"title": "c", "token": ""}, obj=thing).validate()
+
+
 # What the model refuses when saving
 
 
@@ -375,9 +382,16 @@ def test_a_form_without_the_version_is_refused(app: Flask) -> None:
 
 
 def test_a_new_versioned_document_needs_no_version(app: Flask) -> None:
-    form = sent(app, model_form(versioned()), {"title": "a", "version": "7"})
-    assert form.validate()
-    assert form.save().version == 1
+    for version in ("", "7"):
+        form = sent(app, model_form(versioned()), {"title": "a", "version": version})
+        assert form.validate(), form.errors
+        assert form.save().version == 1
+
+
+def test_the_version_is_a_hidden_field_whatever_is_chosen(app: Flask) -> None:
+    form = shown(app, model_form(versioned(), only=["body"]))
+    assert [each.name for each in form] == ["body", "version"]
+    assert "version" in form.hidden_tag()
 
 
 def test_a_document_that_was_removed_meanwhile_is_told(app: Flask) -> None:
@@ -488,6 +502,12 @@ def test_no_more_than_the_limit_is_shown_and_that_is_told(
     assert [each.label for each in form.owner.iter_choices()] == ["---", "<ada>", "<eve>"]
     assert form.owner.is_cut
     assert "more than 1 documents to choose from" in caplog.text
+
+
+def test_a_limit_of_the_queryset_itself_is_kept(app: Flask) -> None:
+    Owner, Thing, _ = owners(app)
+    Form = model_form(Thing, field_args={"owner": {"queryset": Owner.objects.limit(2)}})
+    assert len(list(shown(app, Form).owner.iter_choices())) == 3
 
 
 def test_choices_are_asked_for_when_they_are_shown(app: Flask) -> None:

@@ -88,8 +88,9 @@ class DocumentSelectField(SelectFieldBase):
 
     def _shown(self) -> Iterator[Any]:
         documents = self._asked()
-        # clone() forgets what was sliced: a queryset with a limit of its own keeps to it.
-        for count, document in enumerate(documents.limit(self.limit + 1), start=1):
+        if documents._limit is None or documents._limit > self.limit:
+            documents = documents.limit(self.limit + 1)
+        for count, document in enumerate(documents, start=1):
             if count > self.limit:
                 self.is_cut = True
                 logger.warning(

@@ -76,6 +76,11 @@ class ListOfField(fields.FieldList):
         """The rows that hold something."""
         return [each for each in self.entries if not is_blank(each)]
 
+    @property
+    def data(self) -> list[Any]:
+        """The values of the rows that hold something."""
+        return [each.data for each in self.kept]
+
     def validate(self, form: Any, extra_validators: Any = ()) -> bool:
         """Nothing is asked of rows that were emptied."""
         entries, self.entries = self.entries, self.kept
