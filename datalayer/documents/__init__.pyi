@@ -1,5 +1,6 @@
 """Base classes for documents and what goes with them, with types."""
 
+from datalayer.documents._conditions import Q as Q
 from datalayer.documents._document import (
     AnalyticsDocument as AnalyticsDocument,
 )
@@ -53,9 +54,6 @@ from datalayer.documents._errors import (
 )
 from datalayer.documents._errors import (
     ValidationError as ValidationError,
-)
-from datalayer.documents._queryset import (
-    Q as Q,
 )
 from datalayer.documents._queryset import (
     QuerySet as QuerySet,

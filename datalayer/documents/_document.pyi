@@ -9,7 +9,9 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from datalayer.documents import _errors
-from datalayer.documents._queryset import Objects, Q
+from datalayer.documents._conditions import Q
+from datalayer.documents._queryset import Objects
+from datalayer.documents.querysets.pages.numbered import ListFieldPagination
 from datalayer.fields._field import Field
 from datalayer.fields._times import UTCDateTimeField
 from datalayer.fields._values import ObjectIdField
@@ -88,6 +90,13 @@ class Document(BaseDocument):
     def reload(self, *fields: str | int, **kwargs: Any) -> Self: ...
     def delete(self, signal_kwargs: dict[str, Any] | None = ..., **write_concern: Any) -> None: ...
     def select_related(self, max_depth: int = 1) -> Self: ...
+    def paginate_field(
+        self,
+        field_name: str,
+        page: int | str,
+        per_page: int | str = 20,
+        total: int | None = None,
+    ) -> ListFieldPagination: ...
     def to_dbref(self) -> DBRef: ...
     def switch_db(self, db_alias: str | tuple[str, str], keep_created: bool = False) -> Self: ...
     def switch_collection(self, collection_name: str, keep_created: bool = False) -> Self: ...

@@ -9,24 +9,15 @@ from pymongo.command_cursor import CommandCursor
 from pymongo.results import UpdateResult
 from typing_extensions import TypeVar
 
+from datalayer.documents._conditions import Q
 from datalayer.documents._document import Document
+from datalayer.documents._pages import PageQueries
 
 Model = TypeVar("Model", bound=Document)
 Item = TypeVar("Item")
 Raw = dict[str, Any]
 
-class Q:
-    """Conditions, to be joined with ``&`` and ``|``."""
-
-    query: Raw
-    def __init__(self, **query: Any) -> None: ...
-    def __and__(self, other: Q) -> Q: ...
-    def __or__(self, other: Q) -> Q: ...
-    def __bool__(self) -> bool: ...
-    @property
-    def empty(self) -> bool: ...
-
-class BaseQuerySet(Generic[Model, Item]):
+class BaseQuerySet(PageQueries[Item], Generic[Model, Item]):
     """A query for documents of ``Model`` that gives an ``Item`` for each."""
 
     _document: type[Model]

@@ -12,9 +12,9 @@ from django.contrib.auth.hashers import check_password, is_password_usable, make
 from django.core.exceptions import PermissionDenied
 from django.core.mail import send_mail
 from django.utils.crypto import salted_hmac
-from mongoengine.fields import BooleanField, EmailField, ListField, StringField
 
 from datalayer.documents import BusinessDocument, SecretField, UTCDateTimeField, utc_now
+from datalayer.fields import BooleanField, EmailField, ListField, StringField
 
 _SALT = "datalayer.contrib.django.auth.session"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from django.conf import settings
-from mongoengine.fields import StringField
 
 from datalayer.documents import Document, SecretField, UTCDateTimeField
+from datalayer.fields import StringField
 
 
 class Session(Document):

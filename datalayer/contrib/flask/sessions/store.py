@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from mongoengine.fields import BinaryField, DictField
 from pymongo import ReadPreference
 
 from datalayer.connections.registry import registry
@@ -22,6 +21,7 @@ from datalayer.contrib.flask.sessions.values import OPTIONS, escaped, unescaped
 from datalayer.documents import Document, UTCDateTimeField, define_model, utc_now
 from datalayer.documents.collection import collection_of, outside_transaction
 from datalayer.errors import UnavailableError
+from datalayer.fields import BinaryField, DictField
 
 _RANDOM_BYTES = 32
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{43}")
