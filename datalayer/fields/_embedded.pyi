@@ -6,6 +6,7 @@ from typing import Any, Generic, Literal, overload
 from typing_extensions import TypeVar
 
 from datalayer.documents._document import EmbeddedDocument
+from datalayer.fields._containers import ListField, ListGet, ListSet
 from datalayer.fields._field import (
     Choices,
     Default,
@@ -108,7 +109,7 @@ class GenericEmbeddedDocumentField(Field[Get, Set]):
         **metadata: Any,
     ) -> None: ...
 
-class EmbeddedDocumentListField(Field[Get, Set]):
+class EmbeddedDocumentListField(ListField[ListGet, ListSet]):
     """Parts of the document, all of one class."""
 
     @overload
