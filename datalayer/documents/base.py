@@ -23,7 +23,7 @@ from datalayer.documents.partial.home import AtHome, followed_from, refuse_elsew
 from datalayer.documents.partial.partial_documents import Partial
 from datalayer.documents.querysets.custom_classes import keep_own_querysets
 from datalayer.documents.querysets.deletes import own_delete
-from datalayer.documents.querysets.pages.numbered import PER_PAGE, ListFieldPagination
+from datalayer.documents.querysets.pages.request_numbers import PER_PAGE
 from datalayer.documents.querysets.queryset import QuerySet
 from datalayer.documents.related.field_replacement import replace_fields
 from datalayer.documents.related.owner_place import SWITCHED
@@ -35,6 +35,8 @@ from datalayer.documents.versions.field import add_version
 if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
+
+    from datalayer.documents.querysets.pages.numbered import ListFieldPagination
 
 
 def _schema_of(model: Any) -> dict[str, Any]:
@@ -226,8 +228,8 @@ class Document(
         total: int | None = None,
     ) -> ListFieldPagination:
         """One page of a list field as the database has it now; see ``QuerySet.paginate_field``."""
-        stored: Any = QuerySet(type(self), self._get_collection())
-        return ListFieldPagination(stored, self.pk, field_name, page, per_page, total)
+        stored = QuerySet(type(self), self._get_collection())
+        return stored.paginate_field(field_name, self.pk, page, per_page, total)
 
 
 own_delete.add(Document.delete)

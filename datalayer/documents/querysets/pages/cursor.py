@@ -29,7 +29,7 @@ _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD,
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
 )
-_NAMES = ("order", "values", "backwards")
+_NAMES = ("o", "v", "b")  # of order, values and backwards: it stands in addresses
 _SIGNATURE_BYTES = 16
 
 
@@ -57,7 +57,7 @@ def to_text(place: Place, secret_key: str | bytes | None) -> str:
             "these documents can't have pages by key, since one of them is ordered by a list, or "
             "by what can't be compared: use an order_by() of single values"
         )
-    data = {"order": place.order, "values": list(place.values), "backwards": place.backwards}
+    data = dict(zip(_NAMES, (place.order, list(place.values), place.backwards), strict=True))
     raw = bson.encode(data, codec_options=_OPTIONS)
     text = base64.urlsafe_b64encode(_signature(raw, secret_key) + raw).rstrip(b"=").decode()
     if len(text) > LONGEST:
@@ -84,11 +84,14 @@ def from_text(text: str, order: bytes, length: int, secret_key: str | bytes | No
     return place
 
 
-def is_comparable(value: Any) -> bool:
-    """Whether ``value`` is single, or a mapping of such values (a key may be one), in which
-    nothing can be taken for an operator."""
-    if isinstance(value, dict):
-        return all(not key.startswith("$") and is_comparable(each) for key, each in value.items())
+def is_comparable(value: Any, levels: int = 3) -> bool:
+    """Whether ``value`` is single, or a mapping of such values (a key may be one) over a few
+    ``levels``, in which nothing can be taken for an operator."""
+    if isinstance(value, dict) and levels:
+        return all(
+            not key.startswith("$") and is_comparable(each, levels - 1)
+            for key, each in value.items()
+        )
     return type(value) in _PLAIN
 
 

@@ -12,11 +12,9 @@ from mongoengine.queryset.base import BaseQuerySet
 
 from datalayer.documents.fields.conversion import key_of
 from datalayer.documents.querysets.pages.not_found import not_found
+from datalayer.documents.querysets.pages.request_numbers import PER_PAGE, number_of, per_page_of
 
 Item = TypeVar("Item")
-
-PER_PAGE = 20
-"""Items of a page, where nobody says how many."""
 
 _INT32 = 2**31 - 1
 
@@ -60,7 +58,7 @@ class Pagination(Generic[Item]):
         total: int | None = None,
     ) -> None:
         self.iterable = iterable
-        self.page = _number(page, 1, error_out)
+        self.page = number_of(page, 1, error_out)
         self.per_page = per_page_of(per_page, max_per_page, error_out)
         counted = _count(iterable) if total is None else total
         self._take(*self._read(counted), error_out)
@@ -162,7 +160,7 @@ class ListFieldPagination(Pagination[Any]):
         error_out: bool = True,
     ) -> None:
         self.queryset, self.doc_id, self.field_name = queryset, doc_id, field_name
-        self.page = _number(page, 1, error_out)
+        self.page = number_of(page, 1, error_out)
         self.per_page = per_page_of(per_page, None, error_out)
         self._given = total
         items, counted = self._read(0)
@@ -197,28 +195,6 @@ class ListFieldPagination(Pagination[Any]):
             self._given,
             error_out=error_out,
         )
-
-
-def per_page_of(per_page: int | str, most: int | None, error_out: bool) -> int:
-    """So many items a page has, at most ``most``.
-
-    Raises:
-        NotFound: Werkzeug's, with ``error_out``, for what is no number above 0.
-    """
-    number = _number(per_page, PER_PAGE, error_out)
-    return number if most is None else min(number, most)
-
-
-def _number(given: int | str, default: int, error_out: bool) -> int:
-    try:
-        number = int(given)
-    except (TypeError, ValueError, OverflowError):
-        number = 0
-    if number < 1:
-        if error_out:
-            raise not_found()
-        return default
-    return number
 
 
 def _count(iterable: Any) -> int:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mongoengine.errors import DoesNotExist, MultipleObjectsReturned, ValidationError
 
-from datalayer.documents.querysets.pages import keyset
 from datalayer.documents.querysets.pages.not_found import not_found
-from datalayer.documents.querysets.pages.numbered import (
-    PER_PAGE,
-    ListFieldPagination,
-    Pagination,
-    per_page_of,
-)
+from datalayer.documents.querysets.pages.request_numbers import PER_PAGE, per_page_of
+
+if TYPE_CHECKING:  # pages are imported with the first one: not every program has them
+    from datalayer.documents.querysets.pages.keyset import CursorPagination
+    from datalayer.documents.querysets.pages.numbered import ListFieldPagination, Pagination
 
 
 class PageQueries:
@@ -83,6 +81,8 @@ class PageQueries:
         Raises:
             NotFound: Werkzeug's, unless ``error_out=False``, for a page that isn't there.
         """
+        from datalayer.documents.querysets.pages.numbered import Pagination
+
         return Pagination(
             self, page, per_page, error_out=error_out, max_per_page=max_per_page, total=total
         )
@@ -103,6 +103,8 @@ class PageQueries:
                 that isn't there.
             OperationError: for a field that holds no list.
         """
+        from datalayer.documents.querysets.pages.numbered import ListFieldPagination
+
         return ListFieldPagination(self, doc_id, field_name, page, per_page, total)
 
     def paginate_after(
@@ -113,7 +115,7 @@ class PageQueries:
         error_out: bool = True,
         max_per_page: int | None = None,
         secret_key: str | bytes | None = None,
-    ) -> keyset.CursorPagination[Any]:
+    ) -> CursorPagination[Any]:
         """The page that ``cursor``, the ``next`` or ``previous`` of another page, names; without
         one, the first.
 
@@ -133,9 +135,11 @@ class PageQueries:
             OperationError: for an order by a list, by a secret field, or by a text's score, and
                 for a queryset with ``limit()``, ``skip()`` or a slice.
         """
+        from datalayer.documents.querysets.pages.keyset import page_of
+
         size = per_page_of(per_page, max_per_page, error_out)
         try:
-            return keyset.page_of(self, cursor, size, secret_key)
+            return page_of(self, cursor, size, secret_key)
         except ValidationError as exc:
             if error_out:
                 raise not_found(exc.message) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,7 @@ from werkzeug.exceptions import NotFound
 
 from datalayer import db
 from datalayer.documents import BusinessDocument, EmbeddedDocument, QuerySet, SecretField
+from datalayer.documents.querysets.pages.cursor import from_text
 from datalayer.embedded import EmbeddedMongo
 
 with model_registry():
@@ -216,14 +218,15 @@ FORGED: list[Callable[[], Any]] = [
     lambda: 5,
     lambda: _cursor()[:-3],
     lambda: _cursor() + "?",
-    lambda: _cursor(values=[{"$ne": 1}, ObjectId()]),
-    lambda: _cursor(values=[{"a": {"$ne": 1}}, ObjectId()]),
-    lambda: _cursor(values=[bson.Regex("a"), ObjectId()]),
-    lambda: _cursor(values=[bson.Code("1"), ObjectId()]),
-    lambda: _cursor(values=[[1], ObjectId()]),
-    lambda: _cursor(values=[1]),
-    lambda: _cursor(values="ab"),
-    lambda: _cursor(backwards="yes"),
+    lambda: _cursor(v=[{"$ne": 1}, ObjectId()]),
+    lambda: _cursor(v=[{"a": {"$ne": 1}}, ObjectId()]),
+    lambda: _cursor(v=[bson.Regex("a"), ObjectId()]),
+    lambda: _cursor(v=[bson.Code("1"), ObjectId()]),
+    lambda: _cursor(v=[[1], ObjectId()]),
+    lambda: _cursor(v=[1]),
+    lambda: _cursor(v="ab"),
+    lambda: _cursor(v=[{"a": {"a": {"a": {"a": 1}}}}, ObjectId()]),
+    lambda: _cursor(b="yes"),
     lambda: _cursor(more=1),
     lambda: Thing.objects.order_by("-kind").paginate_after(per_page=3).next,
     lambda: Shop.objects.order_by("id").paginate_after(per_page=1).next,
@@ -241,7 +244,7 @@ def test_a_forged_or_foreign_cursor_is_not_found(made: Callable[[], Any]) -> Non
 
 
 def test_text_in_a_cursor_names_no_field() -> None:
-    cursor = _cursor(values=["$no", ObjectId("0" * 24)])
+    cursor = _cursor(v=["$no", ObjectId("0" * 24)])
     shown = Thing.objects.order_by("kind").paginate_after(cursor, 200)
     assert shown.items[0].kind in ("$number", "a")
 
@@ -273,6 +276,42 @@ def test_an_order_by_a_list_is_refused() -> None:
 def test_an_order_by_a_secret_is_refused() -> None:
     with pytest.raises(OperationError, match="pin, which is secret"):
         Thing.objects.order_by("pin").paginate_after()
+
+
+def test_an_order_by_a_text_s_score_is_refused() -> None:
+    with pytest.raises(OperationError, match="need an order by fields"):
+        Thing.objects.search_text("a").order_by("$text_score").paginate_after()
+
+
+def test_documents_of_another_database_stay_there() -> None:
+    other = f"{Thing._get_db().name}_other"
+    found = Thing.objects.using(("default", other)).order_by("number")
+    found.insert([Thing(number=number) for number in range(3)])
+    page = found.paginate_after(found.paginate_after(per_page=2).next, 2)
+    (last,) = page.items
+    last.number = 9
+    last.save()
+    assert found.get(number=9) == last
+    assert Thing.objects(number=9).count() == 0
+    Thing._get_db().client.drop_database(other)
+
+
+def test_nothing_but_a_cursor_is_taken_for_one() -> None:
+    """Bytes changed at random: each is refused, or names a place that can be asked for."""
+    genuine = _cursor()
+    raw = base64.urlsafe_b64decode(genuine + "=" * (-len(genuine) % 4))
+    order = bson.decode(raw)["o"]
+    taken = 0
+    for _ in range(3000):
+        changed = bytearray(raw)
+        for _ in range(SEED.randrange(1, 4)):
+            changed[SEED.randrange(len(changed))] = SEED.randrange(256)
+        text = base64.urlsafe_b64encode(changed).rstrip(b"=").decode()
+        with suppress(ValidationError):
+            place = from_text(text, order, 2, None)
+            bson.encode({"asked": list(place.values)})
+            taken += 1
+    assert 0 < taken < 3000
 
 
 def test_values_too_long_for_an_address_are_refused() -> None:
