@@ -22,7 +22,7 @@ _HINTS = ("password", "radio", "textarea", "multiple", "field_args")
 
 
 class ModelConverter(ValueConversions, PartConversions):
-    """Makes fields of a form from fields of a model; derive from it to convert more, or others.
+    """Makes fields of a form from fields of a model; derive from it to convert more, or others::
 
         class Converter(ModelConverter):
             @converts("ColourField")
