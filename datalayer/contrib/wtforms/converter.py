@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mongoengine.base import BaseField
+from mongoengine.fields import StringField
 from wtforms import Form
 from wtforms.fields.choices import SelectFieldBase
 
@@ -79,7 +80,7 @@ class ModelConverter(ValueConversions, PartConversions):
             return self._as_chosen(chosen, field, kwargs)
         if getattr(field, "secret", False):
             return self._secret(field, kwargs)
-        if field.choices:
+        if field.choices or ("choices" in kwargs and isinstance(field, StringField)):
             return self._choice(field, kwargs)
         for kind in type(field).__mro__:
             if kind.__name__ in self._methods:
@@ -101,9 +102,10 @@ class ModelConverter(ValueConversions, PartConversions):
         coerce = getattr(field, "wtf_choices_coerce", None)
         if coerce is not None:
             kwargs.setdefault("coerce", coerce)
+        allowed = field.choices or kwargs.pop("choices")
         if kwargs.pop("multiple", False):
-            return choices.some_of(field.choices, **kwargs)
-        return choices.one_of(field.choices, is_required=field.required, **kwargs)
+            return choices.some_of(allowed, **kwargs)
+        return choices.one_of(allowed, is_required=field.required, **kwargs)
 
     def form_of(self, kind: Any, field_args: FieldArgs | None) -> Any:
         """The class of the form of an embedded document.

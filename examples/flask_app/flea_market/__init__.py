@@ -39,6 +39,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         METRICS_TOKEN=None,  # what Prometheus has to bring to see /metrics
         MAX_CONTENT_LENGTH=64 * 1024,
         SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_ENABLED=False,  # web.refuse_other_sites needs no tokens
         SESSION_COOKIE_SECURE=False,  # FLEA_MARKET_SESSION_COOKIE_SECURE=true behind HTTPS
     )
     app.config.from_prefixed_env("FLEA_MARKET")

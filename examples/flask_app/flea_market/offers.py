@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bson import ObjectId
-from flask import Blueprint, abort, render_template, request, url_for
+from flask import Blueprint, abort, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from mongoengine.errors import NotUniqueError
 
+from datalayer.contrib.flask import model_form
 from datalayer.documents import utc_now
 from datalayer.models import Advertisement, User
 from flea_market.accounts import signed_in
@@ -19,6 +20,11 @@ from flea_market.web import done, page_of
 blueprint = Blueprint("offers", __name__)
 
 CURRENCIES = ("EUR", "GBP", "USD")
+OfferForm = model_form(
+    Advertisement,
+    only=["title", "body", "category", "price", "currency"],
+    field_args={"currency": {"choices": CURRENCIES}},
+)
 _SHOWN = timedelta(days=30)
 _LONGEST_SEARCH = 200
 
@@ -72,6 +78,19 @@ def show(key: ObjectId) -> str:
     offer = offer_or_404(key)
     name = names_of([offer.owner.id]).get(offer.owner.id, "somebody")
     return render_template("offer.html", offer=offer, owner_name=name)
+
+
+@blueprint.route("/offers/<id:key>/edit", methods=["GET", "POST"])
+@signed_in
+def edit(user: User, key: ObjectId) -> ResponseReturnValue:
+    """The whole page is a form of the model's: it checks, saves, and says what is wrong."""
+    offer_or_404(key)
+    form = OfferForm(obj=_own(user, key))
+    if form.save_if_valid():
+        return done(url_for("offers.show", key=key), "Your offer is changed.", id=str(key))
+    if form.errors and request.is_json:
+        return jsonify(error=form.errors), 400
+    return render_template("edit_offer.html", form=form, key=key), 400 if form.errors else 200
 
 
 @blueprint.post("/offers/<id:key>/remove")

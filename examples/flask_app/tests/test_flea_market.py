@@ -132,6 +132,48 @@ def test_what_others_offer_can_t_be_removed(visitor: Visitor) -> None:
     assert Advertisement.objects.get().status == "active"
 
 
+def test_an_offer_is_changed_by_its_owner(visitor: Visitor) -> None:
+    ada = visitor("ada")
+    page = f"/offers/{offer_of(ada)}/edit"
+    assert 'value="Lamp"' in ada.get(page).text
+    changed = {
+        "title": "<Desk>",
+        "body": "Grey.",
+        "category": "wood",
+        "price": "7.5",
+        "currency": "USD",
+    }
+    assert ada.post(page, data={**changed, "status": "removed"}).status_code == 303
+    offer = Advertisement.objects.get()
+    assert (offer.title, str(offer.price), offer.status) == ("<Desk>", "7.50", "active")
+
+
+def test_what_is_wrong_with_a_change_stands_beside_the_field(visitor: Visitor) -> None:
+    ada = visitor("ada")
+    page = f"/offers/{offer_of(ada)}/edit"
+    changed = {"title": "", "body": "Grey.", "category": "wood", "price": "7.5", "currency": ""}
+    answer = ada.post(page, data=changed)
+    assert answer.status_code == 400
+    assert 'id="title-error">This field is required.' in answer.text
+    answer = ada.post(page, data={**changed, "title": "Desk"})
+    assert 'id="currency-error">a price and its currency go together' in answer.text
+    assert Advertisement.objects.get().title == "Lamp"
+
+
+def test_a_change_may_be_json(visitor: Visitor) -> None:
+    ada = visitor("ada")
+    page = f"/offers/{offer_of(ada)}/edit"
+    assert ada.post(page, json={"title": "Desk", "price": 7.5}).status_code == 201
+    assert Advertisement.objects.get().title == "Desk"
+    answer = ada.post(page, json={"title": {"$ne": None}})
+    assert (answer.status_code, list(answer.json["error"])) == (400, ["title"])
+
+
+def test_what_others_offer_can_t_be_changed(visitor: Visitor) -> None:
+    key = offer_of(visitor("ada"))
+    assert visitor("eve").get(f"/offers/{key}/edit").status_code == 403
+
+
 def test_a_removed_offer_is_not_there(visitor: Visitor) -> None:
     ada = visitor("ada")
     key = offer_of(ada)

@@ -192,6 +192,13 @@ def test_a_box_that_is_not_ticked_means_false_even_where_a_value_is_required(app
     assert kept(app, fields.BooleanField(required=True), {}) is False
 
 
+def test_a_form_may_offer_fewer_values_than_the_model_takes(app: Flask) -> None:
+    Form = model_form(model(CurrencyField()), field_args={"it": {"choices": ["EUR", "USD"]}})
+    assert sent(app, Form, {"it": "EUR"}).validate()
+    assert not sent(app, Form, {"it": "GBP"}).validate()
+    assert '<option value="EUR">EUR</option>' in shown(app, Form).it()
+
+
 def test_labels_and_help_come_from_the_model(app: Flask) -> None:
     field = fields.StringField(verbose_name="Headline", help_text="In a few words")
     form = shown(app, model_form(model(field)))
