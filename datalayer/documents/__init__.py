@@ -51,6 +51,7 @@ from datalayer.documents.querysets.queryset import QuerySet
 from datalayer.documents.runtime import define_model
 from datalayer.documents.times import utc_now
 from datalayer.failures.redaction import traceback_without_contents
+from datalayer.monitoring.tracing import log_fields
 from datalayer.settings import redact
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "define_model",
     "exact_amount",
     "invalidate",
+    "log_fields",
     "minor_units",
     "queryset_manager",
     "redact",

@@ -4,7 +4,7 @@ The integrations in ``datalayer.contrib`` are thin: they take the request apart,
 ``Endpoints``, and give its ``Answer`` back in their framework's way.
 
 ``endpoints`` has the paths, ``authorisation`` says who sees details, ``temporary_errors`` what is
-answered with 503. ``health_json`` is readiness; the status is a ``snapshot`` (with
+answered with 503, and with 409. ``health_json`` is readiness; the status is a ``snapshot`` (with
 ``transfers_and_outbox``, and ``workers`` for those of other processes) that ``page`` shows;
 ``migrations_known`` is a part of both.
 """
@@ -17,6 +17,7 @@ from datalayer.web.endpoints import Endpoints, alive
 from datalayer.web.temporary_errors import (
     RETRY_AFTER_SECONDS,
     TEMPORARY_ERRORS,
+    conflict,
     is_temporary,
     temporary_failure,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "Endpoints",
     "Guard",
     "alive",
+    "conflict",
     "is_temporary",
     "temporary_failure",
 ]

@@ -1,4 +1,5 @@
-"""Which errors a client of a web application may answer by trying again a little later."""
+"""Which errors a client of a web application may answer by trying again a little later, or by
+loading again what it was about to change."""
 
 from __future__ import annotations
 
@@ -44,3 +45,9 @@ def temporary_failure(retry_after_seconds: int = RETRY_AFTER_SECONDS) -> Answer:
         {"error": "temporarily unavailable, please try again"},
         headers={"Retry-After": str(retry_after_seconds)},
     )
+
+
+def conflict() -> Answer:
+    """409, for a ``StaleDocumentError``: nothing was written, and the same request would meet the
+    same change (RFC 9110, section 15.5.10). Tells nothing of the document."""
+    return json_answer(409, {"error": "changed meanwhile, please load it again"})

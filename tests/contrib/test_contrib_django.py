@@ -520,6 +520,12 @@ def test_a_project_without_that_page_answers_a_browser_as_everybody(site: Client
     assert (answer.status_code, answer.headers["Content-Type"]) == (503, "application/json")
 
 
+def test_a_document_that_others_have_changed_becomes_409(site: Client) -> None:
+    answer = site.get("/failing/StaleDocumentError")
+    assert answer.status_code == 409
+    assert answer.json() == {"error": "changed meanwhile, please load it again"}
+
+
 @pytest.mark.parametrize("name", ["OutcomeUnknownError", "TransactionError"])
 def test_another_error_stays_an_error(site: Client, name: str) -> None:
     assert site.get(f"/failing/{name}").status_code == 500

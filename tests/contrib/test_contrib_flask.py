@@ -26,6 +26,7 @@ from datalayer.errors import (
     NotConnectedError,
     OutcomeUnknownError,
     PoolExhaustedError,
+    StaleDocumentError,
     UnavailableError,
 )
 from datalayer.service.events import Event
@@ -386,6 +387,23 @@ def test_errors_are_handled_only_where_that_is_asked_for(uri: str) -> None:
     raising(app, UnavailableError("a"))
     DataLayer(app)
     assert app.test_client().get("/raise").status_code == 500
+
+
+def test_a_document_that_others_have_changed_becomes_409(uri: str) -> None:
+    app = application(uri)
+    raising(app, StaleDocumentError("a"))
+    DataLayer(app, handle_errors=True)
+    response = app.test_client().get("/raise")
+    assert response.status_code == 409
+    assert response.json == {"error": "changed meanwhile, please load it again"}
+
+
+def test_the_application_makes_the_page_of_a_409(uri: str) -> None:
+    app = application(uri)
+    raising(app, StaleDocumentError("a"))
+    DataLayer(app, handle_errors=True)
+    app.register_error_handler(409, lambda error: ("<h1>Changed</h1>", 409))
+    assert app.test_client().get("/raise").text == "<h1>Changed</h1>"
 
 
 def test_a_failed_connect_is_answered_with_503() -> None:

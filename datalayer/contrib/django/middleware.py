@@ -14,10 +14,10 @@ from datalayer import db
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.contrib.connecting import does_without_database
 from datalayer.contrib.django.connecting import connect, is_connected
-from datalayer.contrib.django.responses import please_try_again
-from datalayer.errors import DataLayerError
+from datalayer.contrib.django.responses import page_or_json
+from datalayer.errors import DataLayerError, StaleDocumentError
 from datalayer.failures.redaction import without_contents
-from datalayer.web import is_temporary
+from datalayer.web import conflict, is_temporary, temporary_failure
 
 logger = logging.getLogger("datalayer.contrib.django")
 
@@ -49,7 +49,8 @@ class ConnectMiddleware:
 
 class TemporaryErrorsMiddleware:
     """Answers a view's error with 503 and ``Retry-After`` where the operation had no effect and
-    may succeed a little later: the database is away, too slow, or its pool is exhausted.
+    may succeed a little later: the database is away, too slow, or its pool is exhausted. And with
+    409 where others have changed the document meanwhile (``StaleDocumentError``).
 
     An ``OutcomeUnknownError`` stays an error: a client that tried again could write twice.
     """
@@ -63,6 +64,10 @@ class TemporaryErrorsMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Called by Django with what a view has raised."""
+        if isinstance(exception, StaleDocumentError):
+            changed = "a request was answered with 409: a document had changed"
+            logger.info(changed, extra={"event": "stale_document"})
+            return page_or_json(request, conflict())
         return _unavailable(request, exception) if is_temporary(exception) else None
 
 
@@ -100,4 +105,4 @@ def _unavailable(request: HttpRequest, exc: Exception) -> HttpResponse:
         exc_info=without_contents(exc),
         extra={"event": "unavailable"},
     )
-    return please_try_again(request)
+    return page_or_json(request, temporary_failure())

@@ -17,7 +17,7 @@ from datalayer import db
 from datalayer.connections.registry import registry
 from datalayer.contrib.connecting import Connector, connect_within, does_without_database
 from datalayer.contrib.flask.command import datalayer_command
-from datalayer.contrib.flask.error_handlers import answer_temporary_failures
+from datalayer.contrib.flask.error_handlers import answer_failures
 from datalayer.contrib.flask.json_provider import add_documents
 from datalayer.contrib.flask.mongoengine_names import mongoengine_name
 from datalayer.contrib.flask.settings import settings_from
@@ -103,7 +103,7 @@ class DataLayer:
         if self._session:
             app.teardown_request(_end_session)
         if self._handle_errors:
-            answer_temporary_failures(app)
+            answer_failures(app)
         if self._json:
             add_documents(app)
         add_page_links(app)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from datalayer.documents import redact, traceback_without_contents
+from datalayer.documents import log_fields, redact, traceback_without_contents
 from datalayer.models.analytics.log_entry import LogEntry
 from datalayer.recorder import Recorder, RecorderSettings
 
@@ -111,7 +111,8 @@ def _document_of(entry: Any, model: Any) -> Mapping[str, Any]:
 
 
 def _entry_of(record: logging.LogRecord) -> dict[str, Any]:
-    facts = {
+    facts: dict[str, Any] = {**log_fields()}
+    facts |= {
         _key(name): _simple(value)
         for name, value in vars(record).items()
         if name not in _STANDARD_FIELDS and not name.startswith("$") and value is not None

@@ -16,6 +16,7 @@ from datalayer import Settings
 from datalayer.contrib import opentelemetry
 from datalayer.embedded import EmbeddedMongo
 from datalayer.logs import configure_logging
+from datalayer.models import LogEntry, MongoLogHandler
 
 
 @pytest.fixture
@@ -79,3 +80,20 @@ def test_a_slow_command_without_a_trace_tells_none(
     (line,) = [each for each in lines(log) if each.get("command") == "find"]
     assert line["message"].endswith(" documents")
     assert "span_id" not in line
+
+
+def test_an_entry_in_the_database_tells_both(mongod: EmbeddedMongo, exported: Exported) -> None:
+    opentelemetry.instrument_traces(exported.provider)
+    handler, logger = MongoLogHandler(), logging.getLogger("shop")
+    with model_registry(LogEntry), connected(settings_for(mongod)):
+        logger.addHandler(handler)
+        try:
+            with exported.tracer.start_as_current_span("request") as request:
+                logger.warning("here")
+            assert handler.flush(30)
+        finally:
+            logger.removeHandler(handler)
+            handler.close()
+        context = LogEntry.objects.get().context
+    assert context["trace_id"] == f"{request.get_span_context().trace_id:032x}"
+    assert context["span_id"] == f"{request.get_span_context().span_id:016x}"
