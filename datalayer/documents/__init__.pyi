@@ -98,4 +98,5 @@ from datalayer.fields import (
 from datalayer.fields import (
     UTCDateTimeField as UTCDateTimeField,
 )
+from datalayer.monitoring.tracing import log_fields as log_fields
 from datalayer.settings import redact as redact
