@@ -68,6 +68,9 @@ class Registry:
         """Which databases operations may be sent to, by alias; set through ``db.tenants``."""
         self.relays: dict[str, Any] = {}
         """The threads that deliver from outboxes, by alias."""
+        self.pending_migrations: int | None = None
+        """How many migrations of the settings' package were not applied when somebody looked last;
+        ``None`` where there is no package, or nobody has looked."""
         self.connecting: SingleFlight[dict[str, Any]] = SingleFlight()
         self._connections: dict[str, Connection] = {}
         self._embedded: EmbeddedMongo | None = None
@@ -222,6 +225,8 @@ class Registry:
             connection = self._connections.pop(alias, None)
             if connection is None:
                 return
+            if alias == DEFAULT_ALIAS:
+                self.pending_migrations = None
             is_published = self.is_published(connection)
             connection.close()
             for call in tuple(self.on_close):

@@ -60,7 +60,9 @@ def see_to_migrations(settings: Settings, *, default_is_connected: bool) -> None
 def _found(settings: Settings) -> MigrationCheck:
     files = find(place_of(settings.migrations))
     try:
-        return checked(files)
+        found = checked(files)
+        registry.pending_migrations = len(found.pending)
+        return found
     except PyMongoError as exc:
         registry.connection(DEFAULT_ALIAS)  # says so itself where it was disconnected meanwhile
         raise MigrationError(

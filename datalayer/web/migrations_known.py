@@ -167,4 +167,6 @@ class MigrationsWatch:
         if not self._files[name]:
             return Migrations(setting)
         with pymongo.timeout(timeout_seconds):
-            return Migrations(setting, checked(self._files[name]), History().held_by()[0])
+            check = checked(self._files[name])
+            registry.pending_migrations = len(check.pending)
+            return Migrations(setting, check, History().held_by()[0])

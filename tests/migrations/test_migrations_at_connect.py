@@ -9,10 +9,12 @@ import pytest
 from fresh_databases import model_registry
 from migration_files import Write
 from mongoengine import StringField
+from prometheus_client import CollectorRegistry
 from pymongo import MongoClient
 
 from datalayer import BusinessDocument, db
 from datalayer.connections.registry import registry
+from datalayer.contrib import prometheus
 from datalayer.embedded import EmbeddedMongo
 from datalayer.errors import ConfigurationError, MigrationError
 from datalayer.settings import Settings
@@ -149,3 +151,22 @@ def test_a_default_database_that_was_connected_before_is_looked_at_too(
     db.get("default").connect(settings)
     with pytest.raises(MigrationError, match="not applied: 0001_first"):
         db.connect_all(settings)
+
+
+def test_prometheus_tells_what_was_found_and_a_scrape_asks_nobody(databases: Databases) -> None:
+    exposed = CollectorRegistry()
+    prometheus.register(exposed)
+    connect(databases, "warn")
+    commands = registry.connection("default").monitors.commands
+    before = commands.snapshot()["total"]
+    assert exposed.get_sample_value("datalayer_migrations_pending") == 1
+    assert commands.snapshot()["total"] == before
+    db.disconnect_all()
+    assert exposed.get_sample_value("datalayer_migrations_pending") is None
+
+
+def test_prometheus_tells_nothing_where_nobody_has_looked(databases: Databases) -> None:
+    exposed = CollectorRegistry()
+    prometheus.register(exposed)
+    connect(databases, "ignore")
+    assert exposed.get_sample_value("datalayer_migrations_pending") is None

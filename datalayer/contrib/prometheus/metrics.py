@@ -148,13 +148,18 @@ _UNDELIVERED = _largest(
     "datalayer_outbox_failing",
     "Keys, and documents without one, that a process which delivers could not deliver last.",
 )
+_MIGRATIONS = _largest(
+    "datalayer_migrations_pending",
+    "Migrations that were not applied when connecting, /readyz or the status page looked last.",
+    (),
+)
 
 METRICS: tuple[Metric, ...] = (
     _STATE, _REQUIRED, _BREAKER, _SERVERS, _LAG,
     _CONNECTIONS, _CONNECTIONS_MAX, _CONNECTIONS_MIN, _PENDING, _WAITS, *_POOL_COUNTERS.values(),
     _COMMANDS, *_COMMAND_COUNTERS.values(), *_HEARTBEAT_COUNTERS.values(),
     *_RECORDER_COUNTERS.values(), *_RECORDER_GAUGES.values(), _RELAYS,
-    _UNDELIVERED,
+    _UNDELIVERED, _MIGRATIONS,
 )  # fmt: skip
 """All that is exported, in the order of the page on metrics."""
 
@@ -166,6 +171,8 @@ def gauges() -> Iterator[Reading]:
     stats = recorder.stats()
     yield from ((metric, (), stats[name]) for name, metric in _RECORDER_GAUGES.items())
     yield from _of_outboxes()
+    if registry.pending_migrations is not None:
+        yield _MIGRATIONS, (), registry.pending_migrations
 
 
 def _of_outboxes() -> Iterator[Reading]:
