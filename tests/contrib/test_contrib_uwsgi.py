@@ -360,12 +360,17 @@ def test_a_server_that_would_patch_after_loading_does_not_start_and_says_what_to
 def test_a_server_whose_greenlets_would_hold_up_each_other_is_told(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    line = uwsgi("--gevent", "50", "--enable-threads", application="served_application.py")
+    line = uwsgi(
+        "--gevent",
+        "50",
+        "--enable-threads",
+        "--py-call-uwsgi-fork-hooks",
+        application="served_application.py",
+    )
     environment["CONNECT_AT_IMPORT"] = "1"
     with running(line, environment, tmp_path) as server:
         wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
         assert server.said.count("datalayer: uWSGI serves with gevent") == 1
-        server.stop()
 
 
 def test_an_application_that_connects_by_itself_is_told_of_missing_threads_too(
@@ -376,4 +381,3 @@ def test_an_application_that_connects_by_itself_is_told_of_missing_threads_too(
     with running(line, environment, tmp_path) as server:
         wait_until(lambda: server.answers("/state"), SECONDS, "uWSGI does not answer")
         assert "enable-threads = true" in server.said
-        server.stop()
