@@ -226,11 +226,7 @@ def take_django() -> None:
     port = free_port()
     directory = ROOT / "examples" / "django_app"
     words = [sys.executable, "start.py", f"127.0.0.1:{port}"]
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        running(words, {"SQLITE": f"{scratch}/sessions.sqlite3"}, directory),
-        browsing() as browser,
-    ):
+    with running(words, {}, directory), browsing() as browser:
         address = f"http://127.0.0.1:{port}"
         wait_for(f"{address}/livez")
         browser.open(f"{address}/login")

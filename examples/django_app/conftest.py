@@ -9,12 +9,7 @@ from types import ModuleType
 import django
 import pytest
 from django.test import Client
-from django.test.utils import (
-    setup_databases,
-    setup_test_environment,
-    teardown_databases,
-    teardown_test_environment,
-)
+from django.test.utils import setup_test_environment, teardown_test_environment
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "neighbours.settings")
 django.setup()  # imports the models, so that their indexes are there in each test
@@ -23,12 +18,10 @@ Visitor = Callable[[str], Client]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def databases_of_the_orm() -> Iterator[None]:
-    """What pytest-django does by itself: test databases for the ORM, here for the sessions."""
+def environment() -> Iterator[None]:
+    """What pytest-django does by itself."""
     setup_test_environment()
-    made = setup_databases(verbosity=0, interactive=False)
     yield
-    teardown_databases(made, verbosity=0)
     teardown_test_environment()
 
 

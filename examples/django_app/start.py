@@ -32,7 +32,7 @@ def main(address: str) -> int:
             os.environ["DATABASE1_URI"] = server.uri_for("neighbours_analytics")
         token = os.environ.setdefault("DATALAYER_STATUS_TOKEN", secrets.token_urlsafe(24))
         documents = ["datalayer_migrations", "apply", "--yes"]
-        for words in (["migrate", "--verbosity", "0"], documents, ["fill"]):
+        for words in (documents, ["fill"]):
             subprocess.run([sys.executable, "manage.py", *words], cwd=HERE, check=True)  # noqa: S603 - our own words
         print(f"\nthe application   http://{address}/   (ada@example.org, password: neighbour)")
         print(f"the status page   http://{address}/status   (any name, password: {token})\n")

@@ -105,6 +105,8 @@ with model_registry():
         def clean(self) -> None:
             if self.guest == self.room:
                 raise ValidationError("a guest is no room")
+            if self.guest == "nobody":
+                raise ValidationError("somebody has to come", field_name="guest")
 
     class Place(BusinessDocument):
         name = me.StringField(primary_key=True, max_length=20)
@@ -243,6 +245,7 @@ def test_a_callback_and_other_classes_make_the_fields(site: None) -> None:
     assert isinstance(made().fields["name"], forms.IntegerField)
     made = form_of(Author, "name", field_classes={"name": forms.SlugField})
     assert isinstance(made().fields["name"], forms.SlugField)
+    assert made().fields["name"].max_length == 40
 
 
 def test_a_form_can_be_derived_from(site: None) -> None:
@@ -505,6 +508,11 @@ def test_the_form_tells_first_and_the_document_after_it(site: None) -> None:
 def test_a_document_s_own_rule_is_told_above_the_form(site: None) -> None:
     form = form_of(Booking, "room", "day", "guest")(sent(room="1", day="2", guest="1"))
     assert form.non_field_errors() == ["a guest is no room"]
+
+
+def test_a_document_s_own_rule_may_name_its_field(site: None) -> None:
+    form = form_of(Booking, "room", "day", "guest")(sent(room="1", day="2", guest="nobody"))
+    assert form.errors == {"guest": ["somebody has to come"]}
 
 
 def test_a_field_that_the_form_lacks_is_told_when_it_is_saved(site: None) -> None:

@@ -143,7 +143,6 @@ def test_an_example_is_fit_for_phones_for_weak_eyes_and_for_keyboards(
     environment = {
         "MONGODB_URI": mongod.uri_for(database_name),
         "DATABASE1_URI": mongod.uri_for(f"{database_name}_1"),
-        "SQLITE": str(tmp_path / "sessions.sqlite3"),
     }
     with running(example.words, environment, tmp_path) as server:
         wait_until(lambda: is_ready(server), START_SECONDS, "it is ready")

@@ -1,4 +1,4 @@
-"""Who is signed in: the session, which Django keeps in its own database, holds the user's id."""
+"""Who is signed in: Django's session, which datalayer keeps in MongoDB, holds the user's id."""
 
 from __future__ import annotations
 

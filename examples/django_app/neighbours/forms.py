@@ -9,6 +9,9 @@ from typing import Any
 from bson import ObjectId
 from django import forms
 
+from datalayer.contrib.django.forms import DocumentForm
+from neighbours.models import Profile
+
 
 def _text(autocomplete: str = "off", **attributes: Any) -> forms.TextInput:
     return forms.TextInput({"autocomplete": autocomplete, **attributes})
@@ -90,9 +93,9 @@ class LogIn(Form):
     )
 
 
-class EditProfile(Form):
-    display_name = forms.CharField(max_length=80, label="Name", widget=_text("name"))
-    about = TextField(max_length=2000, required=False, label="About you", widget=_area(4))
+class EditProfile(Form, DocumentForm):
+    """Two fields of the document, which says how long they may be; its place as two numbers."""
+
     longitude = NumberField(
         min_value=-180,
         max_value=180,
@@ -102,6 +105,14 @@ class EditProfile(Form):
     latitude = NumberField(
         min_value=-90, max_value=90, required=False, help_text="South is less than 0."
     )
+    field_order = ("display_name", "about", "longitude", "latitude")
+
+    class Meta:  # noqa: D106 - Django's
+        document = Profile
+        fields = ("display_name", "about")
+        field_classes = {"about": TextField}
+        labels = {"display_name": "Name", "about": "About you"}
+        widgets = {"display_name": _text("name"), "about": _area(4)}
 
     def clean(self) -> dict[str, object]:
         found: dict[str, object] = super().clean()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-
-BASE = Path(__file__).resolve().parent.parent
 
 DEBUG = os.environ.get("DEBUG", "true") == "true"
 SECRET_KEY = os.environ.get("SECRET_KEY") or ("for development only" * 3 if DEBUG else "")
@@ -41,13 +38,11 @@ MIDDLEWARE = [
     "neighbours.page_views.PageViewMiddleware",
 ]
 
-# Django's own database: the sessions, and nothing else here.
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": os.environ.get("SQLITE", BASE / "sessions.sqlite3"),
-    }
-}
+# Sessions are in MongoDB too, beside the users: who is signed in stays so while the analytics
+# database is away. Nothing is left for Django's ORM.
+SESSION_ENGINE = "datalayer.contrib.django.sessions"
+DATALAYER_SESSION_ALIAS = "default"
+DATABASES: dict[str, dict[str, object]] = {}
 
 TEST_RUNNER = "datalayer.contrib.django.test.DataLayerTestRunner"
 ROOT_URLCONF = "neighbours.urls"

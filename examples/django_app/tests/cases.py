@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 from argon2 import PasswordHasher
 from django.http import HttpResponse
-from django.test import Client, TestCase
+from django.test import Client, SimpleTestCase
 from neighbours.accounts import sign_up
 from neighbours.models import Advertisement, User
 
@@ -16,8 +16,8 @@ from datalayer.contrib.django.test import EmptyDatabasesMixin
 PASSWORD = "a good password"  # noqa: S105 - of the tests
 
 
-class NeighboursTestCase(EmptyDatabasesMixin, TestCase):
-    """Each test begins with empty databases: MongoDB's, and Django's own."""
+class NeighboursTestCase(EmptyDatabasesMixin, SimpleTestCase):
+    """Each test begins with empty databases. There is no SQL database, as ``TestCase`` wants."""
 
     @classmethod
     def setUpClass(cls) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from django.contrib.sessions.models import Session
 from django.test import Client
 from neighbours.accounts import sign_up
 from neighbours.models import Profile, User
 
+from datalayer.contrib.django.sessions import Session, SessionStore
 from tests.cases import PASSWORD, NeighboursTestCase, text_of
 
 FORM = {"email": "ada@example.org", "display_name": "Ada", "password": PASSWORD}
@@ -38,10 +38,10 @@ class SigningUp(NeighboursTestCase):
 
 
 class LoggingIn(NeighboursTestCase):
-    def test_the_session_is_djangos_and_the_user_mongodbs(self) -> None:
+    def test_the_session_names_the_user_and_nothing_else(self) -> None:
         user, _ = self.neighbour("ada")
-        (session,) = Session.objects.all()
-        assert session.get_decoded() == {"user": str(user.pk)}
+        (session,) = Session.objects
+        assert SessionStore(session.key).load() == {"user": str(user.pk)}
 
     def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(self) -> None:
         sign_up("ada@example.org", PASSWORD, "Ada")

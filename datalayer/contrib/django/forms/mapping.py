@@ -54,10 +54,9 @@ def form_field(field: BaseField, overrides: Mapping[str, Any], form_class: Any =
     if found is None and form_class is None:
         return None
     kind, options = found or (forms.CharField, {})
-    given = {**_common(field), **options, **overrides}
-    if form_class is not None and form_class is not kind:  # as with ModelForm's field_classes
-        return form_class(**{**_common(field), **overrides})
-    return kind(**given)
+    if form_class is not None and not issubclass(form_class, kind):
+        options = {}  # which another kind of field would not take
+    return (form_class or kind)(**{**_common(field), **options, **overrides})
 
 
 def _common(field: BaseField) -> dict[str, Any]:

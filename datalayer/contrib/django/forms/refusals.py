@@ -22,7 +22,10 @@ def tell(form: Any, refused: errors.ValidationError, *, others: bool = False) ->
     found: Mapping[str, Any] = refused.errors or {
         refused.field_name or NON_FIELD_ERRORS: refused.message
     }
-    for name, problem in found.items():
+    for place, problem in found.items():
+        # What clean() says of the document may name a field.
+        about = getattr(problem, "field_name", None) if place == NON_FIELD_ERRORS else None
+        name = about if about in form.fields else place
         messages = list(_messages(problem))
         if name in form.fields:
             if name not in form.errors:

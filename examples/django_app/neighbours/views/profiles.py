@@ -16,19 +16,13 @@ from neighbours.pages import page_of
 def own(request: HttpRequest, user: User) -> HttpResponse:
     profile = Profile.of(user)
     longitude, latitude = _coordinates(profile)
-    shown = {
-        "display_name": profile.display_name,
-        "about": profile.about,
-        "longitude": longitude,
-        "latitude": latitude,
-    }
-    form = EditProfile(request.POST or None, initial=shown)
+    place = {"longitude": longitude, "latitude": latitude}
+    form = EditProfile(request.POST or None, instance=profile, initial=place)
     if form.is_valid():
         given = form.cleaned_data
-        profile.display_name, profile.about = given["display_name"], given["about"] or None
         placed = given["longitude"] is not None
         profile.location = [given["longitude"], given["latitude"]] if placed else None
-        profile.save()
+        form.save()
         messages.success(request, "Your profile is saved.")
         return redirect("profile")
     return render(request, "form.html", {"form": form, "title": "Your profile", "button": "Save"})
