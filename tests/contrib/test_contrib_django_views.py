@@ -60,6 +60,16 @@ urlpatterns = [
             document=Offer, paginate_by=2, ordering="price", template_name="list.html"
         ),
     ),
+    path(
+        "by-key",
+        ListView.as_view(
+            document=Offer,
+            paginate_by=2,
+            paginate_by_key=True,
+            ordering="price",
+            template_name="by-key.html",
+        ),
+    ),
     path("all", ListView.as_view(document=Offer, template_name="twice.html")),
     path("some", Cheap.as_view(allow_empty=False)),
     path("offers/new", CreateView.as_view(**EDITING)),
@@ -76,6 +86,8 @@ PAGES = {
     "{{ page_obj.number }}/{{ paginator.num_pages }} of {{ paginator.count }}",
     "twice.html": "{% for offer in object_list %}{{ offer.title }}{% endfor %}"
     "{% for offer in offer_list %}, {{ offer.price }}{% endfor %}",
+    "by-key.html": "{% for offer in offer_list %}{{ offer.price }} {% endfor %}"
+    "{{ page_obj.previous|default:'' }}|{{ page_obj.next|default:'' }}",
     "detail.html": "{{ offer.title }} {{ object.pk }}",
     "form.html": "{{ form.as_div }}",
     "sure.html": "Delete {{ offer.title }}?",
@@ -187,6 +199,25 @@ def test_a_list_view_has_pages(site: Client) -> None:
     assert text_of(site.get("/offers?page=2")) == "offer 2 offer 3 2/3 of 5"
     assert text_of(site.get("/offers?page=last")) == "offer 4 3/3 of 5"
     assert site.get("/offers?page=9").status_code == 404
+
+
+def test_pages_by_key_are_neither_counted_nor_skipped(site: Client, sent: SentCommands) -> None:
+    offers(5)
+    sent.clear()
+    found, after = [], ""
+    while True:
+        shown, _, after = text_of(site.get("/by-key", {"after": after})).rpartition("|")
+        found += shown.split()[:2]
+        if not after:
+            break
+    assert [each for each in found if len(each) == 1] == list("01234")
+    assert sent.names == ["find"] * 3
+    assert all(not each.get("skip") for each in sent.commands)
+
+
+@pytest.mark.parametrize("after", ["nonsense", "eyJh", "$where"])
+def test_a_key_that_is_none_is_not_found(site: Client, after: str) -> None:
+    assert site.get("/by-key", {"after": after}).status_code == 404
 
 
 def test_a_list_is_read_once_however_often_the_template_uses_it(

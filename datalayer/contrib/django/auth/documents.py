@@ -13,8 +13,15 @@ from django.core.exceptions import PermissionDenied
 from django.core.mail import send_mail
 from django.utils.crypto import salted_hmac
 
-from datalayer.documents import BusinessDocument, SecretField, UTCDateTimeField, utc_now
-from datalayer.fields import BooleanField, EmailField, ListField, StringField
+from datalayer.documents import BusinessDocument, utc_now
+from datalayer.fields import (
+    BooleanField,
+    EmailField,
+    ListField,
+    SecretField,
+    StringField,
+    UTCDateTimeField,
+)
 
 _SALT = "datalayer.contrib.django.auth.session"
 

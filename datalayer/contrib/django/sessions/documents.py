@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from datalayer.documents import Document, SecretField, UTCDateTimeField
-from datalayer.fields import StringField
+from datalayer.documents import Document
+from datalayer.fields import SecretField, StringField, UTCDateTimeField
 
 
 class Session(Document):
