@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from django.urls import path
 from django_in_process import django_site
 from fresh_databases import model_registry
-from mongoengine.fields import IntField, StringField
+from mongoengine.fields import IntField, ReferenceField, StringField
 from observing import SentCommands, commands_sent
 
 from datalayer.contrib.django import connect
@@ -32,10 +32,16 @@ from datalayer.documents import BusinessDocument
 
 with model_registry():
 
+    class Seller(BusinessDocument):
+        name = StringField()
+
+        meta = {"collection": "view_sellers"}
+
     class Offer(BusinessDocument):
         title = StringField(required=True, max_length=10)
         slug = StringField(unique=True, sparse=True)
         price = IntField()
+        seller = ReferenceField(Seller)
 
         meta = {"collection": "view_offers"}
 
@@ -111,7 +117,7 @@ def sent() -> Iterator[SentCommands]:
 def site(sent: SentCommands, uris: dict[str, str]) -> Iterator[Client]:
     with (
         django_site(DATALAYER=uris, ROOT_URLCONF=__name__, TEMPLATES=TEMPLATES),
-        model_registry(Offer),
+        model_registry(Offer, Seller),
     ):
         connect()
         yield Client()
@@ -173,6 +179,15 @@ def test_a_page_takes_one_count_and_one_query(site: Client, sent: SentCommands) 
     assert (page.paginator.count, page.paginator.num_pages) == (5, 3)
     assert (page.has_next(), page.has_previous()) == (True, True)
     assert sent.names == ["count", "find"]
+
+
+def test_what_a_page_refers_to_takes_one_query(site: Client, sent: SentCommands) -> None:
+    for name in ("Ada", "Bob"):
+        Offer(title=name, seller=Seller(name=name).save()).save()
+    sent.clear()
+    page = DocumentPaginator(Offer.objects.order_by("title"), 2).page(1)
+    assert [each.seller.name for each in page] == ["Ada", "Bob"]
+    assert sent.names == ["count", "find", "find"]
 
 
 def test_a_known_total_is_not_counted(site: Client, sent: SentCommands) -> None:
