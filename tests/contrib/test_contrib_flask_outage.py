@@ -56,4 +56,4 @@ def test_the_flea_market_s_admin_sees_what_fails_while_the_server_hangs(
     }
     text = answers["ada"].text
     assert "Not ready" in text
-    assert "find user" in text  # what failed
+    assert "find sessions" in text  # what failed

@@ -7,13 +7,19 @@ from typing import Any
 
 import pytest
 from faulty_proxy import FaultyProxy
-from flask import Flask, session
+from flask import Flask, Response, session
 from flask.testing import FlaskClient
 from flask_applications import Note, application, clean_environment
 from waiting import wait_until
 
 from datalayer import db
-from datalayer.contrib.flask import DataLayer, ServerSessionInterface, regenerate_session
+from datalayer.contrib.flask import (
+    DataLayer,
+    ServerSessionInterface,
+    health_blueprint,
+    regenerate_session,
+    remembered,
+)
 from datalayer.embedded import EmbeddedMongo
 
 __all__ = ["clean_environment"]
@@ -131,3 +137,48 @@ def test_a_session_that_could_not_be_made_to_live_on_breaks_no_page(
     db.database1.client[db.database1.name]["sessions"].update_many({}, update)
     assert ada.get("/late").json == {"user": "ada"}
     assert "a session was not made to live on" in caplog.text
+
+
+def test_an_admin_sees_the_status_page_until_he_signs_out(shop: Flask, proxy: FaultyProxy) -> None:
+    shop.config["SECRET_KEY"] = "of the tests"
+    is_admin = remembered(lambda: session.get("user"))(lambda: session.get("user") == "ada")
+    shop.register_blueprint(health_blueprint(authorise=is_admin, timeout_seconds=0.5))
+    ada, stranger = shop.test_client(), shop.test_client()
+    for client in (ada, stranger):
+        client.post("/sign-in")
+        assert client.get("/status").status_code == 200
+    stranger.post("/sign-out")
+    assert stranger.get_cookie("datalayer._lambda_") is not None
+    proxy.hang()
+    assert [client.get("/status").status_code for client in (ada, stranger)] == [200, 403]
+    stolen = ada.get_cookie("datalayer._lambda_")
+    assert stolen is not None
+    stranger.set_cookie("datalayer._lambda_", stolen.value)
+    stranger.set_cookie("session", "A" * 43)
+    assert stranger.get("/status").status_code == 403
+
+
+def test_sessions_in_a_required_database_fail_as_its_queries_do(
+    proxy: FaultyProxy, uri: str, database_name: str
+) -> None:
+    sessions = {"DATABASE1_URI": proxy.uri_for(f"{database_name}_1"), "DATABASE1_REQUIRED": True}
+    app = application(uri, **sessions, DATABASE1_OPERATION_TIMEOUT_MS=200)
+    DataLayer(app, handle_errors=True)
+    app.session_interface = ServerSessionInterface()
+
+    @app.get("/")
+    def home() -> dict[str, Any]:
+        return {"user": session.get("user")}
+
+    @app.after_request
+    def look(response: Response) -> Response:
+        response.headers["X-Signed-In"] = str(bool(session))
+        return response
+
+    client = app.test_client()
+    with client.session_transaction() as opened:
+        opened["user"] = "ada"
+    assert client.get("/").json == {"user": "ada"}
+    proxy.hang()
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["X-Signed-In"]) == (503, "False")

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask
 
-from datalayer.contrib.flask import DataLayer, health_blueprint
+from datalayer.contrib.flask import DataLayer, ServerSessionInterface, health_blueprint
 from flea_market import (
     accounts,
     chats,
@@ -48,6 +48,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         raise RuntimeError("set FLEA_MARKET_SECRET_KEY, the same for all workers")
 
     datalayer.init_app(app)
+    # With the business data, which nobody can see who isn't signed in; who signs out is out.
+    app.session_interface = ServerSessionInterface(alias="default")
     web.prepare(app)
     visits.prepare(app)
     development.prepare(app)

@@ -25,7 +25,7 @@ from flask.typing import ResponseReturnValue
 from mongoengine.errors import NotUniqueError
 
 from datalayer import db
-from datalayer.contrib.flask import remembered
+from datalayer.contrib.flask import regenerate_session, remembered
 from datalayer.models import Profile, User
 from flea_market.forms import again, errors_of, secret, taking, text
 from flea_market.web import done
@@ -137,6 +137,7 @@ def sign_out() -> ResponseReturnValue:
 
 def _remember(user: User) -> None:
     session.clear()  # whatever a visitor before had, ends here
+    regenerate_session()  # so does what somebody else may have learnt of the session's identifier
     session["user_id"] = str(user.pk)
 
 

@@ -34,11 +34,12 @@ class ServerSessionInterface(SessionInterface):
     ``alias`` says in which database, ``collection`` where in it. A session of
     which ``permanent`` is set lives for ``app.permanent_session_lifetime`` since it was last
     used, any other for ``browser_lifetime``, and no longer than the browser keeps its cookie.
-    ``max_bytes`` is what all values of a session may take. Nothing waits for the database
-    for longer than ``timeout_seconds``.
+    ``max_bytes`` is what all values of a session may take. Nothing waits for an optional
+    database for longer than ``timeout_seconds``: a request goes on without its session. Where
+    the database is required (``REQUIRED`` in its settings, as ``default`` is), what is done with
+    a session waits and fails as any other query does.
 
-    Cookies have the attributes that ``SESSION_COOKIE_…`` in ``app.config`` say. What becomes of
-    sessions while the database is away: see ``ServerSession``.
+    Cookies have the attributes that ``SESSION_COOKIE_…`` in ``app.config`` say.
 
     Raises:
         ConfigurationError: for a number that is not above 0, and where the collection is that of

@@ -23,9 +23,9 @@ _ABSENT = object()
 class ServerSession(SessionMixin):
     """What stands in the session of one visitor. Keys are texts.
 
-    It is read from the database when it is first looked at. While the database is away it is
-    empty, ``is_available`` is false, and changing it raises ``UnavailableError``: nobody is
-    signed in or out who is told so.
+    It is read from the database when it is first looked at. While an optional database is away
+    it is empty, and changing it raises ``UnavailableError``: nobody is signed in or out who is
+    told so. While a required one is away, the first look at it raises what any query would.
     """
 
     accessed = False
@@ -54,7 +54,12 @@ class ServerSession(SessionMixin):
     @property
     def is_available(self) -> bool:
         """False where the database is away, so that nobody knows what stands in it."""
-        self._read()
+        try:
+            self._read()
+        except Exception as exc:
+            if not is_temporary(exc):
+                raise
+            return False
         return self._away is None
 
     @property
@@ -147,7 +152,9 @@ class ServerSession(SessionMixin):
             if not is_temporary(exc):
                 self._values = None
                 raise
-            self._away = exc
+            self._away = exc  # what is made after the error, a page on it say, finds it empty
+            if self._store.is_required:
+                raise
             logger.warning(
                 "a session is empty, as %s is away: %s",
                 self._store.alias,

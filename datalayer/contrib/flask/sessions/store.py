@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Collection as Sized
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,7 +46,8 @@ class Stored:
 
 
 class SessionStore:
-    """The sessions of one collection. Each operation ends within ``timeout_seconds``.
+    """The sessions of one collection. Each operation on an optional database ends within
+    ``timeout_seconds``; on a required one it has the time of any other.
 
     Raises what operations on a model raise: ``UnavailableError``, ``DeadlineExceededError`` and
     ``NotConnectedError`` while the database is away, ``IndexBuildError`` where the index that
@@ -71,6 +72,12 @@ class SessionStore:
             indexes=[{"fields": ["expires_at"], "expireAfterSeconds": 0}],
             meta={"db_alias": alias, "timestamps": False, "id_field": "key"},
         )
+
+    @property
+    def is_required(self) -> bool:
+        """Whether the application can do without the database (``REQUIRED`` in its settings)."""
+        connection = registry.find(self.alias)
+        return connection is not None and connection.settings.required
 
     def find(self, identifier: str) -> Stored | None:
         """The session, unless there is none or it has expired."""
@@ -109,10 +116,11 @@ class SessionStore:
             collection.delete_one({"_id": _hash(identifier)})
 
     def check(self) -> None:
-        """Raise ``UnavailableError`` where the database is known to be away; asks no server."""
+        """Raise ``UnavailableError`` where an optional database is known to be away; asks no
+        server."""
         connection = registry.find(self.alias)
-        if connection is not None and connection.is_unused:
-            return  # as after a fork: nobody has tried yet
+        if connection is not None and (connection.is_unused or connection.settings.required):
+            return  # nobody has tried yet, as after a fork; or an attempt is worth its time
         if connection is None or connection.reach() not in ("connected", "degraded"):
             raise UnavailableError(
                 f"the session can't be kept: {self.alias!r} is away", alias=self.alias
@@ -122,10 +130,9 @@ class SessionStore:
     def _collection(self) -> Iterator[Any]:
         """From the primary and of the alias's own database, outside the request's transaction."""
         connection = registry.own_connection(self.alias)
-        with (
-            deadlines.deadline(self._timeout_seconds),
-            outside_transaction(connection),
-        ):
+        is_limited = not connection.settings.required
+        limit = deadlines.deadline(self._timeout_seconds) if is_limited else nullcontext()
+        with limit, outside_transaction(connection):
             yield collection_of(self.model, connection).with_options(
                 codec_options=OPTIONS, read_preference=ReadPreference.PRIMARY
             )
