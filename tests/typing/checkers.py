@@ -24,7 +24,7 @@ strict = true
 show_error_codes = true
 pretty = false
 {plugins}
-mypy_path = {root}
+mypy_path = {roots}
 
 [mypy-datalayer.*]
 follow_imports = silent
@@ -35,7 +35,6 @@ ignore_missing_imports = true
 _PYRIGHT = {
     "typeCheckingMode": "strict",
     "pythonVersion": "3.11",
-    "extraPaths": [str(ROOT)],
 }
 _SECONDS = 240
 _EXPECTED = re.compile(r"#\s(type|error):\s(.*?)\s*$")
@@ -64,15 +63,20 @@ class Expected:
     text: str
 
 
-def mypy_says(files: Sequence[Path], folder: Path, *, plugin: bool = False) -> list[Said]:
-    """What mypy finds in ``files``; its configuration and cache lie in ``folder``.
+def mypy_says(
+    files: Sequence[Path], folder: Path, *, root: Path | None = None, plugin: bool = False
+) -> list[Said]:
+    """What mypy finds in ``files``, which may import from ``root``; its configuration and cache
+    lie in ``folder``.
 
     Raises:
         AssertionError: where it can't check at all.
     """
     config = folder / "mypy.ini"
     plugins = "plugins = datalayer.mypy_plugin\n" if plugin else ""
-    config.write_text(_MYPY.format(plugins=plugins, root=ROOT), encoding="utf-8")
+    config.write_text(
+        _MYPY.format(plugins=plugins, roots=":".join(map(str, _roots(root)))), encoding="utf-8"
+    )
     said = subprocess.run(
         [
             *(sys.executable, "-m", "mypy", "--no-error-summary", "--no-color-output"),
@@ -97,14 +101,19 @@ def mypy_says(files: Sequence[Path], folder: Path, *, plugin: bool = False) -> l
     return found
 
 
-def pyright_says(files: Sequence[Path], folder: Path) -> list[Said]:
-    """What pyright finds in ``files``; its configuration lies in ``folder``.
+def pyright_says(files: Sequence[Path], folder: Path, *, root: Path | None = None) -> list[Said]:
+    """What pyright finds in ``files``, which may import from ``root``; its configuration lies in
+    ``folder``.
 
     Raises:
         AssertionError: where it can't check at all.
     """
     config = folder / "pyrightconfig.json"
-    rules = {**_PYRIGHT, "include": [os.path.relpath(each, folder) for each in files]}
+    rules = {
+        **_PYRIGHT,
+        "extraPaths": list(map(str, _roots(root))),
+        "include": [os.path.relpath(each, folder) for each in files],
+    }
     config.write_text(json.dumps(rules), encoding="utf-8")
     said = subprocess.run(
         [
@@ -127,6 +136,10 @@ def pyright_says(files: Sequence[Path], folder: Path) -> list[Said]:
         )
         for each in json.loads(said.stdout)["generalDiagnostics"]
     ]
+
+
+def _roots(root: Path | None) -> list[Path]:
+    return [ROOT] if root is None else [ROOT, root]
 
 
 def _kind(severity: str, text: str) -> str:

@@ -22,10 +22,10 @@ from flask import (
     url_for,
 )
 from flask.typing import ResponseReturnValue
-from mongoengine.errors import NotUniqueError
 
 from datalayer import db
 from datalayer.contrib.flask import regenerate_session, remembered
+from datalayer.documents import NotUniqueError
 from datalayer.models import Profile, User
 from flea_market.forms import again, errors_of, secret, taking, text
 from flea_market.web import done
@@ -42,7 +42,8 @@ def current_user() -> User | None:
         key = session.get("user_id")
         found = User.objects(pk=ObjectId(key)).first() if key else None
         g.user = found if found is not None and found.is_active else None
-    return g.user
+    user: User | None = g.user
+    return user
 
 
 def signed_in(view: Callable[..., ResponseReturnValue]) -> Callable[..., ResponseReturnValue]:

@@ -67,7 +67,8 @@ def show(user: User, key: ObjectId) -> ResponseReturnValue:
 @blueprint.post("/<id:key>")
 @signed_in
 def say(user: User, key: ObjectId) -> ResponseReturnValue:
-    chat, sent = _chat_of(user, key), []
+    chat = _chat_of(user, key)
+    sent: list[ChatMessage] = []
     errors = errors_of(
         lambda: sent.append(ChatMessage.send(chat, user, text("text"), key=form_id()))
     )

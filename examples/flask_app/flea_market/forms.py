@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from bson import ObjectId
 from flask import abort, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
-from mongoengine.errors import ValidationError
 
 from datalayer import BusinessDocument
+from datalayer.documents import ValidationError
 
 Errors = Mapping[str, str]
 
@@ -37,10 +37,10 @@ def given() -> Mapping[str, Any]:
     """What the request brings: a form's fields, or a JSON object's."""
     if not request.is_json:
         return {name: _tidy(value) for name, value in request.form.items()}
-    document = request.get_json()
+    document: Any = request.get_json()
     if not isinstance(document, dict):
         abort(400, "Send a JSON object.")
-    return document
+    return cast("Mapping[str, Any]", document)
 
 
 def text(name: str) -> str:

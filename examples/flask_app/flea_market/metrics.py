@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
+from typing import cast
 
 from flask import Blueprint, Response, abort, current_app, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
@@ -24,7 +26,7 @@ def register(_: object) -> None:
 @needs_no_database
 def show() -> Response:
     """The figures. Where METRICS_TOKEN is set, for those who bring it as ``Bearer``."""
-    token = current_app.config["METRICS_TOKEN"]
+    token = cast("str | None", current_app.config["METRICS_TOKEN"])
     brought = request.headers.get("Authorization", "")
     if token and not secrets.compare_digest(brought.encode(), f"Bearer {token}".encode()):
         abort(401, "The token is missing or wrong.")
@@ -36,5 +38,6 @@ def _registry() -> CollectorRegistry:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    register_with: Callable[[CollectorRegistry], object] = MultiProcessCollector
+    register_with(registry)
     return registry

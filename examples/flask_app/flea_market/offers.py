@@ -7,10 +7,9 @@ from datetime import timedelta
 from bson import ObjectId
 from flask import Blueprint, abort, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from mongoengine.errors import NotUniqueError
 
 from datalayer.contrib.flask import model_form
-from datalayer.documents import utc_now
+from datalayer.documents import NotUniqueError, utc_now
 from datalayer.models import Advertisement, User
 from flea_market.accounts import signed_in
 from flea_market.forms import again, amount, errors_of, form_id, taking

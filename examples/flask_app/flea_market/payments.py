@@ -64,6 +64,8 @@ def pay(user: User, offer: Advertisement, key: str) -> Transaction:
     One that got stuck half-way goes on from where it is. Here the payment provider's client is
     called, with the same key.
     """
+    if offer.price is None or offer.currency is None:
+        abort(400, "This offer has no price.")
     payment = Transaction.charge(
         user,
         offer.price,

@@ -25,10 +25,11 @@ def nearby(user: User) -> ResponseReturnValue:
     if errors:
         return again("people.html", errors, page=None)
     if asked["longitude"] is None:
-        asked |= _coordinates(Profile.of(user))
+        asked |= _coordinates(Profile.objects.get_or_404(user=user))
     page = None
-    if asked["longitude"] is not None:
-        page = page_of(Profile.near(**asked).filter(user__ne=user.pk).no_dereference())
+    within = [each for each in asked.values() if each is not None]
+    if len(within) == len(asked):
+        page = page_of(Profile.near(*within).filter(user__ne=user.pk).no_dereference())
     if request.accept_mimetypes.best == "application/json":
         people = page.items if page else []
         return {
@@ -42,7 +43,7 @@ def nearby(user: User) -> ResponseReturnValue:
 @blueprint.get("/profile")
 @signed_in
 def edit(user: User) -> ResponseReturnValue:
-    profile = Profile.of(user)
+    profile = Profile.objects.get_or_404(user=user)
     shown = {"display_name": profile.display_name, "about": profile.about, **_coordinates(profile)}
     return render_template("profile.html", values=shown)
 
@@ -50,7 +51,7 @@ def edit(user: User) -> ResponseReturnValue:
 @blueprint.post("/profile")
 @signed_in
 def save(user: User) -> ResponseReturnValue:
-    profile = Profile.of(user)
+    profile = Profile.objects.get_or_404(user=user)
     errors = errors_of(
         *taking(profile, "display_name", "about"),
         lambda: setattr(profile, "location", place()),
@@ -75,5 +76,7 @@ def _asked() -> dict[str, float | None]:
 
 
 def _coordinates(profile: Profile) -> dict[str, float | None]:
-    longitude, latitude = profile.location["coordinates"] if profile.location else (None, None)
+    location = profile.location
+    point = location["coordinates"] if isinstance(location, dict) else location
+    longitude, latitude = point or (None, None)
     return {"longitude": longitude, "latitude": latitude}

@@ -21,12 +21,11 @@ from flask import (
     session,
 )
 from flask.typing import ResponseReturnValue
-from mongoengine.errors import ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from datalayer.contrib.flask import CursorPagination, Pagination
-from datalayer.documents import QuerySet
+from datalayer.documents import QuerySet, ValidationError
 from flea_market.forms import errors_of
 
 _PAGE = 24
@@ -68,7 +67,7 @@ def done(page: str, said: str | None = None, **document: Any) -> ResponseReturnV
     return redirect(page, 303)
 
 
-def page_of(found: QuerySet) -> Pagination[Any]:
+def page_of(found: QuerySet[Any]) -> Pagination[Any]:
     """The page of ``found`` that ``?page=`` asks for; 404 for one that isn't there.
 
     Skipping costs the server what it skips. What grows for ever goes by cursor: see one's
@@ -77,7 +76,7 @@ def page_of(found: QuerySet) -> Pagination[Any]:
     return found.paginate(request.args.get("page", 1), _PAGE)
 
 
-def page_by_key(found: QuerySet) -> CursorPagination[Any]:
+def page_by_key(found: QuerySet[Any]) -> CursorPagination[Any]:
     """The page of ``found`` that ``?cursor=`` asks for; 404 for one that the application didn't
     make."""
     key = current_app.secret_key
