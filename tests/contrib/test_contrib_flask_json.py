@@ -46,6 +46,7 @@ from datalayer.documents import (
     SecretField,
     UTCDateTimeField,
 )
+from datalayer.documents.json_schema import json_schema
 from datalayer.embedded import EmbeddedMongo
 
 with model_registry():
@@ -220,6 +221,29 @@ def test_what_only_left_out_is_not_fetched_to_be_shown(app: Flask) -> None:
     (part,) = Person.objects.only("home")
     assert shown(app, part) == {"_cls": "Person", "id": str(KEY), "home": {"city": "Bern"}}
     ann.delete()
+
+
+JSON_TYPES = {"string": str, "array": list, "object": dict}
+
+
+def test_documents_are_shown_as_their_schema_says(app: Flask) -> None:
+    ann = _person(
+        born=date(2000, 1, 31),
+        seen_at=MOMENT,
+        balance=Decimal("12.50"),
+        rate=Decimal("0.10"),
+        key=uuid.UUID(int=5),
+        data=b"x",
+        friend=OTHER,
+        friends=[OTHER],
+        boss=OTHER,
+        place=[1, 2],
+    )
+    schema = json_schema(Person, "2020-12")["$defs"]["Person"]["properties"]
+    for name, value in shown(app, ann).items():
+        kind = schema[name].get("type")
+        if isinstance(kind, str):
+            assert isinstance(value, JSON_TYPES[kind]), name
 
 
 def test_fields_that_no_class_declares_are_shown(app: Flask) -> None:

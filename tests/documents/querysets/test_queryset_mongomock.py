@@ -66,3 +66,10 @@ def test_an_upsert_of_what_no_filter_says_is_refused() -> None:
     with pytest.raises(OperationError, match="none"):
         Coin.objects.none().upsert_one(set__x=1)
     assert Coin.objects(n=3).upsert_one(set__n=33).n == 33
+
+
+def test_pages_follow_each_other() -> None:
+    assert [coin.n for coin in Coin.objects.order_by("n").paginate(2, 4)] == [4, 5, 6, 7]
+    page = Coin.objects.order_by("-n").paginate_after(per_page=4)
+    following = Coin.objects.order_by("-n").paginate_after(page.next, 4)
+    assert [coin.n for coin in following] == [5, 4, 3, 2]
