@@ -149,12 +149,12 @@ def page_of(
     if backwards:
         raws.reverse()
         places.reverse()
-    before = after_ = None
+    before = following = None
     if places and (has_more if backwards else place is not None):
         before = to_text(Place(order.name, places[0], backwards=True), secret_key)
     if places and (backwards or has_more):
-        after_ = to_text(Place(order.name, places[-1]), secret_key)
-    return CursorPagination(_shown(reader, raws), per_page, after_, before)
+        following = to_text(Place(order.name, places[-1]), secret_key)
+    return CursorPagination(_shown(reader, raws), per_page, following, before)
 
 
 def _place(cursor: str, order: Order, secret_key: SecretKey) -> Place:
