@@ -18,6 +18,7 @@ from mongoengine.base import BaseDocument, LazyReference
 from mongoengine.base.fields import ComplexBaseField, GeoJsonBaseField
 from mongoengine.fields import (
     CachedReferenceField,
+    ComplexDateTimeField,
     DecimalField,
     GenericLazyReferenceField,
     GenericReferenceField,
@@ -81,6 +82,8 @@ def _document(document: Any) -> dict[str, Any]:
 def _of_field(field: Any, value: Any) -> Any:
     """A value as JSON may hold it, or as ``json_default`` takes it. What it refers to is not
     read for it."""
+    if isinstance(field, ComplexDateTimeField) and isinstance(value, str):
+        return field.to_python(value)  # it is stored as text of its own kind
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, GridFSProxy):

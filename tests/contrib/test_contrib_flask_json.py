@@ -19,6 +19,7 @@ from fresh_databases import connected, model_registry, settings_for
 from mongoengine.base import LazyReference
 from mongoengine.fields import (
     BinaryField,
+    ComplexDateTimeField,
     DateField,
     DecimalField,
     DictField,
@@ -66,6 +67,7 @@ with model_registry():
         by_name = MapField(EmbeddedDocumentField(Address))
         born = DateField()
         seen_at = UTCDateTimeField()
+        exactly_at = ComplexDateTimeField()
         balance = MoneyField()
         rate = DecimalField(precision=2)
         key = UUIDField()
@@ -125,6 +127,7 @@ def test_a_document_is_shown_by_its_attributes(app: Flask) -> None:
         by_name={"a": Address(door_code="1234")},
         born=date(2000, 1, 31),
         seen_at=MOMENT,
+        exactly_at=datetime(2026, 1, 31, 12, 30, 15, 1),
         balance=Decimal("12.50"),
         rate=Decimal("0.10"),
         key=uuid.UUID(int=5),
@@ -146,6 +149,7 @@ def test_a_document_is_shown_by_its_attributes(app: Flask) -> None:
         "by_name": {"a": {}},
         "born": "2000-01-31",
         "seen_at": "2026-01-31T12:30:15.250000+00:00",
+        "exactly_at": "2026-01-31T12:30:15.000001",
         "balance": "12.50",
         "rate": "0.10",
         "key": "00000000-0000-0000-0000-000000000005",
@@ -220,6 +224,8 @@ def test_what_only_left_out_is_not_fetched_to_be_shown(app: Flask) -> None:
     ann = _person(home=Address(city="Bern")).save()
     (part,) = Person.objects.only("home")
     assert shown(app, part) == {"_cls": "Person", "id": str(KEY), "home": {"city": "Bern"}}
+    (part,) = Person.objects.only("home__door_code", "name")
+    assert shown(app, part) == {"_cls": "Person", "id": str(KEY), "name": "Ann", "home": {}}
     ann.delete()
 
 
