@@ -138,6 +138,21 @@ def test_a_long_list_has_pages(visitor: Visitor, monkeypatch: pytest.MonkeyPatch
     assert ('rel="prev"' in second, 'rel="next"' in second) == (True, False)
 
 
+def test_payments_are_paged_by_key(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "_PAGE", 2)
+    ada = visitor("ada")
+    for number in range(3):
+        Transaction.charge(
+            user("ada"), 1, "EUR", idempotency_key=f"{number}", description=f"Lamp {number}"
+        )
+    first = ada.get("/payments").text
+    link = re.search('rel="next" href="([^"]*)"', first)
+    assert link is not None
+    second = ada.get(link[1]).text
+    assert ("Lamp 2" in first, "Lamp 0" in second, "Lamp 1" in second) == (True, True, False)
+    assert ada.get("/payments?cursor=made-up").status_code == 404
+
+
 @pytest.mark.parametrize("page", ["0", "-1", "1000000000000", "51"])
 def test_a_page_that_is_none_is_not_found(app: Flask, page: str) -> None:
     assert app.test_client().get(f"/?page={page}").status_code == 404
