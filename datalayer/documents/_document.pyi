@@ -56,10 +56,13 @@ class Document(BaseDocument):
     # Without a declared type, so that a model may have a key or a queryset class of its own.
     id = ObjectIdField(primary_key=True)
     objects: ClassVar = Objects()
-    pk: Any
     DoesNotExist: ClassVar[type[_errors.DoesNotExist]]
     MultipleObjectsReturned: ClassVar[type[_errors.MultipleObjectsReturned]]
     my_metaclass: ClassVar[type[type]]
+    @property
+    def pk(self) -> Any: ...
+    @pk.setter
+    def pk(self, value: Any) -> None: ...
     def save(
         self,
         force_insert: bool = False,

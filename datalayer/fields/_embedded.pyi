@@ -17,7 +17,7 @@ from datalayer.fields._field import (
     Validation,
 )
 
-Part = TypeVar("Part", bound=EmbeddedDocument)
+Part = TypeVar("Part")  # of datalayer or of MongoEngine
 
 class EmbeddedDocumentList(list[Part], Generic[Part]):
     """The parts in a field, searched and changed in place."""
@@ -98,7 +98,7 @@ class GenericEmbeddedDocumentField(Field[Get, Set]):
         db_field: str | None = None,
         *,
         required: bool = False,
-        choices: Sequence[type[EmbeddedDocument] | str] | None = None,
+        choices: Sequence[type[Any] | str] | None = None,
         default: Default[EmbeddedDocument] | None = None,
         unique: bool = False,
         unique_with: UniqueWith = None,

@@ -18,7 +18,7 @@ from datalayer.fields._field import (
     Validation,
 )
 
-Model = TypeVar("Model", bound=Document)
+Model = TypeVar("Model")  # of datalayer or of MongoEngine
 CASCADE: int
 DENY: int
 DO_NOTHING: int

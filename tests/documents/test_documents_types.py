@@ -24,7 +24,7 @@ def methods(kind: Any) -> set[str]:
 
 @pytest.mark.parametrize("kind", [QuerySet, Document, EmbeddedDocument])
 def test_the_stub_of_a_class_has_each_public_method_and_no_other(kind: type) -> None:
-    assert STUB.methods(kind.__name__) == methods(kind)
+    assert STUB.methods(kind.__name__) - ATTRIBUTES == methods(kind)
 
 
 @pytest.mark.parametrize(
