@@ -26,6 +26,8 @@ class BaseDocument:
     _class_name: ClassVar[str]
     _cls: ClassVar[str]
     _data: dict[str, Any]
+    _created: bool
+    def _get_changed_fields(self) -> list[str]: ...
     def __init__(self, *args: Any, **values: Any) -> None: ...
     def __contains__(self, name: object) -> bool: ...
     def __getitem__(self, name: str) -> Any: ...
@@ -49,6 +51,8 @@ class BaseDocument:
 
 class EmbeddedDocument(BaseDocument):
     """A part of a document, without a collection of its own."""
+
+    _instance: Any  # the document, or the part, that holds it
 
 class Document(BaseDocument):
     """Base of all documents of datalayer; for a database of your own, name it in ``meta``."""

@@ -1,14 +1,26 @@
 """Fields of files and of numbers given in sequence."""
 
 from collections.abc import Callable, Iterable
-from typing import IO, Any, overload
+from typing import IO, Any, Protocol, TypeAlias, overload
 
 from typing_extensions import TypeVar
 
 from datalayer.fields._field import Field
 
+class Readable(Protocol):
+    """A file that is open for reading bytes."""
+
+    def read(self, size: int = ..., /) -> bytes: ...
+
+class Uploaded(Protocol):
+    """Werkzeug's upload, whose ``read`` pyright doesn't see."""
+
+    stream: IO[bytes]
+
+Contents: TypeAlias = Readable | Uploaded | bytes | str
+
 FileGet = TypeVar("FileGet", covariant=True, default=GridFSProxy)
-FileSet = TypeVar("FileSet", contravariant=True, default=GridFSProxy | IO[bytes] | bytes | None)
+FileSet = TypeVar("FileSet", contravariant=True, default=GridFSProxy | Contents | None)
 NumberGet = TypeVar("NumberGet", covariant=True, default=int)
 NumberSet = TypeVar("NumberSet", contravariant=True, default=int | None)
 Decorated = TypeVar("Decorated")
@@ -38,12 +50,12 @@ class GridFSProxy:
     def fs(self) -> Any: ...
     def get(self, grid_id: Any = None) -> Any: ...
     def new_file(self, **kwargs: Any) -> None: ...
-    def put(self, file_obj: IO[bytes] | bytes, **kwargs: Any) -> None: ...
+    def put(self, file_obj: Contents, **kwargs: Any) -> None: ...
     def write(self, string: bytes) -> None: ...
     def writelines(self, lines: Iterable[bytes]) -> None: ...
     def read(self, size: int = -1) -> bytes | None: ...
     def delete(self) -> None: ...
-    def replace(self, file_obj: IO[bytes] | bytes, **kwargs: Any) -> None: ...
+    def replace(self, file_obj: Contents, **kwargs: Any) -> None: ...
     def close(self) -> None: ...
     def tell(self) -> int: ...
     def seek(self, pos: int, whence: int = 0) -> int: ...
@@ -63,7 +75,7 @@ class FileField(Field[FileGet, FileSet]):
     """A file in GridFS."""
 
     def __init__(
-        self: FileField[GridFSProxy, GridFSProxy | IO[bytes] | bytes | None],
+        self: FileField[GridFSProxy, GridFSProxy | Contents | None],
         db_alias: str = "default",
         collection_name: str = "fs",
         *,
@@ -76,7 +88,7 @@ class ImageField(FileField[FileGet, FileSet]):
     """An image in GridFS; needs Pillow."""
 
     def __init__(
-        self: ImageField[ImageGridFsProxy, GridFSProxy | IO[bytes] | bytes | None],
+        self: ImageField[ImageGridFsProxy, GridFSProxy | Contents | None],
         size: tuple[int, int, bool] | None = None,
         thumbnail_size: tuple[int, int, bool] | None = None,
         collection_name: str = "images",

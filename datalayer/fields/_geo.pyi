@@ -56,13 +56,6 @@ class GeoPointField(Field[PointGet, PointSet]):
     ) -> None: ...
     @overload
     def __init__(
-        self: GeoPointField[Sequence[float], Sequence[float]],
-        *args: Any,
-        primary_key: Literal[True],
-        **options: Any,
-    ) -> None: ...
-    @overload
-    def __init__(
         self: GeoPointField[Sequence[float] | None, Sequence[float] | None],
         db_field: str | None = None,
         required: bool = False,
@@ -91,13 +84,6 @@ class PointField(GeoJsonBaseField[PositionGet, PositionSet]):
     @overload
     def __init__(
         self: PointField[Position, Position], *args: Any, required: Literal[True], **options: Any
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: PointField[Position, Position],
-        *args: Any,
-        primary_key: Literal[True],
-        **options: Any,
     ) -> None: ...
     @overload
     def __init__(
@@ -137,13 +123,6 @@ class LineStringField(GeoJsonBaseField[PositionsGet, PositionsSet]):
     ) -> None: ...
     @overload
     def __init__(
-        self: LineStringField[Positions, Positions],
-        *args: Any,
-        primary_key: Literal[True],
-        **options: Any,
-    ) -> None: ...
-    @overload
-    def __init__(
         self: LineStringField[Positions | None, Positions | None],
         auto_index: bool = True,
         *,
@@ -174,10 +153,6 @@ class PolygonField(GeoJsonBaseField[RingsGet, RingsSet]):
     @overload
     def __init__(
         self: PolygonField[Rings, Rings], *args: Any, required: Literal[True], **options: Any
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: PolygonField[Rings, Rings], *args: Any, primary_key: Literal[True], **options: Any
     ) -> None: ...
     @overload
     def __init__(
@@ -213,13 +188,6 @@ class MultiPointField(GeoJsonBaseField[PositionsGet, PositionsSet]):
         self: MultiPointField[Positions, Positions],
         *args: Any,
         required: Literal[True],
-        **options: Any,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: MultiPointField[Positions, Positions],
-        *args: Any,
-        primary_key: Literal[True],
         **options: Any,
     ) -> None: ...
     @overload
@@ -260,13 +228,6 @@ class MultiLineStringField(GeoJsonBaseField[RingsGet, RingsSet]):
     ) -> None: ...
     @overload
     def __init__(
-        self: MultiLineStringField[Rings, Rings],
-        *args: Any,
-        primary_key: Literal[True],
-        **options: Any,
-    ) -> None: ...
-    @overload
-    def __init__(
         self: MultiLineStringField[Rings | None, Rings | None],
         auto_index: bool = True,
         *,
@@ -299,13 +260,6 @@ class MultiPolygonField(GeoJsonBaseField[ManyRingsGet, ManyRingsSet]):
         self: MultiPolygonField[ManyRings, ManyRings],
         *args: Any,
         required: Literal[True],
-        **options: Any,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: MultiPolygonField[ManyRings, ManyRings],
-        *args: Any,
-        primary_key: Literal[True],
         **options: Any,
     ) -> None: ...
     @overload

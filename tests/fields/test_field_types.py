@@ -40,6 +40,12 @@ def test_the_options_of_a_field_are_in_the_stub(name: str) -> None:
     assert known - STUB.parameters(name, "__init__") == set()
 
 
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_field_is_derived_from_what_its_stub_says(name: str) -> None:
+    derived_from = {kind.__name__ for kind in getattr(fields, name).__mro__} | {"Field"}
+    assert STUB.bases(name) - {"Generic"} <= derived_from
+
+
 def test_a_field_may_be_subscripted_at_run_time() -> None:
     assert fields.StringField[str, str] is fields.StringField
     assert fields.Field[str | None] is base.BaseField

@@ -50,6 +50,11 @@ class Stub:
             if not _is_private(argument.arg)
         } - {"self", "cls"}
 
+    def bases(self, name: str) -> set[str]:
+        """The names of a class's own bases, without their parameters."""
+        node = self._classes[self._aliases.get(name, name)]
+        return {ast.unparse(base).partition("[")[0] for base in node.bases}
+
     def _class_of(self, function: ast.FunctionDef) -> ast.ClassDef:
         return next(each for each in self._classes.values() if function in each.body)
 
