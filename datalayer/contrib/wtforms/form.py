@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from mongoengine.errors import MongoEngineException, NotUniqueError, ValidationError
+from mongoengine.errors import DoesNotExist, MongoEngineException, NotUniqueError, ValidationError
 from wtforms import Form
 
 from datalayer.contrib.wtforms.errors import put_error, put_refusal
@@ -25,6 +25,19 @@ UNVERSIONED = (
 )
 
 
+class _Readable:
+    """A document to read from, whose references to what isn't there any more stay references."""
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return getattr(self._document, name)
+        except DoesNotExist:
+            return self._document._data.get(name)
+
+
 class _Writes:
     """Writes the values of a form's fields, and nothing else, into a document."""
 
@@ -32,6 +45,11 @@ class _Writes:
     left_out: ClassVar[Mapping[str, str]] = {}
     """The model's fields that the form has no field for, with the reason."""
     _fields: dict[str, Any]
+
+    def process(self, formdata: Any = None, obj: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Fill the fields, by WTForms, from what was sent and from ``obj``."""
+        readable = None if obj is None else _Readable(obj)
+        super().process(formdata, readable, *args, **kwargs)  # type: ignore[misc]
 
     def populate_obj(self, obj: Any) -> None:
         """Set the attributes of ``obj`` that the form has fields for.
@@ -76,6 +94,7 @@ class ModelFormMixin(_Writes):
             kwargs["obj"], args = args[1], (args[0], *args[2:])
             if len(args) > 1:
                 raise TypeError("name the arguments after obj")
+        self._was_given_data = bool(args[0] if args else kwargs.get("formdata"))
         document = kwargs.get("obj") if instance is None else instance
         if document is not None:
             kwargs["obj"] = document
@@ -125,8 +144,9 @@ class ModelFormMixin(_Writes):
     def save_if_valid(self, document: Any = None, **kwargs: Any) -> Any:
         """``save()``, if the form was sent and is valid: the document, or ``None`` where something
         is wrong, which the form's ``errors`` say. Arguments are those of ``save``."""
-        is_submitted = getattr(self, "is_submitted", None)
-        if (is_submitted is not None and not is_submitted()) or not self.validate():
+        asked = getattr(self, "is_submitted", None)  # Flask-WTF's
+        was_sent = self._was_given_data if asked is None else asked()
+        if not was_sent or not self.validate():
             return None
         try:
             return self.save(document, **kwargs)

@@ -100,7 +100,8 @@ def _fields(
     if getattr(model, "_version_key", None) is not None and VERSION not in unwanted:
         left_out.pop(VERSION, None)
         found[VERSION] = fields.IntegerField(
-            validators=[validators.Optional()], widget=widgets.HiddenInput()
+            validators=[validators.Optional(), validators.NumberRange(0, 2**63 - 2)],
+            widget=widgets.HiddenInput(),
         )
     return found, {**left_out, **unfit}
 

@@ -109,8 +109,7 @@ def _held(form: Any, path: Path) -> tuple[Any, Any]:
         model = model._fields[name].document_type
         holder = None if holder is None else getattr(holder, name)
     model_field = model._fields[path[-1]]
-    is_kept = getattr(field, "is_stored", False) and field.data is None  # a secret, which stays
-    if field is not None and not is_kept:
+    if field is not None and not (getattr(field, "keeps", False) and field.data is None):
         return model_field, field.data
     if holder is not None:
         return model_field, getattr(holder, path[-1])

@@ -134,6 +134,12 @@ def test_save_if_valid_does_nothing_before_the_form_was_sent(app: Flask) -> None
         assert form.errors == {}
 
 
+def test_without_flask_a_form_was_sent_if_it_was_given_data(app: Flask) -> None:
+    Form = model_form(titled(), wtforms.Form)
+    assert Form().save_if_valid() is None
+    assert Form(MultiDict({"title": "a"})).save_if_valid().title == "a"
+
+
 def test_the_key_of_a_stored_document_does_not_change(app: Flask) -> None:
     Thing = model(slug=fields.StringField(primary_key=True, max_length=9))
     thing = Thing(slug="a").save()
@@ -373,6 +379,15 @@ def test_of_two_people_who_edit_the_second_is_told(app: Flask) -> None:
     assert (Thing.objects.get().title, Thing.objects.get().body) == ("b", None)
 
 
+@pytest.mark.parametrize("version", ["x", "-1", "9" * 30, "0"])
+def test_a_version_that_somebody_made_up_writes_nothing(app: Flask, version: str) -> None:
+    Thing = versioned()
+    Thing(title="a").save()
+    data = {"title": "b", "version": version}
+    assert sent(app, model_form(Thing), data, obj=Thing.objects.get()).save_if_valid() is None
+    assert Thing.objects.get().title == "a"
+
+
 def test_a_form_without_the_version_is_refused(app: Flask) -> None:
     Thing = versioned()
     Thing(title="a").save()
@@ -529,6 +544,38 @@ def test_a_lazy_reference_is_a_choice_too(app: Flask) -> None:
     assert thing.reload().owner.pk == bob.pk
 
 
+@pytest.mark.parametrize("kind", [fields.ReferenceField, fields.LazyReferenceField])
+def test_a_reference_to_what_is_not_there_any_more_is_shown_by_its_key(
+    app: Flask, kind: Any
+) -> None:
+    Owner, _, (ada, *_) = owners(app)
+    Thing = model(owner=kind(Owner))
+    Thing(owner=ada).save()
+    ada.delete()
+    form = shown(app, model_form(Thing), obj=Thing.objects.get())
+    assert list(form.owner.iter_choices())[-1][:3] == (ada.pk, str(ada.pk), True)
+
+
+def test_a_lazy_reference_outside_of_the_queryset_is_shown_by_its_label(app: Flask) -> None:
+    Owner, _, (ada, *_) = owners(app)
+    Thing = model(owner=fields.LazyReferenceField(Owner))
+    thing = Thing(owner=ada).save()
+    Form = model_form(Thing, field_args={"owner": {"queryset": Owner.objects(name="bob")}})
+    form = shown(app, Form, obj=thing)
+    assert [each.label for each in form.owner.iter_choices()] == ["---", "<bob>", "<ada>"]
+
+
+@pytest.mark.parametrize("key", ["\ud800", "a\0b", "9" * 5000, True, 1.5, 2**70])
+def test_whatever_key_is_sent_it_is_a_valid_choice_or_none(app: Flask, key: Any) -> None:
+    Owner = model(name=fields.StringField(primary_key=True))
+    Thing = model(
+        owner=fields.ReferenceField(Owner), owners=fields.ListField(fields.ReferenceField(Owner))
+    )
+    form = sent_json(app, model_form(Thing), {"owner": key, "owners": [key, "b"]})
+    assert not form.validate()
+    assert set(form.errors) == {"owner", "owners"}
+
+
 def test_a_list_of_references_is_a_choice_of_several(app: Flask) -> None:
     Owner, _, (ada, bob, eve) = owners(app)
     Thing = model(owners=fields.ListField(fields.ReferenceField(Owner)))
@@ -661,6 +708,44 @@ def test_a_document_that_can_not_be_saved_keeps_its_file(
     assert type(thing).objects.get().file.read() == b"old"
     assert files() == (before if is_known else before + 1)
     assert form.instance.file.read() == (b"old" if is_known else b"new")
+
+
+def test_a_file_that_its_field_refuses_is_told_beside_it(app: Flask) -> None:
+    class Picky(fields.GridFSProxy):
+        def put(self, file_obj: Any, **kwargs: Any) -> None:
+            raise ValidationError("Invalid image")
+
+    class PictureField(fields.FileField):
+        proxy_class = Picky
+
+    Thing = titled(file=fields.FileField(), picture=PictureField())
+    before = files()
+    data = {"title": "a", "file": upload(b"1", "a.txt"), "picture": upload(b"2", "b.png")}
+    form = sent(app, model_form(Thing), data)
+    assert form.save_if_valid() is None
+    assert form.errors == {"picture": ["Invalid image"]}
+    assert (files(), Thing.objects.count()) == (before, 0)
+
+
+def test_a_file_of_a_part_is_stored_with_it(app: Flask) -> None:
+    class Page(EmbeddedDocument):
+        scan = fields.FileField()
+
+    Thing = model(pages=fields.EmbeddedDocumentListField(Page))
+    data = {"pages-0-scan": upload(b"1", "a.txt"), "pages-1-scan": upload(b"2", "b.txt")}
+    form = sent(app, model_form(Thing), data)
+    assert form.validate(), form.errors
+    form.save()
+    assert [each.scan.read() for each in Thing.objects.get().pages] == [b"1", b"2"]
+    form = sent(
+        app,
+        model_form(Thing),
+        {"pages-1-scan": upload(b"3", "c.txt"), "pages-0-scan": upload(b"", "")},
+        obj=Thing.objects.get(),
+    )
+    assert form.validate(), form.errors
+    form.save()
+    assert [each.scan.read() for each in Thing.objects.get().pages] == [b"1", b"3"]
 
 
 def test_a_text_is_no_upload(app: Flask) -> None:

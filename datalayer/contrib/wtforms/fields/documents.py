@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from bson import DBRef
+from mongoengine.base import LazyReference
 from mongoengine.errors import DoesNotExist, ValidationError
 from wtforms import widgets
 from wtforms.fields.choices import Choice, SelectFieldBase
@@ -104,6 +105,13 @@ class DocumentSelectField(SelectFieldBase):
             yield document
 
     def _label_of(self, document: Any) -> str:
+        if isinstance(document, LazyReference):
+            try:
+                document = document.fetch()
+            except DoesNotExist:
+                return str(document.pk)
+        if isinstance(document, DBRef):  # what it refers to isn't there
+            return str(document.id)
         if self.label_modifier is not None:
             return str(self.label_modifier(document))
         if self.label_attr:

@@ -69,6 +69,11 @@ class UploadField(fields.FileField):
         return getattr(self.object_data, "grid_id", None) is not None
 
     @property
+    def keeps(self) -> bool:
+        """Whether there is a file, and it stays as it is."""
+        return self.has_file and self.data is None and not self.deletes
+
+    @property
     def file_name(self) -> str | None:
         """The stored file's name."""
         opened = self.object_data.get() if self.has_file else None
@@ -91,7 +96,7 @@ class UploadField(fields.FileField):
 
     def validate(self, form: Any, extra_validators: Any = ()) -> bool:
         """Nothing is asked of what stays as it is."""
-        if self.has_file and self.data is None and not self.deletes:
+        if self.keeps:
             self.errors = []
             return True
         return bool(super().validate(form, extra_validators))
@@ -143,6 +148,11 @@ class BytesField(fields.FileField):
         super().__init__(label, validators, **kw)
         self.type = "FileField"
         self.max_bytes = MOST_BYTES if max_bytes is None else max_bytes
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there are bytes, and they stay as they are."""
+        return self.data is not None and self.data is self.object_data
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         """Read what was sent, a file or a text."""

@@ -126,6 +126,8 @@ def is_blank(field: Any) -> bool:
 
 
 def _is_untouched(leaf: Any, is_new: bool) -> bool:
+    if getattr(leaf, "keeps", False):  # an upload or a secret: nobody sends it again
+        return False
     if leaf.raw_data is None:  # nothing was sent at all
         return leaf.data is None
     sent = [each for each in leaf.raw_data if each not in ("", None, "__None")]

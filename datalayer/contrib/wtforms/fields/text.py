@@ -80,9 +80,14 @@ class SecretField(fields.PasswordField):
             raise ValueError(self.gettext("Not a valid text."))
         self.data = text or None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a secret, and it stays as it is."""
+        return self.is_stored and self.data is None
+
     def validate(self, form: Any, extra_validators: Any = ()) -> bool:
         """Nothing is asked of what stays as it is."""
-        if self.is_stored and self.data is None and not self.process_errors:
+        if self.keeps and not self.process_errors:
             self.errors = []
             return True
         return bool(super().validate(form, extra_validators))
