@@ -12,8 +12,8 @@ from imports import PACKAGE, as_list, floors, imported_names, imports, modules, 
 CONTRIBUTING = PACKAGE.parent / "CONTRIBUTING.md"
 FOLDERS = [name_of(path) for path in modules() if path.name == "__init__.py"]
 OPTIONAL = {
-    "argon2", "celery", "django", "faker", "fiftyone", "flask", "mongomock", "opentelemetry",
-    "prometheus_client", "pytest", "rich",
+    "argon2", "celery", "django", "faker", "fiftyone", "flask", "flask_wtf", "mongomock",
+    "opentelemetry", "prometheus_client", "pytest", "rich", "wtforms",
 }  # fmt: skip
 
 

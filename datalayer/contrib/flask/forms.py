@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, overload
 
 try:
     from flask_wtf import FlaskForm
@@ -14,13 +14,31 @@ except ImportError as exc:
 
 from datalayer.contrib import wtforms
 from datalayer.contrib.wtforms.conversions import FieldArgs
-from datalayer.contrib.wtforms.form import ModelFormMixin
+from datalayer.contrib.wtforms.form import Document, ModelFormMixin
 
 
-class ModelForm(ModelFormMixin, FlaskForm):
+class ModelForm(ModelFormMixin[Document], FlaskForm):
     """The base of forms made of models: a ``FlaskForm``, with a token against forged requests."""
 
 
+@overload
+def model_form(
+    model: type[Document],
+    *,
+    only: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
+    field_args: FieldArgs | None = None,
+    converter: wtforms.ModelConverter | None = None,
+) -> type[ModelForm[Document]]: ...
+@overload
+def model_form(
+    model: type[Any],
+    base_class: type[Any],
+    only: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
+    field_args: FieldArgs | None = None,
+    converter: wtforms.ModelConverter | None = None,
+) -> type[Any]: ...
 def model_form(
     model: type[Any],
     base_class: type[Any] = ModelForm,

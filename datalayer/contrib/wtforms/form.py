@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from mongoengine.errors import DoesNotExist, MongoEngineException, NotUniqueError, ValidationError
 from wtforms import Form
@@ -14,6 +14,15 @@ from datalayer.contrib.wtforms.fields.files import uploads_of
 from datalayer.contrib.wtforms.unique import TAKEN, field_at, refused, taken
 from datalayer.documents.versions.field import NAME as VERSION
 from datalayer.errors import DataLayerError, OutcomeUnknownError, StaleDocumentError
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Document = TypeVar("Document", default=Any)
+else:
+    from typing import TypeVar
+
+    Document = TypeVar("Document")
 
 STALE = (
     "This was changed or removed by somebody else in the meantime, and nothing was saved. "
@@ -80,7 +89,7 @@ class EmbeddedForm(_Writes, Form):
         self._populate(obj)
 
 
-class ModelFormMixin(_Writes):
+class ModelFormMixin(_Writes, Generic[Document]):
     """What ``model_form`` adds to a form's class.
 
     ``instance`` is the document that is edited, ``obj=`` or ``instance=`` of the constructor;
@@ -88,6 +97,11 @@ class ModelFormMixin(_Writes):
     """
 
     form_errors: list[str]
+    instance: Document | None
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...  # the fields
 
     def __init__(self, *args: Any, instance: Any = None, **kwargs: Any) -> None:
         if len(args) > 1:  # WTForms takes the document as its second argument, too
@@ -117,7 +131,9 @@ class ModelFormMixin(_Writes):
             is_valid = False
         return is_valid
 
-    def save(self, document: Any = None, *, commit: bool = True, **kwargs: Any) -> Any:
+    def save(
+        self, document: Document | None = None, *, commit: bool = True, **kwargs: Any
+    ) -> Document:
         """Write the values into ``document`` (by default the one that is edited, or a new one),
         save it unless ``commit`` is false, and return it. ``kwargs`` go to the document's
         ``save()``.
@@ -130,18 +146,19 @@ class ModelFormMixin(_Writes):
             StaleDocumentError: where the document was removed, or, of a versioned model, changed
                 since the form was made.
         """
-        if document is None:
-            document = self.model_class() if self.instance is None else self.instance
-        if document._created and document._meta["id_field"] in self._fields:
+        written: Any = self.instance if document is None else document
+        if written is None:
+            written = self.model_class()
+        if written._created and written._meta["id_field"] in self._fields:
             kwargs.setdefault("force_insert", True)  # a key that was typed replaces nothing
         with self._errors_shown(), _files_of(self):
-            self._populate(document)
+            self._populate(written)
             if commit:
-                document.save(**kwargs)
-        self.instance = document
-        return document
+                written.save(**kwargs)
+        self.instance = written
+        return written  # type: ignore[no-any-return]
 
-    def save_if_valid(self, document: Any = None, **kwargs: Any) -> Any:
+    def save_if_valid(self, document: Document | None = None, **kwargs: Any) -> Document | None:
         """``save()``, if the form was sent and is valid: the document, or ``None`` where something
         is wrong, which the form's ``errors`` say. Arguments are those of ``save``."""
         asked = getattr(self, "is_submitted", None)  # Flask-WTF's
@@ -167,7 +184,8 @@ class ModelFormMixin(_Writes):
         field = self._fields.get(VERSION)
         if field is None or getattr(self.model_class, "_version_key", None) is None:
             return False
-        return self.instance is not None and not self.instance._created and not field.raw_data
+        instance: Any = self.instance
+        return instance is not None and not instance._created and not field.raw_data
 
     @contextmanager
     def _errors_shown(self) -> Iterator[None]:
@@ -188,7 +206,7 @@ class ModelFormMixin(_Writes):
             raise
 
 
-class ModelForm(ModelFormMixin, Form):
+class ModelForm(ModelFormMixin[Document], Form):
     """The base of forms made of models, on WTForms alone; see ``ModelFormMixin``."""
 
 

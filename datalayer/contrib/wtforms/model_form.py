@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, overload
 
 from mongoengine.base import BaseDocument
 from mongoengine.fields import ObjectIdField
@@ -11,12 +11,30 @@ from wtforms import fields, validators, widgets
 
 from datalayer.contrib.wtforms.conversions import FieldArgs
 from datalayer.contrib.wtforms.converter import Fields, ModelConverter
-from datalayer.contrib.wtforms.form import ModelForm, ModelFormMixin
+from datalayer.contrib.wtforms.form import Document, ModelForm, ModelFormMixin
 from datalayer.documents.timestamps import keeps_timestamp
 from datalayer.documents.versions.field import NAME as VERSION
 from datalayer.errors import ConfigurationError
 
 
+@overload
+def model_form(
+    model: type[Document],
+    *,
+    only: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
+    field_args: FieldArgs | None = None,
+    converter: ModelConverter | None = None,
+) -> type[ModelForm[Document]]: ...
+@overload
+def model_form(
+    model: type[Any],
+    base_class: type[Any],
+    only: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
+    field_args: FieldArgs | None = None,
+    converter: ModelConverter | None = None,
+) -> type[Any]: ...
 def model_form(
     model: type[Any],
     base_class: type[Any] = ModelForm,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -276,6 +278,27 @@ def test_one_that_was_saved_meanwhile_is_told_beside_the_field(app: Flask) -> No
     with pytest.raises(NotUniqueError):
         form.save()
     assert form.errors == {"mail": ["Another one has this already."]}
+
+
+def test_of_those_who_send_the_same_at_once_one_is_saved(app: Flask) -> None:
+    Thing = model(mail=fields.EmailField(unique=True))
+    Form, start = model_form(Thing), threading.Barrier(8)
+
+    @app.post("/")
+    def save() -> Any:
+        form = Form()
+        start.wait(60)
+        return {"saved": form.save_if_valid() is not None, "errors": form.errors}
+
+    def send(_: int) -> Any:
+        return app.test_client().post("/", data={"mail": "a@example.org"}).json
+
+    with ThreadPoolExecutor(8) as people:
+        answers = list(people.map(send, range(8)))
+    assert Thing.objects.count() == 1
+    assert [each["saved"] for each in answers].count(True) == 1
+    refused = {"mail": ["Another one has this already."]}
+    assert [each["errors"] for each in answers].count(refused) == 7
 
 
 def test_each_tenant_has_its_own_unique_values(app: Flask) -> None:
