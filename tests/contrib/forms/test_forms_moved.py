@@ -127,6 +127,13 @@ def test_a_function_of_the_model_names_the_choices(app: Flask) -> None:
     assert [each.label.text for each in form.authors] == ["ada!"]
 
 
+def test_a_test_may_send_the_key_itself(app: Flask) -> None:
+    author = Author(name="ada").save()
+    with app.test_request_context("/"):
+        form = model_form(Post)(MultiDict({"title": "a", "authors": [author.pk]}))
+    assert form.authors.data == [author]
+
+
 def test_values_of_whole_numbers_come_back_as_such(app: Flask) -> None:
     form = sent(app, model_form(Post), {"title": "a", "kinds": ["2", "1"]})
     assert form.validate(), form.errors

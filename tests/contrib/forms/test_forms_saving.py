@@ -506,6 +506,27 @@ def test_a_document_outside_of_the_queryset_can_not_be_chosen(app: Flask) -> Non
     assert form.owner.errors == ["Not a valid choice."]
 
 
+@pytest.mark.parametrize("by", ["pk", "pk__in", "__raw__", "limit"])
+def test_a_queryset_of_certain_keys_lets_no_other_through(app: Flask, by: str) -> None:
+    Owner, _, (ada, bob, _) = owners(app)
+    Thing = model(
+        owner=fields.ReferenceField(Owner), owners=fields.ListField(fields.ReferenceField(Owner))
+    )
+    if by == "limit":
+        chosen = Owner.objects.order_by("name").limit(1)
+    else:
+        key = {"pk": ada.pk, "pk__in": [ada.pk], "__raw__": {"_id": ada.pk}}[by]
+        chosen = Owner.objects(**{by: key})
+    Form = model_form(
+        Thing, field_args={"owner": {"queryset": chosen}, "owners": {"queryset": chosen}}
+    )
+    form = sent(app, Form, {"owner": str(ada.pk), "owners": [str(ada.pk)]})
+    assert form.validate(), form.errors
+    form = sent(app, Form, {"owner": str(bob.pk), "owners": [str(ada.pk), str(bob.pk)]})
+    assert not form.validate()
+    assert set(form.errors) == {"owner", "owners"}
+
+
 def test_the_one_that_is_referred_to_already_stays(app: Flask) -> None:
     Owner, Thing, (_, bob, _) = owners(app)
     thing = Thing(owner=bob).save()

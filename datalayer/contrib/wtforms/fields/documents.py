@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
+from uuid import UUID
 
-from bson import DBRef
+from bson import DBRef, ObjectId
 from mongoengine.base import LazyReference
 from mongoengine.errors import DoesNotExist, ValidationError
 from wtforms import widgets
@@ -69,8 +70,7 @@ class DocumentSelectField(SelectFieldBase):
     def process_formdata(self, valuelist: list[Any]) -> None:
         """Take the document whose key was sent."""
         if valuelist:
-            keys = [each for each in valuelist if each not in (BLANK, "", None)]
-            self.data = self._found(keys[0]) if keys else None
+            self.data = next(iter(self._chosen(valuelist[:1])), None)
 
     def pre_validate(self, form: Any) -> None:
         """Refuse no document where there has to be one."""
@@ -118,14 +118,21 @@ class DocumentSelectField(SelectFieldBase):
             return str(getattr(document, self.label_attr, document))
         return str(document)
 
-    def _found(self, sent: Any) -> Any:
+    def _chosen(self, sent: list[Any]) -> list[Any]:
+        """The documents whose keys were sent.
+
+        Raises:
+            ValueError: where one of them can't be chosen.
+        """
+        self.data = None
         present = {str(_key_of(each)): each for each in self._held(self.object_data)}
-        if isinstance(sent, str) and sent in present:
-            return present[sent]
+        keys = [each for each in sent if each not in (BLANK, "", None)]
+        documents = self._asked()
         try:
-            documents = self._asked()
-            return documents.get(pk=_key(documents._document, sent))
-        except (DoesNotExist, ValidationError, ValueError) as exc:
+            new = [each for each in keys if not isinstance(each, str) or each not in present]
+            present |= _found(documents, [_key(documents._document, each) for each in new])
+            return [present[key] for key in dict.fromkeys(map(str, keys))]
+        except (KeyError, ValidationError, ValueError) as exc:
             raise ValueError(self.gettext("Not a valid choice.")) from exc
 
 
@@ -136,18 +143,7 @@ class DocumentSelectMultipleField(DocumentSelectField):
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         """Take the documents whose keys were sent, all or none of them."""
-        present = {str(_key_of(each)): each for each in self._held(self.object_data)}
-        keys = [each for each in valuelist if each not in (BLANK, "", None)]
-        new = [each for each in keys if not isinstance(each, str) or each not in present]
-        self.data = None
-        try:
-            documents = self._asked()
-            wanted = [_key(documents._document, each) for each in new]
-            found = {each.pk: each for each in documents.filter(pk__in=wanted)} if wanted else {}
-            present |= {str(key): found[key] for key in wanted}
-            self.data = [present[str(each)] for each in dict.fromkeys(keys)]
-        except (KeyError, ValidationError, ValueError) as exc:
-            raise ValueError(self.gettext("Not a valid choice.")) from exc
+        self.data = self._chosen(valuelist)
 
     def pre_validate(self, form: Any) -> None:
         """None is a choice, unless the model's field is required."""
@@ -159,10 +155,19 @@ class DocumentSelectMultipleField(DocumentSelectField):
         return self.allow_blank
 
 
+def _found(documents: Any, keys: list[Any]) -> dict[str, Any]:
+    """Those of ``documents`` with these keys, by the key's text."""
+    if not keys:
+        return {}
+    if documents._limit is None and not documents._skip:  # of a part, the part counts
+        documents = documents.filter(pk__in=keys)
+    return {str(each.pk): each for each in documents}
+
+
 def _key(model: Any, sent: Any) -> Any:
-    """The primary key that was sent: a text or a number, never an operator."""
-    if not isinstance(sent, (str, int)):
-        raise ValueError("a key is a text")
+    """The primary key that was sent: a single value, never an operator."""
+    if not isinstance(sent, (str, int, ObjectId, UUID)):
+        raise ValueError("a key is a text, or what a test has put in its place")
     return key_of(model, sent)
 
 
