@@ -98,8 +98,9 @@ class ValueConversions:
 
     @converts("BooleanField")
     def conv_Boolean(self, model: Any, field: Any, kwargs: Options) -> Any:
-        """A box to tick; with ``null=True`` a choice of yes, no and nothing."""
-        if field.null:
+        """A box to tick; with ``null=True``, or ``choices`` of its own to show, a choice of yes,
+        no and nothing."""
+        if field.null or "choices" in kwargs:
             return choices.yes_or_no(**kwargs)
         kwargs["validators"] = [each for each in kwargs["validators"] if not _asks(each)]
         return fields.BooleanField(**kwargs)
@@ -126,7 +127,8 @@ class ValueConversions:
         """JSON."""
         if isinstance(getattr(field, "field", None), _OF_PARTS):
             raise LeftOut("its members are no plain values")
-        return json_field(field.to_mongo, **kwargs)
+        # flask-mongoengine's field asked whether an empty text is null; the model says so here.
+        return json_field(field.to_mongo, **without(kwargs, "null"))
 
     @converts("GeoJsonBaseField")
     def conv_GeoJson(self, model: Any, field: Any, kwargs: Options) -> Any:
