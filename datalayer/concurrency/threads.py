@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from datalayer.concurrency.greenlets import gevent_of_threads
+from datalayer.monitoring import tracing
 
 Result = TypeVar("Result")
 
@@ -26,7 +27,8 @@ def side_by_side(
     With ``timeout_seconds``, a call that has not ended by then has a ``TimeoutError`` as its
     value and goes on in a daemon thread, so it must have a deadline of its own. Without one,
     all calls are waited for. The last call runs in the calling thread where no time-out is
-    given: one thread less to start; Ctrl-C there is raised at once.
+    given: one thread less to start; Ctrl-C there is raised at once. Where the process is traced,
+    all run in the present span.
     """
     ends = None if timeout_seconds is None else monotonic() + timeout_seconds
     futures: dict[str, Future[Result]] = {name: Future() for name in calls}
@@ -35,7 +37,7 @@ def side_by_side(
     for name in names:
         threading.Thread(
             target=_settle,
-            args=(futures[name], calls[name]),
+            args=(futures[name], tracing.carried(calls[name])),
             name=f"datalayer-{name}",
             daemon=True,
         ).start()

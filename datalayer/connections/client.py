@@ -97,9 +97,12 @@ class _TracedClient(_Client):
     """A client whose operations are told to a tracer, each with its attempts. A class of its own,
     so that others' operations pass through no call more."""
 
-    _tracer: CommandTracer
+    _tracer: CommandTracer | None = None
+    """``None`` for a client that the driver makes of this one, for encryption."""
 
     def _retry_internal(self, *args: Any, **kwargs: Any) -> Any:
+        if self._tracer is None:
+            return super()._retry_internal(*args, **kwargs)
         name = kwargs["operation"] if "operation" in kwargs else args[_OPERATION_AT]
         with self._tracer.operation(getattr(name, "value", name)):
             return super()._retry_internal(*args, **kwargs)

@@ -93,6 +93,14 @@ def test_pending_ones_make_a_process_unready_only_where_they_are_required(
     assert ready(endpoints) == (status, notes)
 
 
+def test_what_was_found_is_kept_for_whoever_must_not_ask(
+    endpoints: Endpoints, files: Path
+) -> None:
+    noted("0001_first", files)
+    endpoints.readyz()
+    assert registry.pending_migrations == 1
+
+
 def test_a_migration_that_has_failed_makes_it_unready(endpoints: Endpoints, files: Path) -> None:
     noted("0001_first", files)
     noted("0002_second", files, "failed")

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from bson import ObjectId
 
+from datalayer.monitoring import tracing
 from datalayer.transfer.endpoint import Endpoint
 from datalayer.transfer.plan import Part, Plan
 from datalayer.transfer.raw.bson import OBJECT_ID_SIZE, id_of, key_in, key_of, split
@@ -67,7 +68,8 @@ class _Ahead:
         self._source = source
         self._queue: Queue[Batch | BaseException | None] = Queue(_AHEAD)
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="datalayer-reader", daemon=True)
+        run = tracing.carried(self._run)
+        self._thread = threading.Thread(target=run, name="datalayer-reader", daemon=True)
         self._thread.start()
 
     def received(self) -> Iterator[Batch]:

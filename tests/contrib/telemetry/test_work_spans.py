@@ -178,6 +178,8 @@ def test_each_batch_of_a_transfer_is_a_span_in_that_of_who_started_it(traced: Ex
     assert sorted(attributes(span)["datalayer.documents"] for span in copied) == [50, 100, 100]
     assert {parent_of(span) for span in copied} == {id_of(moving)}
     assert len(traced.spans("transfer verify")) == 3
+    reading = [span.context.trace_id for span in traced.spans("find things")]
+    assert set(reading) == {id_of(moving)[0]}
 
 
 def test_a_migration_is_a_span_with_one_for_each_step(
