@@ -15,6 +15,8 @@ from fresh_databases import connected, model_registry, settings_for
 from opentelemetry.metrics import Histogram, NoOpHistogram, NoOpMeter, NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.semconv._incubating.metrics import db_metrics as incubating_db_metrics
+from opentelemetry.semconv.metrics import db_metrics
 from pymongo.cursor import CursorType
 from pymongo.errors import AutoReconnect, OperationFailure
 from running_programs import python, report_of
@@ -224,6 +226,16 @@ def test_the_instruments_have_the_units_of_the_conventions(
         "db.client.connection.wait_time": "s",
         "db.client.connection.use_time": "s",
     }
+
+
+def test_the_names_are_those_of_the_conventions(settings: Settings, collected: Collected) -> None:
+    opentelemetry.instrument(collected.provider, connection_times=True)
+    with connected(settings):
+        ask()
+        names = set(collected.metrics())
+    modules = (db_metrics, incubating_db_metrics)
+    known = [value for each in modules for value in vars(each).values()]
+    assert {name for name in names if name not in known} == set()
 
 
 def test_each_use_of_a_connection_is_measured_on_request(
