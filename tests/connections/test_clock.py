@@ -94,7 +94,7 @@ def test_the_circuit_breaker_stays_open_for_its_time(report: dict[str, Any]) -> 
 # Those that tell a point in time to somebody, and measure nothing with it.
 TELLS_THE_TIME = {
     "cli/commands/top.py",  # when a frame was drawn
-    "contrib/opentelemetry/command_spans.py",  # when a span began
+    "contrib/opentelemetry/operations.py",  # when a span began
     "contrib/flask/authorisation_cache.py",  # how old what a browser brings back is
     "service/connecting.py",  # connected_since
     "cli/demo/chapters.py",  # the dates of made-up documents

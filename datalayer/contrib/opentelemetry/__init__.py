@@ -5,9 +5,9 @@
     opentelemetry.instrument()  # metrics
     opentelemetry.instrument_traces()  # spans
 
-``metrics`` measures; ``command_spans`` makes a span of each command, with what it waited for and
-the attempts it took; ``work_spans`` one of datalayer's own work; ``attributes`` says what of a
-database they all tell.
+``metrics`` measures. ``traces`` switches spans on: ``command_spans`` makes one of each command,
+with what ``operations`` waited for and the attempts they took, ``work_spans`` one of datalayer's
+own work. ``attributes`` says what of a database they all tell.
 """
 
 from __future__ import annotations

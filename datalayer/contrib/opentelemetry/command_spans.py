@@ -11,25 +11,21 @@ that was answered. An operation of several commands, a bulk write say, has sever
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from time import perf_counter_ns, time_ns
 from typing import Any
 
 from opentelemetry import context, trace
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Tracer
 
-from datalayer.contrib.opentelemetry.attributes import Attributes, database, failed
+from datalayer.contrib.opentelemetry.attributes import Attributes, database
+from datalayer.contrib.opentelemetry.operations import Operation, Thread, fail, peer_of
 from datalayer.contrib.opentelemetry.work_spans import log_fields_of
 from datalayer.monitoring.command_facts import command_in, operations_in, place_in
-from datalayer.monitoring.failures import kind_of
 from datalayer.monitoring.observer import Command
 from datalayer.settings import DatabaseSettings
 
-_WORTH_TELLING_SECONDS = 0.001
-"""Waiting for less is what each operation does."""
 _MOST_PLACES = 1000
 _MOST_CURSORS = 1000
 _BESIDES = frozenset({"killCursors", "endSessions"})
@@ -48,7 +44,7 @@ class CommandSpans:
         self._require_parent = require_parent
         self._database = settings.database
         self._common = database(settings)
-        self._thread = _Thread()
+        self.thread = Thread()
         self._others: list[Any] = []
         # By command, database, collection and server: the span's name and attributes.
         self._places: dict[tuple[Any, ...], tuple[str, Attributes]] = {}
@@ -65,27 +61,19 @@ class CommandSpans:
 
     def operation(self, name: str) -> AbstractContextManager[object]:
         """Surrounds an operation of the driver, with its attempts."""
-        return _Operation(self, name)
+        return Operation(self, name)
 
     def connected(self, seconds: float, address: object) -> None:
         """The operation got a connection: at once, or it has waited for a server or for that."""
-        operation = self._thread.operation
-        if operation is None:
-            return
-        operation.address = address
-        now = operation.now()
-        selecting = (now - operation.waits_since) / 1_000_000_000 - seconds
-        if selecting >= _WORTH_TELLING_SECONDS:
-            at = now - int(seconds * 1_000_000_000)
-            operation.note("datalayer.server_selected", {_WAITED: selecting}, at)
-        if seconds >= _WORTH_TELLING_SECONDS:
-            operation.note("datalayer.connection_acquired", {_WAITED: seconds}, now)
+        operation = self.thread.operation
+        if operation is not None:
+            operation.connected(seconds, address)
 
     def not_connected(self, reason: str, address: object) -> None:
         """The operation got no connection: to another server, perhaps, it gets one."""
-        operation = self._thread.operation
+        operation = self.thread.operation
         if operation is not None:
-            facts = {"error.type": reason, **_peer(address)}
+            facts = {"error.type": reason, **peer_of(address)}
             operation.note("datalayer.connection_failed", facts, operation.now())
             operation.is_answered = False
 
@@ -93,13 +81,13 @@ class CommandSpans:
         self, name: str, command: Command | None, reply: Mapping[str, Any], microseconds: int
     ) -> None:
         """A command was answered: its span ends."""
-        if self._is_left_out():
+        if self.is_left_out():
             return
-        thread = self._thread
+        thread = self.thread
         thread.is_busy = True
         try:
             within = None if name in _BESIDES else thread.operation
-            operation = within or _Operation.that_took(self, name, microseconds)
+            operation = within or Operation.that_took(self, name, microseconds)
             count = operations_in(name, command, reply)
             span = operation.begun(name, command, count)
             thread.last = span.get_span_context()
@@ -107,7 +95,7 @@ class CommandSpans:
             for key in ("writeErrors", "writeConcernError"):
                 if key in reply:
                     errors = reply[key]
-                    _fail(span, errors[0] if isinstance(errors, list) else errors)
+                    fail(span, errors[0] if isinstance(errors, list) else errors)
                     break
             operation.end()
         finally:
@@ -122,13 +110,13 @@ class CommandSpans:
         address: object,
     ) -> None:
         """A command has failed: its span ends with the operation, if that is not tried again."""
-        if self._is_left_out():
+        if self.is_left_out():
             return
-        thread = self._thread
+        thread = self.thread
         thread.is_busy = True
         try:
             within = None if name in _BESIDES else thread.operation
-            operation = within or _Operation.that_took(self, name, microseconds)
+            operation = within or Operation.that_took(self, name, microseconds)
             operation.address = address
             span = operation.begun(name, command, operations_in(name, command, {}))
             thread.last = span.get_span_context()
@@ -141,24 +129,24 @@ class CommandSpans:
 
     def log_fields(self) -> Mapping[str, str]:
         """``trace_id`` and ``span_id`` of the present thread's last command."""
-        last = self._thread.last
-        if last is None or self._is_left_out():
+        last = self.thread.last
+        if last is None or self.is_left_out():
             last = trace.get_current_span().get_span_context()
         return log_fields_of(last)
 
-    # Inside
-
-    def _is_left_out(self) -> bool:
+    def is_left_out(self) -> bool:
+        """Whether no span is to be made now."""
         # A signal's handler may use the database while the thread it interrupted is in here.
-        if self._thread.is_busy or context.get_value(_SUPPRESSED):
+        if self.thread.is_busy or context.get_value(_SUPPRESSED):
             return True
         if self._others and any(each.is_enabled for each in self._others):
             return True
         return self._require_parent and not (trace.get_current_span().get_span_context().is_valid)
 
-    def _start(
-        self, operation: _Operation, name: str, command: Command | None, count: int | None
+    def start(
+        self, operation: Operation, name: str, command: Command | None, count: int | None
     ) -> Span:
+        """The span of a command, that begins when the operation did."""
         place = (name, *place_in(name, command), operation.address)
         known = self._places.get(place)
         if known is None:
@@ -176,6 +164,8 @@ class CommandSpans:
             start_time=operation.began,
         )
 
+    # Inside
+
     def _attributes(
         self, name: str, where: str | None, collection: str | None, address: object
     ) -> tuple[str, Attributes]:
@@ -186,7 +176,7 @@ class CommandSpans:
             "db.namespace": namespace,
             "db.operation.name": name,
             "db.query.summary": summary,
-            **_peer(address),
+            **peer_of(address),
         }
         if collection is not None:
             attributes["db.collection.name"] = collection
@@ -214,127 +204,8 @@ class CommandSpans:
                 self._cursors.popitem(last=False)
 
 
-_WAITED = "datalayer.wait_seconds"
-
-
-class _Thread(threading.local):
-    """What the present thread is at."""
-
-    operation: _Operation | None = None
-    last: SpanContext | None = None
-    is_busy = False
-
-
-class _Operation:
-    """An operation of the driver: it sends a command, and again where that may help; or several,
-    one after the other."""
-
-    __slots__ = (
-        "_clock",
-        "_events",
-        "_outer",
-        "_span",
-        "_spans",
-        "_wall",
-        "address",
-        "began",
-        "failed_at",
-        "failure",
-        "is_answered",
-        "name",
-        "waits_since",
-    )
-
-    def __init__(self, spans: CommandSpans, name: str) -> None:
-        self._spans = spans
-        self.name = name
-        self._wall, self._clock = time_ns(), perf_counter_ns()
-        self.began = self.waits_since = self._wall
-        self._span: Span | None = None
-        self._events: list[tuple[str, Attributes, int]] = []
-        self._outer: _Operation | None = None
-        self.address: object = None
-        self.failure: Mapping[str, Any] | None = None
-        self.failed_at = 0
-        self.is_answered = False
-
-    @classmethod
-    def that_took(cls, spans: CommandSpans, name: str, microseconds: int) -> _Operation:
-        """One that nobody has surrounded."""
-        made = cls(spans, name)
-        made.began -= microseconds * 1000
-        return made
-
-    def now(self) -> int:
-        """The nanoseconds since 1970, of a clock that doesn't jump meanwhile."""
-        return self._wall + perf_counter_ns() - self._clock
-
-    def note(self, event: str, attributes: Mapping[str, Any], at: int) -> None:
-        """Have an event in the span, which may not have begun."""
-        self._events.append((event, dict(attributes), at))
-
-    def begun(self, name: str, command: Command | None, count: int | None) -> Span:
-        """The span of a command that has ended. Where an attempt has failed before, its span goes
-        on."""
-        if self._span is None:
-            self._span = self._spans._start(self, name, command, count)
-        elif self.failure is not None:
-            self.note("datalayer.retry", _told(self.failure), self.failed_at)
-            self._span.set_attributes(_peer(self.address))
-            self.failure = None
-        return self._span
-
-    def end(self) -> None:
-        """End the span, if it has begun, and be ready for another command's."""
-        span, self._span = self._span, None
-        if span is None:
-            return
-        for name, attributes, at in self._events:
-            span.add_event(name, attributes, at)
-        self._events = []
-        if self.failure is not None:
-            _fail(span, self.failure)
-        ended = self.now()
-        span.end(ended)
-        self.failure, self.is_answered = None, True
-        self.began = self.waits_since = ended
-
-    def __enter__(self) -> None:
-        self._outer = self._spans._thread.operation
-        self._spans._thread.operation = self
-
-    def __exit__(self, kind: type[BaseException] | None, exc: object, at: object) -> None:
-        self._spans._thread.operation = self._outer
-        if self._span is not None:
-            self.end()
-        elif kind is not None and not self.is_answered and not self._spans._is_left_out():
-            # Nothing could be sent: there was no server, or no connection.
-            span = self.begun(self.name, None, None)
-            _fail(span, {"errtype": kind.__name__})
-            self.end()
-
-
 def _cursor_in(command: Command | None) -> Any:
     """The number of the cursor that a ``getMore`` reads."""
     if isinstance(command, bytes):
         command = command_in(command)
     return (command or {}).get("getMore")
-
-
-def _told(failure: Mapping[str, Any]) -> Attributes:
-    return failed(str(failure.get("code", failure.get("errtype", "_OTHER"))))
-
-
-def _fail(span: Span, failure: Mapping[str, Any]) -> None:
-    """Tell the error's code and name; its message may hold values of documents."""
-    span.set_attributes(_told(failure))
-    span.set_status(Status(StatusCode.ERROR, kind_of(failure)))
-
-
-def _peer(address: object) -> Attributes:
-    """The server that was asked, as the conventions' ``network.peer`` has it."""
-    if not isinstance(address, tuple) or len(address) != 2:
-        return {}
-    host, port = address
-    peer: Attributes = {"network.peer.address": str(host)}
-    return peer if port is None else {**peer, "network.peer.port": port}

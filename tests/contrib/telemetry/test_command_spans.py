@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from faulty_proxy import FaultyProxy
 from fresh_databases import connected, model_registry, settings_for
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.semconv.attributes import (
     db_attributes,
     error_attributes,
@@ -241,6 +242,24 @@ def step_down() -> None:
     db.database.client.admin.command(
         "replSetStepDown", 5, secondaryCatchUpPeriodSecs=5, force=True
     )
+
+
+def test_an_operation_does_not_fail_where_its_span_does(
+    databases: Settings, exported: Exported, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            raise RuntimeError("hidden")
+
+    exported.provider.add_span_processor(Failing())
+    opentelemetry.instrument_traces(exported.provider)
+    things().insert_one({"_id": 1})
+    fail_next("find", 2)
+    with pytest.raises(OperationFailure):
+        things().find_one()
+    assert things().find_one() == {"_id": 1}
+    assert "a command was not counted (RuntimeError)" in caplog.text
+    assert "hidden" not in caplog.text
 
 
 # Switching on and off
