@@ -32,6 +32,7 @@ from datalayer.documents import (
     SecretField,
     UTCDateTimeField,
 )
+from datalayer.errors import StaleDocumentError
 
 with model_registry():
 
@@ -125,8 +126,13 @@ with model_registry():
 
         meta = {"collection": "form_threads"}
 
+    class Page(BusinessDocument):
+        text = me.StringField(max_length=20)
 
-MODELS = (Author, Address, Everything, Booking, Place, Comment, Thread)
+        meta = {"collection": "form_pages", "versioned": True}
+
+
+MODELS = (Page, Author, Address, Everything, Booking, Place, Comment, Thread)
 
 
 @pytest.fixture
@@ -717,6 +723,37 @@ def test_a_key_is_given_once(site: None) -> None:
     assert [each.name for each in Place.objects] == ["rome"]
     given["name"] = "rome"
     assert form(given).errors == {"name": ["There is another one with this value."]}
+
+
+# Versions
+
+
+def test_a_form_with_the_version_finds_out_that_another_was_quicker(site: None) -> None:
+    made = Page(text="a").save()
+    form = form_of(Page, "text", "version")
+    shown = form(instance=Page.objects.get())
+    assert '<input type="hidden" name="version" value="1"' in shown.as_div()
+    first = {"text": "b", "version": "1"}
+    form(sent(**first), instance=Page.objects.get()).save()
+    late = form(sent(text="c", version="1"), instance=Page.objects.get())
+    assert late.is_valid(), late.errors
+    with pytest.raises(StaleDocumentError):
+        late.save()
+    assert late.non_field_errors() == ["It was changed or deleted meanwhile: look at it again."]
+    assert Page.objects.get(pk=made.pk).text == "b"
+    assert "version" not in form_of(Page)().fields
+    assert form(sent(text="new", version="")).save().text == "new"
+
+
+def test_a_document_that_was_deleted_meanwhile_is_told(site: None) -> None:
+    made = Author(name="Ada").save()
+    form = form_of(Author, "name")(sent(name="Bob"), instance=Author.objects.get())
+    assert form.is_valid()
+    made.delete()
+    with pytest.raises(StaleDocumentError):
+        form.save()
+    assert form.non_field_errors()
+    assert Author.objects.count() == 0
 
 
 # Files

@@ -15,6 +15,7 @@ from mongoengine.fields import (
     ListField,
 )
 
+from datalayer.contrib.django.forms.fields import VersionField
 from datalayer.contrib.django.forms.files import stored
 from datalayer.contrib.django.forms.filling import fill, shown_values
 from datalayer.contrib.django.forms.mapping import form_field, is_for_forms
@@ -23,6 +24,7 @@ from datalayer.contrib.django.forms.options import Options, check_names, options
 from datalayer.contrib.django.forms.refusals import tell, tell_taken
 from datalayer.contrib.django.forms.uniqueness import refused_fields, taken
 from datalayer.documents import Document, EmbeddedDocument
+from datalayer.errors import StaleDocumentError
 
 
 class _DocumentFormMetaclass(DeclarativeFieldsMetaclass):
@@ -101,9 +103,10 @@ class DocumentForm(forms.Form, metaclass=_DocumentFormMetaclass):
 
         Raises:
             ValueError: where the form isn't valid.
-            NotUniqueError, ValidationError: where the document is refused after all, because
-                another took a value meanwhile, or for a field that the form does not have. The
-                form has the error then, and can be shown again.
+            NotUniqueError, ValidationError, StaleDocumentError: where the document is refused
+                after all, because another took a value meanwhile, for a field that the form does
+                not have, or because others have changed it. The form has the error then, and can
+                be shown again.
         """
         if self.errors:
             raise ValueError(f"{type(self).__name__} is not valid: show it again with its errors")
@@ -132,6 +135,9 @@ class DocumentForm(forms.Form, metaclass=_DocumentFormMetaclass):
             raise
         except ValidationError as exc:
             tell(self, exc, others=True)
+            raise
+        except StaleDocumentError:
+            self.add_error(None, "It was changed or deleted meanwhile: look at it again.")
             raise
 
     def _settle_fields(self) -> None:
@@ -200,6 +206,8 @@ def _field_of(options: Options, name: str, within: tuple[Any, ...]) -> Any:
     }
     if name in options.localized_fields or options.localized_fields == "__all__":
         overrides["localize"] = True
+    if field.db_field == getattr(options.document, "_version_key", None):
+        return VersionField()
     if options.formfield_callback is not None:
         return options.formfield_callback(field, **overrides)
     embedded = _embedded_in(field)

@@ -213,6 +213,16 @@ class EnumField(forms.TypedChoiceField):
         return bool(super().has_changed(self.prepare_value(initial), data))
 
 
+class VersionField(forms.IntegerField):
+    """The version of a document that a form was made from, hidden: who saves it finds out whether
+    somebody else has changed the document since."""
+
+    widget = forms.HiddenInput
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "required": False})
+
+
 class SecretField(forms.CharField):
     """A secret, which is never shown; an empty one leaves what is stored as it is."""
 

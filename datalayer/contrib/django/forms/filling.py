@@ -9,7 +9,12 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from mongoengine.errors import DoesNotExist, ValidationError
 
-from datalayer.contrib.django.forms.fields import JSONObjectField, MomentField, SecretField
+from datalayer.contrib.django.forms.fields import (
+    JSONObjectField,
+    MomentField,
+    SecretField,
+    VersionField,
+)
 from datalayer.contrib.django.forms.nested import EmbeddedFormField, EmbeddedFormSetField
 from datalayer.contrib.django.forms.refusals import tell
 
@@ -45,7 +50,7 @@ def fill(form: Any, names: list[str]) -> dict[str, UploadedFile]:
 
 def _is_left_alone(form: Any, name: str, field: Any, value: Any) -> bool:
     """Whether what is in the document stays: nothing was typed, or nothing sent at all."""
-    if field.disabled or (isinstance(field, SecretField) and value is None):
+    if field.disabled or (isinstance(field, (SecretField, VersionField)) and value is None):
         return True
     if isinstance(field, (EmbeddedFormField, EmbeddedFormSetField)):
         return not form.is_new and not field.nested.has_changed()

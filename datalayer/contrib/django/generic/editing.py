@@ -12,6 +12,7 @@ from mongoengine.errors import NotUniqueError, ValidationError
 from datalayer.contrib.django.forms import documentform_factory
 from datalayer.contrib.django.generic.details import SingleDocumentMixin
 from datalayer.contrib.django.generic.naming import address, document_of
+from datalayer.errors import StaleDocumentError
 
 
 class _Afterwards(SingleDocumentMixin):
@@ -57,7 +58,7 @@ class DocumentFormMixin(_Afterwards):
         """Save the document, and go on; or show the form with what the database refused."""
         try:
             self.object = form.save()
-        except (NotUniqueError, ValidationError):
+        except (NotUniqueError, StaleDocumentError, ValidationError):
             if not form.errors:
                 raise  # it is about another document, which form.save() of the project's saves
             answer: HttpResponse = self.form_invalid(form)  # type: ignore[attr-defined]
