@@ -7,6 +7,8 @@ DATALAYER = {"MONGODB_URI": "mongodb://localhost:27017/app"}
 ``settings`` reads that dict and ``redaction`` hides its secrets; ``middleware`` connects and
 answers 503 (``responses``), ``connecting`` says when, ``views`` and ``urls`` have the health
 endpoints, ``checks`` the system checks, ``commands`` what ``manage.py`` runs, ``test`` the runner.
+What Django has for the ORM's models, for documents: ``sessions``, ``auth`` (users), ``forms``,
+``generic`` (views), ``shortcuts``.
 """
 
 from __future__ import annotations
