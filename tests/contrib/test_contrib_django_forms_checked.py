@@ -94,6 +94,12 @@ def test_a_line_that_is_wrong_is_named(site: None) -> None:
     [
         ("settings", "{", "Write it as JSON."),
         ("settings", "[]", "as {…}"),
+        ("settings", '{"a": {"$oid": "x"}}', "Write it as JSON."),
+        ("settings", '{"a": {"$date": 1e30}}', "Write it as JSON."),
+        ("settings", '{"a": {"$binary": {}}}', "Write it as JSON."),
+        ("settings", '{"a": {"$binary": 1, "$type": "00"}}', "Write it as JSON."),
+        ("settings", '{"a": {"$numberDecimal": "x"}}', "Write it as JSON."),
+        ("settings", '{"a":' * 20_000, "Write it as JSON."),
         ("anything", "{}", "as […]"),
         ("settings", '{"_cls": "Author"}', "_cls"),
         ("settings", '{"a": {"_cls": "Author"}}', "_cls"),

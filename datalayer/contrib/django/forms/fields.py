@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from bson import ObjectId, json_util
-from bson.errors import InvalidId
+from bson.errors import BSONError, InvalidId
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -65,6 +65,18 @@ class LinesField(forms.Field):
             return True
 
 
+_UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    BSONError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What the driver's reader of Extended JSON fails with, besides saying what is wrong."""
+
+
 class JSONObjectField(forms.CharField):
     """A mapping, or with ``kind=list`` a list, as MongoDB's relaxed Extended JSON: points in time
     and ids come back as what they were."""
@@ -93,7 +105,7 @@ class JSONObjectField(forms.CharField):
             return None
         try:
             found = json_util.loads(text, json_options=JSON_OPTIONS)
-        except (ValueError, TypeError, RecursionError, OverflowError):
+        except _UNREADABLE:
             raise ValidationError(self.error_messages["invalid"], "invalid") from None
         if self.kind is not object and not isinstance(found, self.kind):
             code = "list" if self.kind is list else "kind"
