@@ -113,6 +113,32 @@ def test_json_that_does_not_fit_is_refused(site: None, field: str, text: str, wo
     assert words in " ".join(form.errors[field])
 
 
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("exact", "1e999999"),
+        ("price", "1e999999"),
+        ("price", "NaN"),
+        ("large", str(2**70)),
+        ("ratio", "inf"),
+        ("plain_moment", "9999-12-31 23:59:59"),
+        ("moment", "9999-12-31 23:59:59"),
+        ("slug", "\ud800"),
+        ("body", "a\x00b"),
+    ],
+)
+def test_what_the_database_could_not_store_is_told_at_its_field(
+    site: None, field: str, text: str
+) -> None:
+    form = form_of(Everything, field)(sent(**{field: text}))
+    try:
+        assert not form.is_valid() or form.save()
+    except ValidationError:  # found out just before it is sent
+        assert form.errors
+    assert Everything.objects.count() == 0
+    assert field in form.errors
+
+
 def test_half_a_place_is_none(site: None) -> None:
     form = form_of(Everything, "place")(sent(place_longitude="13.4", place_latitude=""))
     assert form.errors == {"place": ["Longitude and latitude go together."]}

@@ -191,6 +191,16 @@ class MomentField(forms.DateTimeField):
     """A point in time. What a document holds without a time zone is UTC; so is what is typed where
     ``USE_TZ`` is off."""
 
+    def to_python(self, value: Any) -> Any:
+        """The moment; one that UTC has no year for is none."""
+        moment = super().to_python(value)
+        if moment is not None and moment.tzinfo is not None:
+            try:
+                moment.astimezone(UTC)
+            except OverflowError:
+                raise ValidationError(self.error_messages["invalid"], "invalid") from None
+        return moment
+
     def prepare_value(self, value: Any) -> Any:
         """The moment in the present time zone of Django."""
         return super().prepare_value(_comparable(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,7 @@ from datalayer.documents.fields import RawDictField
 Found = tuple[Any, dict[str, Any]] | None
 """A class of form fields with its arguments, or ``None`` where forms make no sense of a field."""
 
+_MOST_DIGITS_OF_DECIMAL128 = 34
 _REFERENCES = (me.ReferenceField, me.CachedReferenceField, me.LazyReferenceField)
 _KEPT_BY_THE_CLASS = ("created_at", "updated_at", "_cls")
 
@@ -126,8 +128,10 @@ def _decimal(field: Any) -> Found:
         name: None if limit is None else Decimal(str(limit))
         for name, limit in (("min_value", field.min_value), ("max_value", field.max_value))
     }
-    places = field.precision if isinstance(field, me.DecimalField) else None
-    return forms.DecimalField, {**limits, "decimal_places": places}
+    if isinstance(field, me.Decimal128Field):
+        return forms.DecimalField, {**limits, "max_digits": _MOST_DIGITS_OF_DECIMAL128}
+    options = {"max_digits": decimal.DefaultContext.prec, "decimal_places": field.precision}
+    return forms.DecimalField, {**limits, **options}
 
 
 def _boolean(field: Any) -> Found:

@@ -40,11 +40,10 @@ def refused_fields(model: Any, refused: NotUniqueError) -> list[str]:
 
 def _is_taken(model: Any, own_key: Any, values: Mapping[str, Any]) -> bool:
     try:
-        others = model.objects(**values)
+        found = model.objects(**values).no_dereference().only("pk").limit(2)
+        return any(each.pk != own_key for each in found)
     except ValidationError:
         return False  # it is no value of the field; that is told elsewhere
-    found = others.no_dereference().only("pk").limit(2)
-    return any(each.pk != own_key for each in found)
 
 
 def _unique(model: Any) -> Iterator[list[str]]:
