@@ -3,6 +3,7 @@ with what it is given."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mypy.errorcodes import ARG_TYPE, CALL_ARG
@@ -45,9 +46,11 @@ from datalayer.mypy_plugin.models import (
 )
 from datalayer.mypy_plugin.paths import UnknownName, field_at, unknown
 
-_CONDITIONS = "datalayer.documents._queryset.Q"
+_CONDITIONS = re.compile(r"datalayer\..*\bQ")
+_MESSAGES_404 = frozenset({"message", "description"})
 _ALWAYS_TAKEN = frozenset({"pk", "id", "_cls", "_created", "_text_score"})
 _NAMED = frozenset({ARG_NAMED, ARG_NAMED_OPT, ARG_OPT, ARG_POS})
+_TAKES_VALUES = frozenset({"create", "filter", "exclude", "get"})  # lists of parts filter by them
 VALUES = frozenset({"scalar", "values_list", "distinct"})
 
 
@@ -72,10 +75,11 @@ def of_queryset(ctx: MethodSigContext) -> CallableType:
     takes = signature.arg_names[-1] if signature.arg_kinds[-1:] == [ARG_STAR2] else None
     if takes == "query":
         _check_conditions(call, info, ctx.api)
-        return _with_keywords(signature, call, info, filtered, ctx.api)
+        values = _filtered_or_404 if _called(call).endswith("_404") else filtered
+        return _with_keywords(signature, call, info, values, ctx.api)
     if takes == "update":
         return _of_update(signature, call, info, ctx.api)
-    if takes in ("values", "kwargs") and _is_create(call):
+    if _called(call) in _TAKES_VALUES and takes is not None:
         return _with_keywords(signature, call, info, constructed, ctx.api)
     if {"fields", "keys", "field"} & set(signature.arg_names):
         _check_names(call, info, ctx.api)
@@ -132,8 +136,14 @@ def _model_of(kind: Type) -> TypeInfo | None:
     return model.type
 
 
-def _is_create(call: CallExpr) -> bool:
-    return getattr(call.callee, "name", None) == "create"
+def _called(call: CallExpr) -> str:
+    return str(getattr(call.callee, "name", ""))
+
+
+def _filtered_or_404(info: TypeInfo, keyword: str, api: CheckerPluginInterface) -> Type:
+    if keyword in _MESSAGES_404 and keyword not in fields_of(info):
+        return ANY
+    return filtered(info, keyword, api)
 
 
 def _of_update(
@@ -213,7 +223,7 @@ def _conditions(expression: Expression) -> Iterator[CallExpr]:
     elif (
         isinstance(expression, CallExpr)
         and isinstance(expression.callee, RefExpr)
-        and expression.callee.fullname == _CONDITIONS
+        and _CONDITIONS.fullmatch(expression.callee.fullname)
     ):
         yield expression
 
