@@ -42,7 +42,11 @@ def main(address: str) -> int:
 
 def serve(address: str) -> int:
     """Run Django's development server until Ctrl-C or SIGTERM, and see it end."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def end(_number: int, _frame: object) -> None:
+        sys.exit(143)
+
+    signal.signal(signal.SIGTERM, end)
     command = [sys.executable, "manage.py", "runserver", address]
     process = subprocess.Popen(command, cwd=HERE)  # noqa: S603 - our own words
     try:

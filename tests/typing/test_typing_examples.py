@@ -21,14 +21,14 @@ def files_of(name: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("says", [mypy_says, pyright_says], ids=["mypy", "pyright"])
-@pytest.mark.parametrize("name", ["flask_app"])
+@pytest.mark.parametrize("name", ["django_app", "flask_app"])
 def test_an_example_has_no_error(
     name: str, says: Callable[..., Sequence[Said]], tmp_path: Path
 ) -> None:
     assert list(says(files_of(name), tmp_path, root=EXAMPLES / name)) == []
 
 
-@pytest.mark.parametrize("name", ["flask_app"])
+@pytest.mark.parametrize("name", ["django_app", "flask_app"])
 def test_an_example_ignores_nothing(name: str) -> None:
     ignoring = [each for each in files_of(name) if "type: ignore" in each.read_text("utf-8")]
     assert ignoring == []

@@ -15,12 +15,13 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.utils.http import url_has_allowed_host_and_scheme
-from mongoengine.errors import NotUniqueError
 
 from datalayer import db
+from datalayer.documents import NotUniqueError
 from neighbours.models import Profile, User
 
 SESSION_KEY = "user"
+_IN_REQUEST = "neighbours.user"
 
 
 class AddressTakenError(Exception):
@@ -57,11 +58,11 @@ def log_in(request: HttpRequest, user: User) -> None:
 
 def user_of(request: HttpRequest) -> User | None:
     """The user who is signed in, read once for each request."""
-    if not hasattr(request, "neighbour"):
+    if _IN_REQUEST not in request.META:
         key = request.session.get(SESSION_KEY)
         user = User.objects(id=ObjectId(key)).first() if key else None
-        request.neighbour = user if user is not None and user.is_active else None
-    found: User | None = request.neighbour
+        request.META[_IN_REQUEST] = user if user is not None and user.is_active else None
+    found: User | None = request.META[_IN_REQUEST]
     return found
 
 

@@ -14,11 +14,11 @@ class ObjectIdConverter:
 
     regex = "[0-9a-f]{24}"
 
-    def to_python(self, text: str) -> ObjectId:
-        return ObjectId(text)
+    def to_python(self, value: str) -> ObjectId:
+        return ObjectId(value)
 
-    def to_url(self, key: object) -> str:
-        return str(key)
+    def to_url(self, value: object) -> str:
+        return str(value)
 
 
 class NeighboursConfig(AppConfig):

@@ -115,7 +115,7 @@ class EditProfile(Form, DocumentForm):
         widgets = {"display_name": _text("name"), "about": _area(4)}
 
     def clean(self) -> dict[str, object]:
-        found: dict[str, object] = super().clean()
+        found: dict[str, object] = super().clean() or {}
         for one, other in (("longitude", "latitude"), ("latitude", "longitude")):
             if found.get(one) is None and found.get(other) is not None and one not in self.errors:
                 self.add_error(one, "Longitude and latitude go together.")

@@ -12,7 +12,7 @@ _PAGE = 24
 _LAST_PAGE = 50
 
 
-def page_of(request: HttpRequest, found: QuerySet) -> dict[str, Any]:
+def page_of(request: HttpRequest, found: QuerySet[Any]) -> dict[str, Any]:
     """The page of ``found`` that ``?page=`` asks for, and the numbers of those beside it.
 
     Django's Paginator would count all there is. Skipping costs the server what it skips, so it

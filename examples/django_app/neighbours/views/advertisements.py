@@ -8,8 +8,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
-from mongoengine.errors import NotUniqueError
 
+from datalayer.documents import NotUniqueError
 from neighbours.accounts import names_of, signed_in, user_of
 from neighbours.forms import Offer
 from neighbours.models import Advertisement, User
@@ -61,9 +61,10 @@ def published(user: User, key: ObjectId, **fields: object) -> Advertisement:
     try:
         advertisement.save(force_insert=True)
     except NotUniqueError:
-        advertisement = Advertisement.objects(id=key, owner=user).first()
-        if advertisement is None:
+        made_before = Advertisement.objects(id=key, owner=user).first()
+        if made_before is None:
             raise PermissionDenied("This is not your offer.") from None
+        advertisement = made_before
     if advertisement.status == "draft":
         advertisement.publish()
     return advertisement

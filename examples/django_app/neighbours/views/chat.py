@@ -6,8 +6,8 @@ from bson import ObjectId
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
-from mongoengine.errors import ValidationError
 
+from datalayer.documents import ValidationError
 from neighbours.accounts import names_of, signed_in
 from neighbours.forms import Message
 from neighbours.models import ChatMessage, Conversation, User

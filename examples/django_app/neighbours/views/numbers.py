@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -9,7 +11,7 @@ from datalayer import recorder
 from datalayer.errors import DataLayerError
 from neighbours.models import AnalyticsEvent
 
-_COUNTED = [
+_COUNTED: list[dict[str, Any]] = [
     {"$group": {"_id": "$properties.route", "views": {"$sum": 1}}},
     {"$sort": {"views": -1}},
 ]

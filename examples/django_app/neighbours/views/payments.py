@@ -6,7 +6,7 @@ import uuid
 
 from bson import ObjectId
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
@@ -41,6 +41,8 @@ def pay(request: HttpRequest, user: User, key: ObjectId) -> HttpResponse:
 
 def charged(user: User, advertisement: Advertisement, idempotency_key: str) -> Transaction:
     """The payment, taken. A provider of payments would be asked between the two steps."""
+    if advertisement.price is None or advertisement.currency is None:
+        raise BadRequest("This offer has no price.")
     payment = Transaction.charge(
         user,
         advertisement.price,

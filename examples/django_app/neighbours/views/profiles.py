@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
+from datalayer.contrib.django.shortcuts import get_object_or_404
 from neighbours.accounts import signed_in
 from neighbours.forms import EditProfile, Nearby
 from neighbours.models import Profile, User
@@ -14,7 +15,7 @@ from neighbours.pages import page_of
 
 @signed_in
 def own(request: HttpRequest, user: User) -> HttpResponse:
-    profile = Profile.of(user)
+    profile = get_object_or_404(Profile, user=user)
     longitude, latitude = _coordinates(profile)
     place = {"longitude": longitude, "latitude": latitude}
     form = EditProfile(request.POST or None, instance=profile, initial=place)
@@ -30,7 +31,7 @@ def own(request: HttpRequest, user: User) -> HttpResponse:
 
 @signed_in
 def nearby(request: HttpRequest, user: User) -> HttpResponse:
-    longitude, latitude = _coordinates(Profile.of(user))
+    longitude, latitude = _coordinates(get_object_or_404(Profile, user=user))
     here = {"longitude": longitude, "latitude": latitude, "kilometres": 5}
     form = Nearby(request.GET or None, initial=here)
     page = None

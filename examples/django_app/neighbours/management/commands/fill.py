@@ -45,7 +45,7 @@ class Command(BaseCommand):
 
     def _neighbour(self, email: str, name: str, about: str, place: tuple[float, float]) -> User:
         user = sign_up(email, PASSWORD, name)
-        profile = Profile.of(user)
+        profile = Profile.objects.get(user=user)
         profile.about, profile.location = about, list(place)
         profile.save()
         return user
