@@ -302,6 +302,12 @@ def test_a_list_of_choices_is_one_field(app: Flask) -> None:
     assert kept(app, field, {"it": ["r", "b"]}) == [Colour.RED, Colour.DARK_BLUE]
 
 
+@pytest.mark.parametrize("row", ["\u00b2", "9" * 5000, "-1", "x", ""])
+def test_a_row_that_has_no_number_is_none(app: Flask, row: str) -> None:
+    rows = {f"it-{row}": "a", "it-0": "b", "it2-0": "c"}
+    assert kept(app, fields.ListField(fields.StringField()), rows) == ["b"]
+
+
 def test_a_list_of_lists_has_rows_in_rows(app: Flask) -> None:
     rows = {"it-0-0": "1", "it-0-1": "", "it-0-2": "2", "it-1-0": "3"}
     field = fields.ListField(fields.ListField(fields.IntField()))

@@ -71,6 +71,14 @@ class ListOfField(fields.FieldList):
         for entry in self.entries:
             _may_stay_empty(entry)
 
+    def _extract_indices(self, prefix: str, formdata: Any) -> Iterator[int]:
+        # WTForms fails at what only looks like a number, and at one of thousands of digits.
+        start = prefix + self._separator
+        for name in formdata:
+            row = name.removeprefix(start).split(self._field_separator, 1)[0]
+            if name.startswith(start) and row.isascii() and row.isdigit() and len(row) < 10:
+                yield int(row)
+
     @property
     def kept(self) -> list[Any]:
         """The rows that hold something."""
