@@ -84,3 +84,7 @@ if not TYPE_CHECKING:  # else each name would be one of ours to a type checker
         if name in _HOMES:
             return getattr(import_module(_HOMES[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
