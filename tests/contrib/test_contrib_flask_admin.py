@@ -317,3 +317,19 @@ def test_without_a_connection_the_views_are_made(uris: dict[str, str]) -> None:
     DataLayer(app)
     flask_admin.Admin(app).add_view(admin.ModelView(Book))
     assert not db.database.is_connected
+
+
+def test_references_are_looked_up_while_one_types(uris: dict[str, str]) -> None:
+    class BookView(admin.ModelView):  # type: ignore[misc]
+        form_ajax_refs = {"author": {"fields": ["email"]}}
+
+    app = application(None, "library", SECRET_KEY="test", **uris)
+    DataLayer(app)
+    flask_admin.Admin(app).add_view(BookView(Book))
+    client = app.test_client()
+    client.get("/admin/book/")
+    author = Author(email="ada@example.org").save()
+    found = client.get("/admin/book/ajax/lookup/?name=author&query=ADA").json
+    assert found == [[str(author.pk), "ada@example.org"]]
+    client.post("/admin/book/new/", data={"title": "Notes", "author": str(author.pk)})
+    assert Book.objects.get().author == author

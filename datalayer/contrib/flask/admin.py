@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from decimal import Decimal, InvalidOperation
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from bson import ObjectId
 from bson.errors import InvalidId
 from flask import Response, abort, request, send_file
 from gridfs.errors import NoFile
+from mongoengine import Q
 from mongoengine.fields import (
     Decimal128Field,
     EmailField,
@@ -38,6 +41,7 @@ try:
     from flask_admin import expose
     from flask_admin.contrib.mongoengine import ModelView as MongoEngineView
     from flask_admin.contrib.mongoengine import filters
+    from flask_admin.contrib.mongoengine.ajax import QueryAjaxModelLoader
     from flask_admin.contrib.mongoengine.form import CustomModelConverter
     from flask_admin.contrib.mongoengine.helpers import gridfs_content_type
     from flask_admin.contrib.mongoengine.typefmt import (
@@ -46,6 +50,7 @@ try:
         grid_image_formatter,
     )
     from flask_admin.contrib.mongoengine.view import SORTABLE_FIELDS
+    from flask_admin.model.ajax import DEFAULT_PAGE_SIZE
     from flask_admin.model.form import FieldPlaceholder
 except ImportError as exc:
     raise ImportError(
@@ -114,6 +119,15 @@ class _FilterConverter(filters.FilterConverter):
         return None if known is None else super().convert(known, column.name, name)
 
 
+class _References(QueryAjaxModelLoader):
+    """Looks up what a reference may refer to, which Flask-Admin 2.2 fails to."""
+
+    def get_list(self, query: str, offset: int | None = 0, limit: int = DEFAULT_PAGE_SIZE) -> Any:
+        wanted = [Q(**{f"{field.name}__icontains": query}) for field in self._cached_fields]
+        found = self.model.objects(reduce(or_, wanted)) if query else self.model.objects
+        return found.skip(offset or 0).limit(limit)
+
+
 class ModelView(MongoEngineView):
     """``flask_admin.contrib.mongoengine.ModelView`` that knows datalayer's fields.
 
@@ -151,6 +165,13 @@ class ModelView(MongoEngineView):
         fields = self.model._fields.values()
         self.allowed_search_types = tuple({type(f) for f in fields if isinstance(f, texts)})
         return bool(super().init_search())
+
+    def _create_ajax_loader(self, name: str, opts: Any) -> _References:
+        field = self.model._fields.get(name)
+        field = getattr(field, "field", None) or field
+        if not isinstance(field, ReferenceField):
+            raise ValueError(f"form_ajax_refs names {name!r}, which is no field of references")
+        return _References(name, field.document_type, **opts)
 
     @expose("/api/file/")  # type: ignore[untyped-decorator]  # Flask-Admin ships no types
     def api_file_view(self) -> Response:
