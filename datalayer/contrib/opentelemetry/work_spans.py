@@ -4,18 +4,30 @@ and later work tell of the current span."""
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from opentelemetry import context, trace
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, Tracer
+from opentelemetry.trace import (
+    Link,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+)
 
 from datalayer.monitoring.tracing import Attributes
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+logger = logging.getLogger("datalayer.monitoring")
 
 _TRACEPARENT = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _MOST_LINKS = 100
@@ -33,20 +45,22 @@ class WorkSpans:
     ) -> Iterator[object]:
         """A span around a block, which is current inside. It tells the class of an error that
         ends the block, and not its message, which may hold values of documents."""
-        with self._tracer.start_as_current_span(
-            name,
-            kind=SpanKind.INTERNAL,
-            attributes=dict(attributes),
-            links=_links(links),
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            try:
-                yield span
-            except Exception as exc:
-                span.set_attribute("error.type", type(exc).__qualname__)
-                span.set_status(Status(StatusCode.ERROR, type(exc).__qualname__))
-                raise
+        span: Span = trace.INVALID_SPAN
+        with _harmless():
+            span = self._tracer.start_span(
+                name, kind=SpanKind.INTERNAL, attributes=dict(attributes), links=_links(links)
+            )
+        token = context.attach(trace.set_span_in_context(span))
+        try:
+            yield span
+        except Exception as exc:
+            span.set_attribute("error.type", type(exc).__qualname__)
+            span.set_status(Status(StatusCode.ERROR, type(exc).__qualname__))
+            raise
+        finally:
+            context.detach(token)
+            with _harmless():
+                span.end()
 
     def event(self, name: str, attributes: Attributes) -> None:
         """Something that happened in the current span."""
@@ -76,6 +90,15 @@ class WorkSpans:
                 context.detach(token)
 
         return run
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """Log what a span processor of the application's raises: the work is not to fail by it."""
+    try:
+        yield
+    except Exception as exc:  # noqa: BLE001 - whatever it is
+        logger.error("a span was not made (%s)", type(exc).__name__)
 
 
 def log_fields_of(span: SpanContext) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fresh_databases import connected, model_registry, settings_for
 from mongoengine import IntField, StringField
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 from spans import Exported, attributes, fail_next, id_of, things
 
@@ -114,6 +115,22 @@ def test_a_function_that_is_run_again_is_an_event_of_the_applications_span(
     with traced.tracer.start_as_current_span("request"):
         sometimes()
     assert [event.name for event in traced.one("request").events] == ["datalayer.retry"]
+
+
+def test_a_transaction_is_committed_where_its_span_fails(
+    databases: Settings, exported: Exported, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            raise RuntimeError("hidden")
+
+    exported.provider.add_span_processor(Failing())
+    opentelemetry.instrument_traces(exported.provider)
+    with db.transaction():
+        Order(number=7).save()
+    assert Order.objects(number=7).count() == 1
+    assert "a span was not made (RuntimeError)" in caplog.text
+    assert "hidden" not in caplog.text
 
 
 # What happens later
