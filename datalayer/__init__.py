@@ -29,6 +29,7 @@ Which folder answers which question::
     doctor/        what commonly goes wrong?
     web/           what do health and status pages answer?
     contrib/       how do frameworks, servers and monitoring use all this?
+    mypy_plugin/   how does mypy get to know the names made of a model's fields?
     cli/           what does the command ``datalayer`` do?
 
 The facade over them is ``db.py``.
