@@ -23,12 +23,15 @@ from mypy.plugin import (
     MethodSigContext,
     Plugin,
 )
+from mypy.plugins.common import add_attribute_to_class
 from mypy.types import (
     CallableType,
     FunctionLike,
     Instance,
+    NoneType,
     Type,
     TypeType,
+    UnionType,
     get_proper_type,
 )
 
@@ -39,6 +42,7 @@ from datalayer.mypy_plugin.models import (
     EMBEDDED_LIST,
     METADATA,
     QUERYSET,
+    VERSION,
     base_of,
     declared,
 )
@@ -139,6 +143,10 @@ def _remember(ctx: ClassDefContext) -> None:
             said.update(_of_meta(statement.rvalue, ctx))
         elif isinstance(statement.rvalue, CallExpr) and _is_key(statement.rvalue, ctx):
             said["primary_key"] = target.name
+    if said.get("versioned"):
+        number = ctx.api.named_type("builtins.int")
+        version = UnionType([number, NoneType()])
+        add_attribute_to_class(ctx.api, ctx.cls, VERSION, version)
     ctx.cls.info.metadata[METADATA] = said
 
 
@@ -147,7 +155,7 @@ def _of_meta(meta: DictExpr, ctx: ClassDefContext) -> dict[str, object]:
     for key, value in meta.items:
         if not isinstance(key, StrExpr):
             continue
-        if key.value in ("strict", "allow_inheritance", "abstract"):
+        if key.value in ("strict", "allow_inheritance", "abstract", "versioned"):
             found[key.value] = ctx.api.parse_bool(value)
         elif key.value == "queryset_class":
             found[key.value] = _name_of(value)

@@ -18,6 +18,8 @@ QUERYSET = "datalayer.documents._queryset.BaseQuerySet"
 EMBEDDED_LIST = "datalayer.fields._embedded.EmbeddedDocumentList"
 METADATA = "datalayer"
 """What ``hooks`` keeps of a class's body, which mypy's cache doesn't."""
+VERSION = "version"
+"""The field that ``meta = {"versioned": True}`` adds."""
 _DYNAMIC = "datalayer.documents._document._Dynamic"
 _OWN_MODULES = ("datalayer.documents.", "datalayer.fields.")
 
@@ -65,6 +67,8 @@ def fields_of(info: TypeInfo) -> dict[str, FieldTypes]:
             if not isinstance(symbol.node, Var) or (is_own and name == "pk"):
                 continue
             types = _types_of(symbol.node, is_own)
+            if name == VERSION and symbol.plugin_generated and symbol.node.type is not None:
+                types = FieldTypes(symbol.node.type, symbol.node.type)
             if types is not None:
                 found[name] = types
     key = declared(info, "primary_key")
