@@ -293,7 +293,7 @@ def test_a_file_of_an_analytics_model_is_found_in_its_database(client: FlaskClie
 
 @pytest.mark.parametrize(
     "query",
-    ["coll=covers&id=nonsense", f"coll=covers&id={ObjectId()}", "coll=covers", "", "coll=fs&id=1"],
+    ["coll=covers&id=nonsense", "coll=covers&id=" + "6" * 24, "coll=covers", "", "coll=fs&id=1"],
 )
 def test_what_is_no_file_of_the_model_is_not_found(client: FlaskClient, query: str) -> None:
     assert client.get(f"/admin/book/api/file/?{query}").status_code == 404

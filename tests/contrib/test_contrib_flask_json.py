@@ -92,7 +92,7 @@ with model_registry():
         meta = {"collection": "loose", "db_alias": "default"}
 
 
-KEY, OTHER = ObjectId(), ObjectId()
+KEY, OTHER = ObjectId("6" * 24), ObjectId("7" * 24)
 EMPTY = {"by_name": {}, "free": {}, "friends": [], "homes": [], "nothing": None}
 MOMENT = datetime(2026, 1, 31, 12, 30, 15, 250_000, tzinfo=UTC)
 
