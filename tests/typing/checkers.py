@@ -101,6 +101,25 @@ def mypy_says(
     return found
 
 
+def why_no_pyright() -> str | None:
+    """Why pyright can't be run here; ``None`` where it can, whatever it then says of files.
+
+    The package gets pyright itself from npm at its first run. It tells its version only where
+    it has that, and Node.js.
+    """
+    command = [sys.executable, "-m", "pyright", "--version"]
+    try:
+        said = subprocess.run(
+            command, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "pyright could not be fetched in time"
+    if said.returncode == 0:
+        return None
+    lines = (said.stderr + said.stdout).strip().splitlines()
+    return f"pyright can't be run: {lines[-1] if lines else said.returncode}"
+
+
 def pyright_says(files: Sequence[Path], folder: Path, *, root: Path | None = None) -> list[Said]:
     """What pyright finds in ``files``, which may import from ``root``; its configuration lies in
     ``folder``.
