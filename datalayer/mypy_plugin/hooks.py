@@ -14,6 +14,7 @@ from mypy.nodes import (
     StrExpr,
     TypeAlias,
     TypeInfo,
+    Var,
 )
 from mypy.plugin import (
     AttributeContext,
@@ -147,7 +148,15 @@ def _remember(ctx: ClassDefContext) -> None:
         number = ctx.api.named_type("builtins.int")
         version = UnionType([number, NoneType()])
         add_attribute_to_class(ctx.api, ctx.cls, VERSION, version)
+    _let_own_key_stand(ctx)
     ctx.cls.info.metadata[METADATA] = said
+
+
+def _let_own_key_stand(ctx: ClassDefContext) -> None:
+    """A class may declare an ``id`` of another kind than the ObjectId that it has otherwise."""
+    own = ctx.cls.info.names.get("id")
+    if own is not None and isinstance(own.node, Var):
+        own.node.allow_incompatible_override = True
 
 
 def _of_meta(meta: DictExpr, ctx: ClassDefContext) -> dict[str, object]:

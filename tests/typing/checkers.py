@@ -1,6 +1,6 @@
 """What do mypy and pyright say of files, both strict, and is it what the files say beside it?
 
-A line of a file says what has to be found there: ``# type: str | None`` beside a ``reveal_type``,
+A line of a file says what has to be found there: ``# is: str | None`` beside a ``reveal_type``,
 ``# error: some words`` beside what is wrong (words of mypy's message; ``# error: words || others``
 where pyright uses others). Both checkers must find each of these, and nothing more.
 """
@@ -37,7 +37,8 @@ _PYRIGHT = {
     "pythonVersion": "3.11",
 }
 _SECONDS = 240
-_EXPECTED = re.compile(r"#\s(type|error):\s(.*?)\s*$")
+_KINDS = {"is": "type", "error": "error"}  # mypy before 2.0 would read `# type:` itself
+_EXPECTED = re.compile(r"#\s(is|error):\s(.*?)\s*$")
 _REVEALED = re.compile(r'(?:Revealed type is|Type of ".*" is) "(.*)"$', re.DOTALL)
 _MYPY_LINE = re.compile(r"^(.*?\.py):(\d+): (error|note): (.*)$")
 # A module in front of a name, and what only one of the two shows.
@@ -169,7 +170,7 @@ def expected_in(file: Path) -> list[Expected]:
     """What the lines of a file say of themselves."""
     lines = file.read_text(encoding="utf-8").splitlines()
     return [
-        Expected(number, match.group(1), match.group(2))
+        Expected(number, _KINDS[match.group(1)], match.group(2))
         for number, line in enumerate(lines, 1)
         if (match := _EXPECTED.search(line)) is not None
     ]

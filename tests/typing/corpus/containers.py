@@ -46,23 +46,23 @@ class Order(Document):
 
 
 def read(order: Order) -> None:
-    reveal_type(order.tags[0])  # type: str
-    reveal_type(order.grid[0][0])  # type: int
-    reveal_type(order.sorted_numbers[0])  # type: int
-    reveal_type(order.prices["a"])  # type: int
-    reveal_type(order.by_name["a"])  # type: Line
-    reveal_type(order.first)  # type: Line | None
-    reveal_type(order.main.quantity)  # type: int
-    reveal_type(order.lines[0].sku)  # type: str
-    reveal_type(order.lines.filter(sku="x")[0])  # type: Line
-    reveal_type(order.others[0].sku)  # type: str
-    reveal_type(order.owner)  # type: Owner | None
-    reveal_type(order.payer.name)  # type: str
-    reveal_type(order.owners[0].name)  # type: str
+    reveal_type(order.tags[0])  # is: str
+    reveal_type(order.grid[0][0])  # is: int
+    reveal_type(order.sorted_numbers[0])  # is: int
+    reveal_type(order.prices["a"])  # is: int
+    reveal_type(order.by_name["a"])  # is: Line
+    reveal_type(order.first)  # is: Line | None
+    reveal_type(order.main.quantity)  # is: int
+    reveal_type(order.lines[0].sku)  # is: str
+    reveal_type(order.lines.filter(sku="x")[0])  # is: Line
+    reveal_type(order.others[0].sku)  # is: str
+    reveal_type(order.owner)  # is: Owner | None
+    reveal_type(order.payer.name)  # is: str
+    reveal_type(order.owners[0].name)  # is: str
     if order.lazy is not None:
-        reveal_type(order.lazy.fetch())  # type: Owner
+        reveal_type(order.lazy.fetch())  # is: Owner
     for tag in order.tags:
-        reveal_type(tag)  # type: str
+        reveal_type(tag)  # is: str
 
 
 def write(order: Order, owner: Owner) -> None:

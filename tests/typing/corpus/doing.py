@@ -21,8 +21,8 @@ def counted(name: str) -> int:
 
 
 def run(job: Job) -> None:
-    reveal_type(renamed(job, "x"))  # type: Job
-    reveal_type(counted("x"))  # type: int
+    reveal_type(renamed(job, "x"))  # is: Job
+    reveal_type(counted("x"))  # is: int
     renamed(job)  # error: Missing positional argument || missing for parameter
     renamed(job, 3)  # error: incompatible type "int" || "Literal[3]" cannot be assigned
     counted(name=3)  # error: incompatible type "int" || "Literal[3]" cannot be assigned
@@ -33,4 +33,4 @@ def run(job: Job) -> None:
     with db.deadline(3):
         job.reload()
     with db.connected(Settings(databases={"default": "mongodb://localhost/x"})):
-        reveal_type(db.status())  # type: dict[str, Any]
+        reveal_type(db.status())  # is: dict[str, Any]

@@ -64,30 +64,30 @@ class Thing(Document):
 
 
 def read(thing: Thing) -> None:
-    reveal_type(thing.optional)  # type: str | None
-    reveal_type(thing.required)  # type: str
-    reveal_type(thing.with_default)  # type: str
-    reveal_type(thing.made)  # type: str
-    reveal_type(thing.without)  # type: str | None
-    reveal_type(thing.email)  # type: str | None
-    reveal_type(thing.url)  # type: str
-    reveal_type(thing.number)  # type: int | None
-    reveal_type(thing.count)  # type: int
-    reveal_type(thing.share)  # type: float
-    reveal_type(thing.is_new)  # type: bool
-    reveal_type(thing.price)  # type: Decimal | None
-    reveal_type(thing.exact)  # type: Decimal | None
-    reveal_type(thing.at)  # type: datetime | None
-    reveal_type(thing.moment)  # type: datetime
-    reveal_type(thing.day)  # type: date | None
-    reveal_type(thing.colour)  # type: Colour
-    reveal_type(thing.other)  # type: ObjectId | None
-    reveal_type(thing.token)  # type: UUID
-    reveal_type(thing.data)  # type: bytes | None
-    reveal_type(thing.facts)  # type: dict[str, Any]
-    reveal_type(thing.anything)  # type: Any
-    reveal_type(thing.id)  # type: ObjectId
-    reveal_type(Thing.required)  # type: StringField[str, str]
+    reveal_type(thing.optional)  # is: str | None
+    reveal_type(thing.required)  # is: str
+    reveal_type(thing.with_default)  # is: str
+    reveal_type(thing.made)  # is: str
+    reveal_type(thing.without)  # is: str | None
+    reveal_type(thing.email)  # is: str | None
+    reveal_type(thing.url)  # is: str
+    reveal_type(thing.number)  # is: int | None
+    reveal_type(thing.count)  # is: int
+    reveal_type(thing.share)  # is: float
+    reveal_type(thing.is_new)  # is: bool
+    reveal_type(thing.price)  # is: Decimal | None
+    reveal_type(thing.exact)  # is: Decimal | None
+    reveal_type(thing.at)  # is: datetime | None
+    reveal_type(thing.moment)  # is: datetime
+    reveal_type(thing.day)  # is: date | None
+    reveal_type(thing.colour)  # is: Colour
+    reveal_type(thing.other)  # is: ObjectId | None
+    reveal_type(thing.token)  # is: UUID
+    reveal_type(thing.data)  # is: bytes | None
+    reveal_type(thing.facts)  # is: dict[str, Any]
+    reveal_type(thing.anything)  # is: Any
+    reveal_type(thing.id)  # is: ObjectId
+    reveal_type(Thing.required)  # is: StringField[str, str]
 
 
 def write(thing: Thing) -> None:

@@ -16,17 +16,17 @@ class Page(Document):
 
 
 def read(page: Page) -> None:
-    reveal_type(page.tags)  # type: list[str]
-    reveal_type(page.tags[0])  # type: str
-    reveal_type(page.visits)  # type: list[int]
-    reveal_type(page.matrix)  # type: list[list[int]]
-    reveal_type(page.ranks)  # type: list[int]
-    reveal_type(page.counts)  # type: dict[str, int]
-    reveal_type(page.settings)  # type: dict[str, Any]
-    reveal_type(page.names["a"])  # type: str
-    reveal_type(page.mixed)  # type: list[Any]
+    reveal_type(page.tags)  # is: list[str]
+    reveal_type(page.tags[0])  # is: str
+    reveal_type(page.visits)  # is: list[int]
+    reveal_type(page.matrix)  # is: list[list[int]]
+    reveal_type(page.ranks)  # is: list[int]
+    reveal_type(page.counts)  # is: dict[str, int]
+    reveal_type(page.settings)  # is: dict[str, Any]
+    reveal_type(page.names["a"])  # is: str
+    reveal_type(page.mixed)  # is: list[Any]
     for tag in page.tags:
-        reveal_type(tag)  # type: str
+        reveal_type(tag)  # is: str
 
 
 def write(page: Page) -> None:

@@ -25,16 +25,16 @@ def by_region(model: type[Any]) -> str | None:
     return "europe" if model is Customer else None
 
 
-reveal_type(db.connect_all(Settings.from_env()))  # type: dict[str, Any]
-reveal_type(db.status())  # type: dict[str, Any]
-reveal_type(db.database.client)  # type: MongoClient[Any]
-reveal_type(db.database1.is_connected)  # type: bool
-reveal_type(db.get("reports").ping())  # type: float
-reveal_type(Customer.objects.using("europe").first())  # type: Customer | None
+reveal_type(db.connect_all(Settings.from_env()))  # is: dict[str, Any]
+reveal_type(db.status())  # is: dict[str, Any]
+reveal_type(db.database.client)  # is: MongoClient[Any]
+reveal_type(db.database1.is_connected)  # is: bool
+reveal_type(db.get("reports").ping())  # is: float
+reveal_type(Customer.objects.using("europe").first())  # is: Customer | None
 with db.using({"default": "europe"}):
     Customer(region="eu").save()
 with db.read_from("secondary"):
-    reveal_type(Visit.objects(path="/").count())  # type: int
+    reveal_type(Visit.objects(path="/").count())  # is: int
 Customer.objects.using(3)  # error: incompatible type "int"; expected "str | tuple[str, str]"
 Report.objects.using("reports").filter(titel="x")  # error: has no field "titel"
 db.get(3)  # error: incompatible type "int"; expected "str"

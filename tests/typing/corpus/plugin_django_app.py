@@ -21,10 +21,10 @@ def show(request: Any, key: str) -> dict[str, object]:
     offer = Offer.objects(pk=key).first()
     if offer is None:
         raise LookupError(key)
-    reveal_type(offer.title)  # type: str
+    reveal_type(offer.title)  # is: str
     return {"offer": offer}
 
 
-reveal_type(about(None, "x"))  # type: str
+reveal_type(about(None, "x"))  # is: str
 about(None, 3)  # error: incompatible type "int"; expected "str"
 Offer.objects(prize=3)  # error: has no field "prize"; did you mean "price"?

@@ -29,16 +29,16 @@ class Shop(Document):
 
 
 def read(shop: Shop) -> None:
-    reveal_type(shop.address.city)  # type: str
-    reveal_type(shop.billing)  # type: Address | None
-    reveal_type(shop.branches)  # type: list[Address]
-    reveal_type(shop.branches[0].street)  # type: str | None
-    reveal_type(shop.reviews[0].stars)  # type: int
-    reveal_type(shop.reviews.filter(stars=5).first())  # type: Review | None
-    reveal_type(shop.reviews.create(stars=5))  # type: Review
-    reveal_type(shop.by_name)  # type: Any
+    reveal_type(shop.address.city)  # is: str
+    reveal_type(shop.billing)  # is: Address | None
+    reveal_type(shop.branches)  # is: list[Address]
+    reveal_type(shop.branches[0].street)  # is: str | None
+    reveal_type(shop.reviews[0].stars)  # is: int
+    reveal_type(shop.reviews.filter(stars=5).first())  # is: Review | None
+    reveal_type(shop.reviews.create(stars=5))  # is: Review
+    reveal_type(shop.by_name)  # is: Any
     if shop.billing:
-        reveal_type(shop.billing.street)  # type: str | None
+        reveal_type(shop.billing.street)  # is: str | None
 
 
 def write(shop: Shop) -> None:

@@ -22,15 +22,15 @@ app.register_blueprint(health_blueprint())
 @app.get("/offers/<key>")
 def show(key: str) -> ResponseReturnValue:
     offer = Offer.objects.get_or_404(pk=key)
-    reveal_type(offer.title)  # type: str
+    reveal_type(offer.title)  # is: str
     return render_template("offer.html", offer=offer)
 
 
 @app.get("/offers")
 def offers() -> ResponseReturnValue:
     page = Offer.objects(price__lt=100).order_by("-created_at").paginate(page=1, per_page=20)
-    reveal_type(page.items)  # type: list[Offer]
-    reveal_type(page.total)  # type: int
+    reveal_type(page.items)  # is: list[Offer]
+    reveal_type(page.total)  # is: int
     return render_template("offers.html", page=page)
 
 

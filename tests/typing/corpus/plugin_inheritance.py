@@ -31,6 +31,10 @@ class Key(Document):
     code = StringField(primary_key=True)
 
 
+class Numbered(Document):
+    id = IntField(primary_key=True)
+
+
 Model = TypeVar("Model", bound=Named)
 
 
@@ -38,12 +42,14 @@ def find(model: type[Model], name: str) -> Model | None:
     return model.objects(name=name).first()
 
 
-reveal_type(find(Dog, "Rex"))  # type: Dog | None
-reveal_type(Dog.objects)  # type: QuerySet[Dog]
-reveal_type(Dog(name="Rex", legs=3, tricks=1).deleted_at)  # type: datetime | None
-reveal_type(Dog().created_at)  # type: datetime
-reveal_type(Key(code="x").code)  # type: str
-reveal_type(Key(code="x").pk)  # type: Any
+reveal_type(find(Dog, "Rex"))  # is: Dog | None
+reveal_type(Dog.objects)  # is: QuerySet[Dog]
+reveal_type(Dog(name="Rex", legs=3, tricks=1).deleted_at)  # is: datetime | None
+reveal_type(Dog().created_at)  # is: datetime
+reveal_type(Key(code="x").code)  # is: str
+reveal_type(Key(code="x").pk)  # is: Any
+reveal_type(Numbered(id=3).id)  # is: int
+Numbered(id="x")  # error: incompatible type "str"; expected "int"
 Dog(name="Rex", deleted_at=None)
 Dog.objects(name="Rex", legs=3, deleted_at=None, created_at__gt=Dog().created_at)
 Animal.objects(tricks=3)

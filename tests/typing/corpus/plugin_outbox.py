@@ -21,7 +21,7 @@ def spend(purse: Purse, amount: int) -> Purse:
     return purse.save()
 
 
-reveal_type(spend(Purse(owner="Ada"), 3))  # type: Purse
-reveal_type(db.outbox.deliver().delivered)  # type: int
+reveal_type(spend(Purse(owner="Ada"), 3))  # is: Purse
+reveal_type(db.outbox.deliver().delivered)  # is: int
 db.outbox.add({"owner": "Ada"})  # error: incompatible type "dict[str, str]"; expected "Document"
 db.outbox.add(Spent(ownr="Ada"))  # error: has no field "ownr"; did you mean "owner"?

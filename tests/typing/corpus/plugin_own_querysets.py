@@ -31,10 +31,10 @@ class Special(Offer):
     reason = StringField()
 
 
-reveal_type(Offer.objects)  # type: OfferQuerySet
-reveal_type(Offer.objects.open().first())  # type: Offer | None
-reveal_type(Offer.objects(title="x").open().get(price=3).title)  # type: str
-reveal_type(Special.objects)  # type: OfferQuerySet
+reveal_type(Offer.objects)  # is: OfferQuerySet
+reveal_type(Offer.objects.open().first())  # is: Offer | None
+reveal_type(Offer.objects(title="x").open().get(price=3).title)  # is: str
+reveal_type(Special.objects)  # is: OfferQuerySet
 Offer.objects.open().filter(titel="x")  # error: has no field "titel"; did you mean "title"?
 
 
@@ -50,9 +50,9 @@ class Note(BusinessDocument):
     meta = {"queryset_class": NoteQuerySet}
 
 
-reveal_type(Note.objects)  # type: NoteQuerySet
-reveal_type(Note.objects.long().first())  # type: Note | None
-reveal_type(Note.objects(length=3))  # type: NoteQuerySet
+reveal_type(Note.objects)  # is: NoteQuerySet
+reveal_type(Note.objects.long().first())  # is: Note | None
+reveal_type(Note.objects(length=3))  # is: NoteQuerySet
 
 
 class Own(QuerySet[Any]):

@@ -15,7 +15,7 @@ recorder.record({"path": "/"}, Viewed)
 db.recorder.record(Viewed(path="/"))
 visits = recorder.counter("visits", Metric, page="home")
 visits.inc(1)
-reveal_type(recorder.flush(timeout=5))  # type: bool
+reveal_type(recorder.flush(timeout=5))  # is: bool
 recorder.record({"path": "/"})  # error: No overload variant matches argument type "dict[str, str]"
 recorder.record("/", Viewed)  # error: No overload variant
 recorder.record(Viewed)  # error: No overload variant matches argument type "type[Viewed]"

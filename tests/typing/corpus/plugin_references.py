@@ -26,14 +26,14 @@ class Book(Document):
 
 
 def read(book: Book) -> None:
-    reveal_type(book.author.name)  # type: str
-    reveal_type(book.editor)  # type: Author | None
-    reveal_type(book.translator)  # type: LazyReference[Author] | None
-    reveal_type(book.others)  # type: list[Author]
-    reveal_type(book.about)  # type: Document | None
-    reveal_type(book.author.teacher)  # type: Any
+    reveal_type(book.author.name)  # is: str
+    reveal_type(book.editor)  # is: Author | None
+    reveal_type(book.translator)  # is: LazyReference[Author] | None
+    reveal_type(book.others)  # is: list[Author]
+    reveal_type(book.about)  # is: Document | None
+    reveal_type(book.author.teacher)  # is: Any
     if book.translator is not None:
-        reveal_type(book.translator.fetch())  # type: Author
+        reveal_type(book.translator.fetch())  # is: Author
 
 
 def write(book: Book, author: Author) -> None:

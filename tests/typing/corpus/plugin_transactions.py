@@ -39,11 +39,11 @@ def archived(minimum: int) -> list[Account]:
     return list(Account.objects(balance__gte=minimum))
 
 
-reveal_type(open_account(3))  # type: Account
-reveal_type(move(Account(), Account(), amount=3))  # type: int
-reveal_type(count(3))  # type: int
-reveal_type(total())  # type: int
-reveal_type(archived(3))  # type: list[Account]
+reveal_type(open_account(3))  # is: Account
+reveal_type(move(Account(), Account(), amount=3))  # is: int
+reveal_type(count(3))  # is: int
+reveal_type(total())  # is: int
+reveal_type(archived(3))  # is: list[Account]
 with db.transaction():
     Account().save()
 with db.deadline(3), db.session():

@@ -21,22 +21,22 @@ class Customer(Document):
 
 
 def asked() -> None:
-    reveal_type(User.objects)  # type: QuerySet[User]
-    reveal_type(User.objects(name="Ann"))  # type: QuerySet[User]
-    reveal_type(User.objects.first())  # type: User | None
-    reveal_type(User.objects.get(name="Ann"))  # type: User
-    reveal_type(User.objects.count())  # type: int
-    reveal_type(User.objects[0])  # type: User
-    reveal_type(User.objects[:3])  # type: QuerySet[User]
-    reveal_type(User.objects.filter(age=3).order_by("name").limit(3))  # type: QuerySet[User]
-    reveal_type(User.objects.only("name").first())  # type: User | None
-    reveal_type(User.objects.create(name="Ann"))  # type: User
-    reveal_type(User.objects.update(set__name="Ann"))  # type: int
-    reveal_type(User.objects.delete())  # type: int
-    reveal_type(list(User.objects))  # type: list[User]
-    reveal_type([each.name for each in User.objects])  # type: list[str]
+    reveal_type(User.objects)  # is: QuerySet[User]
+    reveal_type(User.objects(name="Ann"))  # is: QuerySet[User]
+    reveal_type(User.objects.first())  # is: User | None
+    reveal_type(User.objects.get(name="Ann"))  # is: User
+    reveal_type(User.objects.count())  # is: int
+    reveal_type(User.objects[0])  # is: User
+    reveal_type(User.objects[:3])  # is: QuerySet[User]
+    reveal_type(User.objects.filter(age=3).order_by("name").limit(3))  # is: QuerySet[User]
+    reveal_type(User.objects.only("name").first())  # is: User | None
+    reveal_type(User.objects.create(name="Ann"))  # is: User
+    reveal_type(User.objects.update(set__name="Ann"))  # is: int
+    reveal_type(User.objects.delete())  # is: int
+    reveal_type(list(User.objects))  # is: list[User]
+    reveal_type([each.name for each in User.objects])  # is: list[str]
     for row in User.objects.aggregate([{"$match": {}}]):
-        reveal_type(row)  # type: dict[str, Any]
+        reveal_type(row)  # is: dict[str, Any]
     User.objects.frist()  # error: has no attribute "frist" || attribute "frist"
 
 
@@ -48,8 +48,8 @@ def caught() -> None:
 
 
 def saved(user: User) -> None:
-    reveal_type(user.save())  # type: User
-    reveal_type(user.reload())  # type: User
-    reveal_type(User.from_input({}, allow=["name"]))  # type: User
-    reveal_type(user.to_json())  # type: str
-    reveal_type(User.json_schema())  # type: dict[str, Any]
+    reveal_type(user.save())  # is: User
+    reveal_type(user.reload())  # is: User
+    reveal_type(User.from_input({}, allow=["name"]))  # is: User
+    reveal_type(user.to_json())  # is: str
+    reveal_type(User.json_schema())  # is: dict[str, Any]
