@@ -10,16 +10,18 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from itertools import islice
 
-from tweet_source import default_archive, read
+from tweet_source import Tweet, default_archive, read
 
 from datalayer import db
+from datalayer.documents import Document
 from datalayer.models import AnalyticsEvent, ChatMessage, Conversation, Preferences, Profile, User
 from datalayer.progress import progress
 
 
-def store(model, documents):
+def store(model: type[Document], documents: Iterable[Document]) -> None:
     """Insert the documents that are not there yet, each validated first."""
     fresh = {each.pk: each for each in documents}
     for pk in model.objects(pk__in=list(fresh)).scalar("pk"):
@@ -30,12 +32,12 @@ def store(model, documents):
         model.objects.insert(list(fresh.values()), load_bulk=False)
 
 
-def message(tweet):
+def message(tweet: Tweet) -> ChatMessage:
     who = {"conversation": tweet.chat, "sender": tweet.author.key}
     return ChatMessage(pk=tweet.key, text=tweet.text, sent_at=tweet.sent_at, **who)
 
 
-def event(tweet):
+def event(tweet: Tweet) -> AnalyticsEvent:
     facts = {"user_id": tweet.author.key, "properties": {"language": tweet.author.language}}
     return AnalyticsEvent(pk=tweet.key, name="tweet.sent", occurred_at=tweet.sent_at, **facts)
 
