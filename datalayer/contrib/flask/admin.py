@@ -14,7 +14,7 @@ from collections.abc import Collection
 from decimal import Decimal, InvalidOperation
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bson import ObjectId
 from bson.errors import InvalidId
@@ -36,6 +36,9 @@ from datalayer import indexes
 from datalayer.connections.registry import DEFAULT_ALIAS, registry
 from datalayer.documents.related.embedded import fields_within
 from datalayer.documents.related.gridfs import files_of
+
+if TYPE_CHECKING:
+    from datalayer.documents import Document
 
 try:
     from flask_admin import expose
@@ -142,6 +145,10 @@ class ModelView(MongoEngineView):
         GridFSProxy: lambda view, file, _: grid_formatter(view, file),
         ImageGridFsProxy: lambda view, image, _: grid_image_formatter(view, image),
     }
+    if TYPE_CHECKING:  # Flask-Admin's declares a base that type checkers don't see in documents
+
+        def __init__(self, model: type[Document], *args: Any, **settings: Any) -> None: ...
+
     model_form_converter = _FormConverter
     filter_converter = _FilterConverter()
 
