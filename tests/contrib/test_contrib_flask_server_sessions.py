@@ -33,7 +33,8 @@ def shop(uris: dict[str, str]) -> Flask:
 def shop_with_sessions(uris: dict[str, str], **options: Any) -> Flask:
     app = application(None, SECRET_KEY="test", **uris)
     DataLayer(app, handle_errors=True)
-    app.session_interface = ServerSessionInterface(**options)
+    # No test here is about an outage, which a busy machine's pauses of a second would be.
+    app.session_interface = ServerSessionInterface(**{"timeout_seconds": 20, **options})
 
     @app.post("/set")
     def put() -> dict[str, Any]:
@@ -388,7 +389,7 @@ def test_a_request_s_transaction_and_session_are_none_of_the_session_s(
 ) -> None:
     app = application(None, **uris)
     DataLayer(app, session=True)
-    app.session_interface = ServerSessionInterface()
+    app.session_interface = ServerSessionInterface(timeout_seconds=20)
 
     @app.post("/visit")
     def visit() -> dict[str, int]:

@@ -38,7 +38,7 @@ def shop(proxy: FaultyProxy, uri: str, database_name: str) -> Flask:
     """Its sessions are behind the proxy, its notes are not."""
     app = application(uri, DATABASE1_URI=proxy.uri_for(f"{database_name}_1"))
     DataLayer(app, handle_errors=True)
-    app.session_interface = ServerSessionInterface(timeout_seconds=0.2)
+    app.session_interface = ServerSessionInterface(timeout_seconds=20)
 
     @app.get("/")
     def home() -> dict[str, Any]:
@@ -67,16 +67,22 @@ def shop(proxy: FaultyProxy, uri: str, database_name: str) -> Flask:
     @app.post("/late")
     def late() -> dict[str, Any]:
         session["late"] = True
-        proxy.hang()
+        hang(app, proxy)
         return {}
 
     @app.get("/late")
     def read_and_late() -> dict[str, Any]:
         found = session["user"]
-        proxy.hang()
+        hang(app, proxy)
         return {"user": found}
 
     return app
+
+
+def hang(app: Flask, proxy: FaultyProxy) -> None:
+    """The sessions' database hangs, and nobody waits long for it; until then it has its time."""
+    app.session_interface._store._timeout_seconds = 0.2  # type: ignore[attr-defined]
+    proxy.hang()
 
 
 @pytest.fixture
@@ -87,9 +93,9 @@ def ada(shop: Flask) -> FlaskClient:
 
 
 def test_a_page_is_made_without_the_session_which_is_there_again_afterwards(
-    ada: FlaskClient, proxy: FaultyProxy, caplog: pytest.LogCaptureFixture
+    shop: Flask, ada: FlaskClient, proxy: FaultyProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    proxy.hang()
+    hang(shop, proxy)
     answer = ada.get("/")
     assert (answer.status_code, answer.json) == (200, {"user": None, "notes": 0})
     assert "Set-Cookie" not in answer.headers
@@ -100,9 +106,9 @@ def test_a_page_is_made_without_the_session_which_is_there_again_afterwards(
 
 @pytest.mark.parametrize("path", ["/sign-in", "/renew", "/sign-out", "/take-out"])
 def test_nobody_is_told_that_a_session_was_changed_that_was_not(
-    ada: FlaskClient, proxy: FaultyProxy, path: str
+    shop: Flask, ada: FlaskClient, proxy: FaultyProxy, path: str
 ) -> None:
-    proxy.hang()
+    hang(shop, proxy)
     answer = ada.post(path)
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
@@ -149,7 +155,7 @@ def test_an_admin_sees_the_status_page_until_he_signs_out(shop: Flask, proxy: Fa
         assert client.get("/status").status_code == 200
     stranger.post("/sign-out")
     assert stranger.get_cookie("datalayer._lambda_") is not None
-    proxy.hang()
+    hang(shop, proxy)
     assert [client.get("/status").status_code for client in (ada, stranger)] == [200, 403]
     stolen = ada.get_cookie("datalayer._lambda_")
     assert stolen is not None
@@ -162,7 +168,7 @@ def test_sessions_in_a_required_database_fail_as_its_queries_do(
     proxy: FaultyProxy, uri: str, database_name: str
 ) -> None:
     sessions = {"DATABASE1_URI": proxy.uri_for(f"{database_name}_1"), "DATABASE1_REQUIRED": True}
-    app = application(uri, **sessions, DATABASE1_OPERATION_TIMEOUT_MS=200)
+    app = application(uri, **sessions, DATABASE1_OPERATION_TIMEOUT_MS=2000)
     DataLayer(app, handle_errors=True)
     app.session_interface = ServerSessionInterface()
 
