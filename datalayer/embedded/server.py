@@ -27,6 +27,7 @@ _SMALL = (
     *("--oplogSize", "64", "--wiredTigerCacheSizeGB", "0.25"),
     *("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=20MB)"),
 )
+_FORGETFUL = {"minSnapshotHistoryWindowInSeconds": 30}
 _RARELY_TO_THE_JOURNAL = ("--journalCommitInterval", "500")  # milliseconds; no more are allowed
 
 
@@ -45,6 +46,9 @@ class EmbeddedMongo:
         auth: user name and password of a ``root`` user; switches access control on.
         in_memory: keep the files in ``/dev/shm`` where there is one (Linux) that has 512 MB to
             spare; otherwise, and without it, they are in the temporary directory (``TMPDIR``).
+            Such a server keeps its past for 30 seconds rather than 300, unless ``parameters``
+            say otherwise: until then the files of dropped collections stay open, of which tests
+            make thousands.
         journal: a majority confirms a write when its journal holds it, as on any server. With
             ``False`` it does when it has the write: what makes and empties many collections, as
             tests do, takes half the time, and a member that is killed may lose the last half
@@ -85,7 +89,8 @@ class EmbeddedMongo:
             options = [str(program), "--bind_ip", LOOPBACK, *server_options(), *_SMALL]
             options += ["--replSet", self._name, *self._key_file_option()]
             options += () if journal else _RARELY_TO_THE_JOURNAL
-            options += _parameter_options(parameters or {}, test_commands)
+            forgetful = _FORGETFUL if in_memory else {}
+            options += _parameter_options({**forgetful, **(parameters or {})}, test_commands)
             self._members = [Member(each, self._processes, options) for each in range(members)]
             self._launch()
         except BaseException:

@@ -139,6 +139,15 @@ def test_server_parameters_are_passed_on() -> None:
     assert answer["ttlMonitorSleepSecs"] == 1
 
 
+def test_in_memory_dropped_collections_are_kept_open_for_half_a_minute(
+    mongod: EmbeddedMongo,
+) -> None:
+    # For 300 seconds, as by default, they would be more than a process may have open.
+    name = "minSnapshotHistoryWindowInSeconds"
+    with MongoClient[dict[str, object]](mongod.uri) as client:
+        assert client.admin.command("getParameter", 1, **{name: 1})[name] == 30
+
+
 def test_its_files_can_be_kept_in_memory() -> None:
     with EmbeddedMongo(in_memory=True) as server:
         assert server.directory.parent in (Path("/dev/shm"), Path(gettempdir()))

@@ -79,9 +79,10 @@ def short_past(databases: Databases) -> Iterator[None]:
     """The source's server forgets what is older than a second."""
     admin = registry.connection("default").client.admin
     setting = "minSnapshotHistoryWindowInSeconds"
+    before = admin.command("getParameter", 1, **{setting: 1})[setting]
     admin.command("setParameter", 1, **{setting: 1})
     yield
-    admin.command("setParameter", 1, **{setting: 300})
+    admin.command("setParameter", 1, **{setting: before})
 
 
 def let_the_past_be_forgotten(databases: Databases) -> None:

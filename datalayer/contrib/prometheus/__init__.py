@@ -16,6 +16,7 @@ import os
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry
+    from prometheus_client.multiprocess import MultiProcessCollector
 except ImportError as exc:
     raise ImportError(
         "datalayer.contrib.prometheus needs prometheus-client: "
@@ -25,7 +26,7 @@ except ImportError as exc:
 from datalayer.contrib.prometheus.collector import DataLayerCollector
 from datalayer.contrib.prometheus.multiprocess import Publisher, is_multi_process
 
-__all__ = ["DataLayerCollector", "register", "unregister"]
+__all__ = ["DataLayerCollector", "register", "registry_to_scrape", "unregister"]
 
 _collector = DataLayerCollector()
 _publisher = Publisher()
@@ -60,3 +61,19 @@ def unregister(registry: CollectorRegistry = REGISTRY) -> None:
     _publisher.stop()
     with contextlib.suppress(KeyError):  # it was not registered there
         registry.unregister(_collector)
+
+
+def registry_to_scrape() -> CollectorRegistry:
+    """What a scrape is answered from: all metrics of this process, or in multi-process mode
+    those of all processes.
+
+        generate_latest(registry_to_scrape())
+
+    Raises:
+        ValueError: where ``PROMETHEUS_MULTIPROC_DIR`` is no directory.
+    """
+    if not is_multi_process():
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no annotations
+    return registry

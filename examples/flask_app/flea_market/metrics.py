@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Callable
 from typing import cast
 
 from flask import Blueprint, Response, abort, current_app, request
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from datalayer.contrib import prometheus
 from datalayer.contrib.flask import needs_no_database
@@ -30,14 +27,5 @@ def show() -> Response:
     brought = request.headers.get("Authorization", "")
     if token and not secrets.compare_digest(brought.encode(), f"Bearer {token}".encode()):
         abort(401, "The token is missing or wrong.")
-    return Response(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
-
-
-def _registry() -> CollectorRegistry:
-    """That of this process; or of all workers, where they share a directory for it."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return REGISTRY
-    registry = CollectorRegistry()
-    register_with: Callable[[CollectorRegistry], object] = MultiProcessCollector
-    register_with(registry)
-    return registry
+    figures = generate_latest(prometheus.registry_to_scrape())
+    return Response(figures, content_type=CONTENT_TYPE_LATEST)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from datalayer.contrib import prometheus
 from datalayer.contrib.django import needs_no_database
 
 
@@ -21,14 +19,5 @@ def show(request: HttpRequest) -> HttpResponse:
     brought = request.headers.get("Authorization", "")
     if token and not secrets.compare_digest(brought.encode(), f"Bearer {token}".encode()):
         return HttpResponse("The token is missing or wrong.", status=401)
-    return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
-
-
-def _registry() -> CollectorRegistry:
-    """That of this process; or of all workers, where they share a directory for it."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return REGISTRY
-    registry = CollectorRegistry()
-    register_with: Callable[[CollectorRegistry], object] = MultiProcessCollector
-    register_with(registry)
-    return registry
+    figures = generate_latest(prometheus.registry_to_scrape())
+    return HttpResponse(figures, content_type=CONTENT_TYPE_LATEST)
